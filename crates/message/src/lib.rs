@@ -1,0 +1,37 @@
+//! A mail as octets, a lazily parsed view of its header section, and the header editor.
+//!
+//! **Invariant:** viewing changes no octet, and editing changes only what was asked. A [`Message`] is its octets; the
+//! [`Headers`] are places in them. An [`Edited`] message shares the head and the body that nobody touched, so a DKIM
+//! signature that held before a field was prepended holds after it (P-53).
+//!
+//! Everything here is total and bounded: any octets make a message, none makes a panic, and what lies behind a bound
+//! is left alone and reported ([`Excess`]).
+//!
+//! **Absent on purpose:** a runtime, a clock, a file, SMTP, and policy. Time is an argument, a spool file is somebody's
+//! [`Content`], and which fields must go is somebody else's word: [`results`], [`own`] and [`received`] only find them.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod content;
+mod date;
+pub mod dkim_names;
+mod edit;
+mod field;
+mod header;
+mod message;
+pub mod own;
+pub mod received;
+pub mod results;
+mod subject;
+
+pub use content::Content;
+pub use date::date;
+pub use dkim_names::SignedNames;
+pub use edit::{Edit, Edited, Edits, Which};
+pub use field::{BadName, Field, NAME_MAX, Name, VALUE_MAX};
+pub use header::{Excess, FIELD_MAX, HEAD_MAX, Header, Headers, LINES_MAX, split};
+pub use message::{Message, Reader};
+pub use own::{BadPattern, NamePattern, Stripped};
+pub use received::{Protocol, Received};
+pub use results::Results;
+pub use subject::{BadTag, SubjectTag, TAG_MAX};

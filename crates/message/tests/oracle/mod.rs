@@ -1,0 +1,156 @@
+//! What holds for any message; the laws and the fuzz target share it.
+
+use std::io::Read;
+
+use gatepost_message::{
+    Edit, Edited, Edits, Field, HEAD_MAX, LINES_MAX, Message, Name, NamePattern, SignedNames, SubjectTag, own, results,
+    split,
+};
+
+/// Our authserv-id and host name.
+pub const US: &str = "gate.example.org";
+
+/// The edited message.
+pub fn octets(edited: &Edited) -> Vec<u8> {
+    let mut out = Vec::new();
+    edited.read().read_to_end(&mut out).unwrap();
+    out
+}
+
+/// Head and body, read in whatever way, are the octets that came.
+pub fn viewing_changes_no_octet(bytes: &[u8]) {
+    let message = Message::from_bytes(bytes.to_vec());
+    let headers = message.headers();
+    let fields: Vec<u8> = headers.iter().flat_map(|header| header.raw().to_vec()).collect();
+    let mbox = headers.mbox_line().unwrap_or_default().len();
+    assert_eq!(message.head().get(mbox..mbox + fields.len()), Some(&fields[..]));
+    let tail = &message.head()[mbox + fields.len()..];
+    assert!(matches!(tail, b"" | b"\n" | b"\r\n"));
+    let body = message.body().whole().unwrap();
+    assert_eq!([message.head(), body].concat(), bytes);
+    let mut read = Vec::new();
+    message.read().read_to_end(&mut read).unwrap();
+    assert_eq!(read, bytes);
+}
+
+/// The head ends where the rule says, looked at line by line and slowly.
+pub fn the_head_ends_where_the_slow_rule_says(bytes: &[u8]) {
+    assert_eq!(split(bytes), slow_split(bytes));
+}
+
+/// What a removal leaves has nothing more to remove.
+pub fn removing_twice_is_removing_once(bytes: &[u8], names: &[&str]) {
+    let edits: Edits = names
+        .iter()
+        .map(|name| Edit::remove((*name).to_owned()).unwrap())
+        .collect();
+    let once = edits.apply(&Message::from_bytes(bytes.to_vec())).to_message();
+    for name in names {
+        assert!(once.headers().get(name).is_none());
+    }
+    let twice = edits.apply(&once);
+    assert!(!twice.touched());
+    let mut octets_once = Vec::new();
+    once.read().read_to_end(&mut octets_once).unwrap();
+    assert_eq!(octets(&twice), octets_once);
+}
+
+/// A tagged message begins its Subject with the tag and is not tagged again.
+pub fn tagging_twice_is_tagging_once(bytes: &[u8]) {
+    let edits = Edits::from(vec![Edit::Subject(SubjectTag::new("[SPAM]").unwrap())]);
+    let once = octets(&edits.apply(&Message::from_bytes(bytes.to_vec())));
+    let message = Message::from_bytes(once.clone());
+    assert!(
+        message
+            .headers()
+            .get("Subject")
+            .unwrap()
+            .unfolded()
+            .starts_with(b"[SPAM]")
+    );
+    assert_eq!(octets(&edits.apply(&message)), once);
+}
+
+/// What passes for ours is gone, and only what a signature names is still there.
+pub fn nothing_forged_is_left_but_what_is_signed(bytes: &[u8]) {
+    let message = Message::from_bytes(bytes.to_vec());
+    let headers = message.headers();
+    let patterns = [NamePattern::new("X-Spam-*").unwrap()];
+    let found = own::forged(headers, &patterns, &SignedNames::of(headers));
+    let edits: Edits = results::strip(headers, &[US])
+        .into_iter()
+        .chain(found.edits(headers))
+        .collect();
+    let clean = Message::from_bytes(octets(&edits.apply(&message)));
+    let headers = clean.headers();
+    assert!(results::forged(headers, &[US]).is_empty());
+    let left = own::forged(headers, &patterns, &SignedNames::of(headers));
+    assert!(left.removed.is_empty());
+    assert_eq!(left.signed_kept.len(), found.signed_kept.len());
+}
+
+/// The rule of `split`, line by line and slowly.
+fn slow_split(bytes: &[u8]) -> usize {
+    let is_field = |line: &[u8]| {
+        let Some(colon) = line.iter().position(|&b| b == b':') else {
+            return false;
+        };
+        let name = String::from_utf8_lossy(&line[..colon])
+            .trim_end_matches([' ', '\t'])
+            .to_owned();
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
+    };
+    let (mut at, mut inside) = (0, false);
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        let fold = line[0] == b' ' || line[0] == b'\t';
+        if line == b"\r\n" || line == b"\n" {
+            return at + line.len();
+        } else if is_field(line) {
+            inside = true;
+        } else if at == 0
+            && String::from_utf8_lossy(line)
+                .trim_start_matches('>')
+                .starts_with("From ")
+        {
+            inside = false;
+        } else if !(fold && inside) {
+            return at;
+        }
+        at += line.len();
+    }
+    at
+}
+
+/// Exactly one field of this name, of decent lines, in whatever message it is put.
+pub fn is_one_field(name: &str, field: &Field) {
+    let bytes = field.as_bytes();
+    assert!(bytes.ends_with(b"\r\n"));
+    let text = std::str::from_utf8(bytes).unwrap();
+    for (n, line) in text.strip_suffix("\r\n").unwrap().split("\r\n").enumerate() {
+        assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line:?}");
+        assert!(line.len() <= 998 && !line.trim().is_empty(), "{line:?}");
+        assert_eq!(line.starts_with(' '), n > 0, "{line:?}");
+    }
+    let mail = [bytes, b"Next: x\r\n\r\n"].concat();
+    let message = Message::from_bytes(mail);
+    let found: Vec<_> = message.headers().iter().collect();
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].name(), found[0].raw()), (name.as_bytes(), bytes));
+}
+
+/// Everything above, for the fuzzer.
+#[allow(dead_code, reason = "only the fuzz target calls it")]
+pub fn message_holds(bytes: &[u8]) {
+    viewing_changes_no_octet(bytes);
+    the_head_ends_where_the_slow_rule_says(bytes);
+    is_one_field(
+        "X-Us",
+        &Field::text(&Name::new("X-Us").unwrap(), &String::from_utf8_lossy(bytes)),
+    );
+    // What lies behind the bounds is not looked at, so the laws of editing stop short of them.
+    if bytes.len() < HEAD_MAX / 2 && bytes.iter().filter(|&&b| b == b'\n').count() < LINES_MAX / 2 {
+        removing_twice_is_removing_once(bytes, &["Subject", "X"]);
+        tagging_twice_is_tagging_once(bytes);
+        nothing_forged_is_left_but_what_is_signed(bytes);
+    }
+}
