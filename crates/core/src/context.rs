@@ -1,0 +1,249 @@
+//! What a filter may look at while it forms an opinion.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use gatepost_message::Message;
+use gatepost_smtp::{Helo, Time};
+
+use crate::envelope::{Client, Direction, Envelope, Facts, Login};
+use crate::fault::Fault;
+use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
+
+/// An answer that several filters wait for and one of them drives. Knows no runtime: whoever polls it, drives it, and if
+/// that one gives up (its patience is over) the next one goes on.
+type Asked<T> = Shared<BoxFuture<'static, Result<T, Fault>>>;
+/// The answer and what it was asked about.
+type Remembered<K, T> = Mutex<Option<(K, Asked<T>)>>;
+
+/// The answers of [`Identify`] for one session, each asked at most once for the same question.
+///
+/// Reverse name by origin, SPF by origin, HELO and sender, identity by message: so the order of filters cannot matter
+/// to them, and nobody pays for what nobody asks.
+pub struct Memo {
+    identify: Arc<dyn Identify>,
+    reverse: Remembered<IpAddr, Reverse>,
+    spf: Remembered<Sender, Spf>,
+    identity: Remembered<(Sender, usize), Identity>,
+}
+
+fn recall<K: PartialEq, T: Clone + Send + 'static>(
+    cell: &Remembered<K, T>,
+    key: K,
+    ask: impl FnOnce() -> BoxFuture<'static, Result<T, Fault>>,
+) -> Asked<T> {
+    let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*cell {
+        Some((known, asked)) if *known == key => asked.clone(),
+        _ => {
+            let asked = ask().shared();
+            *cell = Some((key, asked.clone()));
+            asked
+        }
+    }
+}
+
+impl Memo {
+    /// Nothing asked yet.
+    pub fn new(identify: Arc<dyn Identify>) -> Memo {
+        Memo {
+            identify,
+            reverse: Mutex::default(),
+            spf: Mutex::default(),
+            identity: Mutex::default(),
+        }
+    }
+
+    /// The reverse name of `origin`.
+    pub async fn reverse(&self, origin: IpAddr) -> Result<Reverse, Fault> {
+        let identify = Arc::clone(&self.identify);
+        recall(&self.reverse, origin, || {
+            async move { identify.reverse(origin).await }.boxed()
+        })
+        .await
+    }
+
+    /// What SPF says about `sender`.
+    pub async fn spf(&self, sender: Sender) -> Result<Spf, Fault> {
+        let identify = Arc::clone(&self.identify);
+        let asked = sender.clone();
+        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed()).await
+    }
+
+    /// Whom `message` is proven to be from.
+    pub async fn identity(&self, sender: Sender, message: &Arc<Message>) -> Result<Identity, Fault> {
+        let identify = Arc::clone(&self.identify);
+        let asked = sender.clone();
+        // The future holds the message, so its address stays its own for as long as the key lives.
+        let held = Arc::clone(message);
+        let key = (sender, Arc::as_ptr(message) as usize);
+        recall(&self.identity, key, || {
+            async move { identify.identity(&asked, &held).await }.boxed()
+        })
+        .await
+    }
+
+    /// Lets go of the message that the last identity was asked about.
+    pub fn forget_message(&self) {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// What stays the same from a session's first moment to its last, or changes only with TLS, HELO and AUTH.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Visit {
+    /// Which way mail flows here.
+    pub direction: Direction,
+    /// The name of the listener.
+    pub listener: Arc<str>,
+    /// The peer.
+    pub client: Client,
+    /// The address to judge: the client's, or behind a trusted relay the one found in the headers.
+    pub origin: IpAddr,
+    /// Who authenticated to us.
+    pub login: Option<Login>,
+    /// Who it says it is.
+    pub helo: Option<Helo>,
+    /// The forward-confirmed reverse name of the client's address, once it was looked up for the mail server and for
+    /// `Received`. Filters ask [`Context::reverse`].
+    pub reverse: Option<Box<str>>,
+}
+
+impl Visit {
+    /// A visit that has just begun.
+    pub fn new(direction: Direction, listener: Arc<str>, client: Client) -> Visit {
+        let origin = client.address;
+        Visit {
+            direction,
+            listener,
+            client,
+            origin,
+            login: None,
+            helo: None,
+            reverse: None,
+        }
+    }
+}
+
+/// What a filter may look at. Accessors only, so that it can grow.
+pub struct Context<'a> {
+    now: Time,
+    visit: &'a Visit,
+    envelope: Option<&'a Envelope>,
+    facts: Facts,
+    message: Option<&'a Arc<Message>>,
+    memo: &'a Memo,
+}
+
+impl<'a> Context<'a> {
+    /// A context for one moment. The pipeline makes them; so do a filter's tests.
+    pub fn new(now: Time, visit: &'a Visit, memo: &'a Memo) -> Context<'a> {
+        Context {
+            now,
+            visit,
+            envelope: None,
+            facts: Facts::default(),
+            message: None,
+            memo,
+        }
+    }
+
+    /// The same with an envelope.
+    #[must_use]
+    pub fn with_envelope(mut self, envelope: &'a Envelope) -> Context<'a> {
+        self.envelope = Some(envelope);
+        self
+    }
+
+    /// The same with the session's facts.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Facts) -> Context<'a> {
+        self.facts = facts;
+        self
+    }
+
+    /// The same with the message.
+    #[must_use]
+    pub fn with_message(mut self, message: &'a Arc<Message>) -> Context<'a> {
+        self.message = Some(message);
+        self
+    }
+
+    /// The time of this moment. A filter asks no other clock.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Which way mail flows here.
+    pub fn direction(&self) -> Direction {
+        self.visit.direction
+    }
+
+    /// The name of the listener.
+    pub fn listener(&self) -> &str {
+        &self.visit.listener
+    }
+
+    /// The peer of the session: its address, port and TLS.
+    pub fn client(&self) -> &Client {
+        &self.visit.client
+    }
+
+    /// The address to judge: the client's, or behind a trusted relay the one found in the headers.
+    pub fn origin(&self) -> IpAddr {
+        self.visit.origin
+    }
+
+    /// Who authenticated to us, by AUTH or trusted network.
+    pub fn login(&self) -> Option<&Login> {
+        self.visit.login.as_ref()
+    }
+
+    /// What the client calls itself; none before HELO.
+    pub fn helo(&self) -> Option<&Helo> {
+        self.visit.helo.as_ref()
+    }
+
+    /// MAIL and the recipients granted so far; none before MAIL.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.envelope
+    }
+
+    /// What only the session could see.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The reverse name of the origin. Waits for DNS the first time.
+    pub async fn reverse(&self) -> Result<Reverse, Fault> {
+        self.memo.reverse(self.visit.origin).await
+    }
+
+    /// What SPF says about origin, HELO and sender; [`SpfResult::Unknown`](crate::SpfResult::Unknown) before MAIL.
+    pub async fn spf(&self) -> Result<Spf, Fault> {
+        match self.sender() {
+            Some(sender) => self.memo.spf(sender).await,
+            None => Ok(Spf::default()),
+        }
+    }
+
+    /// Whom SPF, DKIM and DMARC prove the mail to be from; [`Identity::unknown`] before the message is there.
+    pub async fn identity(&self) -> Result<Identity, Fault> {
+        match (self.sender(), self.message) {
+            (Some(sender), Some(message)) => self.memo.identity(sender, message).await,
+            _ => Ok(Identity::unknown()),
+        }
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        let envelope = self.envelope?;
+        Some(Sender::new(
+            self.visit.origin,
+            self.visit.helo.clone(),
+            envelope.from.clone(),
+        ))
+    }
+}

@@ -1,0 +1,159 @@
+//! Kept mail and the records of all mail.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gatepost_message::Message;
+use gatepost_smtp::{Path, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Login;
+use crate::fault::Fault;
+use crate::record::Record;
+use crate::verdict::Terms;
+
+/// The id of a kept mail: random, so that nobody guesses another's.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeptId(pub Box<str>);
+
+impl std::fmt::Display for KeptId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What somebody says a mail is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    /// Unwanted.
+    Spam,
+    /// Wanted.
+    Ham,
+}
+
+/// A mail to be kept.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Keeping<'a> {
+    /// The transaction it came in.
+    pub transaction: &'a str,
+    /// When.
+    pub at: Time,
+    /// The envelope sender.
+    pub from: &'a Path,
+    /// Those recipients whose copy this is.
+    pub recipients: Vec<&'a Path>,
+    /// The message as it came, before any mark.
+    pub message: &'a Arc<Message>,
+    /// On what terms.
+    pub terms: &'a Terms,
+}
+
+impl<'a> Keeping<'a> {
+    /// A mail to be kept.
+    pub fn new(
+        transaction: &'a str,
+        at: Time,
+        from: &'a Path,
+        recipients: Vec<&'a Path>,
+        message: &'a Arc<Message>,
+        terms: &'a Terms,
+    ) -> Keeping<'a> {
+        Keeping {
+            transaction,
+            at,
+            from,
+            recipients,
+            message,
+            terms,
+        }
+    }
+}
+
+/// What is known of a kept mail without reading it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeptMail {
+    /// Its id.
+    pub id: KeptId,
+    /// The transaction it came in.
+    pub transaction: String,
+    /// When it was kept, in milliseconds since the epoch.
+    pub at: u64,
+    /// When it goes, in milliseconds since the epoch.
+    pub until: Option<u64>,
+    /// Why it is kept.
+    pub reason: String,
+    /// The envelope sender.
+    pub from: String,
+    /// Whose copy it is.
+    pub recipients: Vec<String>,
+    /// Its subject, decoded.
+    pub subject: String,
+    /// Octets.
+    pub size: u64,
+    /// What somebody says it is, and who.
+    pub label: Option<(Label, String)>,
+}
+
+impl KeptMail {
+    /// What is known of a mail that is just being kept.
+    pub fn new(id: KeptId, keeping: &Keeping<'_>, until: Option<Time>, subject: String) -> KeptMail {
+        KeptMail {
+            id,
+            transaction: keeping.transaction.to_owned(),
+            at: keeping.at.millis(),
+            until: until.map(Time::millis),
+            reason: keeping.terms.reason.to_string(),
+            from: keeping.from.to_string(),
+            recipients: keeping.recipients.iter().map(ToString::to_string).collect(),
+            subject,
+            size: keeping.message.len(),
+            label: None,
+        }
+    }
+}
+
+/// Which kept mail, or which records, are asked for. Every part that is given must hold.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Query {
+    /// Of this recipient.
+    pub recipient: Option<String>,
+    /// Of recipients in this domain.
+    pub domain: Option<String>,
+    /// From this sender.
+    pub sender: Option<String>,
+    /// Kept for this reason; of records: of this fate.
+    pub reason: Option<String>,
+    /// Not before, in milliseconds since the epoch.
+    pub since: Option<u64>,
+    /// Before, in milliseconds since the epoch.
+    pub before: Option<u64>,
+    /// At most so many, the newest first.
+    pub limit: Option<usize>,
+}
+
+/// Mail that is kept, and the records of all mail.
+#[async_trait]
+pub trait Kept: Send + Sync {
+    /// Keeps a mail. On durable terms it is on disk before this returns.
+    async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault>;
+    /// Takes back what was just kept, because the mail was not accepted after all.
+    async fn withdraw(&self, id: &KeptId) -> Result<(), Fault>;
+    /// A kept mail and its bytes.
+    async fn get(&self, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault>;
+    /// Says what it is, and who says so.
+    async fn label(&self, id: &KeptId, label: Label, by: &Login) -> Result<(), Fault>;
+    /// Kept mail, the newest first.
+    async fn list(&self, query: &Query) -> Result<Vec<KeptMail>, Fault>;
+    /// Deletes it: bytes, index and all.
+    async fn delete(&self, id: &KeptId) -> Result<bool, Fault>;
+    /// Adds a record.
+    async fn record(&self, record: &Record) -> Result<(), Fault>;
+    /// Records, the newest first.
+    async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault>;
+}

@@ -1,0 +1,176 @@
+//! Models that learn: what they are asked, and where they live.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gatepost_message::Message;
+use gatepost_smtp::{Domain, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::kept::{KeptId, Label};
+
+/// What a classifier makes of a message: hashed features, bounded.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Features {
+    /// The version of the extractor that made them. Features of another version are not comparable.
+    pub extractor: u32,
+    /// Keyed hashes, in the order in which they stand in the message; at most [`Features::MAX`].
+    pub hashes: Vec<u64>,
+}
+
+impl Features {
+    /// The most features of a message.
+    pub const MAX: usize = 20_000;
+}
+
+/// Log-odds of spam, with how much stands behind it.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LogOdds {
+    /// Natural logarithm of P(spam) / P(ham).
+    pub value: f32,
+    /// How many learned messages stand behind it.
+    pub support: u32,
+}
+
+/// One labelled message, as the sample log holds it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sample {
+    /// Its place in the log. What a learner decides at random it decides by this.
+    pub sequence: u64,
+    /// When it was recorded.
+    pub at: u64,
+    /// What it is.
+    pub label: Label,
+    /// Whose mail it was.
+    pub domain: Option<String>,
+    /// How much it counts; a correction counts more. In hundredths.
+    pub weight: u32,
+}
+
+impl Sample {
+    /// A sample of ordinary weight.
+    pub fn new(sequence: u64, at: Time, label: Label, domain: Option<String>) -> Sample {
+        Sample {
+            sequence,
+            at: at.millis(),
+            label,
+            domain,
+            weight: 100,
+        }
+    }
+}
+
+/// One reason for a score, in words.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Clue {
+    /// What was seen: a word, a pair of words, a header.
+    pub what: String,
+    /// What it says, as log-odds.
+    pub value: f32,
+    /// How many learned messages stand behind it.
+    pub support: u32,
+}
+
+/// Why a saved model cannot be loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadModel(pub String);
+
+impl std::fmt::Display for BadModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadModel {}
+
+/// A model. Reading is from many threads; [`learn`](Learner::learn) is called from one, in log order, and the same log
+/// gives the same model, bit for bit.
+pub trait Learner: Send + Sync {
+    /// The features of a message: versioned, bounded.
+    fn features(&self, message: &Message) -> Features;
+    /// What the model says of them, for mail to a domain.
+    fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds;
+    /// Learns one sample.
+    fn learn(&self, features: &Features, sample: &Sample);
+    /// The reasons for a score, the weightiest first.
+    fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue>;
+    /// The model as bytes, its hashing key included.
+    fn save(&self) -> Vec<u8>;
+    /// Loads what was saved; only into a fresh model.
+    fn load(&self, saved: &[u8]) -> Result<(), BadModel>;
+}
+
+/// Where the model of one kind of classifier lives, across reloads.
+pub trait ModelSlot: Send + Sync {
+    /// The model that is in use.
+    fn live(&self) -> Arc<dyn Learner>;
+    /// An empty one of the same kind.
+    fn fresh(&self) -> Arc<dyn Learner>;
+    /// Puts a saved model into use.
+    fn publish(&self, saved: &[u8]) -> Result<(), BadModel>;
+}
+
+/// All models, by the name of their filter.
+pub trait Models: Send + Sync {
+    /// The slot of a filter; made by `make` when it is asked for the first time.
+    fn slot(&self, name: &'static str, make: &dyn Fn() -> Arc<dyn ModelSlot>) -> Arc<dyn ModelSlot>;
+    /// All slots there are.
+    fn all(&self) -> BTreeMap<&'static str, Arc<dyn ModelSlot>>;
+}
+
+/// A message to be learned.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Lesson {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The kept mail it is, where it is one.
+    pub kept: Option<KeptId>,
+    /// What it is.
+    pub label: Label,
+    /// Who says so; also the key by which it is unlearned.
+    pub by: String,
+    /// Whose mail it was.
+    pub domain: Option<String>,
+    /// When.
+    pub at: Time,
+}
+
+impl Lesson {
+    /// A lesson.
+    pub fn new(message: Arc<Message>, label: Label, by: impl Into<String>, at: Time) -> Lesson {
+        Lesson {
+            message,
+            kept: None,
+            label,
+            by: by.into(),
+            domain: None,
+            at,
+        }
+    }
+}
+
+/// What shall be forgotten.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unlearn {
+    /// One sample.
+    Sample(u64),
+    /// All that somebody taught.
+    By(String),
+    /// All since a moment, in milliseconds since the epoch.
+    Since(u64),
+}
+
+/// Teaching the models.
+#[async_trait]
+pub trait Learning: Send + Sync {
+    /// Learns a message and tells its place in the sample log.
+    async fn label(&self, lesson: Lesson) -> Result<u64, Fault>;
+    /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
+    async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;
+}

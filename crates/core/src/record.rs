@@ -1,0 +1,274 @@
+//! One transaction, one record: what the log, the metrics, the archive, reports and observers read.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{Direction, Facts, Login, RecipientId};
+use crate::identity::{DmarcResult, SpfResult};
+use crate::opinion::{Evidence, Scope, Tag};
+use crate::phase::Phase;
+use crate::score::Score;
+use crate::verdict::Level;
+
+/// What happened to one recipient.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RecipientRecord {
+    /// Its number.
+    pub id: RecipientId,
+    /// The address.
+    pub to: String,
+    /// How likely the mail was unwanted, for this recipient.
+    pub level: Level,
+    /// The sum of points, for this recipient.
+    pub score: Score,
+    /// What became of it: `deliver`, `hold`, `defer`, `refuse`, `discard`, `divert`; `none` where the session ended first.
+    pub fate: String,
+    /// What would have become of it, where `dry_run` overruled the verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub would: Option<String>,
+    /// The reply that the client got about it: at RCPT if it was refused there, at the end of the message otherwise.
+    pub reply: String,
+    /// Where it went: `host:port` of the mail server, `kept:ID`, a filter's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub went: Option<String>,
+    /// The findings and rules that decided.
+    pub because: Vec<Tag>,
+}
+
+impl RecipientRecord {
+    /// The record of a recipient about whom nothing is decided yet.
+    pub fn new(id: RecipientId, to: String) -> RecipientRecord {
+        RecipientRecord {
+            id,
+            to,
+            level: Level::None,
+            score: Score::ZERO,
+            fate: "none".into(),
+            would: None,
+            reply: String::new(),
+            went: None,
+            because: Vec::new(),
+        }
+    }
+}
+
+/// One finding, with who said it, when, and how long it took.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FindingRecord {
+    /// The filter.
+    pub filter: String,
+    /// The phase.
+    pub phase: Phase,
+    /// The finding's name.
+    pub tag: Tag,
+    /// Its weight.
+    pub evidence: Evidence,
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// Whether it counted: not so in mode `monitor`.
+    pub counts: bool,
+    /// What exactly was seen.
+    pub note: String,
+}
+
+impl FindingRecord {
+    /// A finding of a filter at a phase.
+    pub fn new(filter: &str, phase: Phase, finding: &crate::Finding, counts: bool) -> FindingRecord {
+        FindingRecord {
+            filter: filter.into(),
+            phase,
+            tag: finding.tag.clone(),
+            evidence: finding.evidence,
+            scope: finding.scope,
+            counts,
+            note: finding.note.clone(),
+        }
+    }
+}
+
+/// What one filter cost at one phase, and whether it failed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallRecord {
+    /// The filter.
+    pub filter: String,
+    /// The phase.
+    pub phase: Phase,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// Why it formed no opinion: `unavailable: ..`, `broken: ..`, `patience`, `panic`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<String>,
+}
+
+impl CallRecord {
+    /// A call.
+    pub fn new(filter: &str, phase: Phase, micros: u64, fault: Option<String>) -> CallRecord {
+        CallRecord {
+            filter: filter.into(),
+            phase,
+            micros,
+            fault,
+        }
+    }
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum End {
+    /// It was answered at the end of the message.
+    Answered,
+    /// The mail server took it and the client was gone before our answer: it will come again.
+    DeliveredUnacked,
+    /// RSET, EHLO, QUIT or STARTTLS came before a message.
+    #[default]
+    Reset,
+    /// The client or its connection was gone.
+    Lost,
+    /// The session was closed by us: too many errors, too slow, draining.
+    Closed,
+    /// The client was refused before it sent MAIL.
+    Refused,
+}
+
+/// One transaction, from MAIL to its end; or one session that never came to MAIL and was refused.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// The version of this form.
+    pub version: u32,
+    /// The transaction's id, as it stands in `Received` and in the log.
+    pub id: String,
+    /// When it began, in milliseconds since the epoch.
+    pub began: u64,
+    /// How long it took in all, in milliseconds.
+    pub took: u64,
+    /// How long the mail server took of that, in milliseconds.
+    pub upstream_took: u64,
+    /// Which way mail flows here.
+    pub direction: Direction,
+    /// The listener's name.
+    pub listener: String,
+    /// The peer's address.
+    pub client: IpAddr,
+    /// The peer's port.
+    pub port: u16,
+    /// The address that was judged, where it is not the peer's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub origin: Option<IpAddr>,
+    /// The reverse name, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reverse: Option<String>,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub helo: Option<String>,
+    /// The TLS version and cipher.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls: Option<String>,
+    /// Who authenticated to us.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub login: Option<Login>,
+    /// The envelope sender, empty for the null sender; none where MAIL never came.
+    pub from: Option<String>,
+    /// The recipients, in the order of RCPT.
+    pub recipients: Vec<RecipientRecord>,
+    /// How many recipients came beyond those that are listed.
+    pub recipients_dropped: u32,
+    /// Octets of the message.
+    pub size: u64,
+    /// Its Message-ID.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message_id: Option<String>,
+    /// Its subject, where the operator lets it be logged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<String>,
+    /// A hash of its content, for finding the same mail again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hash: Option<String>,
+    /// The From header.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub author: Option<String>,
+    /// A machine answered (RFC 3834).
+    pub auto_submitted: bool,
+    /// `Precedence: bulk` or `junk`.
+    pub bulk: bool,
+    /// A List-Id or `Precedence: list`.
+    pub list: bool,
+    /// What the session saw.
+    pub facts: Facts,
+    /// What SPF said, where somebody asked.
+    #[serde(default)]
+    pub spf: SpfResult,
+    /// What DMARC said, where somebody asked.
+    #[serde(default)]
+    pub dmarc: DmarcResult,
+    /// The domain that the mail is proven to be from, aligned with its author.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proven: Option<String>,
+    /// Each finding.
+    pub findings: Vec<FindingRecord>,
+    /// Each call of a filter.
+    pub calls: Vec<CallRecord>,
+    /// How it ended.
+    pub end: End,
+    /// The last reply of the transaction, as the client got it.
+    pub reply: String,
+    /// What else there is to say: opinions that were cut, an upstream without XCLIENT.
+    pub notes: Vec<String>,
+}
+
+impl Record {
+    /// The version of this form that this crate writes.
+    pub const VERSION: u32 = 1;
+    /// The most recipients that a record lists.
+    pub const RECIPIENTS_MAX: usize = 1_000;
+    /// The most findings that a record lists.
+    pub const FINDINGS_MAX: usize = 500;
+    /// The most calls that a record lists.
+    pub const CALLS_MAX: usize = 2_000;
+
+    /// A record that has just begun.
+    pub fn new(id: String, began: u64, direction: Direction, listener: String, client: IpAddr, port: u16) -> Record {
+        Record {
+            version: Record::VERSION,
+            id,
+            began,
+            took: 0,
+            upstream_took: 0,
+            direction,
+            listener,
+            client,
+            port,
+            origin: None,
+            reverse: None,
+            helo: None,
+            tls: None,
+            login: None,
+            from: None,
+            recipients: Vec::new(),
+            recipients_dropped: 0,
+            size: 0,
+            message_id: None,
+            subject: None,
+            hash: None,
+            author: None,
+            auto_submitted: false,
+            bulk: false,
+            list: false,
+            facts: Facts::default(),
+            spf: SpfResult::Unknown,
+            dmarc: DmarcResult::Unknown,
+            proven: None,
+            findings: Vec::new(),
+            calls: Vec::new(),
+            end: End::Reset,
+            reply: String::new(),
+            notes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The mail server behind us, as a transaction sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gatepost_message::Edited;
+use gatepost_smtp::relay::Loss;
+use gatepost_smtp::{MailParams, Path, RcptParams, Reply};
+
+use crate::context::Visit;
+use crate::fault::Fault;
+
+/// A message on its way to the mail server.
+pub struct Consignment<'a> {
+    /// The envelope sender.
+    pub from: &'a Path,
+    /// Its parameters.
+    pub params: &'a MailParams,
+    /// Those recipients, by their place among the ones that the server accepted in this transaction, who get it. The
+    /// places hold for every batch of one mail, until the next transaction's first recipient.
+    pub to: &'a [usize],
+    /// The message with its marks.
+    pub message: Edited,
+    /// The last look before the final dot: whether the client is gone, so that the mail must not be delivered.
+    pub gone: &'a (dyn Fn() -> bool + Send + Sync),
+}
+
+/// How a delivery went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// The server's reply to the final dot, or what it said instead.
+    pub reply: Reply,
+    /// Recipients (by the same places) whom it accepted first and refused when a part of them was named again.
+    pub refused: Vec<(usize, Reply)>,
+}
+
+/// One client's way to the mail server. A connection is opened by the first RCPT, and serves all transactions of the
+/// client's session.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Names a recipient. The first one of a transaction opens it there; a refusal of MAIL answers it.
+    async fn rcpt(
+        &mut self,
+        visit: &Visit,
+        from: &Path,
+        params: &MailParams,
+        to: &Path,
+        rcpt: &RcptParams,
+    ) -> Result<Reply, Loss>;
+    /// Sends the message. After an error, nothing was delivered unless [`Loss`] says that the dot was sent.
+    async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss>;
+    /// Ends the transaction there without a message. Trouble closes the connection.
+    async fn reset(&mut self);
+    /// Passes AUTH on: the mechanism and initial response first, lines after. A reply of 334 asks for more.
+    async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss>;
+    /// The next line of AUTH; `*` cancels.
+    async fn auth_line(&mut self, line: &str) -> Result<Reply, Loss>;
+    /// Says goodbye.
+    async fn close(&mut self);
+    /// Where it leads, `host:port`, for the record.
+    fn name(&self) -> &str;
+    /// What is missing there that configuration asks for, in words for the record.
+    fn missing(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Where the ways to mail servers come from.
+pub trait Upstreams: Send + Sync {
+    /// A way by a route's name. Nothing is connected yet.
+    fn upstream(&self, route: &str) -> Option<Box<dyn Upstream>>;
+}
+
+/// Mail that is ours until it is delivered. A route without a queue has none.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Takes mail, durably, for recipients that are known to exist.
+    async fn accept(&self, mail: Queued) -> Result<(), Fault>;
+    /// How many mails wait.
+    async fn waiting(&self) -> Result<u64, Fault>;
+}
+
+/// Mail for the queue.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Queued {
+    /// The transaction it came in.
+    pub transaction: String,
+    /// The route.
+    pub route: String,
+    /// The envelope sender.
+    pub from: Path,
+    /// Its parameters.
+    pub params: MailParams,
+    /// The recipients.
+    pub recipients: Vec<(Path, RcptParams)>,
+    /// The message with its marks.
+    pub message: Arc<Edited>,
+}
+
+impl Queued {
+    /// Mail for the queue.
+    pub fn new(
+        transaction: String,
+        route: String,
+        from: Path,
+        params: MailParams,
+        recipients: Vec<(Path, RcptParams)>,
+        message: Arc<Edited>,
+    ) -> Queued {
+        Queued {
+            transaction,
+            route,
+            from,
+            params,
+            recipients,
+            message,
+        }
+    }
+}
