@@ -1,0 +1,218 @@
+//! Who is told of finished transactions, after the answer: the archive's copies, filters' `observe`, then the observers.
+//!
+//! **Invariants:** nothing here can change an answer; at most [`Followers::BOUND`] (or what it was made with) tellings go
+//! on at once, and a session whose telling finds no place waits before its next answer, so none is dropped; each listener
+//! has a time limit, so a drain ends.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::{Context, Envelope, Facts, Keeping, Message, Observer, Path, Record, Terms, Time, Visit};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::names::Names;
+use crate::pipeline::Pipeline;
+use crate::run::guarded;
+
+/// How long one listener may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The queue behind the answers. Cheap to clone; one for all pipelines, old ones and new.
+#[derive(Clone)]
+pub struct Followers {
+    observers: Arc<[Arc<dyn Observer>]>,
+    places: Arc<Semaphore>,
+    bound: u32,
+    filters: bool,
+}
+
+/// A transaction that is over, with all that listeners may want to see.
+pub struct Finished {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) record: Record,
+    pub(crate) visit: Visit,
+    pub(crate) names: Arc<Names>,
+    pub(crate) envelope: Option<Envelope>,
+    pub(crate) facts: Facts,
+    pub(crate) message: Option<Arc<Message>>,
+    pub(crate) copies: Vec<(Terms, Vec<Path>)>,
+    pub(crate) at: Time,
+    /// The mail server took it, so if the client did not hear so it will come again.
+    pub(crate) delivered: bool,
+}
+
+impl Followers {
+    /// How many tellings go on at once unless said otherwise.
+    pub const BOUND: u32 = 1_000;
+
+    /// Observers, and how many tellings may go on at once (at least one).
+    pub fn new(observers: Vec<Arc<dyn Observer>>, bound: u32) -> Followers {
+        let bound = bound.clamp(1, 1 << 20);
+        Followers {
+            observers: observers.into(),
+            places: Arc::new(Semaphore::new(bound as usize)),
+            bound,
+            filters: true,
+        }
+    }
+
+    /// The same without telling filters: for a replay, which must not teach them.
+    #[must_use]
+    pub fn without_filters(mut self) -> Followers {
+        self.filters = false;
+        self
+    }
+
+    /// How many tellings have not ended yet.
+    pub fn waiting(&self) -> usize {
+        (self.bound as usize).saturating_sub(self.places.available_permits())
+    }
+
+    /// Waits until all tellings so far have ended.
+    pub async fn drained(&self) {
+        // All places at once are free only when nobody has one; they are given back at once.
+        drop(self.places.acquire_many(self.bound).await);
+    }
+
+    /// Begins to tell, or gives back what finds no place now.
+    pub(crate) fn offer(&self, finished: Box<Finished>) -> Result<(), Box<Finished>> {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => {
+                self.begin(finished, place);
+                Ok(())
+            }
+            Err(_) => Err(finished),
+        }
+    }
+
+    /// Waits for a place and begins to tell.
+    pub(crate) async fn tell(&self, finished: Box<Finished>) {
+        // The semaphore is never closed.
+        if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+            self.begin(finished, place);
+        }
+    }
+
+    fn begin(&self, finished: Box<Finished>, place: OwnedSemaphorePermit) {
+        let (observers, filters) = (Arc::clone(&self.observers), self.filters);
+        tokio::spawn(async move {
+            finished.tell(&observers, filters).await;
+            drop(place);
+        });
+    }
+}
+
+impl Finished {
+    async fn tell(mut self: Box<Self>, observers: &[Arc<dyn Observer>], filters: bool) {
+        self.keep_copies().await;
+        if let Some(message) = self.message.clone() {
+            let hash = self.pipeline.services().compute.run(move |_| hash(&message)).await;
+            self.record.hash = hash.ok().flatten();
+        }
+        let Finished {
+            pipeline,
+            record,
+            visit,
+            names,
+            envelope,
+            facts,
+            message,
+            at,
+            ..
+        } = &*self;
+        let mut cx = Context::new(*at, visit, &names.memo).with_facts(*facts);
+        cx = envelope.iter().fold(cx, Context::with_envelope);
+        cx = message.iter().fold(cx, Context::with_message);
+        let domains = domains(envelope.as_ref());
+        let domains: Vec<Option<&str>> = domains.iter().map(|domain| domain.as_deref()).collect();
+        for slot in pipeline.tiers().iter().flatten().filter(|_| filters) {
+            for (filter, _) in slot.speaking_for(&domains) {
+                let told = async {
+                    filter.observe(&cx, record, message.as_ref()).await;
+                    Ok(())
+                };
+                if let Err(fault) = guarded(PATIENCE, told).await {
+                    tracing::warn!(filter = &*slot.name, id = record.id, %fault, "a filter failed to take note of a mail");
+                }
+            }
+        }
+        for observer in observers {
+            let told = async {
+                observer.observe(record, message.as_ref()).await;
+                Ok(())
+            };
+            if let Err(fault) = guarded(PATIENCE, told).await {
+                tracing::warn!(id = record.id, %fault, "an observer failed to take note of a mail");
+            }
+        }
+    }
+
+    /// Keeps the copies that nobody's answer rests on.
+    async fn keep_copies(&mut self) {
+        let (Some(message), Some(envelope)) = (&self.message, &self.envelope) else {
+            return;
+        };
+        for (terms, who) in std::mem::take(&mut self.copies) {
+            let keeping = Keeping::new(
+                &self.record.id,
+                self.at,
+                &envelope.from,
+                who.iter().collect(),
+                message,
+                &terms,
+            );
+            let kept = async { self.pipeline.services().kept.keep(keeping).await };
+            let note = match guarded(PATIENCE, kept).await {
+                Ok(id) => format!("a copy is kept ({}): {id}", terms.reason),
+                Err(fault) => format!("no copy is kept ({}): {fault}", terms.reason),
+            };
+            self.record.notes.push(note);
+        }
+    }
+}
+
+fn domains(envelope: Option<&Envelope>) -> Vec<Option<Box<str>>> {
+    let recipients = envelope.map_or(&[][..], |envelope| &envelope.recipients);
+    let mut domains: Vec<_> = recipients
+        .iter()
+        .map(|to| to.domain().map(|domain| domain.key().into()))
+        .collect();
+    domains.sort();
+    domains.dedup();
+    if domains.is_empty() {
+        domains.push(None);
+    }
+    domains
+}
+
+/// A hash of the body, the same in every version; `None` where it cannot be read.
+fn hash(message: &Message) -> Option<String> {
+    let mut hasher = SipHasher13::new();
+    match message.body().whole() {
+        Some(whole) => hasher.write(whole),
+        None => {
+            let (mut buffer, mut at) = (vec![0; 64 * 1024], 0_u64);
+            while at < message.body().len() {
+                let n = message.body().read_at(at, &mut buffer).ok().filter(|n| *n > 0)?;
+                hasher.write(buffer.get(..n)?);
+                at += n as u64;
+            }
+        }
+    }
+    Some(format!("{:032x}", hasher.finish128().as_u128()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_body_never_changes() {
+        let hash = |mail: &'static str| hash(&Message::from_bytes(mail.as_bytes())).expect("in memory");
+        assert_eq!(hash("A: 1\r\n\r\nbody\r\n"), hash("A: 2\r\n\r\nbody\r\n"));
+        assert_ne!(hash("A: 1\r\n\r\nbody\r\n"), hash("A: 1\r\n\r\nbodies\r\n"));
+        assert_eq!(hash("A: 1\r\n\r\n").len(), 32);
+    }
+}

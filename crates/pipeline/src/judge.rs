@@ -1,0 +1,423 @@
+//! What policy makes of all opinions, for one recipient at one moment: a pure function.
+//!
+//! **Precedence:** danger, divert, personal deny, exempt, enforced reject, score, defer, mark ([`Rank`]). What is not
+//! spoken yet (`speak_from`, points before the dot) is judged again at the next moment, with all that was said by then.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use gatepost_core::message::Edit;
+use gatepost_core::{
+    Concern, Evidence, Fate, Finding, Level, LogOdds, Marks, Phase, RecipientId, Reply, Score, Standing, Tag, Terms,
+    Verdict, Wish,
+};
+
+use crate::fusion::Fusion;
+use crate::policy::{Action, Rules};
+use crate::refusal;
+use crate::said::Said;
+use crate::slot::{Mode, OnFault};
+use crate::stamp;
+
+/// About whom is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Whom<'a> {
+    /// The recipient; none before RCPT.
+    pub id: Option<RecipientId>,
+    /// Its domain in lower case.
+    pub domain: Option<&'a str>,
+    /// It is postmaster or abuse, whom spam checks do not concern (RFC 5321 §4.5.1).
+    pub role: bool,
+}
+
+/// What decided, in the order of precedence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Rank {
+    /// A wish about danger.
+    Danger,
+    /// A filter takes the recipient.
+    Divert,
+    /// A person's own refusal.
+    Deny,
+    /// Nothing about spam counts.
+    Exempt,
+    /// A wish about spam.
+    Reject,
+    /// The level's action.
+    Score,
+    /// A wish to wait.
+    Defer,
+    /// Nothing but marks.
+    Mark,
+}
+
+/// A verdict and what else must be known of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judgement {
+    /// The verdict. Its replies are not worded yet ([`refusal::worded`]).
+    pub verdict: Verdict,
+    /// What decided it.
+    pub rank: Rank,
+    /// The sum of points.
+    pub score: Score,
+    /// The session is closed after the refusal.
+    pub close: bool,
+    /// What would have become of the mail without `dry_run`, where that is something else.
+    pub would: Option<Fate>,
+    /// Who takes the recipient, where the fate is `Divert`.
+    pub taker: Option<Arc<str>>,
+}
+
+/// The most tags that a verdict gives as its reasons.
+pub const BECAUSE_MAX: usize = 10;
+
+/// What more can still change the fate of a recipient's mail: the rule by which a run is cut.
+///
+/// A filter that asks about danger is always run. A filter that asks about spam is run unless nothing that it may say
+/// could change the fate: when the mail is refused for danger, or a filter took the recipient, or its person denied the
+/// mail, only a taker's or an exempting word could (some wishes are for exempt mail only, or for other mail only); when
+/// the mail is exempt, only a taker's or a person's word and an edit could; when it is refused by wish, only a taker's, a person's or
+/// an exempting word could.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Openness {
+    /// Anything.
+    Open,
+    /// It is exempt.
+    Exempt,
+    /// It is refused by wish.
+    Refused,
+    /// Only danger, a taker, and an exemption.
+    Closed,
+}
+
+/// The wishes of one concern that are counted for one recipient: for each kind the first.
+#[derive(Default)]
+struct Wants<'a> {
+    refuse: Option<(&'a Said, &'a Reply, bool)>,
+    discard: Option<&'a Said>,
+    hold: Option<&'a Said>,
+    defer: Option<(&'a Said, &'a Reply)>,
+    faulty: Option<&'a Said>,
+}
+
+/// All that counts for one recipient.
+#[derive(Default)]
+struct Heard<'a> {
+    exempt: bool,
+    exempted: Option<&'a Said>,
+    spared: bool,
+    danger: Wants<'a>,
+    spam: Wants<'a>,
+    divert: Option<&'a Said>,
+    deny: Option<(&'a Said, &'a Reply)>,
+    edits: Vec<Edit>,
+    points: Vec<(&'a Tag, Score)>,
+    odds: Vec<(&'a Said, &'a Tag, LogOdds)>,
+}
+
+fn stands(standing: Standing, exempt: bool) -> bool {
+    match standing {
+        Standing::Any => true,
+        Standing::Exempt => exempt,
+        Standing::NotExempt => !exempt,
+    }
+}
+
+impl<'a> Heard<'a> {
+    fn of<S: Borrow<Said>>(rules: &Rules, said: &'a [S], whom: Whom<'_>) -> Heard<'a> {
+        let mut heard = Heard {
+            exempt: whom.role && rules.role_accounts,
+            ..Heard::default()
+        };
+        let said = || {
+            said.iter()
+                .map(Borrow::borrow)
+                .filter(|said: &&Said| said.mode_for(whom.domain) >= Mode::Score)
+        };
+        for said in said().filter(|said| said.mode_for(whom.domain) == Mode::Enforce) {
+            let mut wishes = said.opinion.wishes().iter();
+            if wishes.any(|(scope, _, wish)| *wish == Wish::Exempt && Said::covers(*scope, whom.id)) {
+                heard.exempt = true;
+                heard.exempted.get_or_insert(said);
+            }
+        }
+        for said in said() {
+            heard.take(said, whom);
+        }
+        heard
+    }
+
+    fn take(&mut self, said: &'a Said, whom: Whom<'_>) {
+        let danger = said.concern == Concern::Danger;
+        let silenced = self.exempt && !danger;
+        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id);
+        for finding in said.opinion.findings().iter().filter(covered).filter(|_| !silenced) {
+            match finding.evidence {
+                Evidence::Points(points) => self.points.push((&finding.tag, points)),
+                Evidence::LogOdds { value, support } => {
+                    self.odds.push((said, &finding.tag, LogOdds { value, support }));
+                }
+                _ => {}
+            }
+        }
+        let wants = if danger { &mut self.danger } else { &mut self.spam };
+        if !silenced && said.is_about(whom.id) {
+            match said.fault_for(whom.domain) {
+                Some(OnFault::Mark) => self.edits.extend(stamp::unchecked(&said.filter)),
+                Some(OnFault::Defer) => drop(wants.faulty.get_or_insert(said)),
+                Some(OnFault::Hold) => drop(wants.hold.get_or_insert(said)),
+                Some(OnFault::Ignore) | None => {}
+            }
+        }
+        if said.mode_for(whom.domain) != Mode::Enforce {
+            return;
+        }
+        for (scope, standing, wish) in said.opinion.wishes() {
+            if !Said::covers(*scope, whom.id) || !stands(*standing, self.exempt) {
+                continue;
+            }
+            match wish {
+                Wish::Divert if said.is_about(whom.id) => drop(self.divert.get_or_insert(said)),
+                Wish::Deny(reply) if said.is_about(whom.id) => drop(self.deny.get_or_insert((said, reply))),
+                Wish::Edit(edit) => self.edits.push(edit.clone()),
+                Wish::Spare => self.spared = true,
+                _ if silenced => {}
+                Wish::Reject(reply) => drop(wants.refuse.get_or_insert((said, reply, false))),
+                Wish::Close(reply) => drop(wants.refuse.get_or_insert((said, reply, true))),
+                Wish::Defer(reply) => drop(wants.defer.get_or_insert((said, reply))),
+                Wish::Hold => drop(wants.hold.get_or_insert(said)),
+                Wish::Discard => drop(wants.discard.get_or_insert(said)),
+                _ => {}
+            }
+        }
+    }
+
+    fn score(&self, rules: &Rules, fusion: &Fusion) -> Score {
+        let points: Score = self.points.iter().map(|(_, points)| *points).sum();
+        if self.odds.is_empty() {
+            return points;
+        }
+        let odds = fusion.fuse(self.odds.iter().map(|(said, _, odds)| (&*said.filter, *odds)));
+        points + fusion.points(odds, rules.classifiers)
+    }
+
+    /// The findings that made the score, the weightiest first.
+    fn reasons(&self) -> Vec<Tag> {
+        let mut reasons: Vec<(&Tag, i64)> = self
+            .points
+            .iter()
+            .map(|(tag, points)| (*tag, i64::from(points.as_hundredths())))
+            .collect();
+        reasons.extend(
+            self.odds
+                .iter()
+                .map(|(_, tag, odds)| (*tag, (odds.value * 100.0) as i64)),
+        );
+        reasons.retain(|(_, weight)| *weight > 0);
+        reasons.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+        reasons
+            .into_iter()
+            .map(|(tag, _)| tag.clone())
+            .take(BECAUSE_MAX)
+            .collect()
+    }
+}
+
+/// A decision before it is put on paper.
+struct Decision<'a> {
+    rank: Rank,
+    fate: Fate,
+    by: Option<(&'a Said, &'static str)>,
+    close: bool,
+}
+
+impl<'a> Decision<'a> {
+    fn new(rank: Rank, fate: Fate, said: &'a Said, wish: &'static str) -> Decision<'a> {
+        Decision {
+            rank,
+            fate,
+            by: Some((said, wish)),
+            close: false,
+        }
+    }
+}
+
+impl<'a> Wants<'a> {
+    /// The strongest of them that can be spoken now: refuse, discard, hold.
+    fn decide(&self, rank: Rank, speaks: bool, dot: bool) -> Option<Decision<'a>> {
+        if let (Some((said, reply, close)), true) = (self.refuse, speaks) {
+            let reply = if close && reply.is_transient() {
+                reply.clone()
+            } else {
+                refusal::permanent(reply)
+            };
+            let fate = if reply.is_transient() {
+                Fate::Defer(reply)
+            } else {
+                Fate::Refuse(reply)
+            };
+            return Some(Decision {
+                close,
+                ..Decision::new(rank, fate, said, if close { "close" } else { "reject" })
+            });
+        }
+        match (self.discard, self.hold) {
+            (Some(said), _) if dot => Some(Decision::new(rank, Fate::Discard, said, "discard")),
+            (_, Some(said)) if dot => Some(Decision::new(rank, Fate::Hold, said, "hold")),
+            _ => None,
+        }
+    }
+
+    fn faulty(&self, rank: Rank) -> Option<Decision<'a>> {
+        let said = self.faulty?;
+        Some(Decision::new(rank, Fate::Defer(refusal::UNCHECKED), said, "fault"))
+    }
+}
+
+/// What becomes of the mail for one recipient, by all that was said so far, at a phase.
+pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: Whom<'_>, at: Phase) -> Judgement {
+    let heard = Heard::of(rules, said, whom);
+    let score = heard.score(rules, fusion);
+    let level = rules.level(score);
+    let decision = decide(rules, &heard, score, level, at);
+    let because = because(&heard, &decision, whom, level);
+    let Decision { rank, fate, close, .. } = decision;
+
+    let overruled = rules.dry_run && !matches!(fate, Fate::Deliver | Fate::Divert);
+    let (fate, would) = if overruled {
+        (Fate::Deliver, Some(fate))
+    } else {
+        (fate, None)
+    };
+    let mut verdict = Verdict::new(level, fate);
+    verdict.because = because;
+    match &verdict.fate {
+        Fate::Deliver => {
+            let mut edits = heard.edits;
+            edits.extend(stamp::marks(rules, level, score, would.as_ref().map(Fate::name)));
+            verdict.marks = Marks { edits };
+        }
+        Fate::Hold => verdict.keep = Some(Terms::durable("held")),
+        Fate::Discard => verdict.keep = Some(Terms::durable("discarded")),
+        Fate::Refuse(_) if rules.keep_refused && at == Phase::Message && rank != Rank::Deny => {
+            verdict.keep = Some(Terms::copy("refused"));
+        }
+        _ => {}
+    }
+    let taker = heard
+        .divert
+        .filter(|_| verdict.fate == Fate::Divert)
+        .map(|said| Arc::clone(&said.filter));
+    Judgement {
+        verdict,
+        rank,
+        score,
+        close: close && !overruled,
+        would,
+        taker,
+    }
+}
+
+fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: Phase) -> Decision<'a> {
+    let (speaks, dot, named) = (at >= rules.speak_from.phase(), at == Phase::Message, at >= Phase::Rcpt);
+    if let Some(decision) = heard.danger.decide(Rank::Danger, speaks, dot) {
+        return decision;
+    }
+    if let (Some((said, reply)), true) = (heard.danger.defer, speaks) {
+        return Decision::new(Rank::Danger, Fate::Defer(refusal::transient(reply)), said, "defer");
+    }
+    if let Some(decision) = heard.danger.faulty(Rank::Danger).filter(|_| speaks) {
+        return decision;
+    }
+    if let (Some(said), true) = (heard.divert, named) {
+        return Decision::new(Rank::Divert, Fate::Divert, said, "divert");
+    }
+    if let (Some((said, reply)), true) = (heard.deny, named) {
+        return Decision::new(Rank::Deny, Fate::Refuse(refusal::permanent(reply)), said, "deny");
+    }
+    // Of exempt mail only the points and wishes about danger were heard, so what follows is about danger alone.
+    if let Some(decision) = heard.spam.decide(Rank::Reject, speaks, dot) {
+        return decision;
+    }
+    let by_score = |fate| Decision {
+        rank: Rank::Score,
+        fate,
+        by: None,
+        close: false,
+    };
+    match rules.grade(level).action {
+        Action::Reject if dot => return by_score(Fate::Refuse(rules.refusal.refuse(&refusal::UNWANTED))),
+        Action::Discard if dot => return by_score(Fate::Discard),
+        Action::Hold if dot => return by_score(Fate::Hold),
+        _ => {}
+    }
+    if let (Some((said, reply)), true) = (heard.spam.defer, speaks && !heard.spared)
+        && rules.defer_between.contains(score)
+    {
+        return Decision::new(Rank::Defer, Fate::Defer(refusal::transient(reply)), said, "defer");
+    }
+    if let Some(decision) = heard.spam.faulty(Rank::Defer).filter(|_| speaks) {
+        return decision;
+    }
+    match heard.exempted {
+        Some(said) => Decision::new(Rank::Exempt, Fate::Deliver, said, "exempt"),
+        None if heard.exempt => Decision {
+            rank: Rank::Exempt,
+            fate: Fate::Deliver,
+            by: None,
+            close: false,
+        },
+        None => Decision {
+            rank: Rank::Mark,
+            fate: Fate::Deliver,
+            by: None,
+            close: false,
+        },
+    }
+}
+
+/// Why: the findings of the filter that decided, or its name and wish; the findings that made the score; the rule.
+fn because(heard: &Heard<'_>, decision: &Decision<'_>, whom: Whom<'_>, level: Level) -> Vec<Tag> {
+    let mut because = Vec::new();
+    if let Some((said, wish)) = decision.by {
+        let findings = said
+            .opinion
+            .findings()
+            .iter()
+            .filter(|finding| Said::covers(finding.scope, whom.id));
+        because.extend(findings.map(|finding| finding.tag.clone()).take(BECAUSE_MAX));
+        if because.is_empty() {
+            because.push(Tag::owned(format!("{}.{wish}", said.filter)));
+        }
+        return because;
+    }
+    if decision.rank == Rank::Exempt {
+        because.push(Tag::new("policy.role_account"));
+    }
+    if level > Level::None {
+        because.extend(heard.reasons());
+        because.truncate(BECAUSE_MAX - 1);
+        because.push(Tag::owned(format!("policy.{level}")));
+    }
+    because
+}
+
+/// What more can change the fate of a recipient's mail.
+pub fn openness<S: Borrow<Said>>(rules: &Rules, said: &[S], whom: Whom<'_>) -> Openness {
+    if rules.dry_run {
+        return Openness::Open;
+    }
+    let heard = Heard::of(rules, said, whom);
+    if heard.danger.refuse.is_some() || heard.divert.is_some() || heard.deny.is_some() {
+        Openness::Closed
+    } else if heard.exempt {
+        Openness::Exempt
+    } else if heard.spam.refuse.is_some() {
+        Openness::Refused
+    } else {
+        Openness::Open
+    }
+}
+
+#[cfg(test)]
+mod tests;

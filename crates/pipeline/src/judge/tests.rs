@@ -1,0 +1,432 @@
+use super::*;
+use crate::policy::{Between, SpeakFrom};
+use crate::slot::{Audience, Exception, Exceptions, Slot};
+use gatepost_core::{Enhanced, Filter, Opinion, Phases, Scope, Wishes};
+
+struct Mute;
+impl Filter for Mute {}
+
+fn slot(name: &str, concern: Concern, mode: Mode) -> Slot {
+    Slot {
+        name: name.into(),
+        mode,
+        on_fault: OnFault::Ignore,
+        patience: Slot::PATIENCE,
+        phases: Phases::NONE,
+        concern,
+        may: Wishes::NONE,
+        filter: Arc::new(Mute),
+        domains: Arc::default(),
+    }
+}
+
+fn said_as(slot: &Slot, opinion: Opinion) -> Said {
+    Said::new(slot, Phase::Message, Audience::Everyone, opinion, None)
+}
+
+fn spam(opinion: Opinion) -> Said {
+    said_as(&slot("spam", Concern::Spam, Mode::Enforce), opinion)
+}
+
+fn danger(opinion: Opinion) -> Said {
+    said_as(&slot("virus", Concern::Danger, Mode::Enforce), opinion)
+}
+
+fn wish(wish: Wish) -> Opinion {
+    Opinion::none().wish(wish)
+}
+
+fn points(points: i32) -> Opinion {
+    Opinion::points(Tag::new("test.points"), Score::points(points), "")
+}
+
+fn reject() -> Wish {
+    Wish::Reject(Reply::fixed(550, Enhanced(5, 7, 1), "no"))
+}
+
+fn defer() -> Wish {
+    Wish::Defer(Reply::fixed(451, Enhanced(4, 7, 1), "later"))
+}
+
+const WHO: Whom<'static> = Whom {
+    id: Some(RecipientId(0)),
+    domain: Some("d.example"),
+    role: false,
+};
+
+fn at(rules: &Rules, said: &[Said], at: Phase) -> Judgement {
+    judge(rules, &Fusion::default(), said, WHO, at)
+}
+
+fn dot(said: &[Said]) -> (Rank, &'static str) {
+    let judgement = at(&Rules::default(), said, Phase::Message);
+    (judgement.rank, judgement.verdict.fate.name())
+}
+
+/// What each rank says, the highest first. Two at once: the higher one decides, except where the table says so.
+#[test]
+fn precedence_is_danger_divert_deny_exempt_reject_score_defer_mark() {
+    let deny = Wish::Deny(Reply::fixed(550, Enhanced(5, 7, 1), "not to me"));
+    let ladder = [
+        (danger(wish(reject())), Rank::Danger, "refuse"),
+        (spam(wish(Wish::Divert)), Rank::Divert, "divert"),
+        (spam(wish(deny)), Rank::Deny, "refuse"),
+        (spam(wish(Wish::Exempt)), Rank::Exempt, "deliver"),
+        (spam(wish(reject())), Rank::Reject, "refuse"),
+        (spam(points(10)), Rank::Score, "refuse"),
+        (spam(wish(defer())), Rank::Defer, "defer"),
+        (spam(points(3)), Rank::Mark, "deliver"),
+    ];
+    for (n, (higher, rank, fate)) in ladder.iter().enumerate() {
+        assert_eq!(dot(std::slice::from_ref(higher)), (*rank, *fate));
+        for (lower, ..) in &ladder[n + 1..] {
+            let both = [lower.clone(), higher.clone()];
+            assert_eq!(dot(&both), (*rank, *fate), "{rank:?}");
+            let turned = [higher.clone(), lower.clone()];
+            assert_eq!(dot(&turned), (*rank, *fate), "{rank:?}");
+        }
+    }
+}
+
+#[test]
+fn within_a_rank_refusing_is_stronger_than_discarding_than_holding() {
+    for make in [danger, spam] {
+        let (hold, discard, refuse) = (make(wish(Wish::Hold)), make(wish(Wish::Discard)), make(wish(reject())));
+        assert_eq!(dot(&[hold.clone(), discard.clone()]).1, "discard");
+        assert_eq!(dot(&[hold.clone(), discard, refuse]).1, "refuse");
+        assert_eq!(dot(&[make(wish(defer())), hold]).1, "hold");
+    }
+}
+
+#[test]
+fn modes_decide_what_counts() {
+    let opinion = || points(10).wish(Wish::Hold);
+    let fate = |mode, opinion| dot(&[said_as(&slot("x", Concern::Spam, mode), opinion)]);
+    assert_eq!(fate(Mode::Monitor, opinion()), (Rank::Mark, "deliver"));
+    assert_eq!(fate(Mode::Off, opinion()), (Rank::Mark, "deliver"));
+    assert_eq!(fate(Mode::Score, opinion()), (Rank::Score, "refuse"));
+    assert_eq!(fate(Mode::Score, wish(Wish::Hold)), (Rank::Mark, "deliver"));
+    assert_eq!(fate(Mode::Enforce, opinion()), (Rank::Reject, "hold"));
+}
+
+#[test]
+fn a_mode_differs_by_domain() {
+    let mut slot = slot("x", Concern::Spam, Mode::Enforce);
+    let off = Exception {
+        mode: Some(Mode::Off),
+        ..Exception::default()
+    };
+    slot.domains = Arc::new(Exceptions::from([("off.example".into(), off)]));
+    let said = [said_as(&slot, wish(reject()))];
+    let fate = |domain| {
+        let whom = Whom { domain, ..WHO };
+        judge(&Rules::default(), &Fusion::default(), &said, whom, Phase::Message)
+            .verdict
+            .fate
+            .name()
+    };
+    assert_eq!(
+        (fate(Some("on.example")), fate(Some("off.example"))),
+        ("refuse", "deliver")
+    );
+}
+
+#[test]
+fn exempt_silences_spam_and_never_danger() {
+    let exempt = spam(wish(Wish::Exempt));
+    let virus = danger(Opinion::points(Tag::new("virus.found"), Score::points(12), ""));
+    assert_eq!(dot(&[exempt.clone(), virus]), (Rank::Score, "refuse"));
+    let judged = at(&Rules::default(), &[exempt.clone(), spam(points(50))], Phase::Message);
+    assert_eq!((judged.score, judged.verdict.level), (Score::ZERO, Level::None));
+    for silenced in [reject(), defer(), Wish::Hold, Wish::Discard] {
+        assert_eq!(dot(&[exempt.clone(), spam(wish(silenced))]), (Rank::Exempt, "deliver"));
+    }
+}
+
+#[test]
+fn standing_is_resolved_where_all_opinions_meet() {
+    let rule = |standing| danger(Opinion::none().wish_for(Scope::Everyone, standing, reject()));
+    let exempt = || spam(wish(Wish::Exempt));
+    assert_eq!(dot(&[rule(Standing::NotExempt)]).1, "refuse");
+    assert_eq!(dot(&[rule(Standing::NotExempt), exempt()]).1, "deliver");
+    assert_eq!(dot(&[rule(Standing::Exempt)]).1, "deliver");
+    assert_eq!(dot(&[rule(Standing::Exempt), exempt()]).1, "refuse");
+}
+
+#[test]
+fn a_word_about_another_recipient_is_none_about_this_one() {
+    let other = |wish| spam(Opinion::none().wish_for(Scope::Only(RecipientId(1)), Standing::Any, wish));
+    for wish in [reject(), Wish::Exempt, Wish::Divert, defer()] {
+        assert_eq!(dot(&[other(wish)]), (Rank::Mark, "deliver"));
+    }
+    let mut divert = spam(wish(Wish::Divert));
+    divert.about = Some(RecipientId(1));
+    assert_eq!(dot(&[divert]).1, "deliver", "said at RCPT about another recipient");
+}
+
+#[test]
+fn spare_cancels_a_defer_and_nothing_else() {
+    let spare = || spam(wish(Wish::Spare));
+    assert_eq!(dot(&[spam(wish(defer())), spare()]), (Rank::Mark, "deliver"));
+    assert_eq!(dot(&[spam(wish(reject())), spare()]).1, "refuse");
+    assert_eq!(dot(&[danger(wish(defer())), spare()]).1, "defer");
+}
+
+#[test]
+fn a_defer_counts_only_for_doubtful_mail() {
+    let between = Between {
+        from: Score::points(1),
+        below: Score::points(5),
+    };
+    let rules = Rules {
+        defer_between: between,
+        ..Rules::default()
+    };
+    for (score, fate) in [(0, "deliver"), (1, "defer"), (4, "defer"), (5, "deliver")] {
+        for phase in [Phase::Rcpt, Phase::Message] {
+            let said = [spam(points(score).wish(defer()))];
+            assert_eq!(at(&rules, &said, phase).verdict.fate.name(), fate, "{score} at {phase}");
+        }
+    }
+}
+
+#[test]
+fn refusals_are_held_back_until_the_moment_from_which_we_speak() {
+    for (speak_from, phases) in [
+        (SpeakFrom::Connect, ["refuse"; 5]),
+        (SpeakFrom::Rcpt, ["deliver", "deliver", "deliver", "refuse", "refuse"]),
+        (
+            SpeakFrom::Message,
+            ["deliver", "deliver", "deliver", "deliver", "refuse"],
+        ),
+    ] {
+        let rules = Rules {
+            speak_from,
+            ..Rules::default()
+        };
+        for (phase, fate) in Phase::ALL.into_iter().zip(phases) {
+            for said in [spam(wish(reject())), danger(wish(reject()))] {
+                assert_eq!(
+                    at(&rules, &[said], phase).verdict.fate.name(),
+                    fate,
+                    "{speak_from:?} {phase}"
+                );
+            }
+        }
+    }
+    for (phase, fate) in Phase::ALL
+        .into_iter()
+        .zip(["deliver", "deliver", "deliver", "deliver", "refuse"])
+    {
+        assert_eq!(
+            at(&Rules::default(), &[spam(points(20))], phase).verdict.fate.name(),
+            fate,
+            "points at {phase}"
+        );
+    }
+}
+
+#[test]
+fn divert_and_deny_are_heard_at_rcpt_whenever_we_speak() {
+    let rules = Rules {
+        speak_from: SpeakFrom::Message,
+        ..Rules::default()
+    };
+    let deny = Wish::Deny(Reply::plain(550, "not to me"));
+    assert_eq!(
+        at(&rules, &[spam(wish(deny))], Phase::Rcpt).verdict.fate.name(),
+        "refuse"
+    );
+    let diverted = at(&rules, &[spam(wish(Wish::Divert))], Phase::Rcpt);
+    assert_eq!(diverted.taker.as_deref(), Some("spam"));
+    assert_eq!(
+        at(&rules, &[spam(wish(Wish::Divert))], Phase::Mail).verdict.fate.name(),
+        "deliver"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_delivers() {
+    let rules = Rules {
+        dry_run: true,
+        ..Rules::default()
+    };
+    let close = Wish::Close(Reply::plain(554, "bye"));
+    for (said, would) in [
+        (danger(wish(reject())), "refuse"),
+        (spam(wish(close)), "refuse"),
+        (spam(points(30)), "refuse"),
+        (spam(wish(Wish::Hold)), "hold"),
+        (spam(wish(defer())), "defer"),
+    ] {
+        let judgement = at(&rules, &[said], Phase::Message);
+        assert_eq!(judgement.verdict.fate, Fate::Deliver);
+        assert_eq!(judgement.would.as_ref().map(Fate::name), Some(would));
+        assert!(!judgement.close && judgement.verdict.keep.is_none());
+        assert!(
+            judgement
+                .verdict
+                .marks
+                .edits
+                .iter()
+                .any(|e| stamp::name_of(e) == Some("X-Gatepost-Would"))
+        );
+    }
+    assert_eq!(
+        at(&rules, &[spam(wish(Wish::Divert))], Phase::Rcpt).verdict.fate,
+        Fate::Divert
+    );
+}
+
+#[test]
+fn close_is_a_refusal_that_closes() {
+    let close = |code| spam(wish(Wish::Close(Reply::new(code, None, "bye"))));
+    let judgement = at(&Rules::default(), &[close(554)], Phase::Rcpt);
+    assert!(judgement.close && judgement.verdict.fate.name() == "refuse");
+    let judgement = at(&Rules::default(), &[close(421)], Phase::Rcpt);
+    assert!(judgement.close && judgement.verdict.fate == Fate::Defer(Reply::plain(421, "bye")));
+    assert!(!at(&Rules::default(), &[spam(wish(reject()))], Phase::Rcpt).close);
+}
+
+#[test]
+fn a_fault_is_what_the_operator_wrote() {
+    let faulty = |concern, mode, on_fault| {
+        let slot = Slot {
+            on_fault,
+            ..slot("x", concern, mode)
+        };
+        Said::new(
+            &slot,
+            Phase::Message,
+            Audience::Everyone,
+            Opinion::none(),
+            Some("broken".into()),
+        )
+    };
+    for (on_fault, fate) in [
+        (OnFault::Ignore, "deliver"),
+        (OnFault::Mark, "deliver"),
+        (OnFault::Defer, "defer"),
+        (OnFault::Hold, "hold"),
+    ] {
+        for concern in [Concern::Spam, Concern::Danger] {
+            assert_eq!(dot(&[faulty(concern, Mode::Enforce, on_fault)]).1, fate, "{on_fault:?}");
+            assert_eq!(dot(&[faulty(concern, Mode::Score, on_fault)]).1, fate, "{on_fault:?}");
+            assert_eq!(
+                dot(&[faulty(concern, Mode::Monitor, on_fault)]).1,
+                "deliver",
+                "{on_fault:?}"
+            );
+        }
+    }
+    let marked = at(
+        &Rules::default(),
+        &[faulty(Concern::Spam, Mode::Enforce, OnFault::Mark)],
+        Phase::Message,
+    );
+    assert_eq!(
+        stamp::name_of(&marked.verdict.marks.edits[0]),
+        Some("X-Gatepost-Unchecked")
+    );
+    let exempt = spam(wish(Wish::Exempt));
+    assert_eq!(
+        dot(&[faulty(Concern::Spam, Mode::Enforce, OnFault::Defer), exempt.clone()]).1,
+        "deliver"
+    );
+    assert_eq!(
+        dot(&[faulty(Concern::Danger, Mode::Enforce, OnFault::Defer), exempt]).1,
+        "defer"
+    );
+}
+
+#[test]
+fn classifiers_become_points_once_and_together() {
+    let vote = |value| {
+        let evidence = Evidence::LogOdds { value, support: 1_000 };
+        spam(Opinion::none().with(Finding::new(Tag::new("bayes.spam"), evidence, "")))
+    };
+    let score = |said: &[Said]| at(&Rules::default(), said, Phase::Message).score;
+    assert!(score(&[vote(20.0)]) > Score::points(5));
+    assert!(score(&[vote(20.0), vote(20.0), vote(20.0)]) <= Score::points(6));
+    assert!(score(&[vote(-20.0)]) < Score::points(-5));
+}
+
+#[test]
+fn the_reasons_are_the_findings_that_decided() {
+    let because = |said: &[Said]| {
+        let verdict = at(&Rules::default(), said, Phase::Message).verdict;
+        verdict
+            .because
+            .iter()
+            .map(|tag| tag.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let big = Opinion::points(Tag::new("x.big"), Score::points(9), "");
+    assert_eq!(
+        because(&[spam(points(2)), spam(big)]),
+        ["x.big", "test.points", "policy.high"]
+    );
+    assert_eq!(because(&[danger(wish(reject()))]), ["virus.reject"]);
+    assert_eq!(because(&[danger(points(1).wish(reject()))]), ["test.points"]);
+    assert_eq!(because(&[spam(points(1))]), Vec::<String>::new());
+}
+
+#[test]
+fn postmaster_passes_the_spam_checks_and_not_the_others() {
+    let role = Whom { role: true, ..WHO };
+    let fate = |rules: &Rules, said: Said| {
+        judge(rules, &Fusion::default(), &[said], role, Phase::Rcpt)
+            .verdict
+            .fate
+            .name()
+    };
+    assert_eq!(fate(&Rules::default(), spam(wish(reject()))), "deliver");
+    assert_eq!(fate(&Rules::default(), danger(wish(reject()))), "refuse");
+    let strict = Rules {
+        role_accounts: false,
+        ..Rules::default()
+    };
+    assert_eq!(fate(&strict, spam(wish(reject()))), "refuse");
+}
+
+#[test]
+fn what_is_refused_for_its_content_may_be_kept() {
+    let rules = Rules {
+        keep_refused: true,
+        ..Rules::default()
+    };
+    let keep = |said, phase| at(&rules, &[said], phase).verdict.keep;
+    assert_eq!(keep(spam(points(20)), Phase::Message), Some(Terms::copy("refused")));
+    assert_eq!(keep(spam(wish(reject())), Phase::Rcpt), None);
+    assert_eq!(keep(spam(wish(defer())), Phase::Message), None);
+    assert_eq!(
+        at(&Rules::default(), &[spam(points(20))], Phase::Message).verdict.keep,
+        None
+    );
+    assert_eq!(
+        keep(spam(wish(Wish::Discard)), Phase::Message),
+        Some(Terms::durable("discarded"))
+    );
+}
+
+#[test]
+fn openness_follows_the_ranks() {
+    let open = |said: &[Said]| openness(&Rules::default(), said, WHO);
+    assert_eq!(open(&[spam(points(50))]), Openness::Open);
+    assert_eq!(open(&[spam(wish(Wish::Hold))]), Openness::Open);
+    assert_eq!(open(&[spam(wish(reject()))]), Openness::Refused);
+    assert_eq!(
+        open(&[spam(wish(reject())), spam(wish(Wish::Exempt))]),
+        Openness::Exempt
+    );
+    assert_eq!(
+        open(&[danger(wish(reject())), spam(wish(Wish::Exempt))]),
+        Openness::Closed
+    );
+    assert_eq!(open(&[spam(wish(Wish::Divert))]), Openness::Closed);
+    let dry = Rules {
+        dry_run: true,
+        ..Rules::default()
+    };
+    assert_eq!(openness(&dry, &[danger(wish(reject()))], WHO), Openness::Open);
+}

@@ -1,0 +1,40 @@
+//! Tiers, modes, patience and faults; judge, settle and the transaction.
+//!
+//! A listener's sessions share one [`Pipeline`]; each session has a [`Reception`], which answers the questions of the
+//! session machine. Filters testify ([`run`]), policy judges ([`judge`](judge::judge), [`settle`](settle::settle): pure
+//! functions), the session speaks. **Absent on purpose:** sockets, clocks, configuration files, and any filter by name.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod auth;
+pub mod followers;
+pub mod fusion;
+pub mod judge;
+pub mod ledger;
+pub mod names;
+pub mod overlay;
+pub mod pipeline;
+pub mod policy;
+pub mod reception;
+pub mod refusal;
+pub mod replay;
+pub mod routes;
+pub mod run;
+pub mod said;
+pub mod scene;
+pub mod sender;
+pub mod settle;
+pub mod slot;
+pub mod stamp;
+pub mod transaction;
+pub mod ways;
+
+pub use followers::Followers;
+pub use fusion::Fusion;
+pub use pipeline::Pipeline;
+pub use policy::{Action, Layer, Policy, Rules};
+pub use reception::{Reception, Seen};
+pub use replay::Replay;
+pub use routes::Routes;
+pub use slot::{Exception, Exceptions, Mode, OnFault, Slot};
+pub use stamp::Ours;

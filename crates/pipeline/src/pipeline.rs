@@ -1,0 +1,152 @@
+//! What all sessions of one listener share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gatepost_core::{Phase, Phases, Services, Time};
+
+use crate::followers::Followers;
+use crate::fusion::Fusion;
+use crate::policy::Policy;
+use crate::routes::Routes;
+use crate::slot::Slot;
+use crate::stamp::Ours;
+
+/// Everything that one listener's sessions share. Rebuilt on reload; sessions that are running keep theirs.
+pub struct Pipeline {
+    name: Arc<str>,
+    tiers: Vec<Vec<Slot>>,
+    /// The phases at which anybody is asked.
+    phases: Phases,
+    policy: Policy,
+    fusion: Arc<Fusion>,
+    routes: Routes,
+    ours: Ours,
+    services: Services,
+    followers: Followers,
+    /// How many transactions were given an id.
+    count: AtomicU64,
+}
+
+impl Pipeline {
+    /// A pipeline of filters in tiers.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        tiers: Vec<Vec<Slot>>,
+        policy: Policy,
+        routes: Routes,
+        ours: Ours,
+        services: Services,
+        followers: Followers,
+    ) -> Pipeline {
+        let phases = tiers
+            .iter()
+            .flatten()
+            .fold(Phases::NONE, |all, slot| all.and(slot.phases));
+        let (name, fusion, count) = (name.into(), Arc::default(), AtomicU64::new(0));
+        Pipeline {
+            name,
+            tiers,
+            phases,
+            policy,
+            fusion,
+            routes,
+            ours,
+            services,
+            followers,
+            count,
+        }
+    }
+
+    /// The same with other weights for classifiers.
+    #[must_use]
+    pub fn with_fusion(mut self, fusion: Arc<Fusion>) -> Pipeline {
+        self.fusion = fusion;
+        self
+    }
+
+    /// The same with other followers, refusals spoken at the end only.
+    pub(crate) fn for_replay(self, followers: Followers) -> Pipeline {
+        Pipeline {
+            followers,
+            policy: self.policy.silent_until_message(),
+            ..self
+        }
+    }
+
+    /// Its name: `inbound`, `outbound`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The filters, in order.
+    pub fn tiers(&self) -> &[Vec<Slot>] {
+        &self.tiers
+    }
+
+    /// The slot of a filter.
+    pub fn slot(&self, name: &str) -> Option<&Slot> {
+        self.tiers.iter().flatten().find(|slot| &*slot.name == name)
+    }
+
+    /// Whether anybody is asked at a phase.
+    pub fn asks_at(&self, phase: Phase) -> bool {
+        self.phases.has(phase)
+    }
+
+    /// What the operator wants.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// How classifiers are weighed.
+    pub fn fusion(&self) -> &Fusion {
+        &self.fusion
+    }
+
+    /// Who is ours.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Who we are.
+    pub fn ours(&self) -> &Ours {
+        &self.ours
+    }
+
+    /// What filters and transactions use.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Who is told afterwards.
+    pub fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// The id of a new transaction: nine characters that rise with time, then six that nobody outside can guess.
+    pub fn new_id(&self, now: Time, client: IpAddr, port: u16) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let client = client.to_string();
+        let parts: [&[u8]; 5] = [
+            b"transaction",
+            &now.millis().to_le_bytes(),
+            client.as_bytes(),
+            &port.to_le_bytes(),
+            &count.to_le_bytes(),
+        ];
+        let hash = self.services.seed.hash(&parts);
+        let mut id = String::with_capacity(15);
+        for (number, digits) in [(now.millis(), 9), (hash, 6)] {
+            id.extend((0..digits).rev().map(|n| digit(number >> (5 * n))));
+        }
+        id
+    }
+}
+
+/// A digit of base 32 without letters that look alike.
+fn digit(number: u64) -> char {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    char::from(DIGITS[(number % 32) as usize])
+}

@@ -1,0 +1,516 @@
+//! What the operator wants, as written and as it applies to one domain.
+//!
+//! **Invariant:** [`Rules`] are a fold of [`Layer`]s from the general to the particular; a layer that says nothing
+//! changes nothing. **Absent on purpose:** where layers come from (a file, later a store), and what follows from them
+//! ([`judge`](crate::judge)).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::message::{NamePattern, SubjectTag};
+use gatepost_core::{Level, Phase, Score};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::refusal::Template;
+
+/// What is done with mail of a level.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is delivered as it is.
+    None,
+    /// It is delivered with header fields that tell its level and score.
+    Header,
+    /// The same, and with a tag before its subject.
+    Subject,
+    /// It is accepted, kept and not delivered.
+    Hold,
+    /// It is refused.
+    Reject,
+    /// It is accepted and not delivered; a copy is kept.
+    Discard,
+}
+
+/// The moment from which on refusals are spoken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeakFrom {
+    /// At once.
+    Connect,
+    /// At RCPT, so that the log knows sender and recipient.
+    Rcpt,
+    /// At the end of the message.
+    Message,
+}
+
+impl SpeakFrom {
+    /// The first phase at which a refusal is spoken.
+    pub const fn phase(self) -> Phase {
+        match self {
+            SpeakFrom::Connect => Phase::Connect,
+            SpeakFrom::Rcpt => Phase::Rcpt,
+            SpeakFrom::Message => Phase::Message,
+        }
+    }
+}
+
+/// What happens when recipients of one mail should get different marks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferingMarks {
+    /// All get the weaker ones.
+    Weaker,
+    /// Each gets its own, in a delivery of its own; needs a queue, and is `weaker` without one.
+    Separate,
+}
+
+/// From which addresses outbound mail may be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SenderMatch {
+    /// From any.
+    Off,
+    /// From those of the local domains.
+    LocalDomain,
+    /// From the address of the login: its name, or its name at a local domain.
+    Login,
+}
+
+/// Scores from one on and below another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "[Score; 2]")]
+#[schemars(with = "[Score; 2]")]
+pub struct Between {
+    /// The lowest score in it.
+    pub from: Score,
+    /// The lowest score above it.
+    pub below: Score,
+}
+
+impl Between {
+    /// All scores.
+    pub const ALL: Between = Between {
+        from: Score::hundredths(i32::MIN),
+        below: Score::MAX,
+    };
+
+    /// Whether a score is in it.
+    pub fn contains(self, score: Score) -> bool {
+        self.from <= score && (score < self.below || self.below == Score::MAX)
+    }
+}
+
+impl TryFrom<[Score; 2]> for Between {
+    type Error = String;
+    fn try_from([from, below]: [Score; 2]) -> Result<Between, String> {
+        if from < below {
+            Ok(Between { from, below })
+        } else {
+            Err(format!("the lower score first, not [{from}, {below}]"))
+        }
+    }
+}
+
+/// A setting that is written as a text and read with care.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $read:expr, $about:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub struct $name(pub $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+                let text = Cow::<'de, str>::deserialize(from)?;
+                $read(&text).map($name).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $about })
+            }
+        }
+    };
+}
+
+text! {
+    /// A time span, written `20s` or `1m 30s`.
+    Span(Duration), humantime::parse_duration, "A time span, 20s or 1m 30s."
+}
+text! {
+    /// A tag before a subject.
+    Tag(SubjectTag), SubjectTag::new, "1 to 64 printable ASCII characters."
+}
+text! {
+    /// The name of a header field, or of all that begin alike.
+    Pattern(NamePattern), NamePattern::new, "A header name, perhaps with * at its end."
+}
+
+/// What is said of one level.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Step {
+    /// The score from which on mail is of this level. Level `none` has no threshold.
+    pub threshold: Option<Score>,
+    /// What is done with it.
+    pub action: Option<Action>,
+    /// The tag before the subject, where that is the action.
+    pub tag: Option<Tag>,
+}
+
+/// What applies to one level.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Grade {
+    /// The score from which on mail is of this level.
+    pub threshold: Score,
+    /// What is done with it.
+    pub action: Action,
+    /// The tag before the subject, where that is the action.
+    pub tag: Option<SubjectTag>,
+}
+
+macro_rules! layered {
+    (
+        domain { $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:expr;)* }
+        site { $($(#[doc = $site_doc:literal])+ $site_field:ident: $site_type:ty = $site_default:expr;)* }
+    ) => {
+        /// The policy as it is written at one place: what is absent is inherited.
+        #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Layer {
+            /// Mail below every threshold. Its action is `none` by default.
+            pub none: Step,
+            /// Slightly suspicious mail: from 3 points on, `header`, by default.
+            pub low: Step,
+            /// Probably unwanted mail: from 6 points on, `subject`, by default.
+            pub medium: Step,
+            /// Certainly unwanted mail: from 10 points on, `reject`, by default.
+            pub high: Step,
+            $($(#[doc = $doc])+ pub $field: Option<$type>,)*
+            $($(#[doc = $site_doc])+ pub $site_field: Option<$site_type>,)*
+        }
+
+        /// What applies to mail for one domain, or for all.
+        #[derive(Clone, PartialEq, Debug)]
+        pub struct Rules {
+            /// The four levels, rising.
+            pub levels: [Grade; 4],
+            $($(#[doc = $doc])+ pub $field: $type,)*
+            $($(#[doc = $site_doc])+ pub $site_field: $site_type,)*
+        }
+
+        impl Default for Rules {
+            fn default() -> Rules {
+                Rules { levels: default_levels(), $($field: $default,)* $($site_field: $site_default,)* }
+            }
+        }
+
+        impl Rules {
+            /// These rules under one more layer.
+            #[must_use]
+            pub fn under(mut self, layer: &Layer) -> Rules {
+                for (grade, step) in self.levels.iter_mut().zip(layer.steps()) {
+                    grade.threshold = step.threshold.unwrap_or(grade.threshold);
+                    grade.action = step.action.unwrap_or(grade.action);
+                    grade.tag = step.tag.as_ref().map(|tag| tag.0.clone()).or(grade.tag.take());
+                }
+                $(if let Some(value) = &layer.$field { self.$field = value.clone(); })*
+                $(if let Some(value) = &layer.$site_field { self.$site_field = value.clone(); })*
+                self
+            }
+        }
+
+        impl Layer {
+            /// The keys in it that say something about the whole site, and so nothing in the layer of one domain.
+            pub fn of_the_site(&self) -> Vec<&'static str> {
+                let mut keys = Vec::new();
+                $(if self.$site_field.is_some() { keys.push(stringify!($site_field)); })*
+                keys
+            }
+        }
+    };
+}
+
+layered! {
+    domain {
+        /// Say in the log and in a header what would have happened, and deliver all the same. `false` by default.
+        dry_run: bool = false;
+        /// From when on refusals are spoken: `connect`, `rcpt` (the default) or `message`. For one domain it can only be
+        /// later than for all.
+        speak_from: SpeakFrom = SpeakFrom::Rcpt;
+        /// Mail is deferred (greylisted) only when its score so far lies between these two; by default always.
+        defer_between: Between = Between::ALL;
+        /// Recipients to whom another policy applies than to the first one are told to come in another transaction.
+        /// `false` by default.
+        strict_split: bool = false;
+        /// What happens when recipients of one mail should get different marks: `weaker` (the default) or `separate`.
+        differing_marks: DifferingMarks = DifferingMarks::Weaker;
+        /// Mail to postmaster and abuse passes the spam checks (RFC 5321 §4.5.1). `true` by default.
+        role_accounts: bool = true;
+        /// Keep a copy of what is refused for its content. `false` by default.
+        keep_refused: bool = false;
+        /// The most points, for or against, that all classifiers together give. 6 by default.
+        classifiers: Score = Score::points(6);
+        /// What a client reads when its mail is refused for its points, with {reason}, {id} and {code}.
+        refusal: Template = Template::default();
+    }
+    site {
+        /// Header fields that are taken off external mail because readers believe them to be ours, `X-Spam-*` for all
+        /// that begin so. `X-Gatepost-*` always is. By default `X-Spam-*` and `X-Assp-*`.
+        strip_headers: Vec<Pattern> = ["X-Spam-*", "X-Assp-*"].iter().flat_map(|p| NamePattern::new(p)).map(Pattern).collect();
+        /// Write subjects to the log. `false` by default.
+        log_subject: bool = false;
+        /// From which addresses outbound mail may be sent, in the envelope and in the From header: `off` (the
+        /// default), `local_domain` or `login`.
+        sender_must_match: SenderMatch = SenderMatch::Off;
+        /// Mail with more Received fields than this is in a loop. 100 by default.
+        hops: u32 = 100;
+        /// Mail that passed this server more often than this is in a loop. 3 by default.
+        own_hops: u32 = 3;
+        /// After this long at the end of a message no further spam filter is begun. 20s by default.
+        soft_deadline: Span = Span(Duration::from_secs(20));
+        /// After this long at the end of a message every filter that has not answered counts as failed. 45s by default.
+        deadline: Span = Span(Duration::from_secs(45));
+    }
+}
+
+fn default_levels() -> [Grade; 4] {
+    let tag = |text| SubjectTag::new(text).ok();
+    [
+        Grade {
+            threshold: Score::hundredths(i32::MIN),
+            action: Action::None,
+            tag: tag("[SPAM?]"),
+        },
+        Grade {
+            threshold: Score::points(3),
+            action: Action::Header,
+            tag: tag("[SPAM?]"),
+        },
+        Grade {
+            threshold: Score::points(6),
+            action: Action::Subject,
+            tag: tag("[SPAM?]"),
+        },
+        Grade {
+            threshold: Score::points(10),
+            action: Action::Reject,
+            tag: tag("[SPAM]"),
+        },
+    ]
+}
+
+impl Layer {
+    fn steps(&self) -> [&Step; 4] {
+        [&self.none, &self.low, &self.medium, &self.high]
+    }
+}
+
+impl Rules {
+    /// The rules that layers make, from the general to the particular.
+    pub fn fold<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Rules {
+        layers.into_iter().fold(Rules::default(), Rules::under)
+    }
+
+    /// The level of a score.
+    pub fn level(&self, score: Score) -> Level {
+        let reached = self
+            .levels
+            .iter()
+            .zip(Level::ALL)
+            .skip(1)
+            .filter(|(grade, _)| score >= grade.threshold);
+        reached.map(|(_, level)| level).next_back().unwrap_or(Level::None)
+    }
+
+    /// What applies to a level.
+    pub fn grade(&self, level: Level) -> &Grade {
+        let [none, low, medium, high] = &self.levels;
+        match level {
+            Level::None => none,
+            Level::Low => low,
+            Level::Medium => medium,
+            Level::High => high,
+        }
+    }
+
+    /// What cannot be meant, as key and words.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut mistakes = Vec::new();
+        for pair in [(Level::Low, Level::Medium), (Level::Medium, Level::High)] {
+            let (lower, higher) = (self.grade(pair.0).threshold, self.grade(pair.1).threshold);
+            if lower > higher {
+                mistakes.push((
+                    pair.1.name(),
+                    format!(
+                        "threshold {higher} is below {lower}, that of level {}; it must not be",
+                        pair.0
+                    ),
+                ));
+            }
+        }
+        if self.soft_deadline.0 > self.deadline.0 {
+            mistakes.push(("soft_deadline", "it must not be later than `deadline`".into()));
+        }
+        if self.deadline.0.is_zero() || self.deadline.0 > Duration::from_secs(240) {
+            mistakes.push(("deadline", "between 1s and 4m: clients do not wait longer".into()));
+        }
+        mistakes
+    }
+}
+
+/// The rules of one pipeline: those for all, and those of each domain that has its own.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    general: Arc<Rules>,
+    domains: BTreeMap<Box<str>, Arc<Rules>>,
+}
+
+impl Policy {
+    /// A policy from what is written for all and for single domains (in any letter case).
+    pub fn new<'a>(general: &Layer, domains: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
+        let domains = domains.into_iter();
+        Policy {
+            general: Arc::new(Rules::fold([general])),
+            domains: domains
+                .map(|(name, layer)| {
+                    (
+                        name.to_ascii_lowercase().into(),
+                        Arc::new(Rules::fold([general, layer])),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    /// The rules for mail to a domain, in lower case; those for all where it has none of its own or is not known yet.
+    pub fn rules(&self, domain: Option<&str>) -> &Arc<Rules> {
+        domain
+            .and_then(|domain| self.domains.get(domain))
+            .unwrap_or(&self.general)
+    }
+
+    /// The same policy with refusals spoken at the end of the message only.
+    #[must_use]
+    pub fn silent_until_message(mut self) -> Policy {
+        for rules in std::iter::once(&mut self.general).chain(self.domains.values_mut()) {
+            Arc::make_mut(rules).speak_from = SpeakFrom::Message;
+        }
+        self
+    }
+}
+
+impl From<Rules> for Policy {
+    /// The same rules for all.
+    fn from(rules: Rules) -> Policy {
+        Policy {
+            general: Arc::new(rules),
+            domains: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(json: &str) -> Layer {
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+    }
+
+    #[test]
+    fn a_domain_inherits_what_it_does_not_say() {
+        let general =
+            layer(r#"{"dry_run": true, "low": {"threshold": 2}, "high": {"threshold": 20, "action": "hold"}}"#);
+        let own = layer(r#"{"high": {"action": "reject"}, "speak_from": "message"}"#);
+        let policy = Policy::new(&general, [("Own.Example", &own)]);
+        let rules = policy.rules(Some("own.example"));
+        assert!(rules.dry_run);
+        assert_eq!(rules.speak_from, SpeakFrom::Message);
+        let high = rules.grade(Level::High);
+        assert_eq!((high.threshold, high.action), (Score::points(20), Action::Reject));
+        assert_eq!(rules.grade(Level::Low).threshold, Score::points(2));
+        assert_eq!(rules.grade(Level::Medium), Rules::default().grade(Level::Medium));
+        for other in [Some("other.example"), None] {
+            assert_eq!(policy.rules(other).grade(Level::High).action, Action::Hold);
+            assert_eq!(policy.rules(other).speak_from, SpeakFrom::Rcpt);
+        }
+    }
+
+    #[test]
+    fn an_empty_layer_changes_nothing_and_the_last_layer_wins() {
+        assert_eq!(Rules::fold([&layer("{}")]), Rules::default());
+        let (first, second) = (layer(r#"{"hops": 30, "own_hops": 1}"#), layer(r#"{"hops": 40}"#));
+        let rules = Rules::fold([&first, &second]);
+        assert_eq!((rules.hops, rules.own_hops), (40, 1));
+    }
+
+    #[test]
+    fn each_threshold_begins_its_level() {
+        let rules = Rules::default();
+        let levels = [-5, 0, 299, 300, 599, 600, 999, 1000, 5000].map(|n| rules.level(Score::hundredths(n)));
+        use Level::{High, Low, Medium, None};
+        assert_eq!(levels, [None, None, None, Low, Low, Medium, Medium, High, High]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_mistake() {
+        for bad in [
+            r#"{"dry_rum": true}"#,
+            r#"{"low": {"score": 1}}"#,
+            r#"{"high": {"action": "bounce"}}"#,
+            r#"{"high": {"tag": " [SPAM]"}}"#,
+            r#"{"defer_between": [5, 1]}"#,
+            r#"{"deadline": "soon"}"#,
+            r#"{"strip_headers": ["X Spam"]}"#,
+            r#"{"refusal": "{who}"}"#,
+        ] {
+            assert!(serde_json::from_str::<Layer>(bad).is_err(), "{bad}");
+        }
+        let good = layer(r#"{"defer_between": [1, 5], "deadline": "30s", "strip_headers": ["X-Spam-*"]}"#);
+        assert_eq!(good.deadline, Some(Span(Duration::from_secs(30))));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        let keys = |json| {
+            Rules::fold([&layer(json)])
+                .mistakes()
+                .into_iter()
+                .map(|(key, _)| key)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(keys("{}"), Vec::<&str>::new());
+        assert_eq!(
+            keys(r#"{"low": {"threshold": 7}, "high": {"threshold": 2}}"#),
+            ["medium", "high"]
+        );
+        assert_eq!(keys(r#"{"deadline": "10m"}"#), ["deadline"]);
+        assert_eq!(keys(r#"{"deadline": "10s"}"#), ["soft_deadline"]);
+        assert_eq!(layer(r#"{"hops": 3, "dry_run": true}"#).of_the_site(), ["hops"]);
+    }
+
+    #[test]
+    fn scores_between_two_are_in_and_the_upper_one_is_out() {
+        let between = Between::try_from([Score::points(1), Score::points(5)]).expect("in order");
+        let inside = [0, 100, 499, 500].map(|n| between.contains(Score::hundredths(n)));
+        assert_eq!(inside, [false, true, true, false]);
+        assert!(Between::ALL.contains(Score::MAX) && Between::ALL.contains(Score::hundredths(i32::MIN)));
+    }
+
+    #[test]
+    fn every_field_is_documented_in_the_schema() {
+        let schema = serde_json::to_value(schemars::schema_for!(Layer)).expect("a schema");
+        let fields = schema["properties"].as_object().expect("an object");
+        assert!(fields.len() > 15);
+        for (name, field) in fields {
+            assert!(field["description"].is_string(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! One moment of a session: what filters are asked with, and how long they may hold it up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::{Context, Envelope, Facts, Phase, Time, Visit};
+
+use crate::judge::{Judgement, Openness, Whom, judge, openness};
+use crate::names::Names;
+use crate::pipeline::Pipeline;
+use crate::run::{Asked, Deadline, Run, Runner};
+use crate::said::Said;
+
+/// How long filters may hold up one session in all.
+pub const DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// What a moment is made of.
+pub struct Scene<'a> {
+    /// What the session runs under.
+    pub pipeline: &'a Arc<Pipeline>,
+    /// Who is there.
+    pub visit: &'a Visit,
+    /// Names and identities.
+    pub names: &'a Arc<Names>,
+    /// When.
+    pub now: Time,
+    /// What the session saw.
+    pub facts: Facts,
+}
+
+impl Scene<'_> {
+    /// Runs a phase and waits as long as filters wish, `dawdled` being how long the session has waited already.
+    pub async fn run(
+        &self,
+        asked: Asked<'_>,
+        envelope: Option<&Envelope>,
+        domains: &[Option<&str>],
+        deadline: Option<Deadline>,
+        said: &mut Vec<Arc<Said>>,
+        open: impl Fn(&[Arc<Said>]) -> Vec<Openness>,
+    ) -> Run {
+        if !self.pipeline.asks_at(asked.phase()) {
+            return Run::default();
+        }
+        let mut cx = Context::new(self.now, self.visit, &self.names.memo).with_facts(self.facts);
+        if let Some(envelope) = envelope {
+            cx = cx.with_envelope(envelope);
+        }
+        if let Asked::Message(message) = asked {
+            cx = cx.with_message(message);
+        }
+        Runner {
+            tiers: self.pipeline.tiers(),
+            cx: &cx,
+            asked,
+            domains,
+            deadline,
+        }
+        .run(said, open)
+        .await
+    }
+
+    /// The judgement before there is a recipient.
+    pub fn judge_early(&self, said: &[Arc<Said>], at: Phase) -> Judgement {
+        judge(
+            self.pipeline.policy().rules(None),
+            self.pipeline.fusion(),
+            said,
+            Whom::default(),
+            at,
+        )
+    }
+
+    /// What is open before there is a recipient: exemptions may differ by domain, and refusals close only if spoken now.
+    pub fn open_early(&self, said: &[Arc<Said>], at: Phase) -> Vec<Openness> {
+        let rules = self.pipeline.policy().rules(None);
+        let spoken = at >= rules.speak_from.phase();
+        vec![match openness(rules, said, Whom::default()) {
+            Openness::Closed | Openness::Refused if spoken => Openness::Refused,
+            _ => Openness::Open,
+        }]
+    }
+}
+
+/// Waits as long as a filter wishes, within what the session has left.
+pub async fn dawdle(wished: Duration, dawdled: &mut Duration) {
+    let delay = wished.min(DELAY_MAX.saturating_sub(*dawdled));
+    if !delay.is_zero() {
+        *dawdled += delay;
+        tokio::time::sleep(delay).await;
+    }
+}

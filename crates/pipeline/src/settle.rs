@@ -1,0 +1,284 @@
+//! Many recipients, one reply (P-30): a pure function from the verdicts to what is kept, delivered and answered.
+//!
+//! **Invariant:** every recipient's copy is delivered, kept or taken, or the whole mail is answered 4xx or 5xx. Nobody's
+//! copy is dropped, and none is bounced.
+
+use gatepost_core::{Fate, Marks, Reply, Terms, Verdict};
+
+use crate::refusal;
+
+/// What is done with a mail, its recipients named by their places among the verdicts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Settlement {
+    /// 4xx for all; nothing is delivered, nothing kept.
+    Defer(Reply),
+    /// 5xx for all. Copies may be kept afterwards, for those who ask.
+    Refuse {
+        /// The first recipient's refusal.
+        reply: Reply,
+        /// What is kept of it.
+        copies: Vec<Copy>,
+    },
+    /// It is accepted, in this order.
+    Accept {
+        /// What must be kept, durably, before anything is delivered.
+        held: Vec<Copy>,
+        /// Who is handed to the filter that asked for them.
+        taken: Vec<usize>,
+        /// What is delivered, in order.
+        batches: Vec<Batch>,
+        /// What is kept beside, after the answer.
+        copies: Vec<Copy>,
+    },
+}
+
+/// A copy to be kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Copy {
+    /// Whose.
+    pub who: Vec<usize>,
+    /// On what terms.
+    pub terms: Terms,
+}
+
+/// One delivery.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// Who gets it.
+    pub who: Vec<usize>,
+    /// What is written on it.
+    pub marks: Marks,
+}
+
+fn add(copies: &mut Vec<Copy>, who: usize, terms: Terms) {
+    match copies.iter_mut().find(|copy| copy.terms == terms) {
+        Some(copy) => copy.who.push(who),
+        None => copies.push(Copy { who: vec![who], terms }),
+    }
+}
+
+/// Settles a mail. With `separate`, recipients with different marks get deliveries of their own, which needs a queue for
+/// those that fail after the first; without, there is one delivery, and the weaker marks win.
+///
+/// In a mail that some recipients get, a refusal cannot be said: that recipient's copy is kept.
+pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
+    if verdicts.is_empty() {
+        return Settlement::Defer(refusal::LOCAL);
+    }
+    let deferred = verdicts.iter().find_map(|verdict| match &verdict.fate {
+        Fate::Defer(reply) => Some(reply.clone()),
+        _ => None,
+    });
+    if let Some(reply) = deferred {
+        return Settlement::Defer(reply);
+    }
+    let refused = verdicts.iter().map(|verdict| match &verdict.fate {
+        Fate::Refuse(reply) => Some(reply.clone()),
+        _ => None,
+    });
+    if let Some(reply) = refused
+        .collect::<Option<Vec<_>>>()
+        .and_then(|replies| replies.into_iter().next())
+    {
+        let mut copies = Vec::new();
+        for (who, terms) in verdicts
+            .iter()
+            .enumerate()
+            .filter_map(|(n, verdict)| Some((n, verdict.keep.clone()?)))
+        {
+            add(&mut copies, who, terms);
+        }
+        return Settlement::Refuse { reply, copies };
+    }
+    let (mut held, mut taken, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut goes: Vec<(usize, &Verdict)> = Vec::new();
+    for (who, verdict) in verdicts.iter().enumerate() {
+        let keep = |reason| {
+            verdict
+                .keep
+                .clone()
+                .filter(|terms| terms.durable)
+                .unwrap_or(Terms::durable(reason))
+        };
+        match &verdict.fate {
+            Fate::Deliver => {
+                goes.push((who, verdict));
+                if let Some(terms) = verdict.keep.clone() {
+                    add(&mut copies, who, terms);
+                }
+            }
+            Fate::Divert => taken.push(who),
+            Fate::Refuse(_) => add(&mut held, who, Terms::durable("refused")),
+            Fate::Discard => add(&mut held, who, keep("discarded")),
+            _ => add(&mut held, who, keep("held")),
+        }
+    }
+    Settlement::Accept {
+        held,
+        taken,
+        batches: batches(&goes, separate),
+        copies,
+    }
+}
+
+fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
+    if separate {
+        let mut batches: Vec<Batch> = Vec::new();
+        for (who, verdict) in goes {
+            match batches.iter_mut().find(|batch| batch.marks == verdict.marks) {
+                Some(batch) => batch.who.push(*who),
+                None => batches.push(Batch {
+                    who: vec![*who],
+                    marks: verdict.marks.clone(),
+                }),
+            }
+        }
+        return batches;
+    }
+    let weakest = goes
+        .iter()
+        .map(|(_, verdict)| verdict)
+        .min_by_key(|verdict| (verdict.level, verdict.marks.edits.len()));
+    let who = goes.iter().map(|(who, _)| *who).collect();
+    weakest
+        .map(|weakest| Batch {
+            who,
+            marks: weakest.marks.clone(),
+        })
+        .into_iter()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatepost_core::Level;
+    use gatepost_core::message::Edit;
+
+    fn verdict(fate: Fate) -> Verdict {
+        Verdict::new(Level::None, fate)
+    }
+
+    fn of(word: char) -> Verdict {
+        match word {
+            'D' => verdict(Fate::Deliver),
+            'H' => verdict(Fate::Hold),
+            '4' => verdict(Fate::Defer(Reply::plain(451, "later"))),
+            '5' => verdict(Fate::Refuse(Reply::plain(550, "no"))),
+            'X' => verdict(Fate::Discard),
+            _ => verdict(Fate::Divert),
+        }
+    }
+
+    /// The settlement in short: the reply, or who is held (`h`), taken (`t`) and delivered (`d`).
+    fn short(settlement: &Settlement) -> String {
+        match settlement {
+            Settlement::Defer(reply) => reply.code().to_string(),
+            Settlement::Refuse { reply, .. } => reply.code().to_string(),
+            Settlement::Accept {
+                held, taken, batches, ..
+            } => {
+                let held = held.iter().map(|copy| format!("h{:?}:{}", copy.who, copy.terms.reason));
+                let taken = (!taken.is_empty()).then(|| format!("t{taken:?}"));
+                let went = batches.iter().map(|batch| format!("d{:?}", batch.who));
+                held.chain(taken).chain(went).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
+    #[test]
+    fn every_mixture_of_fates_has_its_settlement() {
+        for (fates, want) in [
+            ("D", "d[0]"),
+            ("DD", "d[0, 1]"),
+            ("H", "h[0]:held"),
+            ("X", "h[0]:discarded"),
+            ("V", "t[0]"),
+            ("5", "550"),
+            ("4", "451"),
+            ("55", "550"),
+            ("D4", "451"),
+            ("45", "451"),
+            ("H4", "451"),
+            ("V4", "451"),
+            ("D5", "h[1]:refused d[0]"),
+            ("5D", "h[0]:refused d[1]"),
+            ("DH", "h[1]:held d[0]"),
+            ("DX", "h[1]:discarded d[0]"),
+            ("H5", "h[0]:held h[1]:refused"),
+            ("HHX", "h[0, 1]:held h[2]:discarded"),
+            ("DHXD5", "h[1]:held h[2]:discarded h[4]:refused d[0, 3]"),
+        ] {
+            let verdicts: Vec<Verdict> = fates.chars().map(of).collect();
+            assert_eq!(short(&settle(&verdicts, false)), want, "{fates}");
+        }
+    }
+
+    fn marked(level: Level, marks: usize) -> Verdict {
+        let mut verdict = Verdict::new(level, Fate::Deliver);
+        verdict.marks.edits = (0..marks)
+            .filter_map(|n| Edit::prepend(format!("X-{n}"), "1").ok())
+            .collect();
+        verdict
+    }
+
+    #[test]
+    fn the_weaker_marks_win_where_there_is_one_delivery() {
+        let verdicts = [
+            marked(Level::Medium, 3),
+            marked(Level::Low, 2),
+            marked(Level::Medium, 3),
+        ];
+        let Settlement::Accept { batches, .. } = settle(&verdicts, false) else {
+            panic!("accepted")
+        };
+        assert_eq!(
+            batches,
+            [Batch {
+                who: vec![0, 1, 2],
+                marks: verdicts[1].marks.clone()
+            }]
+        );
+    }
+
+    #[test]
+    fn different_marks_are_delivered_separately_where_that_is_safe() {
+        let verdicts = [
+            marked(Level::Medium, 3),
+            marked(Level::Low, 2),
+            marked(Level::Medium, 3),
+        ];
+        assert_eq!(short(&settle(&verdicts, true)), "d[0, 2] d[1]");
+    }
+
+    #[test]
+    fn copies_of_refused_mail_are_kept_beside() {
+        let mut refused = of('5');
+        refused.keep = Some(Terms::copy("refused"));
+        let Settlement::Refuse { copies, .. } = settle(&[refused.clone(), of('5')], false) else {
+            panic!("refused")
+        };
+        assert_eq!(
+            copies,
+            [Copy {
+                who: vec![0],
+                terms: Terms::copy("refused")
+            }]
+        );
+        let Settlement::Accept { held, .. } = settle(&[refused, of('D')], false) else {
+            panic!("accepted")
+        };
+        assert_eq!(
+            held,
+            [Copy {
+                who: vec![0],
+                terms: Terms::durable("refused")
+            }]
+        );
+    }
+
+    #[test]
+    fn a_mail_for_nobody_is_not_accepted() {
+        assert_eq!(settle(&[], false), Settlement::Defer(refusal::LOCAL));
+    }
+}

@@ -1,0 +1,267 @@
+//! What is written on a mail that is delivered: our trace, the marks of its level, and what must come off it.
+//!
+//! **Invariant:** every edit prepends a field of ours, tags the subject, separates head and body, or removes a field that
+//! passes for ours. Nothing else of a mail is touched (P-53).
+
+use gatepost_core::message::{Edit, Excess, Headers, Message, Name, Protocol, Received, SignedNames, own, results};
+use gatepost_core::{Direction, Envelope, Level, Score, Visit};
+
+use crate::policy::{Action, Rules};
+
+/// Who we say we are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ours {
+    /// Our host name: in the greeting and in `Received`.
+    pub hostname: Box<str>,
+    /// Our name in Authentication-Results; usually the host name.
+    pub authserv_id: Box<str>,
+    /// What we call ourselves in the greeting, behind the host name; may be empty.
+    pub product: Box<str>,
+}
+
+impl Ours {
+    /// A host that calls itself by its name only.
+    pub fn new(hostname: impl Into<Box<str>>) -> Ours {
+        let hostname = hostname.into();
+        Ours {
+            authserv_id: hostname.clone(),
+            hostname,
+            product: "".into(),
+        }
+    }
+}
+
+/// An edit that prepends a field of ours; none for a name that is no name, which ours are not.
+fn field(name: &'static str, value: &str) -> Option<Edit> {
+    Edit::prepend(name, value).ok()
+}
+
+/// The marks of a level: what its action asks for, and in a dry run what would have happened.
+pub fn marks(rules: &Rules, level: Level, score: Score, would: Option<&str>) -> Vec<Edit> {
+    let grade = rules.grade(level);
+    let mut edits = Vec::new();
+    if grade.action >= Action::Header {
+        edits.extend(field("X-Gatepost-Level", level.name()));
+        edits.extend(field("X-Gatepost-Score", &score.to_string()));
+    }
+    if let Some(would) = would {
+        edits.extend(field("X-Gatepost-Would", would));
+    } else if grade.action == Action::Subject {
+        edits.extend(grade.tag.clone().map(Edit::Subject));
+    }
+    edits
+}
+
+/// The mark of mail that a filter did not look at.
+pub fn unchecked(filter: &str) -> Option<Edit> {
+    field("X-Gatepost-Unchecked", filter)
+}
+
+/// What the stamp is made from.
+pub struct Stamp<'a> {
+    /// Who we are.
+    pub ours: &'a Ours,
+    /// Where the mail came from.
+    pub visit: &'a Visit,
+    /// The envelope with the granted recipients.
+    pub envelope: &'a Envelope,
+    /// The transaction's id.
+    pub id: &'a str,
+    /// When the mail came, in milliseconds since the epoch.
+    pub at_millis: u64,
+    /// The reverse name, where somebody asked for it.
+    pub reverse: Option<&'a str>,
+}
+
+impl Stamp<'_> {
+    /// Whether the mail comes from a stranger, whose word about us is not believed.
+    fn is_external(&self) -> bool {
+        self.visit.direction == Direction::Inbound && self.visit.login.is_none()
+    }
+
+    /// The edits that every delivery of this mail gets, before the marks; and what there is to say about it in words.
+    pub fn edits(&self, rules: &Rules, message: &Message) -> (Vec<Edit>, Vec<String>) {
+        let headers = message.headers();
+        let (mut edits, mut notes) = (vec![Edit::Prepend(self.received())], Vec::new());
+        edits.extend(field("X-Gatepost-Id", self.id));
+        let Excess {
+            head,
+            lines,
+            field: long,
+            ..
+        } = message.excess();
+        if head || lines || long {
+            edits.extend(field(
+                "X-Gatepost-Excess",
+                "the header section was too long to be read whole",
+            ));
+            notes.push("the header section was too long to be read whole".into());
+        }
+        if message.unseparated() {
+            edits.push(Edit::Separate);
+        }
+        edits.extend(results::strip(headers, &[&self.ours.authserv_id]));
+        if self.is_external() {
+            self.strip(rules, headers, &mut edits, &mut notes);
+        }
+        (edits, notes)
+    }
+
+    fn strip(&self, rules: &Rules, headers: &Headers, edits: &mut Vec<Edit>, notes: &mut Vec<String>) {
+        let patterns: Vec<_> = rules.strip_headers.iter().map(|pattern| pattern.0.clone()).collect();
+        let found = own::forged(headers, &patterns, &SignedNames::of(headers));
+        edits.extend(found.edits(headers));
+        if !found.signed_kept.is_empty() {
+            notes.push(format!(
+                "{} fields that pass for ours are signed and stay",
+                found.signed_kept.len()
+            ));
+        }
+    }
+
+    fn received(&self) -> gatepost_core::message::Field {
+        let visit = self.visit;
+        let only = match self.envelope.recipients.as_slice() {
+            [only] => Some(only.path.to_string()),
+            _ => None,
+        };
+        let extended = visit.helo.as_ref().is_some_and(|helo| helo.extended);
+        let tls = visit.client.tls.as_deref();
+        Received {
+            helo: visit.helo.as_ref().map_or("unknown", |helo| &helo.name),
+            client_ip: visit.client.address,
+            reverse: self.reverse,
+            by: &self.ours.hostname,
+            with: Protocol::of(
+                extended,
+                tls.is_some(),
+                visit.login.is_some(),
+                self.envelope.params.smtputf8,
+            ),
+            id: self.id,
+            for_: only.as_deref(),
+            at_millis: self.at_millis,
+            tls: tls.map(|tls| (&*tls.version, &*tls.cipher)),
+        }
+        .field()
+    }
+}
+
+/// The name of a field of ours, for tests and readers of mail.
+pub fn name_of(edit: &Edit) -> Option<&str> {
+    match edit {
+        Edit::Prepend(field) => Some(field.name()),
+        Edit::Remove { name, .. } | Edit::Rename { name, .. } => Some(Name::as_str(name)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatepost_core::message::Edits;
+    use gatepost_core::{Client, Helo, Login, LoginBy, MailParams, Path, RcptParams, Recipient, RecipientId};
+    use std::io::Read;
+
+    fn visit() -> Visit {
+        let client = Client::new("192.0.2.7".parse().expect("an address"), 4711);
+        let mut visit = Visit::new(Direction::Inbound, "mx".into(), client);
+        visit.helo = Some(Helo {
+            name: "mail.client.example".into(),
+            extended: true,
+        });
+        visit
+    }
+
+    fn stamped(visit: &Visit, recipients: u16, mail: &'static str) -> (String, Vec<String>) {
+        let mut envelope = Envelope::new(Path::Null, MailParams::default());
+        for n in 0..recipients {
+            let path = Path::forward(&format!("user{n}@d.example"), false).expect("a path");
+            envelope
+                .recipients
+                .push(Recipient::new(RecipientId(n), path, RcptParams::default()));
+        }
+        let ours = Ours::new("mx.d.example");
+        let stamp = Stamp {
+            ours: &ours,
+            visit,
+            envelope: &envelope,
+            id: "x1",
+            at_millis: 0,
+            reverse: None,
+        };
+        let message = Message::from_bytes(mail.as_bytes());
+        let (edits, notes) = stamp.edits(&Rules::default(), &message);
+        let mut out = String::new();
+        Edits::from(edits)
+            .apply(&message)
+            .read()
+            .read_to_string(&mut out)
+            .expect("ASCII");
+        (out, notes)
+    }
+
+    #[test]
+    fn our_trace_stands_on_top_and_the_rest_is_untouched() {
+        let (out, notes) = stamped(&visit(), 1, "Subject: hi\r\n\r\n.body\r\n");
+        let want = "Received: from mail.client.example ([192.0.2.7])";
+        assert!(out.starts_with(want), "{out}");
+        assert!(
+            out.contains("by mx.d.example") && out.contains("with ESMTP id x1"),
+            "{out}"
+        );
+        assert!(out.contains("for <user0@d.example>"), "{out}");
+        assert!(
+            out.ends_with("X-Gatepost-Id: x1\r\nSubject: hi\r\n\r\n.body\r\n"),
+            "{out}"
+        );
+        assert!(notes.is_empty());
+        assert!(!stamped(&visit(), 2, "A: b\r\n\r\n").0.contains("for <"));
+    }
+
+    #[test]
+    fn what_passes_for_ours_comes_off_a_strangers_mail_only() {
+        let mail = "Authentication-Results: MX.d.example; spf=pass\r\nX-Spam-Status: No\r\nX-Gatepost-Level: none\r\n\
+                    Authentication-Results: other.example; spf=pass\r\n\r\nbody\r\n";
+        let (out, _) = stamped(&visit(), 1, mail);
+        assert!(
+            !out.contains("MX.d.example") && !out.contains("X-Spam") && !out.contains("-Level"),
+            "{out}"
+        );
+        assert!(out.contains("other.example"));
+        let mut ours = visit();
+        ours.login = Some(Login::new("user", LoginBy::Auth));
+        let (out, _) = stamped(&ours, 1, mail);
+        assert!(out.contains("X-Spam-Status") && !out.contains("MX.d.example"), "{out}");
+        assert!(out.contains("with ESMTPA"), "{out}");
+    }
+
+    #[test]
+    fn a_signed_field_that_passes_for_ours_stays_and_is_told() {
+        let mail = "DKIM-Signature: v=1; h=from:x-spam-status; b=x\r\nX-Spam-Status: No\r\n\r\nbody\r\n";
+        let (out, notes) = stamped(&visit(), 1, mail);
+        assert!(out.contains("X-Spam-Status") && notes.len() == 1, "{out} {notes:?}");
+    }
+
+    #[test]
+    fn each_action_has_its_marks() {
+        let rules = Rules::default();
+        let names = |level, would| {
+            let edits = marks(&rules, level, Score::points(7), would);
+            edits
+                .iter()
+                .map(|edit| name_of(edit).unwrap_or("tag").to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(Level::None, None), Vec::<String>::new());
+        assert_eq!(names(Level::Low, None), ["X-Gatepost-Level", "X-Gatepost-Score"]);
+        assert_eq!(
+            names(Level::Medium, None),
+            ["X-Gatepost-Level", "X-Gatepost-Score", "tag"]
+        );
+        assert_eq!(
+            names(Level::High, Some("refuse")),
+            ["X-Gatepost-Level", "X-Gatepost-Score", "X-Gatepost-Would"]
+        );
+    }
+}

@@ -1,0 +1,627 @@
+//! One mail, from MAIL to its end: envelope, opinions, verdicts, record, and what is done in their name.
+//!
+//! **Invariants:** a recipient has a route before anything else is asked about it; 250 to a message is said only after
+//! the mail server, a filter that took it, or the archive (durably) has it; after a 4xx or 5xx nothing of it is delivered
+//! by any path; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
+
+mod accept;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accept::Acceptance;
+use gatepost_core::message::{Message, received};
+use gatepost_core::{
+    Direction, End, Envelope, Fate, Level, MailParams, Path, Phase, RcptParams, Recipient, RecipientId,
+    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict,
+};
+
+use crate::followers::Finished;
+use crate::judge::{Judgement, Openness, Rank, Whom, judge, openness};
+use crate::ledger;
+use crate::policy::{DifferingMarks, Rules, SenderMatch};
+use crate::refusal::{self, relayed, worded};
+use crate::routes;
+use crate::run::{Asked, Deadline, Run, ticks};
+use crate::said::Said;
+use crate::scene::{Scene, dawdle};
+use crate::sender;
+use crate::settle::{Copy, Settlement, settle};
+use crate::ways::Ways;
+
+/// The most recipients that a transaction may name, granted or not; so all lists of it have a bound.
+pub const RECIPIENTS_MAX: u16 = 2_000;
+
+/// What the client hears, and whether that is the last thing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spoken {
+    /// The reply.
+    pub reply: Reply,
+    /// The session is closed after it.
+    pub close: bool,
+}
+
+impl From<Reply> for Spoken {
+    fn from(reply: Reply) -> Spoken {
+        Spoken { reply, close: false }
+    }
+}
+
+/// Which recipients may share a transaction: set by the first one that is granted.
+enum Class {
+    /// Those of one filter.
+    Taken(Arc<str>),
+    /// Those of one route, and where `strict_split` is set of one policy and standing.
+    Route {
+        route: Arc<str>,
+        rules: Arc<Rules>,
+        exempt: bool,
+    },
+}
+
+impl Class {
+    fn admits(&self, other: &Class) -> bool {
+        match (self, other) {
+            (Class::Taken(one), Class::Taken(other)) => one == other,
+            (
+                Class::Route {
+                    route: a,
+                    rules: first,
+                    exempt: e,
+                },
+                Class::Route {
+                    route: b,
+                    rules,
+                    exempt,
+                },
+            ) => {
+                let strict = first.strict_split || rules.strict_split;
+                a == b && (!strict || (Arc::ptr_eq(first, rules) && e == exempt))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A granted recipient, beside its entry in the envelope.
+struct Guest {
+    id: RecipientId,
+    domain: Option<Box<str>>,
+    role: bool,
+    /// Its place among those whom the mail server accepted; none if a filter takes it.
+    place: Option<usize>,
+    /// Its row in the record, if that had room.
+    row: Option<usize>,
+}
+
+impl Guest {
+    fn whom(&self) -> Whom<'_> {
+        Whom {
+            id: Some(self.id),
+            domain: self.domain.as_deref(),
+            role: self.role,
+        }
+    }
+}
+
+/// One mail, from MAIL to its end.
+pub struct Transaction {
+    record: Record,
+    envelope: Envelope,
+    guests: Vec<Guest>,
+    said: Vec<Arc<Said>>,
+    class: Option<Class>,
+    /// How many recipients were named.
+    named: u16,
+    /// How many of them the mail server accepted.
+    accepted: usize,
+    /// The mail server was told of the transaction.
+    touched: bool,
+    /// The mail server was lost after it had accepted recipients.
+    lost: bool,
+    upstream_took: Duration,
+    message: Option<Arc<Message>>,
+    copies: Vec<(Terms, Vec<Path>)>,
+    delivered: bool,
+}
+
+impl Transaction {
+    /// A transaction that begins with what was said before it.
+    pub fn new(
+        scene: &Scene<'_>,
+        id: String,
+        from: Path,
+        params: MailParams,
+        said: Vec<Arc<Said>>,
+        early: Run,
+    ) -> Transaction {
+        let mut record = ledger::begin(id, scene.now, scene.visit);
+        record.from = Some(from.to_string());
+        ledger::add_run(&mut record, early);
+        Transaction {
+            record,
+            envelope: Envelope::new(from, params),
+            guests: Vec::new(),
+            said,
+            class: None,
+            named: 0,
+            accepted: 0,
+            touched: false,
+            lost: false,
+            upstream_took: Duration::ZERO,
+            message: None,
+            copies: Vec::new(),
+            delivered: false,
+        }
+    }
+
+    /// Answers MAIL. `Err` is a refusal: there is no transaction.
+    pub async fn mail(&mut self, scene: &Scene<'_>, dawdled: &mut Duration) -> Result<Reply, Spoken> {
+        let rules = scene.pipeline.policy().rules(None);
+        if let (Some(sender), Direction::Outbound) = (self.envelope.from.mailbox(), scene.visit.direction)
+            && !sender::may_send(
+                rules.sender_must_match,
+                scene.visit.login.as_ref(),
+                scene.pipeline.routes(),
+                sender,
+            )
+        {
+            return Err(worded(refusal::NOT_YOUR_ADDRESS, &self.record.id).into());
+        }
+        let asked = Asked::Mail(&self.envelope.from);
+        let open = |said: &[Arc<Said>]| scene.open_early(said, Phase::Mail);
+        let run = scene
+            .run(asked, Some(&self.envelope), &[], None, &mut self.said, open)
+            .await;
+        dawdle(run.delay, dawdled).await;
+        ledger::add_run(&mut self.record, run);
+        let judgement = scene.judge_early(&self.said, Phase::Mail);
+        match judgement.verdict.fate {
+            Fate::Defer(reply) | Fate::Refuse(reply) => Err(Spoken {
+                reply: worded(reply, &self.record.id),
+                close: judgement.close,
+            }),
+            _ => Ok(refusal::SENDER_OK),
+        }
+    }
+
+    /// Answers RCPT.
+    pub async fn rcpt(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        dawdled: &mut Duration,
+        to: Path,
+        params: RcptParams,
+    ) -> Spoken {
+        if self.named >= RECIPIENTS_MAX {
+            self.record.recipients_dropped = self.record.recipients_dropped.saturating_add(1);
+            return refusal::TOO_MANY_RECIPIENTS.into();
+        }
+        let recipient = Recipient::new(RecipientId(self.named), to, params);
+        self.named += 1;
+        let row = self.enlist(&recipient);
+        let spoken = self.consider(scene, ways, dawdled, recipient, row).await;
+        self.write(row, |row| row.reply = spoken.reply.to_string());
+        spoken
+    }
+
+    fn enlist(&mut self, recipient: &Recipient) -> Option<usize> {
+        let rows = &mut self.record.recipients;
+        if rows.len() >= Record::RECIPIENTS_MAX {
+            self.record.recipients_dropped = self.record.recipients_dropped.saturating_add(1);
+            return None;
+        }
+        rows.push(RecipientRecord::new(recipient.id, recipient.path.to_string()));
+        Some(rows.len() - 1)
+    }
+
+    fn write(&mut self, row: Option<usize>, write: impl FnOnce(&mut RecipientRecord)) {
+        if let Some(row) = row.and_then(|row| self.record.recipients.get_mut(row)) {
+            write(row);
+        }
+    }
+
+    /// Refuses a recipient by a rule of ours.
+    fn turn_away(&mut self, row: Option<usize>, rule: &'static str, reply: Reply) -> Spoken {
+        let fate = if reply.is_permanent() { "refuse" } else { "defer" };
+        self.write(row, |row| {
+            row.fate = fate.into();
+            row.because = vec![Tag::new(rule)];
+        });
+        worded(reply, &self.record.id).into()
+    }
+
+    async fn consider(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        dawdled: &mut Duration,
+        recipient: Recipient,
+        row: Option<usize>,
+    ) -> Spoken {
+        let route = match scene.pipeline.routes().route(&recipient.path) {
+            Ok(route) => Arc::clone(route),
+            Err(reply) => return self.turn_away(row, "policy.relay", reply),
+        };
+        if matches!(&self.class, Some(Class::Route { route: first, .. }) if *first != route) {
+            return self.turn_away(row, "policy.other_route", refusal::OTHER_ROUTE);
+        }
+        let domain: Option<Box<str>> = recipient.domain().map(|domain| domain.key().into());
+        let role = recipient
+            .domain()
+            .is_none_or(|domain| scene.pipeline.routes().is_local(domain))
+            && routes::is_role(&recipient.path);
+        let guest = Guest {
+            id: recipient.id,
+            domain,
+            role,
+            place: None,
+            row,
+        };
+        let rules = scene.pipeline.policy().rules(guest.domain.as_deref());
+        let open = |said: &[Arc<Said>]| vec![openness(rules, said, guest.whom())];
+        let domains = [guest.domain.as_deref()];
+        let asked = Asked::Rcpt(&recipient);
+        let run = scene
+            .run(asked, Some(&self.envelope), &domains, None, &mut self.said, open)
+            .await;
+        let delay = run.delay;
+        ledger::add_run(&mut self.record, run);
+
+        let judgement = judge(rules, scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
+        if judgement.rank != Rank::Exempt {
+            dawdle(delay, dawdled).await;
+        }
+        self.put_down(row, &judgement);
+        let class = match (judgement.verdict.fate, judgement.taker) {
+            (Fate::Defer(reply) | Fate::Refuse(reply), _) => {
+                return Spoken {
+                    reply: worded(reply, &self.record.id),
+                    close: judgement.close,
+                };
+            }
+            (Fate::Divert, Some(taker)) => Class::Taken(taker),
+            _ => Class::Route {
+                route: Arc::clone(&route),
+                rules: Arc::clone(rules),
+                exempt: judgement.rank == Rank::Exempt,
+            },
+        };
+        self.write(row, |row| row.fate = "none".into());
+        if self.class.as_ref().is_some_and(|first| !first.admits(&class)) {
+            return self.turn_away(row, "policy.other_class", refusal::OTHER_CLASS);
+        }
+        if let Class::Taken(_) = class {
+            self.grant(recipient, guest, class);
+            return refusal::RECIPIENT_OK.into();
+        }
+        let reply = self.ask_upstream(scene, ways, &route, &recipient, row).await;
+        if reply.is_done() {
+            let place = self.accepted;
+            self.accepted += 1;
+            self.grant(
+                recipient,
+                Guest {
+                    place: Some(place),
+                    ..guest
+                },
+                class,
+            );
+        } else {
+            let fate = if reply.is_permanent() { "refuse" } else { "defer" };
+            self.write(row, |row| {
+                row.fate = fate.into();
+                row.because = vec![Tag::new("upstream.rcpt")];
+            });
+        }
+        reply.into()
+    }
+
+    fn grant(&mut self, recipient: Recipient, guest: Guest, class: Class) {
+        self.envelope.recipients.push(recipient);
+        self.guests.push(guest);
+        self.class.get_or_insert(class);
+    }
+
+    /// The mail server's word on a recipient.
+    async fn ask_upstream(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        route: &Arc<str>,
+        recipient: &Recipient,
+        row: Option<usize>,
+    ) -> Reply {
+        if self.lost {
+            return refusal::UPSTREAM_LOST;
+        }
+        let Some(upstream) = ways.to(route).await else {
+            return refusal::NO_ROUTE;
+        };
+        let began = ticks();
+        let Envelope { from, params, .. } = &self.envelope;
+        let answer = upstream
+            .rcpt(scene.visit, from, params, &recipient.path, &recipient.params)
+            .await;
+        self.upstream_took += ticks().saturating_duration_since(began);
+        let name = upstream.name().to_owned();
+        let missing = upstream.missing().filter(|_| !self.touched).map(ToOwned::to_owned);
+        self.record.notes.extend(missing);
+        self.touched = true;
+        self.write(row, |row| row.went = Some(name));
+        match answer {
+            Ok(reply) => relayed(reply),
+            Err(loss) => {
+                self.lost = self.accepted > 0;
+                relayed(loss.reply())
+            }
+        }
+    }
+
+    /// Writes a judgement into the record.
+    fn put_down(&mut self, row: Option<usize>, judgement: &Judgement) {
+        self.write(row, |row| {
+            row.level = judgement.verdict.level;
+            row.score = judgement.score;
+            row.fate = judgement.verdict.fate.name().into();
+            row.would = judgement.would.as_ref().map(|fate| fate.name().into());
+            row.because = judgement.verdict.because.clone();
+        });
+    }
+
+    /// Answers DATA: 354, or 4xx where nothing could come of the message.
+    pub fn data(&self) -> Reply {
+        const GO_ON: Reply = Reply::plain(354, "End data with <CR><LF>.<CR><LF>");
+        match (self.guests.is_empty(), self.lost) {
+            (true, _) => refusal::LOCAL,
+            (_, true) => refusal::UPSTREAM_LOST,
+            _ => GO_ON,
+        }
+    }
+
+    /// Answers the end of the message.
+    pub async fn message(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        gone: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Spoken {
+        let site = Arc::clone(scene.pipeline.policy().rules(None));
+        let deadline = Deadline::after(site.soft_deadline.0, site.deadline.0);
+        ledger::add_message(&mut self.record, message, site.log_subject);
+        self.message = Some(Arc::clone(message));
+        let judgements = match self.objection(scene, &site, message) {
+            Some(objection) => vec![objection; self.guests.len()],
+            None => self.judge_all(scene, deadline, message).await,
+        };
+        for (n, judgement) in judgements.iter().enumerate() {
+            self.put_down(self.row(n), judgement);
+        }
+        if gone() {
+            self.withhold(ways, "defer").await;
+            return refusal::CLIENT_GONE.into();
+        }
+        let verdicts: Vec<Verdict> = judgements.iter().map(|judgement| judgement.verdict.clone()).collect();
+        let close = judgements.iter().any(|judgement| judgement.close);
+        match settle(&verdicts, self.may_separate(scene)) {
+            Settlement::Defer(reply) => {
+                self.withhold(ways, "defer").await;
+                Spoken {
+                    reply: worded(reply, &self.record.id),
+                    close,
+                }
+            }
+            Settlement::Refuse { reply, copies } => {
+                self.withhold(ways, "refuse").await;
+                self.copies = self.addressed(copies);
+                Spoken {
+                    reply: worded(reply, &self.record.id),
+                    close,
+                }
+            }
+            Settlement::Accept {
+                held,
+                taken,
+                batches,
+                copies,
+            } => {
+                let takers = taken
+                    .iter()
+                    .map(|n| (*n, judgements.get(*n).and_then(|j| j.taker.clone())))
+                    .collect();
+                let delivery = Acceptance {
+                    held,
+                    taken: takers,
+                    batches,
+                };
+                let reply = self.accept(scene, ways, message, gone, deadline, delivery).await;
+                if reply.is_done() {
+                    self.copies = self.addressed(copies);
+                }
+                reply.into()
+            }
+        }
+    }
+
+    fn row(&self, guest: usize) -> Option<usize> {
+        self.guests.get(guest)?.row
+    }
+
+    /// Whether recipients with different marks may get deliveries of their own.
+    fn may_separate(&self, scene: &Scene<'_>) -> bool {
+        let policy = scene.pipeline.policy();
+        scene.pipeline.services().queue.is_some()
+            && self
+                .guests
+                .iter()
+                .all(|guest| policy.rules(guest.domain.as_deref()).differing_marks == DifferingMarks::Separate)
+    }
+
+    /// What no filter needs to be asked about: loops (P-44), authors that are not the sender's (P-15).
+    fn objection(&self, scene: &Scene<'_>, site: &Rules, message: &Message) -> Option<Judgement> {
+        let headers = message.headers();
+        let most = |hops: u32| usize::try_from(hops).unwrap_or(usize::MAX);
+        let loops = received::received_count(headers) > most(site.hops)
+            || received::names_us(headers, &scene.pipeline.ours().hostname) > most(site.own_hops);
+        let forged = || {
+            let may = |author: &gatepost_core::Address| {
+                let login = scene.visit.login.as_ref();
+                sender::may_send(site.sender_must_match, login, scene.pipeline.routes(), author)
+            };
+            site.sender_must_match != SenderMatch::Off
+                && scene.visit.direction == Direction::Outbound
+                && !sender::authors(headers).is_some_and(|authors| authors.iter().all(may))
+        };
+        let (reply, rule) = match () {
+            () if loops => (refusal::LOOP, "policy.loop"),
+            () if forged() => (refusal::NOT_YOUR_AUTHOR, "policy.author"),
+            () => return None,
+        };
+        let mut verdict = Verdict::new(Level::None, Fate::Refuse(reply));
+        verdict.because = vec![Tag::new(rule)];
+        Some(Judgement {
+            verdict,
+            rank: Rank::Danger,
+            score: Score::ZERO,
+            close: false,
+            would: None,
+            taker: None,
+        })
+    }
+
+    async fn judge_all(&mut self, scene: &Scene<'_>, deadline: Deadline, message: &Arc<Message>) -> Vec<Judgement> {
+        let Transaction {
+            envelope,
+            guests,
+            said,
+            record,
+            ..
+        } = self;
+        let policy = scene.pipeline.policy();
+        let rules = |guest: &Guest| policy.rules(guest.domain.as_deref());
+        let open = |said: &[Arc<Said>]| {
+            let mut found: Vec<Openness> = Vec::new();
+            for guest in guests.iter() {
+                let open = openness(rules(guest), said, guest.whom());
+                if open == Openness::Open {
+                    return vec![open];
+                }
+                if !found.contains(&open) {
+                    found.push(open);
+                }
+            }
+            found
+        };
+        let mut domains: Vec<Option<&str>> = guests.iter().map(|guest| guest.domain.as_deref()).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        let run = scene
+            .run(
+                Asked::Message(message),
+                Some(envelope),
+                &domains,
+                Some(deadline),
+                said,
+                open,
+            )
+            .await;
+        ledger::add_run(record, run);
+        let fusion = scene.pipeline.fusion();
+        guests
+            .iter()
+            .map(|guest| judge(rules(guest), fusion, said, guest.whom(), Phase::Message))
+            .collect()
+    }
+
+    /// Nothing of the mail is delivered: the mail server forgets it, and all recipients share the fate.
+    async fn withhold(&mut self, ways: &mut Ways, fate: &str) {
+        for n in 0..self.guests.len() {
+            self.write(self.row(n), |row| {
+                row.fate = fate.into();
+                row.went = None;
+            });
+        }
+        if self.touched {
+            ways.reset().await;
+        }
+    }
+
+    fn addressed(&self, copies: Vec<Copy>) -> Vec<(Terms, Vec<Path>)> {
+        let paths = |who: &[usize]| self.paths(who).into_iter().cloned().collect();
+        copies.into_iter().map(|copy| (copy.terms, paths(&copy.who))).collect()
+    }
+
+    fn paths(&self, who: &[usize]) -> Vec<&Path> {
+        who.iter()
+            .filter_map(|n| self.envelope.recipients.get(*n))
+            .map(|recipient| &recipient.path)
+            .collect()
+    }
+
+    /// The message was refused by the session itself.
+    pub async fn spoilt(&mut self, ways: &mut Ways, size: u64, reply: &Reply) {
+        self.record.size = size;
+        self.withhold(ways, if reply.is_permanent() { "refuse" } else { "defer" })
+            .await;
+    }
+
+    /// The end. `reply` is the last one that the client heard of it.
+    pub async fn end(self, scene: &Scene<'_>, ways: &mut Ways, end: End, reply: Option<&Reply>) -> Box<Finished> {
+        if self.touched && self.message.is_none() {
+            ways.reset().await;
+        }
+        let Transaction {
+            mut record,
+            envelope,
+            guests,
+            said,
+            upstream_took,
+            message,
+            copies,
+            delivered,
+            ..
+        } = self;
+        if message.is_some() || reply.is_some() {
+            let text = reply.map(ToString::to_string).unwrap_or_default();
+            for row in guests.iter().filter_map(|guest| guest.row) {
+                if let Some(row) = record.recipients.get_mut(row) {
+                    row.reply.clone_from(&text);
+                }
+            }
+            record.reply = text;
+        } else if let Some(last) = record.recipients.last() {
+            record.reply = last.reply.clone();
+        }
+        record.end = end;
+        record.facts = scene.facts;
+        record.upstream_took = u64::try_from(upstream_took.as_millis()).unwrap_or(u64::MAX);
+        record.notes.truncate(ledger::NOTES_MAX);
+        ledger::close(
+            &mut record,
+            scene.now,
+            scene.visit,
+            scene.names.known(),
+            Some(&envelope),
+            &said,
+        );
+        Box::new(Finished {
+            pipeline: Arc::clone(scene.pipeline),
+            record,
+            visit: scene.visit.clone(),
+            names: Arc::clone(scene.names),
+            envelope: Some(envelope),
+            facts: scene.facts,
+            message,
+            copies,
+            at: scene.now,
+            delivered,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+}

@@ -1,0 +1,309 @@
+//! What is done with mail that is accepted: kept, handed over, delivered, and rescued where that fails too late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::message::{Edits, Message};
+use gatepost_core::{Consignment, Context, Delivery, Envelope, Filter, Keeping, KeptId, Queued, Reply, Terms};
+
+use super::Transaction;
+use crate::refusal::{self, relayed, worded};
+use crate::run::{Deadline, guarded, ticks};
+use crate::scene::Scene;
+use crate::settle::{Batch, Copy};
+use crate::stamp::Stamp;
+use crate::ways::Ways;
+
+/// How long the archive or the queue may take for one mail.
+const KEEPING: Duration = Duration::from_secs(30);
+
+/// What [`Transaction::accept`] does.
+pub(super) struct Acceptance {
+    pub(super) held: Vec<Copy>,
+    pub(super) taken: Vec<(usize, Option<Arc<str>>)>,
+    pub(super) batches: Vec<Batch>,
+}
+
+impl Transaction {
+    /// Keeps, hands over and delivers, in this order. The first that fails decides the answer, and what was kept before is
+    /// taken back.
+    pub(super) async fn accept(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        gone: &(dyn Fn() -> bool + Send + Sync),
+        deadline: Deadline,
+        acceptance: Acceptance,
+    ) -> Reply {
+        let mut kept = Vec::new();
+        let done = self
+            .accept_all(scene, ways, message, gone, deadline, acceptance, &mut kept)
+            .await;
+        let reply = match done {
+            Ok(reply) => return reply,
+            Err(reply) => reply,
+        };
+        for id in kept {
+            let withdrawn = guarded(KEEPING, scene.pipeline.services().kept.withdraw(&id)).await;
+            if let Err(fault) = withdrawn {
+                tracing::error!(id = self.record.id, kept = %id, %fault, "a kept copy of mail that was not accepted stays");
+                self.record.notes.push(format!("kept:{id} was not withdrawn: {fault}"));
+            }
+        }
+        self.withhold(ways, if reply.is_permanent() { "refuse" } else { "defer" })
+            .await;
+        reply
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one step of `accept`, which alone calls it")]
+    async fn accept_all(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        gone: &(dyn Fn() -> bool + Send + Sync),
+        deadline: Deadline,
+        acceptance: Acceptance,
+        kept: &mut Vec<KeptId>,
+    ) -> Result<Reply, Reply> {
+        let Acceptance { held, taken, batches } = acceptance;
+        for copy in &held {
+            match self.keep(scene, message, &copy.who, &copy.terms).await {
+                Some(id) => kept.push(id),
+                None => return Err(worded(refusal::NOT_KEPT, &self.record.id)),
+            }
+        }
+        let mut answer = None;
+        if let Some((_, taker)) = taken.first() {
+            answer = Some(self.hand_over(scene, message, deadline, taker.as_deref()).await?);
+            for (n, taker) in &taken {
+                self.write(self.row(*n), |row| row.went = taker.as_deref().map(Into::into));
+            }
+        }
+        if let Some((first, rest)) = batches.split_first() {
+            let edits = self.stamp(scene, message);
+            let reply = self.deliver(scene, ways, message, gone, &edits, first).await;
+            if !reply.is_done() {
+                return Err(reply);
+            }
+            self.delivered = true;
+            for batch in rest {
+                let reply = self.deliver(scene, ways, message, &|| false, &edits, batch).await;
+                if !reply.is_done() {
+                    self.rescue(scene, ways, message, &edits, batch, &reply).await;
+                }
+            }
+            answer = Some(reply);
+        } else if self.touched {
+            ways.reset().await;
+        }
+        for copy in &held {
+            for n in &copy.who {
+                self.write(self.row(*n), |row| {
+                    if row.fate == "refuse" {
+                        row.fate = "hold".into();
+                    }
+                });
+            }
+        }
+        Ok(answer.unwrap_or_else(|| worded(refusal::KEPT, &self.record.id)))
+    }
+
+    /// Keeps a copy; its id, or nothing where that failed.
+    async fn keep(
+        &mut self,
+        scene: &Scene<'_>,
+        message: &Arc<Message>,
+        who: &[usize],
+        terms: &Terms,
+    ) -> Option<KeptId> {
+        let Envelope { from, .. } = &self.envelope;
+        let keeping = Keeping::new(&self.record.id, scene.now, from, self.paths(who), message, terms);
+        match guarded(KEEPING, scene.pipeline.services().kept.keep(keeping)).await {
+            Ok(id) => {
+                for n in who {
+                    self.write(self.row(*n), |row| row.went = Some(format!("kept:{id}")));
+                }
+                Some(id)
+            }
+            Err(fault) => {
+                tracing::error!(id = self.record.id, reason = &*terms.reason, %fault, "mail could not be kept");
+                self.record.notes.push(format!("not kept ({}): {fault}", terms.reason));
+                None
+            }
+        }
+    }
+
+    /// Gives the mail to the filter that asked for its recipients.
+    async fn hand_over(
+        &mut self,
+        scene: &Scene<'_>,
+        message: &Arc<Message>,
+        deadline: Deadline,
+        taker: Option<&str>,
+    ) -> Result<Reply, Reply> {
+        let failed = || worded(refusal::NOT_TAKEN, &self.record.id);
+        let domain = self.guests.first().and_then(|guest| guest.domain.as_deref());
+        let slot = taker.and_then(|name| scene.pipeline.slot(name)).ok_or_else(failed)?;
+        let filter: &dyn Filter = match slot.speaking_for(&[domain]).into_iter().next() {
+            Some((filter, _)) => &**filter,
+            None => return Err(failed()),
+        };
+        let cx = Context::new(scene.now, scene.visit, &scene.names.memo).with_facts(scene.facts);
+        let cx = cx.with_envelope(&self.envelope).with_message(message);
+        let left = deadline.hard.saturating_duration_since(ticks());
+        match guarded(left, filter.take(&cx, message)).await {
+            Ok(reply) => {
+                let reply = relayed(reply);
+                if reply.is_done() { Ok(reply) } else { Err(reply) }
+            }
+            Err(fault) => {
+                tracing::error!(id = self.record.id, filter = taker, %fault, "a filter could not handle the mail it took");
+                let reply = failed();
+                self.record.notes.push(format!(
+                    "{} could not handle the mail: {fault}",
+                    taker.unwrap_or_default()
+                ));
+                Err(reply)
+            }
+        }
+    }
+
+    /// The edits that every delivery gets.
+    fn stamp(&mut self, scene: &Scene<'_>, message: &Message) -> Edits {
+        let known = scene.names.known();
+        let reverse = known
+            .reverse
+            .filter(|reverse| reverse.confirmed)
+            .and_then(|reverse| reverse.name);
+        let stamp = Stamp {
+            ours: scene.pipeline.ours(),
+            visit: scene.visit,
+            envelope: &self.envelope,
+            id: &self.record.id,
+            at_millis: scene.now.millis(),
+            reverse: reverse
+                .as_deref()
+                .filter(|_| scene.visit.origin == scene.visit.client.address),
+        };
+        let (edits, notes) = stamp.edits(scene.pipeline.policy().rules(None), message);
+        self.record.notes.extend(notes);
+        edits.into()
+    }
+
+    /// One delivery: the mail server's word, or what stands for it.
+    async fn deliver(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        gone: &(dyn Fn() -> bool + Send + Sync),
+        stamp: &Edits,
+        batch: &Batch,
+    ) -> Reply {
+        let Some(upstream) = ways.current() else {
+            return refusal::UPSTREAM_LOST;
+        };
+        let places: Vec<usize> = batch.who.iter().filter_map(|n| self.guests.get(*n)?.place).collect();
+        if places.len() != batch.who.len() {
+            return worded(refusal::LOCAL, &self.record.id);
+        }
+        let mut edits = stamp.clone();
+        edits.extend(batch.marks.edits.iter().cloned());
+        let consignment = Consignment {
+            from: &self.envelope.from,
+            params: &self.envelope.params,
+            to: &places,
+            message: edits.apply(message),
+            gone,
+        };
+        let began = ticks();
+        let delivery = upstream.deliver(consignment).await;
+        self.touched = false;
+        self.upstream_took += ticks().saturating_duration_since(began);
+        let name = upstream.name().to_owned();
+        match delivery {
+            Ok(Delivery { reply, refused }) => {
+                let reply = relayed(reply);
+                if reply.is_done() {
+                    for n in &batch.who {
+                        self.write(self.row(*n), |row| row.went = Some(name.clone()));
+                    }
+                    for (place, reply) in refused {
+                        let who: Vec<usize> = (0..self.guests.len())
+                            .filter(|n| self.guests.get(*n).is_some_and(|guest| guest.place == Some(place)))
+                            .collect();
+                        let rest = Batch {
+                            who,
+                            marks: batch.marks.clone(),
+                        };
+                        self.rescue(scene, ways, message, stamp, &rest, &reply).await;
+                    }
+                }
+                reply
+            }
+            Err(loss) => {
+                if loss.after_dot {
+                    self.record
+                        .notes
+                        .push("the mail server was lost after the final dot and may have the mail".into());
+                }
+                relayed(loss.reply())
+            }
+        }
+    }
+
+    /// What some recipients could not get after others got theirs: it goes to the queue if it may yet be taken, else, or
+    /// where there is no queue, it is kept. Nobody's copy is bounced.
+    async fn rescue(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &Ways,
+        message: &Arc<Message>,
+        stamp: &Edits,
+        batch: &Batch,
+        reply: &Reply,
+    ) {
+        self.record.notes.push(format!(
+            "{} recipients could not be delivered to: {reply}",
+            batch.who.len()
+        ));
+        if let (Some(queue), Some(route), false) =
+            (&scene.pipeline.services().queue, ways.route(), reply.is_permanent())
+        {
+            let recipients = batch.who.iter().filter_map(|n| self.envelope.recipients.get(*n));
+            let mut edits = stamp.clone();
+            edits.extend(batch.marks.edits.iter().cloned());
+            let queued = Queued::new(
+                self.record.id.clone(),
+                route.to_string(),
+                self.envelope.from.clone(),
+                self.envelope.params.clone(),
+                recipients
+                    .map(|recipient| (recipient.path.clone(), recipient.params.clone()))
+                    .collect(),
+                Arc::new(edits.apply(message)),
+            );
+            match guarded(KEEPING, queue.accept(queued)).await {
+                Ok(()) => {
+                    for n in &batch.who {
+                        self.write(self.row(*n), |row| row.went = Some("queue".into()));
+                    }
+                    return;
+                }
+                Err(fault) => self.record.notes.push(format!("the queue did not take it: {fault}")),
+            }
+        }
+        if self
+            .keep(scene, message, &batch.who, &Terms::durable("undelivered"))
+            .await
+            .is_none()
+        {
+            tracing::error!(id = self.record.id, %reply, "some recipients' copies are lost: neither queue nor archive");
+        }
+        for n in &batch.who {
+            self.write(self.row(*n), |row| row.fate = "hold".into());
+        }
+    }
+}
