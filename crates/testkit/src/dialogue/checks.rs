@@ -1,0 +1,150 @@
+//! The statements that order the mail server about, and those that look at what came of it all.
+
+use gatepost_core::Record;
+
+use super::script::{BadScript, bad, span, word};
+use super::talk::{Talk, Trouble, differs, same};
+use crate::told::reply;
+use crate::upstream::{Delivered, Dies};
+
+impl Talk {
+    /// What the mail server is told to do.
+    pub(super) fn upstream(&mut self, rest: &str) -> Result<(), Trouble> {
+        let server = &self.house.upstream;
+        let (what, how) = word(rest.trim());
+        let answer = |text: &str| match text.trim() {
+            "ok" => Ok(None),
+            text => reply(text)
+                .map(Some)
+                .ok_or_else(|| BadScript("a reply such as `451 4.3.0 later`, or `ok`".into())),
+        };
+        match what {
+            "rcpt" => {
+                let (address, text) = word(how);
+                let Some(reply) = reply(text) else {
+                    return Ok(bad("`upstream rcpt ADDRESS 550 5.1.1 words`")?);
+                };
+                server.rcpt(address, reply);
+            }
+            "mail" => server.mail(answer(how)?),
+            "dot" => server.dot(answer(how)?),
+            "auth" => server.auth(answer(how)?),
+            "down" => server.down(true),
+            "up" => server.down(false),
+            "slow" => server.slow(span(how)?),
+            "missing" => server.missing(Some(how)),
+            "dies" => server.dies(match how.trim() {
+                "at rcpt" => Some(Dies::AtRcpt),
+                "before the dot" => Some(Dies::BeforeDot),
+                "at the dot" => Some(Dies::AtDot),
+                "after the dot" => Some(Dies::AfterDot),
+                "never" => None,
+                _ => {
+                    return Ok(bad(
+                        "`at rcpt`, `before the dot`, `at the dot`, `after the dot` or `never`",
+                    )?);
+                }
+            }),
+            _ => {
+                return Ok(bad(
+                    "`upstream` rcpt, mail, dot, auth, down, up, slow, missing or dies",
+                )?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the mail server has taken.
+    pub(super) fn delivered(&self, rest: &str) -> Result<(), Trouble> {
+        let all = self.house.upstream.delivered();
+        let (what, how) = word(rest.trim());
+        if what.parse::<usize>().is_ok() {
+            return same("delivered", what, all.len());
+        }
+        let Some(last) = all.last() else {
+            return differs(rest, "nothing was delivered");
+        };
+        let Delivered {
+            from, to, bytes, route, ..
+        } = last;
+        let content = String::from_utf8_lossy(bytes);
+        let told = |expected: &str, got: String| {
+            if expected.trim().eq_ignore_ascii_case(&got) {
+                Ok(())
+            } else {
+                differs(expected, got)
+            }
+        };
+        match what {
+            "from" => told(how, if from.is_null() { "<>".into() } else { from.to_string() }),
+            "to" => told(how, to.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            "route" => told(how, route.to_string()),
+            "canonical" => {
+                let bare = content.replace("\r\n", "");
+                if bare.contains(['\r', '\n', '\0']) {
+                    differs("CR LF line ends and nothing odd", content)
+                } else {
+                    Ok(())
+                }
+            }
+            "has" if content.contains(how) => Ok(()),
+            "lacks" if !content.contains(how) => Ok(()),
+            "has" | "lacks" => differs(rest, content),
+            _ => Ok(bad("`delivered` NUMBER, from, to, route, canonical, has or lacks")?),
+        }
+    }
+
+    /// What the last record says.
+    pub(super) async fn record(&self, rest: &str) -> Result<(), Trouble> {
+        let Some(record) = self.house.records().await.pop() else {
+            return differs(rest, "no record");
+        };
+        let Record {
+            recipients,
+            findings,
+            notes,
+            end,
+            ..
+        } = &record;
+        let (what, how) = word(rest.trim());
+        let json = serde_json::to_string(&record).unwrap_or_default();
+        let list = |all: Vec<String>, how: &str| {
+            if all.iter().any(|one| one == how) {
+                Ok(())
+            } else {
+                differs(rest, format!("{all:?}"))
+            }
+        };
+        match what {
+            "fate" => list(recipients.iter().map(|to| to.fate.clone()).collect(), how),
+            "would" => list(recipients.iter().filter_map(|to| to.would.clone()).collect(), how),
+            "because" => list(
+                recipients
+                    .iter()
+                    .flat_map(|to| to.because.iter().map(ToString::to_string))
+                    .collect(),
+                how,
+            ),
+            "level" => list(recipients.iter().map(|to| to.level.to_string()).collect(), how),
+            "score" => list(recipients.iter().map(|to| to.score.to_string()).collect(), how),
+            "finding" => list(findings.iter().map(|finding| finding.tag.to_string()).collect(), how),
+            "end" => list(
+                vec![
+                    serde_json::to_value(end)
+                        .ok()
+                        .and_then(|end| end.as_str().map(str::to_owned))
+                        .unwrap_or_default(),
+                ],
+                how,
+            ),
+            "note" if notes.iter().any(|note| note.contains(how)) => Ok(()),
+            "note" => differs(rest, format!("{notes:?}")),
+            "has" if json.contains(how) => Ok(()),
+            "lacks" if !json.contains(how) => Ok(()),
+            "has" | "lacks" => differs(rest, json),
+            _ => Ok(bad(
+                "`record` fate, would, because, level, score, finding, end, note, has or lacks",
+            )?),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Dialogues: whole SMTP sessions as text, run without a socket.
+//!
+//! ```text
+//! # A comment. What stands before the first `client` sets up the house.
+//! zone <<EOF                                DNS, as `Zone` reads it; or `zone FILE` beside the script
+//! 192.0.2.1 PTR mail.b.example
+//! EOF
+//! local d.example e.example                 our domains; d.example where nothing is said
+//! route e.example=other                     the mail server of a domain; all go to `default` otherwise
+//! direction outbound                        our people write to the world; inbound where nothing is said
+//! login carl                                the client's network is trusted under this name
+//! filter told enforce at=rcpt wish=defer    a filter in a mode with options; it may be called `name=kind`
+//! filter told score tier=2 patience=2s      (`tier`, `patience` and `on_fault` are the slot's)
+//! policy high.threshold=5 speak_from=message
+//! domain d.example policy dry_run=true      what is different for mail to a domain
+//! domain d.example filter told off
+//! session errors=3 pipelining=false         limits and offers of the session
+//! archive                                   there is an archive
+//! queue                                     there is a queue
+//!
+//! client 192.0.2.1 2525                     somebody connects, at the next line that needs it
+//! early EHLO x                              sends this before it is greeted
+//! C EHLO mail.b.example                     sends a line
+//! S 250 words in any case                   expects a reply of this code with these words
+//! D Subject: hello                          sends a line of the message; `D` alone an empty one
+//! .                                         sends the dot
+//! raw "odd\r\n\0bytes\x80"                  sends bytes
+//! many 20 C NOOP -> S 250                   does all of it so often
+//! tls                                       the handshake after 220 succeeds
+//! later 5m                                  time passes
+//! took 5s                                   the last thing sent was answered after this long
+//! drain                                     the server is stopping
+//! leaves before the dot | the reply         the client hangs up while its next message is judged, or answered
+//! close                                     the client hangs up
+//! closed                                    expects that we have hung up
+//! new session                               the same client comes again
+//!
+//! upstream rcpt x@d.example 550 5.1.1 no    what the mail server answers
+//! upstream mail|dot|auth 451 4.3.0 words    (`ok` for the usual answer)
+//! upstream dies at rcpt | before the dot | at the dot | after the dot | never
+//! upstream down | up | slow 30s
+//! delivered 1                               how many messages the mail server has taken
+//! delivered from <> | to a@d.example b@d.example | route other                 of the last one
+//! delivered has text | lacks text | canonical                                   of the last one
+//! kept 1 | withdrawn 1 | queued 1           what the archive holds, gave back, what the queue has
+//! record fate|would|because|level|score|finding|end|note|has|lacks WORDS        of the last record
+//! records 2                                 how many there are
+//! ```
+//!
+//! The clock moves only when told, and as long as a filter makes the client wait; the session's patience is a day, so
+//! that a script may let minutes pass. DNS is a zone, the store is memory, the mail server a script.
+
+mod checks;
+mod house;
+mod script;
+mod talk;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use script::BadScript;
+
+/// A dialogue that did not go as written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The script.
+    pub file: String,
+    /// The number of the line.
+    pub line: usize,
+    /// The line.
+    pub text: String,
+    /// What it expected.
+    pub expected: String,
+    /// What happened.
+    pub got: String,
+    /// All that was said so far.
+    pub transcript: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure {
+            file,
+            line,
+            text,
+            expected,
+            got,
+            transcript,
+        } = self;
+        write!(
+            f,
+            "{file}:{line}: {text}\n  expected: {expected}\n  got:      {got}\n{transcript}"
+        )
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs a script. `folder` is where its zone files lie.
+pub fn run(name: &str, text: &str, folder: &Path) -> Result<(), Box<Failure>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on(talk::play(name, text, folder))
+}
+
+/// Runs the script of a file.
+pub fn run_file(path: &Path) -> Result<(), Box<Failure>> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => run(&name, &text, path.parent().unwrap_or(Path::new("."))),
+        Err(error) => Err(Box::new(Failure {
+            file: name,
+            line: 0,
+            text: String::new(),
+            expected: "a script".into(),
+            got: error.to_string(),
+            transcript: String::new(),
+        })),
+    }
+}
+
+/// Runs every `*.smtp` of a folder (not of folders within it) and tells all failures at once. The environment variable
+/// `DIALOGUE` picks those whose name holds its text.
+///
+/// # Panics
+/// If one fails, or if there is none.
+pub fn run_all(folder: impl AsRef<Path>) {
+    let folder = folder.as_ref();
+    let wanted = std::env::var("DIALOGUE").unwrap_or_default();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "smtp"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{}: no dialogue there", folder.display());
+    let mut failures = Vec::new();
+    for file in files.iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
+        let outcome = run_file(file);
+        println!(
+            "{} {}",
+            if outcome.is_ok() { "ok    " } else { "FAILED" },
+            file.file_name().unwrap_or_default().to_string_lossy()
+        );
+        failures.extend(outcome.err());
+    }
+    let all: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {} dialogues failed\n\n{}",
+        failures.len(),
+        files.len(),
+        all.join("\n\n")
+    );
+}

@@ -1,0 +1,210 @@
+//! An archive in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use gatepost_core::{Fault, Keeping, Kept, KeptId, KeptMail, Label, Login, Message, Query, Record};
+
+use crate::book::Book;
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    mails: Vec<(KeptMail, Arc<Message>)>,
+    records: Vec<Record>,
+}
+
+/// An archive in memory. Ids are numbers in order, so that tests can name them.
+#[derive(Default)]
+pub struct MemoryKept {
+    state: Mutex<State>,
+    /// What was withdrawn. A fault set here is every call's.
+    pub withdrawn: Book<KeptId>,
+}
+
+impl MemoryKept {
+    /// An empty archive.
+    pub fn new() -> Arc<MemoryKept> {
+        Arc::default()
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, Fault> {
+        self.withdrawn.check()?;
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn same(wanted: Option<&String>, is: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(is))
+}
+
+fn in_domain(wanted: &str, address: &str) -> bool {
+    address
+        .rsplit_once('@')
+        .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(wanted))
+}
+
+/// Whether the parts of a query that mails and records share hold.
+fn matches<'a>(query: &Query, at: u64, from: &str, recipients: impl Iterator<Item = &'a str> + Clone) -> bool {
+    same(query.sender.as_ref(), from)
+        && query.since.is_none_or(|since| at >= since)
+        && query.before.is_none_or(|before| at < before)
+        && query
+            .recipient
+            .as_ref()
+            .is_none_or(|wanted| recipients.clone().any(|to| to.eq_ignore_ascii_case(wanted)))
+        && query
+            .domain
+            .as_ref()
+            .is_none_or(|wanted| recipients.clone().any(|to| in_domain(wanted, to)))
+}
+
+fn describe(id: &KeptId, keeping: &Keeping<'_>) -> Result<KeptMail, Fault> {
+    let subject = keeping
+        .message
+        .headers()
+        .get("Subject")
+        .map(|subject| String::from_utf8_lossy(&subject.unfolded()).trim().to_owned());
+    let at = keeping.at.millis();
+    let until = keeping
+        .terms
+        .days
+        .map(|days| at.saturating_add(u64::from(days).saturating_mul(86_400_000)));
+    // Core lets the form grow and so offers no constructor; its own serial form is the door that stays.
+    serde_json::from_value(serde_json::json!({
+        "id": id,
+        "transaction": keeping.transaction,
+        "at": at,
+        "until": until,
+        "reason": keeping.terms.reason,
+        "from": keeping.from.to_string(),
+        "recipients": keeping.recipients.iter().map(|to| to.to_string()).collect::<Vec<_>>(),
+        "subject": subject.unwrap_or_default(),
+        "size": keeping.message.len(),
+        "label": null,
+    }))
+    .map_err(|error| Fault::Broken(format!("a kept mail cannot be described: {error}")))
+}
+
+#[async_trait]
+impl Kept for MemoryKept {
+    async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
+        let mut state = self.state()?;
+        state.next += 1;
+        let id = KeptId(state.next.to_string().into());
+        state
+            .mails
+            .push((describe(&id, &keeping)?, Arc::clone(keeping.message)));
+        Ok(id)
+    }
+
+    async fn withdraw(&self, id: &KeptId) -> Result<(), Fault> {
+        self.withdrawn.enter(id.clone())?;
+        self.state()?.mails.retain(|(mail, _)| mail.id != *id);
+        Ok(())
+    }
+
+    async fn get(&self, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault> {
+        Ok(self.state()?.mails.iter().find(|(mail, _)| mail.id == *id).cloned())
+    }
+
+    async fn label(&self, id: &KeptId, label: Label, by: &Login) -> Result<(), Fault> {
+        if let Some((mail, _)) = self.state()?.mails.iter_mut().find(|(mail, _)| mail.id == *id) {
+            mail.label = Some((label, by.name.to_string()));
+        }
+        Ok(())
+    }
+
+    async fn list(&self, query: &Query) -> Result<Vec<KeptMail>, Fault> {
+        let state = self.state()?;
+        let found = state.mails.iter().rev().map(|(mail, _)| mail).filter(|mail| {
+            same(query.reason.as_ref(), &mail.reason)
+                && matches(query, mail.at, &mail.from, mail.recipients.iter().map(String::as_str))
+        });
+        Ok(found.take(query.limit.unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn delete(&self, id: &KeptId) -> Result<bool, Fault> {
+        let mut state = self.state()?;
+        let before = state.mails.len();
+        state.mails.retain(|(mail, _)| mail.id != *id);
+        Ok(state.mails.len() < before)
+    }
+
+    async fn record(&self, record: &Record) -> Result<(), Fault> {
+        self.state()?.records.push(record.clone());
+        Ok(())
+    }
+
+    async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault> {
+        let state = self.state()?;
+        let found = state.records.iter().rev().filter(|record| {
+            let fate = query
+                .reason
+                .as_ref()
+                .is_none_or(|wanted| record.recipients.iter().any(|to| to.fate == *wanted));
+            fate && matches(
+                query,
+                record.began,
+                record.from.as_deref().unwrap_or_default(),
+                record.recipients.iter().map(|to| to.to.as_str()),
+            )
+        });
+        Ok(found.take(query.limit.unwrap_or(usize::MAX)).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::FakeClock;
+    use gatepost_core::{LoginBy, Path, Terms};
+
+    fn path(text: &str) -> Path {
+        Path::forward(text, false).unwrap()
+    }
+
+    async fn keep(kept: &MemoryKept, to: &str, subject: &str) -> KeptId {
+        let message = Arc::new(Message::from_bytes(format!("Subject: {subject}\r\n\r\nhello\r\n")));
+        let terms = Terms::durable("held");
+        kept.keep(Keeping::new(
+            "t1",
+            FakeClock::START,
+            &path("a@b.example"),
+            vec![&path(to)],
+            &message,
+            &terms,
+        ))
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn kept_mail_is_found_labelled_withdrawn_and_deleted() {
+        let kept = MemoryKept::new();
+        let (one, two) = (
+            keep(&kept, "c@d.example", "one").await,
+            keep(&kept, "e@f.example", "two").await,
+        );
+        let all = kept.list(&Query::default()).await.unwrap();
+        assert_eq!(
+            all.iter().map(|mail| mail.subject.as_str()).collect::<Vec<_>>(),
+            ["two", "one"]
+        );
+        let mut query = Query::default();
+        query.domain = Some("D.example".into());
+        assert_eq!(kept.list(&query).await.unwrap()[0].id, one);
+        kept.label(&one, Label::Spam, &Login::new("c", LoginBy::Auth))
+            .await
+            .unwrap();
+        assert_eq!(
+            kept.get(&one).await.unwrap().unwrap().0.label,
+            Some((Label::Spam, "c".into()))
+        );
+        kept.withdraw(&two).await.unwrap();
+        assert_eq!(kept.withdrawn.all(), [two]);
+        assert!(kept.delete(&one).await.unwrap() && !kept.delete(&one).await.unwrap());
+        kept.withdrawn.fail(Some(Fault::Unavailable("full")));
+        assert!(kept.list(&Query::default()).await.is_err());
+    }
+}

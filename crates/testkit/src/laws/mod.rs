@@ -1,0 +1,4 @@
+//! Laws: what every filter and every store must pass, whoever wrote it.
+
+pub mod filter;
+pub mod store;
