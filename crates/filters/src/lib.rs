@@ -1,0 +1,9 @@
+//! The standard set of filters, linked: a list and nothing more.
+//!
+//! A crate that nothing refers to is not linked and registers nothing, without a word. So each filter stands here, and
+//! one that stands only in `Cargo.toml` does not compile.
+#![forbid(unsafe_code)]
+// As a test it is given what only tests/ needs.
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
+
+use gatepost_conduct as _;
