@@ -1,0 +1,207 @@
+//! The command line: what an operator can ask for without a browser.
+//!
+//! Exit codes: 0 it is done, 1 it failed, 2 the command or the configuration is wrong. What was asked for goes to standard
+//! output, everything else to standard error.
+
+mod filters;
+mod replay;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded, Mistake, Mistakes, Registry};
+use crate::{run, selftest};
+
+/// The exit code where the command or the configuration is wrong.
+const WRONG: u8 = 2;
+/// The exit code where all went well.
+const DONE: ExitCode = ExitCode::SUCCESS;
+
+/// An anti-spam proxy in front of your mail server.
+#[derive(Parser, Debug)]
+#[command(name = "gatepost", version, about, max_term_width = 100)]
+struct Cli {
+    /// The configuration; else GATEPOST_CONFIG, ./gatepost.toml, /etc/gatepost/gatepost.toml, or the embedded defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Runs the proxy until SIGTERM; SIGHUP reads the configuration again.
+    Run,
+    /// Reports all mistakes of the configuration, each with file, line and key.
+    Check,
+    /// Lists the filters of this binary and the order in which they are asked.
+    Filters,
+    /// Prints what can be configured.
+    Config {
+        #[command(subcommand)]
+        what: Print,
+    },
+    /// Runs the pipeline over a mail and tells what would become of it, and why. Nobody is told, nothing is changed.
+    Replay(replay::Mail),
+    /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
+    Selftest {
+        /// A recipient that exists there; the postmaster of the first domain without it.
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+    },
+    /// Prints the version.
+    Version,
+}
+
+#[derive(Subcommand, Debug, Clone, Copy)]
+enum Print {
+    /// The JSON schema of the file, for editors.
+    Schema,
+    /// The manual of the file, in Markdown.
+    Reference,
+}
+
+/// Does what the command line asks for, with the filters that are linked.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is such an error, too. A closed pipe is nobody's business.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(WRONG)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match gatepost_core::registry() {
+        Ok(registry) => obey(cli, registry),
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn obey(cli: Cli, registry: Registry) -> ExitCode {
+    let find = || Loaded::find(cli.config.as_deref(), &registry);
+    let done = match cli.verb {
+        Verb::Version => Ok(say(&format!("gatepost {}", env!("CARGO_PKG_VERSION")))),
+        Verb::Config { what: Print::Schema } => Ok(say(&format!("{:#}", config::schema(&registry)))),
+        Verb::Config { what: Print::Reference } => Ok(say(&config::reference(&registry))),
+        Verb::Check => find().map(|loaded| say(&summary(&loaded))),
+        Verb::Filters => find().map(|loaded| say(&filters::table(&loaded, &registry))),
+        Verb::Selftest { to } => {
+            find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
+        }
+        Verb::Replay(mail) => find().map(|loaded| {
+            replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
+        }),
+        Verb::Run => find().map(|loaded| {
+            complain(&format!(
+                "gatepost {}: configuration from {}",
+                env!("CARGO_PKG_VERSION"),
+                loaded.origin()
+            ));
+            run::run(loaded, cli.config.clone(), registry.clone()).map_or_else(|why| failed(&why), |()| DONE)
+        }),
+    };
+    done.unwrap_or_else(|mistakes| {
+        complain(&told(&mistakes));
+        ExitCode::from(WRONG)
+    })
+}
+
+fn failed(why: &str) -> ExitCode {
+    complain(&format!("gatepost: {why}"));
+    ExitCode::FAILURE
+}
+
+fn told(mistakes: &Mistakes) -> String {
+    format!("{mistakes}\n{}", count(mistakes.0.len(), "mistake"))
+}
+
+/// What `check` says of a configuration without mistakes.
+fn summary(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let warnings = match lines(&loaded.warnings) {
+        none if none.is_empty() => none,
+        some => some + "\n",
+    };
+    let listeners = count(config.listen.len(), "listener");
+    let routes = count(config.route.len(), "route");
+    format!(
+        "{warnings}{}: no mistake, {}; {listeners}, {routes}",
+        loaded.origin(),
+        count(loaded.warnings.len(), "warning")
+    )
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// To standard output. A reader that went away has read enough.
+fn say(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    DONE
+}
+
+/// To standard error.
+fn complain(text: &str) {
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_before_and_behind_the_verb() {
+        for line in ["gatepost --config a.toml check", "gatepost check --config a.toml"] {
+            assert_eq!(
+                Cli::try_parse_from(line.split(' ')).expect(line).config.as_deref(),
+                Some(Path::new("a.toml"))
+            );
+        }
+        for line in ["gatepost", "gatepost guard", "gatepost config", "gatepost check a.toml"] {
+            assert!(
+                Cli::try_parse_from(line.split(' ')).is_err_and(|error| error.exit_code() == i32::from(WRONG)),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_counted() {
+        let wrong = load(
+            &Sources {
+                file: Some(("a.toml".into(), "local_domains = 5\n".into())),
+                ..Sources::default()
+            },
+            &Registry::new(),
+        );
+        let text = told(&wrong.expect_err("mistakes"));
+        assert!(
+            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n3 mistakes"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,375 @@
+//! `gatepost replay`: what would be made of a mail, and why.
+//!
+//! It asks DNS and nobody else, and begins with nothing remembered: the store belongs to the proxy that runs.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use gatepost_core::{
+    Backend, Bytes, Client, Compute, Direction, Evidence, Facts, Fault, Helo, Login, LoginBy, Message, Page, Path,
+    Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
+};
+use gatepost_pipeline::{Followers, Pipeline, Replay, Routes, replay};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Listen, Registry};
+use crate::identify::ByDns;
+use crate::threads::Cores;
+use crate::{services, wiring};
+
+/// The most characters that a column shows.
+const SHOWN: usize = 100;
+
+/// The mail and the session that it came in.
+#[derive(Args, Debug)]
+pub(super) struct Mail {
+    /// The mail, a file with header and body.
+    file: PathBuf,
+    /// The envelope sender; empty for the null sender.
+    #[arg(long, value_name = "ADDRESS", value_parser = reverse)]
+    from: Path,
+    /// A recipient; may be given several times.
+    #[arg(long, value_name = "ADDRESS", required = true, value_parser = forward)]
+    to: Vec<Path>,
+    /// The client's address.
+    #[arg(long, value_name = "ADDRESS")]
+    ip: IpAddr,
+    /// What the client calls itself.
+    #[arg(long, value_name = "NAME")]
+    helo: String,
+    /// As whom it authenticated.
+    #[arg(long, value_name = "NAME")]
+    login: Option<String>,
+    /// The listener that it came to; the first inbound one without this.
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// Prints the record as JSON, one line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the pipeline over a mail and words what came of it.
+pub(super) fn run(config: &Config, registry: &Registry, mail: &Mail) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    let record = runtime.block_on(record(config, registry, mail))?;
+    if mail.json {
+        serde_json::to_string(&record).map_err(|error| error.to_string())
+    } else {
+        Ok(table(&record))
+    }
+}
+
+async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Record, String> {
+    let listen = listener(config, mail.listener.as_deref())?;
+    let octets =
+        std::fs::read(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
+
+    let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
+    services.dns = Arc::new(services::resolver(config)?);
+    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
+    services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.store = Store::new(Arc::new(Empty));
+    let services = replay::services(&services);
+    let now = services.clock.now();
+
+    let local: Vec<String> = config.local_domains.iter().map(ToString::to_string).collect();
+    let routes = match listen.direction {
+        Direction::Inbound => Routes::inbound(local.iter().map(|domain| (domain.as_str(), listen.route.as_str()))),
+        Direction::Outbound => Routes::outbound(&listen.route, local.iter().map(String::as_str)),
+    };
+    let tiers = wiring::tiers(config, listen.pipeline(), registry, &services)?;
+    let (policy, ours) = (wiring::policy(config), wiring::ours(config));
+    let nobody = Followers::new(Vec::new(), 1);
+    let pipeline = Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody);
+
+    let mut visit = Visit::new(listen.direction, listen.name.as_str().into(), Client::new(mail.ip, 0));
+    visit.helo = Some(Helo {
+        name: mail.helo.as_str().into(),
+        extended: true,
+    });
+    let trusted = listen.trusted_networks.iter().find(|network| network.has(mail.ip));
+    visit.login = match (&mail.login, trusted) {
+        (Some(name), _) => Some(Login::new(name.as_str(), LoginBy::Auth)),
+        (None, Some(network)) => Some(Login::new(network.to_string(), LoginBy::Network)),
+        (None, None) => None,
+    };
+    let message = Arc::new(Message::from_bytes(canonical(&octets)));
+    Ok(pipeline
+        .replay(Replay {
+            now,
+            visit,
+            from: mail.from.clone(),
+            to: mail.to.clone(),
+            message,
+            facts: Facts::default(),
+        })
+        .await)
+}
+
+fn listener<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Listen, String> {
+    let fits = |listen: &&Listen| name.map_or(listen.direction == Direction::Inbound, |name| listen.name == name);
+    let wanted = || {
+        name.map_or("there is no inbound listener".into(), |name| {
+            format!("there is no listener `{name}`")
+        })
+    };
+    let names = || {
+        config
+            .listen
+            .iter()
+            .map(|listen| listen.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    config
+        .listen
+        .iter()
+        .find(fits)
+        .ok_or_else(|| format!("{}; expected --listener with one of: {}", wanted(), names()))
+}
+
+const NO_ADDRESS: &str = "expected an address such as a@example.org";
+
+fn reverse(address: &str) -> Result<Path, &'static str> {
+    Path::reverse(bare(address), true).map_err(|_| NO_ADDRESS)
+}
+
+fn forward(address: &str) -> Result<Path, &'static str> {
+    Path::forward(bare(address), true).map_err(|_| NO_ADDRESS)
+}
+
+/// An address without the brackets that it may have been copied with.
+fn bare(address: &str) -> &str {
+    let address = address.trim();
+    address
+        .strip_prefix('<')
+        .and_then(|inner| inner.strip_suffix('>'))
+        .unwrap_or(address)
+}
+
+/// The mail as it would be after DATA: files often end their lines in LF alone.
+fn canonical(octets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(octets.len() + octets.len() / 32);
+    for line in octets.split_inclusive(|octet| *octet == b'\n') {
+        match line
+            .strip_suffix(b"\n")
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        {
+            Some(line) => out.extend_from_slice(&[line, b"\r\n"].concat()),
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
+}
+
+/// A store into which nothing was ever written. Replays write above it.
+struct Empty;
+
+const ABOVE: Fault = Fault::Unavailable("a replay writes to memory");
+
+#[async_trait]
+impl Backend for Empty {
+    async fn get(&self, _: &[u8], _: Time) -> Result<Option<Bytes>, Fault> {
+        Ok(None)
+    }
+    async fn put(&self, _: &[u8], _: &[u8], _: Option<Time>) -> Result<(), Fault> {
+        Err(ABOVE)
+    }
+    async fn swap(
+        &self,
+        _: &[u8],
+        _: Option<&[u8]>,
+        _: Option<&[u8]>,
+        _: Option<Time>,
+        _: Time,
+    ) -> Result<Swap, Fault> {
+        Err(ABOVE)
+    }
+    async fn add(&self, _: &[u8], _: i64, _: Time, _: Time) -> Result<i64, Fault> {
+        Err(ABOVE)
+    }
+    async fn insert(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), Fault> {
+        Err(ABOVE)
+    }
+    async fn remove(&self, _: &[u8], _: &[u8]) -> Result<(), Fault> {
+        Err(ABOVE)
+    }
+    async fn range(&self, _: &[u8], _: Range<&[u8]>, _: bool, _: usize) -> Result<Page, Fault> {
+        Ok(Page::default())
+    }
+    async fn trim(&self, _: &[u8], _: &[u8]) -> Result<u64, Fault> {
+        Ok(0)
+    }
+}
+
+/// The findings, the filters that failed, and what becomes of each recipient.
+pub(super) fn table(record: &Record) -> String {
+    let mut rows = vec![["filter", "phase", "points", "tag", "note"].map(str::to_owned)];
+    for finding in &record.findings {
+        let points = match finding.evidence {
+            Evidence::Points(score) => score.to_string(),
+            Evidence::LogOdds { value, support } => format!("{value:+.2} ({support})"),
+            _ => "?".into(),
+        };
+        let points = if finding.counts { points } else { format!("[{points}]") };
+        let whom = match finding.scope {
+            Scope::Everyone => None,
+            Scope::Only(id) => record.recipients.iter().find(|recipient| recipient.id == id),
+        };
+        let note = whom.map_or(finding.note.clone(), |whom| {
+            format!("{} (for {})", finding.note, whom.to)
+        });
+        rows.push([
+            finding.filter.clone(),
+            finding.phase.name().into(),
+            points,
+            finding.tag.to_string(),
+            shown(&note),
+        ]);
+    }
+    for call in &record.calls {
+        if let Some(fault) = &call.fault {
+            rows.push([
+                call.filter.clone(),
+                call.phase.name().into(),
+                "-".into(),
+                "fault".into(),
+                shown(fault),
+            ]);
+        }
+    }
+    let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (filter, phase, points, tag) = (wide(0), wide(1), wide(2), wide(3));
+    let mut out = String::new();
+    for [f, p, n, t, note] in &rows {
+        let line = format!("{f:filter$}  {p:phase$}  {n:>points$}  {t:tag$}  {note}");
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    if record.findings.iter().any(|finding| !finding.counts) {
+        out += "[points] are only logged: the filter's mode is monitor.\n";
+    }
+    out += "\n";
+    for recipient in &record.recipients {
+        let would = recipient
+            .would
+            .as_ref()
+            .map_or(String::new(), |would| format!(" (without dry_run: {would})"));
+        let because = recipient
+            .because
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let because = if because.is_empty() {
+            because
+        } else {
+            format!("; because of {because}")
+        };
+        let (to, level, score, fate) = (shown(&recipient.to), recipient.level, recipient.score, &recipient.fate);
+        let _ = writeln!(out, "{to}: {fate}{would}, level {level}, {score} points{because}");
+    }
+    for note in &record.notes {
+        let _ = writeln!(out, "note: {}", shown(note));
+    }
+    let _ = write!(out, "answer: {}", shown(&record.reply));
+    out
+}
+
+/// A stranger's text for a terminal: no control characters, not too long.
+fn shown(text: &str) -> String {
+    let text = text.trim_end();
+    let mut out: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        out += "...";
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{
+        CallRecord, Direction, Finding, FindingRecord, Level, Phase, RecipientId, RecipientRecord, Score, Tag,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_record_becomes_a_table() {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let mut record = Record::new("1".into(), 0, Direction::Inbound, "mx".into(), client, 1);
+        let mut to = RecipientRecord::new(RecipientId(0), "a@b.example".into());
+        (to.level, to.score, to.fate) = (Level::High, Score::points(12), "refuse".into());
+        to.because = vec![Tag::new("conduct.no_dot")];
+        record.recipients.push(to);
+        let finding = Finding::new(
+            Tag::new("conduct.no_dot"),
+            Evidence::Points(Score::hundredths(150)),
+            "a\u{1b}[2Jb",
+        );
+        record
+            .findings
+            .push(FindingRecord::new("conduct", Phase::Helo, &finding, true));
+        record
+            .findings
+            .push(FindingRecord::new("conduct", Phase::Message, &finding, false));
+        record.calls.push(CallRecord::new(
+            "dnsbl",
+            Phase::Connect,
+            5,
+            Some("unavailable: no DNS".into()),
+        ));
+        record.reply = "550 5.7.1 no\r\n".into();
+        assert_eq!(
+            table(&record),
+            "filter   phase    points  tag             note\n\
+             conduct  helo        1.5  conduct.no_dot  a\\u{1b}[2Jb\n\
+             conduct  message   [1.5]  conduct.no_dot  a\\u{1b}[2Jb\n\
+             dnsbl    connect       -  fault           unavailable: no DNS\n\
+             [points] are only logged: the filter's mode is monitor.\n\n\
+             a@b.example: refuse, level high, 12 points; because of conduct.no_dot\n\
+             answer: 550 5.7.1 no"
+        );
+    }
+
+    #[test]
+    fn a_file_with_bare_lf_is_made_canonical() {
+        assert_eq!(canonical(b"A: b\n\r\nc\rd\n\ne"), b"A: b\r\n\r\nc\rd\r\n\r\ne");
+        assert_eq!(
+            [bare("<a@b.example>"), bare(" a@b.example"), bare("<>"), bare("")],
+            ["a@b.example", "a@b.example", "", ""]
+        );
+    }
+
+    #[test]
+    fn a_listener_that_is_not_there_is_answered_with_those_that_are() {
+        let loaded = crate::config::load(&crate::config::Sources::default(), &Registry::new());
+        let Err(told) = loaded else {
+            panic!("conduct is not linked here")
+        };
+        assert!(told.to_string().contains("no filter `conduct` is linked"));
+        assert_eq!(
+            listener(&Config::default(), None).err().as_deref(),
+            Some("there is no inbound listener; expected --listener with one of: ")
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(shown(&"\u{fc}".repeat(101)), "\u{fc}".repeat(100) + "...");
+    }
+}

@@ -1,0 +1,528 @@
+//! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
+#![allow(
+    clippy::disallowed_types,
+    reason = "whether an address is this machine's own is told by binding it"
+)]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use gatepost_core::Direction;
+use gatepost_pipeline::policy::Rules;
+
+use super::listen::{Limits, Listen, Timeouts, TlsStart};
+use super::mistake::{Gravity, Mistake, nearest};
+use super::route::{ClientAddress, Route, RouteTls};
+use super::source::{Node, dotted};
+use super::values::{Destination, LocalDomain, Size};
+use super::walk::listing;
+use super::{Config, Registry, machine_name};
+use crate::tls;
+
+/// No limit for messages may be below this (RFC 5321 §4.5.3.1.7).
+const LEAST_MESSAGE: Size = Size::kib(64);
+
+/// Tells what cannot be meant. `tree` is what `config` was read from, `root` what was written, mistakes included: a name
+/// whose table is wrong is still a name.
+pub(super) fn check(config: &Config, tree: &Node, root: &Node, registry: &Registry, out: &mut Vec<Mistake>) {
+    let mut check = Check {
+        config,
+        tree,
+        root,
+        registry,
+        out,
+    };
+    check.listeners();
+    check.routes();
+    check.pipelines();
+    check.policies();
+    check.rest();
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    tree: &'a Node,
+    root: &'a Node,
+    registry: &'a Registry,
+    out: &'a mut Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn tell(&mut self, gravity: Gravity, path: &[&str], message: impl Into<String>) {
+        let mut above = path;
+        let node = loop {
+            match (self.tree.at(above), above.split_last()) {
+                (Some(node), _) => break node,
+                (None, Some((_, shorter))) => above = shorter,
+                (None, None) => break self.tree,
+            }
+        };
+        let key = path
+            .get(above.len()..)
+            .unwrap_or_default()
+            .iter()
+            .fold(node.key.clone(), |key, step| dotted(&key, step));
+        let place = if above.len() == path.len() {
+            &node.place
+        } else {
+            &node.key_place
+        };
+        // What is wrong there already has been told, and has been taken out.
+        if key.is_empty()
+            || !self
+                .out
+                .iter()
+                .any(|told| told.gravity == Gravity::Error && told.inside(&key))
+        {
+            self.out.push(Mistake {
+                place: place.clone(),
+                key,
+                gravity,
+                message: message.into(),
+            });
+        }
+    }
+
+    fn error(&mut self, path: &[&str], message: impl Into<String>) {
+        self.tell(Gravity::Error, path, message);
+    }
+
+    fn warning(&mut self, path: &[&str], message: impl Into<String>) {
+        self.tell(Gravity::Warning, path, message);
+    }
+
+    /// Tells that `name` is not among the tables of a kind.
+    fn reference(&mut self, path: &[&str], table: &str, name: &str) {
+        let names = self.root.at(&[table]).map(Node::names).unwrap_or_default();
+        if !names.contains(&name) {
+            let near =
+                nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let there = if names.is_empty() {
+                "there is none".into()
+            } else {
+                format!("there are {}", listing(&names))
+            };
+            self.error(path, format!("there is no [{}]{near}; {there}", dotted(table, name)));
+        }
+    }
+
+    fn listeners(&mut self) {
+        let config = self.config;
+        if config.listen.is_empty() {
+            self.error(
+                &["listen"],
+                "no listener: add a [[listen]] with name, bind and direction",
+            );
+        }
+        let mut names = BTreeMap::new();
+        let mut binds: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        for (n, listen) in config.listen.iter().enumerate() {
+            let n = n.to_string();
+            let at = |key: &'static str| ["listen", &n, key].map(str::to_owned);
+            let mut error = |key, message: String| self.error(&at(key).each_ref().map(String::as_str), message);
+            if names.insert(&listen.name, ()).is_some() {
+                error(
+                    "name",
+                    format!(
+                        "there is another listener `{}`; each needs a name of its own",
+                        listen.name
+                    ),
+                );
+            }
+            for bind in listen.bind.iter().filter(|bind| bind.0.port() != 0) {
+                if let Some(other) = binds.insert(bind.0, &listen.name) {
+                    error("bind", format!("{bind} is taken by listener `{other}`"));
+                }
+            }
+            self.reference(&["listen", &n, "route"], "route", &listen.route);
+            self.reference(&["listen", &n, "pipeline"], "pipeline", listen.pipeline());
+            self.listener(&n, listen);
+            self.limits(&["listen", &n, "limits"], &listen.limits);
+            self.timeouts(&["listen", &n, "timeouts"], &listen.timeouts);
+        }
+        let inbound = config
+            .listen
+            .iter()
+            .find(|listen| listen.direction == Direction::Inbound);
+        if let Some(inbound) = inbound.filter(|_| config.local_domains.is_empty()) {
+            self.error(&["local_domains"], format!("missing: listener `{}` is inbound and would refuse all mail; expected a list such as [\"example.org\"]", inbound.name));
+        }
+        if binds.contains_key(&config.admin.bind.0) {
+            self.error(&["admin", "bind"], "a listener has this address and port");
+        }
+    }
+
+    fn listener(&mut self, n: &str, listen: &Listen) {
+        let at = |key: &'static str| ["listen", n, key];
+        let outbound = listen.direction == Direction::Outbound;
+        if !outbound && listen.auth {
+            self.error(
+                &at("auth"),
+                "AUTH is for outbound listeners: expected direction = \"outbound\" or auth = false",
+            );
+        }
+        if !outbound && !listen.trusted_networks.is_empty() {
+            self.error(
+                &at("trusted_networks"),
+                "an inbound listener trusts nobody: expected direction = \"outbound\" or no trusted_networks",
+            );
+        }
+        if outbound && !listen.auth && listen.trusted_networks.is_empty() && !self.wrong(&at("trusted_networks")) {
+            self.error(
+                &["listen", n],
+                "nobody may send here: expected auth = true or trusted_networks",
+            );
+        }
+        if outbound && listen.auth && listen.tls == TlsStart::None {
+            self.error(
+                &at("auth"),
+                "passwords would cross the net in plaintext: expected tls = \"starttls\" or \"implicit\"",
+            );
+        }
+        if listen.require_tls && listen.tls == TlsStart::None {
+            self.error(
+                &at("require_tls"),
+                "nobody could send: expected tls = \"starttls\" or \"implicit\"",
+            );
+        }
+        for (key, networks, why) in [
+            ("trusted_networks", &listen.trusted_networks, "an open relay"),
+            (
+                "proxy_protocol_from",
+                &listen.proxy_protocol_from,
+                "every client could name any address as its own",
+            ),
+        ] {
+            for (i, network) in networks.iter().enumerate().filter(|(_, network)| network.is_everyone()) {
+                self.error(
+                    &["listen", n, key, &i.to_string()],
+                    format!("{network} is the whole Internet: {why}"),
+                );
+            }
+        }
+        if listen.proxy_protocol_from.is_empty() && self.root.at(&at("proxy_protocol_from")).is_some() {
+            self.error(
+                &at("proxy_protocol_from"),
+                "an empty list: name the load balancers, or leave the key out",
+            );
+        }
+        match (listen.tls, listen.certificate(&self.config.tls)) {
+            (TlsStart::None, _) if listen.certificate.is_some() => {
+                self.warning(&at("certificate"), "not used, since tls = \"none\"")
+            }
+            (TlsStart::None, _) => {}
+            (_, None) => self.error(&at("tls"), "TLS needs certificate and key, both here or both in [tls]"),
+            (_, Some((certificate, key))) => {
+                let newest = listen.min_version(&self.config.tls) == super::TlsVersion::V1_3;
+                if let Err(error) = tls::acceptor(certificate, key, newest) {
+                    let (own, general) = (at("certificate"), ["tls", "certificate"]);
+                    self.error(
+                        if listen.certificate.is_some() { &own } else { &general },
+                        error.to_string(),
+                    );
+                }
+            }
+        }
+    }
+
+    fn wrong(&self, path: &[&str]) -> bool {
+        self.root
+            .at(path)
+            .is_some_and(|node| self.out.iter().any(|told| told.inside(&node.key)))
+    }
+
+    fn limits(&mut self, path: &[&str], limits: &Limits) {
+        if limits.message_size < LEAST_MESSAGE {
+            self.error(
+                &[path, &["message_size"]].concat(),
+                format!("expected {LEAST_MESSAGE} or more, found {}", limits.message_size),
+            );
+        }
+    }
+
+    fn timeouts(&mut self, path: &[&str], timeouts: &Timeouts) {
+        let all = [
+            ("command", timeouts.command),
+            ("busy_command", timeouts.busy_command),
+            ("data", timeouts.data),
+            ("handshake", timeouts.handshake),
+            ("proxy_header", timeouts.proxy_header),
+            ("session", timeouts.session),
+        ];
+        for (key, _) in all.iter().filter(|(_, time)| time.is_zero()) {
+            self.error(&[path, &[*key]].concat(), "expected more than no time");
+        }
+        if !timeouts.command.is_zero() && timeouts.command.as_secs() < 300 {
+            self.warning(
+                &[path, &["command"]].concat(),
+                "RFC 5321 asks for 5 minutes; honest servers may be cut off",
+            );
+        }
+    }
+
+    fn routes(&mut self) {
+        let config = self.config;
+        let mut owners: BTreeMap<&LocalDomain, &str> = BTreeMap::new();
+        for (name, route) in &config.route {
+            self.route(name, route);
+            for (n, domain) in route.domains.iter().enumerate() {
+                let path = ["route", name, "domains", &n.to_string()];
+                if let Some(other) = owners.insert(domain, name) {
+                    self.error(&path, format!("`{domain}` is named by route `{other}` already"));
+                }
+                if !config.local_domains.iter().any(|local| local.includes(domain)) && !self.wrong(&["local_domains"]) {
+                    self.error(
+                        &path,
+                        format!("`{domain}` is not in local_domains, so its mail is refused before it is routed"),
+                    );
+                }
+            }
+            if route.domains.is_empty()
+                && !config.listen.iter().any(|listen| listen.route == *name)
+                && !self.wrong(&["listen"])
+            {
+                self.warning(
+                    &["route", name],
+                    "no listener names this route, and it names no domains: it is not used",
+                );
+            }
+        }
+    }
+
+    fn route(&mut self, name: &str, route: &Route) {
+        let Destination::Smtp { host, port } = &route.upstream else {
+            if route.client_address != ClientAddress::None {
+                self.error(
+                    &["route", name, "client_address"],
+                    "a Maildir learns no client: expected \"none\"",
+                );
+            }
+            if matches!(route.tls, RouteTls::Required | RouteTls::Verified) {
+                self.error(&["route", name, "tls"], "a Maildir speaks no TLS");
+            }
+            return;
+        };
+        let ours = self
+            .config
+            .listen
+            .iter()
+            .flat_map(|listen| listen.bind.iter().map(move |bind| (listen, bind.0)));
+        if let Some((listen, bind)) = ours
+            .into_iter()
+            .find(|(_, bind)| leads_to(host, *port, *bind, self.config))
+        {
+            self.error(
+                &["route", name, "upstream"],
+                format!(
+                    "leads to our own listener `{}` at {bind}: mail would run in circles",
+                    listen.name
+                ),
+            );
+        }
+        if route.tls == RouteTls::Verified {
+            let trust = route
+                .ca_file
+                .as_deref()
+                .map_or(tls::Trust::System, tls::Trust::Authority);
+            if let Err(error) = tls::connector(trust) {
+                self.error(
+                    &["route", name, if route.ca_file.is_some() { "ca_file" } else { "tls" }],
+                    error.to_string(),
+                );
+            }
+            if host.parse::<IpAddr>().is_ok() && route.server_name.is_none() {
+                self.warning(
+                    &["route", name, "tls"],
+                    "certificates seldom hold an address: name the server by server_name",
+                );
+            }
+        } else {
+            for (key, given) in [
+                ("ca_file", route.ca_file.is_some()),
+                ("server_name", route.server_name.is_some()),
+            ] {
+                if given {
+                    self.warning(&["route", name, key], "only checked with tls = \"verified\"");
+                }
+            }
+        }
+        let timeouts = &route.timeouts;
+        let all = [
+            ("connect", timeouts.connect),
+            ("greeting", timeouts.greeting),
+            ("command", timeouts.command),
+            ("data", timeouts.data),
+            ("block", timeouts.block),
+            ("dot", timeouts.dot),
+        ];
+        for (key, _) in all.iter().filter(|(_, time)| time.is_zero()) {
+            self.error(&["route", name, "timeouts", *key], "expected more than no time");
+        }
+    }
+
+    fn pipelines(&mut self) {
+        let config = self.config;
+        let linked: Vec<&str> = self.registry.keys().copied().collect();
+        for (name, pipeline) in &config.pipeline {
+            let mut asked = BTreeMap::new();
+            for (i, tier) in pipeline.tiers.iter().enumerate() {
+                for (j, filter) in tier.iter().enumerate() {
+                    let (i, j) = (i.to_string(), j.to_string());
+                    let path = ["pipeline", name, "tiers", &i, &j];
+                    if asked.insert(filter, ()).is_some() {
+                        self.error(
+                            &path,
+                            format!("`{filter}` is in this pipeline already; a filter is asked once"),
+                        );
+                    }
+                    if !self.registry.contains_key(filter.as_str()) {
+                        let near = nearest(filter, linked.iter().copied())
+                            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                        let there = if linked.is_empty() {
+                            "there is none".into()
+                        } else {
+                            format!("there are {}", listing(&linked))
+                        };
+                        self.error(
+                            &path,
+                            format!("no filter `{filter}` is linked into this binary{near}; {there}"),
+                        );
+                    }
+                }
+            }
+            let users: Vec<&Listen> = config
+                .listen
+                .iter()
+                .filter(|listen| listen.pipeline() == name)
+                .collect();
+            if users.is_empty() && !matches!(name.as_str(), "inbound" | "outbound") && !self.wrong(&["listen"]) {
+                self.warning(&["pipeline", name], "no listener uses this pipeline");
+            }
+            if asked.is_empty() && users.iter().any(|listen| listen.direction == Direction::Inbound) {
+                self.warning(
+                    &["pipeline", name],
+                    "no filter is in it: mail from the world passes unchecked",
+                );
+            }
+        }
+        let asked = |name: &String| {
+            config
+                .pipeline
+                .values()
+                .any(|pipeline| pipeline.tiers.iter().flatten().any(|filter| filter == name))
+        };
+        let longest = Rules::fold([&config.policy]).deadline.0;
+        for (name, filter) in &config.filters {
+            if !asked(name) {
+                self.warning(
+                    &["filters", name],
+                    "configured, but in no tier of a pipeline: it is not asked",
+                );
+            }
+            if filter.patience.is_zero() {
+                self.error(&["filters", name, "patience"], "expected more than no time");
+            }
+            if *filter.patience > longest {
+                let longest = humantime::format_duration(longest);
+                self.error(
+                    &["filters", name, "patience"],
+                    format!(
+                        "expected no more than policy.deadline, {longest}, found {}",
+                        filter.patience
+                    ),
+                );
+            }
+        }
+        for (domain, own) in &config.domain {
+            for name in own.filters.keys().filter(|name| !asked(name)) {
+                self.warning(
+                    &["domain", domain, "filters", name],
+                    "configured, but in no tier of a pipeline: it is not asked",
+                );
+            }
+        }
+    }
+
+    fn policies(&mut self) {
+        let config = self.config;
+        let general = Rules::fold([&config.policy]).mistakes();
+        for (key, message) in &general {
+            self.error(&["policy", key], message.as_str());
+        }
+        for (domain, own) in &config.domain {
+            let path = ["domain", domain, "policy"];
+            for (key, message) in Rules::fold([&config.policy, &own.policy])
+                .mistakes()
+                .into_iter()
+                .filter(|mistake| !general.contains(mistake))
+            {
+                self.error(&[&path[..], &[key]].concat(), message);
+            }
+            for key in own.policy.of_the_site() {
+                self.error(
+                    &[&path[..], &[key]].concat(),
+                    "holds for the whole site: it belongs in [policy]",
+                );
+            }
+            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
+                self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        let config = self.config;
+        self.limits(&["limits"], &config.limits);
+        self.timeouts(&["timeouts"], &config.timeouts);
+        if !config.admin.bind.0.ip().is_loopback() && !config.admin.public {
+            self.error(
+                &["admin", "bind"],
+                format!(
+                    "{} is not loopback, and there is no password: expected 127.0.0.1 or [::1], or public = true",
+                    config.admin.bind
+                ),
+            );
+        }
+        if config.capacity.memory_per_message > config.capacity.message_memory {
+            self.error(
+                &["capacity", "memory_per_message"],
+                format!(
+                    "expected no more than message_memory, {}",
+                    config.capacity.message_memory
+                ),
+            );
+        }
+        if config.dns.timeout.is_zero() {
+            self.error(&["dns", "timeout"], "expected more than no time");
+        }
+        let product = &config.identity.product;
+        if product.is_empty() || product.len() > 32 || !product.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
+            self.error(
+                &["identity", "product"],
+                format!("expected 1 to 32 letters, digits and hyphens, found {product:?}"),
+            );
+        }
+    }
+}
+
+/// Whether a route to `host` and `port` ends at `bind`. Names other than our own are not looked up.
+fn leads_to(host: &str, port: u16, bind: SocketAddr, config: &Config) -> bool {
+    if port != bind.port() {
+        return false;
+    }
+    let own_name = || {
+        config
+            .hostname
+            .clone()
+            .or_else(machine_name)
+            .is_some_and(|name| name.eq_ignore_ascii_case(host))
+    };
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) if !bind.ip().is_unspecified() => address == bind.ip().to_canonical(),
+        // Only an address of this machine can be bound.
+        Ok(address) => address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok(),
+        Err(_) if host == "localhost" => bind.ip().is_unspecified() || bind.ip().is_loopback(),
+        Err(_) => bind.ip().is_unspecified() && own_name(),
+    }
+}

@@ -1,0 +1,371 @@
+//! What the operator writes: one TOML file, and `GATEPOST_` variables over it.
+//!
+//! [`load`] reads all of it and tells *all* mistakes at once, each with its place. **Invariants:** a [`Config`] out of
+//! [`load`] has no mistake that can be seen without the network; every table that inherits (`listen.limits`,
+//! `listen.timeouts`, what is said for a domain) is already filled in. The environment is read here and nowhere else.
+//! **Absent on purpose:** the network. A name that does not resolve is found when it is used.
+
+mod check;
+mod listen;
+mod load;
+mod mistake;
+mod route;
+mod schema;
+mod source;
+mod values;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use gatepost_core::{Entry, Options};
+use gatepost_pipeline::policy::Layer;
+use gatepost_pipeline::slot::{Mode, OnFault, Slot};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
+pub use load::load;
+pub use mistake::{Mistake, Mistakes};
+pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use schema::{reference, schema};
+pub use source::{DEFAULTS, PREFIX, Sources};
+pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
+
+/// The filters of this binary, by name.
+pub type Registry = BTreeMap<&'static str, &'static Entry>;
+
+/// A table of options whose keys belong to a filter.
+pub type Table = serde_json::Map<String, serde_json::Value>;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Gatepost")]
+pub struct Config {
+    /// Our name in greetings, EHLO and Received; without this the machine's full name, or `localhost`.
+    pub hostname: Option<HostName>,
+    /// The domains whose mail we take from the world: `example.org` is that domain alone, `.example.org` all below it.
+    /// Mail to all others is refused on inbound listeners. Required where there is one.
+    pub local_domains: Vec<LocalDomain>,
+    /// The folder for what is remembered.
+    pub data_dir: PathBuf,
+    /// The folder for messages that are under way and too large for memory; without this `spool` in `data_dir`.
+    pub spool_dir: Option<PathBuf>,
+    /// How long running sessions may go on after SIGTERM.
+    pub drain: Timespan,
+    /// The listeners, one table each.
+    pub listen: Vec<Listen>,
+    /// The routes, by name. `default` is the one that listeners use unless they name another.
+    pub route: BTreeMap<String, Route>,
+    /// What becomes of mail.
+    pub policy: Layer,
+    /// What is different for mail to some domains, by their names: `[domain."example.org"]`.
+    pub domain: BTreeMap<HostName, Domain>,
+    /// The pipelines, by name. `inbound` and `outbound` are those that listeners use unless they name another.
+    pub pipeline: BTreeMap<String, Pipeline>,
+    /// The filters, by name. A filter is asked where it stands in a pipeline's tiers.
+    pub filters: BTreeMap<String, Filter>,
+    /// TLS of all listeners.
+    pub tls: Tls,
+    /// How much one session, or one client, may make of anything; a listener may have its own.
+    pub limits: Limits,
+    /// How long we wait for a client; a listener may have its own.
+    pub timeouts: Timeouts,
+    /// How much all sessions together may take.
+    pub capacity: Capacity,
+    /// Health and metrics over HTTP.
+    pub admin: Admin,
+    /// The log.
+    pub log: Log,
+    /// DNS.
+    pub dns: Dns,
+    /// How we call ourselves in mail.
+    pub identity: Identity,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            hostname: None,
+            local_domains: Vec::new(),
+            data_dir: "./gatepost-data".into(),
+            spool_dir: None,
+            drain: Timespan::secs(45),
+            listen: Vec::new(),
+            route: BTreeMap::new(),
+            policy: Layer::default(),
+            domain: BTreeMap::new(),
+            pipeline: BTreeMap::new(),
+            filters: BTreeMap::new(),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            capacity: Capacity::default(),
+            admin: Admin::default(),
+            log: Log::default(),
+            dns: Dns::default(),
+            identity: Identity::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Our name in greetings, EHLO and Received.
+    pub fn hostname(&self) -> &str {
+        self.hostname.as_deref().unwrap_or("localhost")
+    }
+
+    /// The name under which we write Authentication-Results.
+    pub fn authserv_id(&self) -> &str {
+        self.identity.authserv_id.as_deref().unwrap_or(self.hostname())
+    }
+
+    /// The folder for messages that are under way.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.spool_dir.clone().unwrap_or_else(|| self.data_dir.join("spool"))
+    }
+
+    /// The tiers of a pipeline; none where it is not there.
+    pub fn tiers(&self, pipeline: &str) -> &[Vec<String>] {
+        self.pipeline.get(pipeline).map_or(&[], |pipeline| &pipeline.tiers)
+    }
+
+    /// What is said about a filter, or the defaults.
+    pub fn filter(&self, name: &str) -> Filter {
+        self.filters.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// The machine's full name: what the kernel calls it, or what the hosts file makes of that.
+fn machine_name() -> Option<HostName> {
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
+        .ok()?;
+    let own = own.trim();
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    full_name(own, &hosts)?.parse().ok()
+}
+
+fn full_name<'a>(own: &'a str, hosts: &'a str) -> Option<&'a str> {
+    if own.contains('.') {
+        return Some(own);
+    }
+    let names = |line: &'a str| line.split('#').next().unwrap_or_default().split_whitespace().skip(1);
+    let line = hosts.lines().find(|line| names(line).any(|name| name == own))?;
+    names(line).find(|name| name.starts_with(own) && name.contains('.'))
+}
+
+/// What is different for mail to a domain. What is not said is as it is for all.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Domain {
+    /// What becomes of its mail.
+    pub policy: Layer,
+    /// Its filters, by name.
+    pub filters: BTreeMap<String, FilterException>,
+}
+
+/// Which filters are asked, and in which order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pipeline {
+    /// The tiers, in order, each a list of filters that are asked at the same time: `[["conduct"], ["greylist"]]`. A later
+    /// tier is not asked where it could change nothing.
+    pub tiers: Vec<Vec<String>>,
+}
+
+/// What is said about a filter.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// How much its word counts.
+    pub mode: Mode,
+    /// What happens to mail when it fails, or takes too long.
+    pub on_fault: OnFault,
+    /// How long one call may take.
+    pub patience: Timespan,
+    /// The filter's own options.
+    pub options: Table,
+}
+
+impl Default for Filter {
+    fn default() -> Filter {
+        Filter {
+            mode: Mode::Enforce,
+            on_fault: OnFault::Ignore,
+            patience: Timespan::secs(Slot::PATIENCE.as_secs()),
+            options: Table::new(),
+        }
+    }
+}
+
+impl Filter {
+    /// Its own options, as the registry takes them.
+    pub fn options(&self) -> Options {
+        Options::new(self.options.clone())
+    }
+}
+
+/// What is different about a filter for mail to a domain.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilterException {
+    /// How much its word counts there.
+    pub mode: Option<Mode>,
+    /// What happens there when it fails.
+    pub on_fault: Option<OnFault>,
+    /// The filter's own options there; what is not said is as it is for all.
+    pub options: Option<Table>,
+}
+
+impl FilterException {
+    /// The options of the instance for this domain, those for all included; `None` where it needs no instance of its own.
+    pub fn options(&self) -> Option<Options> {
+        self.options.clone().map(Options::new)
+    }
+}
+
+/// Health and metrics over HTTP: `/live`, `/ready`, `/metrics`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// The address and port.
+    pub bind: Bind,
+    /// Whether `bind` may be an address that others can reach. There is no password: whoever reaches it reads it.
+    pub public: bool,
+}
+
+impl Default for Admin {
+    fn default() -> Admin {
+        Admin {
+            bind: Bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9925)),
+            public: false,
+        }
+    }
+}
+
+/// The log: one line for each mail, on standard error. Whether its subject is in it is `policy.log_subject`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least severe lines that are written.
+    pub level: LogLevel,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// As text on a terminal, as JSON elsewhere.
+    #[default]
+    Auto,
+    /// As JSON.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The severity of a line of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Something is broken.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// One line for each mail, and what the operator did.
+    #[default]
+    Info,
+    /// Each session too.
+    Debug,
+    /// Each command too; never what AUTH says.
+    Trace,
+}
+
+/// DNS.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// The servers that are asked; without this those of the system.
+    pub servers: Vec<Nameserver>,
+    /// How long one question may take.
+    pub timeout: Timespan,
+}
+
+impl Default for Dns {
+    fn default() -> Dns {
+        Dns {
+            servers: Vec::new(),
+            timeout: Timespan::secs(5),
+        }
+    }
+}
+
+/// How we call ourselves in mail.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// The name under which we write Authentication-Results (RFC 8601 §2.5), and under which forged ones are removed;
+    /// without this `hostname`.
+    pub authserv_id: Option<HostName>,
+    /// The product's name: in our greeting and in the names of the header fields that we add.
+    pub product: String,
+}
+
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity {
+            authserv_id: None,
+            product: "Gatepost".into(),
+        }
+    }
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// It.
+    pub config: Config,
+    /// The file it came from; without one the embedded defaults hold.
+    pub file: Option<PathBuf>,
+    /// What is hardly meant so.
+    pub warnings: Vec<Mistake>,
+}
+
+impl Loaded {
+    /// Where it came from, in words.
+    pub fn origin(&self) -> String {
+        self.file
+            .as_ref()
+            .map_or("embedded defaults".into(), |file| file.display().to_string())
+    }
+
+    /// Finds, reads and checks the configuration; `given` is the file that the command line names.
+    pub fn find(given: Option<&Path>, registry: &Registry) -> Result<Loaded, Mistakes> {
+        load(
+            &Sources::find(given).map_err(|mistake| Mistakes(vec![mistake]))?,
+            registry,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod name_tests {
+    use super::full_name;
+
+    #[test]
+    fn a_short_name_becomes_full_by_the_hosts_file() {
+        let hosts = "127.0.0.1 localhost\n127.0.1.1 mx.example.org mx # here\n";
+        assert_eq!(full_name("mx", hosts), Some("mx.example.org"));
+        assert_eq!(full_name("mx.example.net", hosts), Some("mx.example.net"));
+        assert_eq!(full_name("other", hosts), None);
+        assert_eq!(full_name("localhost", hosts), None);
+    }
+}

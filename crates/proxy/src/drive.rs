@@ -1,0 +1,317 @@
+//! The driver: one loop that obeys a session and asks the reception for answers.
+//!
+//! **Invariant:** the machine decides what is read and written, the reception decides what is answered; here is only
+//! I/O and time. Between two commands of a client this holds the session, the reception and two timers, and no buffer.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gatepost_core::smtp::session::{self, Answer, Input, Output, Question, Session, Settings};
+use gatepost_core::{Clock, End, Enhanced, Facts, Message, Reply, Time};
+use gatepost_pipeline::{Reception, Seen};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::spool::{Room, Spool};
+use crate::wire::{Shared, Wire};
+
+/// A write that a client does not take within this time is its end.
+const WRITE: Duration = Duration::from_secs(60);
+/// How long the farewell may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+const NO_ROOM: Reply = Reply::fixed(
+    452,
+    Enhanced(4, 3, 1),
+    "No room for mail at the moment, try again later",
+);
+const NOT_SPOOLED: Reply = Reply::fixed(451, Enhanced(4, 3, 0), "Local storage trouble, try again later");
+
+/// What a session is driven with.
+pub struct Driving {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// For STARTTLS.
+    pub tls: Option<TlsAcceptor>,
+    /// Where messages lie.
+    pub room: Arc<Room>,
+    /// Cancelled when the proxy stops or the listener goes.
+    pub drain: CancellationToken,
+}
+
+/// What the driver was woken by.
+enum Woken {
+    Read(io::Result<()>),
+    Late,
+    Draining,
+}
+
+struct Driver {
+    wire: Wire,
+    session: Session,
+    reception: Reception,
+    driving: Driving,
+    spool: Option<Spool>,
+    notes: Facts,
+    draining: bool,
+    /// A message was answered and the answer is not written yet.
+    owed: bool,
+}
+
+/// Drives one session to its end. `first` are octets that came with a PROXY header.
+pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, driving: Driving, first: &[u8]) {
+    let now = driving.clock.now();
+    let mut session = Session::new(settings, wire.agreed(), now);
+    if reception.visit().login.is_some() {
+        session.trust();
+    }
+    if !first.is_empty() {
+        session.give(now, Input::Bytes(first));
+    }
+    let driver = Driver {
+        wire,
+        session,
+        reception,
+        driving,
+        spool: None,
+        notes: Facts::default(),
+        draining: false,
+        owed: false,
+    };
+    driver.run().await;
+}
+
+impl Driver {
+    fn now(&self) -> Time {
+        self.driving.clock.now()
+    }
+
+    async fn run(mut self) {
+        loop {
+            let now = self.now();
+            match self.session.poll(now) {
+                Output::Write(octets) => {
+                    let written = tokio::time::timeout(WRITE, self.wire.write(octets)).await;
+                    let written = matches!(written, Ok(Ok(())));
+                    if std::mem::take(&mut self.owed) {
+                        // To a client that has left, the kernel still takes a write.
+                        let heard = written && !self.session.gone();
+                        self.reception.answered(self.driving.clock.now(), heard);
+                    }
+                    if !written {
+                        self.session.give(self.driving.clock.now(), Input::Eof);
+                    }
+                }
+                Output::Body(octets) => {
+                    self.spool
+                        .get_or_insert_with(|| Spool::new(Arc::clone(&self.driving.room)))
+                        .push(octets)
+                        .await;
+                }
+                Output::Ask(question) => {
+                    let answer = self.answer(question).await;
+                    self.session.give(self.driving.clock.now(), Input::Answer(answer));
+                }
+                Output::Wait { until, read } => self.wait(now, until, read).await,
+                Output::StartTls => self.secure().await,
+                Output::Close => break,
+            }
+        }
+        if std::mem::take(&mut self.owed) {
+            self.reception.answered(self.now(), false);
+        }
+        let how = match self.session.facts().end {
+            Some(session::End::Quit) => End::Reset,
+            Some(session::End::Gone) => End::Lost,
+            Some(session::End::Refused) => End::Refused,
+            _ => End::Closed,
+        };
+        self.reception.end(self.now(), how).await;
+        // Whoever does not read our last words has no claim on them.
+        let _ = tokio::time::timeout(FAREWELL, self.wire.close()).await;
+    }
+
+    /// Waits for the client, the deadline, or the end of the proxy.
+    async fn wait(&mut self, now: Time, until: Time, read: bool) {
+        let woken = {
+            let Driver {
+                wire,
+                session,
+                driving,
+                draining,
+                ..
+            } = self;
+            let room = session.room();
+            tokio::select! {
+                biased;
+                read = wire.read(room, |octets| give(session, driving.clock.now(), octets)), if read => Woken::Read(read),
+                () = driving.drain.cancelled(), if !*draining => Woken::Draining,
+                () = tokio::time::sleep(until.since(now).min(Duration::from_secs(86_400))) => Woken::Late,
+            }
+        };
+        match woken {
+            Woken::Read(Ok(())) => {}
+            Woken::Read(Err(_)) => self.session.give(self.driving.clock.now(), Input::Eof),
+            Woken::Late => self.session.give(self.driving.clock.now().max(until), Input::Tick),
+            Woken::Draining => {
+                self.draining = true;
+                self.session.give(self.driving.clock.now(), Input::Drain);
+            }
+        }
+    }
+
+    async fn secure(&mut self) {
+        let Some(acceptor) = &self.driving.tls else {
+            return self.session.give(self.driving.clock.now(), Input::Eof);
+        };
+        let patience = HANDSHAKE;
+        let input = match tokio::time::timeout(patience, self.wire.accept(acceptor)).await {
+            Ok(Ok(())) => self.wire.agreed(),
+            Ok(Err(error)) => {
+                tracing::debug!(client = %self.reception.visit().client.address, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => None,
+        };
+        let now = self.driving.clock.now();
+        match input {
+            Some(tls) => {
+                self.reception.secured(Arc::new(tls.clone()));
+                self.session.give(now, Input::Secured(tls));
+            }
+            None => self.session.give(now, Input::Eof),
+        }
+    }
+
+    /// What only the session could see, as filters read it.
+    fn facts(&self) -> Facts {
+        let seen = self.session.facts();
+        let mut facts = self.notes;
+        facts.early_talk = seen.early_talk;
+        facts.unasked_pipelining = seen.unasked_pipelining;
+        facts.errors = seen.errors;
+        facts.junk = seen.junk;
+        facts
+    }
+
+    async fn answer(&mut self, mut question: Question) -> Answer {
+        let mut message = None;
+        match &mut question {
+            Question::Mail { params, .. } if !self.driving.room.has(params.size.unwrap_or(0)) => {
+                tracing::error!("the spool is full: mail is deferred");
+                return Answer::Reply(NO_ROOM);
+            }
+            Question::Spoilt { notes, .. } => {
+                self.spool = None;
+                self.note(*notes);
+            }
+            Question::Message { size, notes } => {
+                let (size, notes) = (*size, *notes);
+                self.note(notes);
+                let spool = self
+                    .spool
+                    .take()
+                    .unwrap_or_else(|| Spool::new(Arc::clone(&self.driving.room)));
+                match spool.finish().await {
+                    Ok(spooled) => message = Some(Arc::new(spooled)),
+                    Err(error) => {
+                        tracing::error!(%error, "a message could not be stored: it is deferred");
+                        let full = matches!(error.kind(), io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull);
+                        let reply = if full { NO_ROOM } else { NOT_SPOOLED };
+                        question = Question::Spoilt {
+                            reply: reply.clone(),
+                            size,
+                            notes,
+                        };
+                        self.ask(question, None).await;
+                        return Answer::Reply(reply);
+                    }
+                }
+            }
+            Question::Connect | Question::Reset(_) | Question::Data => {
+                self.spool = None;
+                self.notes = Facts::default();
+            }
+            _ => {}
+        }
+        let ends = matches!(question, Question::Message { .. } | Question::Spoilt { .. });
+        let answer = self.ask(question, message).await;
+        self.owed |= ends;
+        answer
+    }
+
+    fn note(&mut self, notes: gatepost_core::smtp::body::Notes) {
+        self.notes.bare_lf = notes.bare_lf;
+        self.notes.bare_cr = notes.bare_cr;
+        self.notes.nul = notes.nul;
+        self.notes.near_miss = notes.near_miss;
+        self.notes.long_line = notes.long_line;
+    }
+
+    /// Asks the reception, and listens to the client meanwhile: for what it says too early, and for its end.
+    async fn ask(&mut self, question: Question, message: Option<Arc<Message>>) -> Answer {
+        let facts = self.facts();
+        let Driver {
+            wire,
+            session,
+            reception,
+            driving,
+            draining,
+            ..
+        } = self;
+        let (shared, hung_up) = (wire.shared(), AtomicBool::new(session.gone()));
+        let gone = || hung_up.load(Ordering::Relaxed) || is_closed(&shared);
+        let answer = reception.answer(
+            driving.clock.now(),
+            question,
+            Seen {
+                facts,
+                message,
+                gone: &gone,
+            },
+        );
+        tokio::pin!(answer);
+        loop {
+            let room = session.room();
+            let woken = tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                read = wire.read(room, |octets| give(session, driving.clock.now(), octets)),
+                    if room > 0 && !session.gone() => Woken::Read(read),
+                () = driving.drain.cancelled(), if !*draining => Woken::Draining,
+            };
+            match woken {
+                Woken::Read(read) => {
+                    if read.is_err() {
+                        session.give(driving.clock.now(), Input::Eof);
+                    }
+                    hung_up.store(session.gone(), Ordering::Relaxed);
+                }
+                Woken::Draining | Woken::Late => {
+                    *draining = true;
+                    session.give(driving.clock.now(), Input::Drain);
+                }
+            }
+        }
+    }
+}
+
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+
+fn is_closed(shared: &Shared) -> bool {
+    shared.is_closed()
+}
+
+fn give(session: &mut Session, now: Time, octets: &[u8]) {
+    session.give(
+        now,
+        if octets.is_empty() {
+            Input::Eof
+        } else {
+            Input::Bytes(octets)
+        },
+    );
+}

@@ -1,0 +1,31 @@
+//! The proxy: sockets, TLS, configuration and wiring.
+//!
+//! A binary is four lines: the filters that it links, and [`main`]. Everything that decides anything lies below, in
+//! crates without a socket; here bytes are moved, time is told, and configuration becomes running parts.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![allow(clippy::disallowed_types, reason = "this is the crate with the sockets")]
+
+mod admission;
+mod cli;
+mod clock;
+mod config;
+mod drive;
+mod identify;
+mod listen;
+mod log;
+mod maildir;
+mod meter;
+mod proxy_header;
+mod run;
+mod selftest;
+mod services;
+mod spool;
+mod threads;
+mod tls;
+mod upstream;
+mod ways;
+mod wire;
+mod wiring;
+
+pub use cli::main;

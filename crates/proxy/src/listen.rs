@@ -1,0 +1,240 @@
+//! Listeners: sockets that outlive a reload, and the door that each new connection goes through.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gatepost_core::smtp::session::Settings;
+use gatepost_core::{Client, Clock, Direction, Login, LoginBy, Upstreams, Visit};
+use gatepost_pipeline::{Pipeline, Reception};
+use ipnet::IpNet;
+use metrics::counter;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::{self, Admission};
+use crate::drive::{Driving, drive};
+use crate::proxy_header::{self, Header};
+use crate::spool::Room;
+use crate::wire::Wire;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// How long a client that is turned away may take to hear it.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long accepting pauses when the system has no descriptor left.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// How a listener begins TLS.
+#[derive(Clone)]
+pub enum Secure {
+    /// Not at all.
+    No,
+    /// By STARTTLS.
+    Starttls(TlsAcceptor),
+    /// With the first octet.
+    Implicit(TlsAcceptor, Duration),
+}
+
+/// The settings of a listener's sessions, by the client's network.
+pub struct ByNetwork {
+    /// For everybody else.
+    pub usual: Arc<Settings>,
+    /// For everybody else while most sessions are taken: less patient.
+    pub busy: Arc<Settings>,
+    /// The first that holds the client's address.
+    pub special: Vec<(Vec<IpNet>, Arc<Settings>)>,
+}
+
+impl ByNetwork {
+    fn of(&self, address: IpAddr, busy: bool) -> Arc<Settings> {
+        let special = self.special.iter().find(|(networks, _)| contains(networks, address));
+        let general = if busy { &self.busy } else { &self.usual };
+        Arc::clone(special.map_or(general, |(_, settings)| settings))
+    }
+}
+
+fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// What a new connection at a listener meets. A reload replaces it; running sessions keep theirs.
+pub struct Door {
+    /// The listener's name.
+    pub name: Arc<str>,
+    /// Which way mail flows here.
+    pub direction: Direction,
+    /// Who answers.
+    pub pipeline: Arc<Pipeline>,
+    /// Where the ways to mail servers come from.
+    pub upstreams: Arc<dyn Upstreams>,
+    /// What sessions are told; replaced when a mail server's offer changes.
+    pub settings: ArcSwap<ByNetwork>,
+    /// How TLS begins.
+    pub secure: Secure,
+    /// Whose people are ours.
+    pub trusted: Vec<IpNet>,
+    /// Which load balancers must tell the client by a PROXY header.
+    pub proxies: Vec<IpNet>,
+    /// How long they may take for it.
+    pub proxy_header: Duration,
+    /// How many sessions.
+    pub limits: admission::Limits,
+    /// Where messages lie.
+    pub room: Arc<Room>,
+}
+
+/// What all listeners share, across reloads.
+#[derive(Clone)]
+pub struct Hall {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who may open a session.
+    pub admission: Arc<Admission>,
+    /// The sessions that run.
+    pub sessions: TaskTracker,
+    /// Cancelled when the proxy stops: sessions end at their next command boundary.
+    pub drain: CancellationToken,
+}
+
+/// A socket that accepts for a door.
+pub struct Listener {
+    door: Arc<ArcSwap<Door>>,
+    stop: CancellationToken,
+    address: SocketAddr,
+}
+
+/// Binds an address for many connections.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]:25` and `0.0.0.0:25` are two listeners, and neither steals the other's clients.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Listener {
+    /// Begins to accept.
+    pub fn open(socket: TcpListener, door: Arc<Door>, hall: &Hall) -> io::Result<Listener> {
+        let address = socket.local_addr()?;
+        let door = Arc::new(ArcSwap::new(door));
+        let stop = hall.drain.child_token();
+        tokio::spawn(accept(socket, Arc::clone(&door), hall.clone(), stop.clone()));
+        Ok(Listener { door, stop, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets new connections through another door.
+    pub fn replace(&self, door: Arc<Door>) {
+        self.door.store(door);
+    }
+
+    /// Stops accepting; sessions go on.
+    pub fn close(self) {
+        self.stop.cancel();
+    }
+}
+
+async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (door, one) = (door.load_full(), hall.clone());
+                hall.sessions.spawn(async move { enter(stream, peer, door, one).await });
+            }
+            Err(error) => {
+                // A client that is gone already, or no descriptors: neither ends the listener.
+                tracing::warn!(listener = &*door.load().name, %error, "a connection could not be accepted");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall) {
+    let local = stream.local_addr().ok();
+    let mut wire = Wire::new(stream);
+    let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let mut first = Vec::new();
+    counter!("gatepost_sessions_total", "listener" => door.name.to_string()).increment(1);
+    if contains(&door.proxies, peer.ip()) {
+        match tokio::time::timeout(door.proxy_header, proxy_header::read(&mut wire)).await {
+            Ok(Ok((Header::Client(client), rest))) => (peer, first) = (client, rest),
+            Ok(Ok((Header::Local, rest))) => first = rest,
+            Ok(Err(error)) => {
+                tracing::warn!(listener = &*door.name, %peer, %error, "a load balancer sent no valid PROXY header");
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+    let _admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            counter!("gatepost_sessions_refused_total", "listener" => door.name.to_string(), "limit" => refused.name())
+                .increment(1);
+            tracing::debug!(listener = &*door.name, client = %peer.ip(), limit = refused.name(), "too many sessions");
+            if !matches!(door.secure, Secure::Implicit(..)) {
+                let _ = tokio::time::timeout(
+                    FAREWELL,
+                    wire.write(b"421 4.7.0 Too many connections, try again later\r\n"),
+                )
+                .await;
+            }
+            return wire.close().await;
+        }
+    };
+    let tls = match &door.secure {
+        Secure::Implicit(acceptor, patience) => {
+            if !first.is_empty() || !matches!(tokio::time::timeout(*patience, wire.accept(acceptor)).await, Ok(Ok(())))
+            {
+                tracing::debug!(listener = &*door.name, client = %peer.ip(), "TLS handshake failed");
+                return;
+            }
+            None
+        }
+        Secure::Starttls(acceptor) => Some(acceptor.clone()),
+        Secure::No => None,
+    };
+    let mut client = Client::new(peer.ip(), peer.port());
+    if let Some(local) = local {
+        client = client.at(local);
+    }
+    if let Some(agreed) = wire.agreed() {
+        client = client.with_tls(Arc::new(agreed));
+    }
+    let mut visit = Visit::new(door.direction, Arc::clone(&door.name), client);
+    if let Some(network) = door.trusted.iter().find(|network| network.contains(&peer.ip())) {
+        visit.login = Some(Login::new(network.to_string(), LoginBy::Network));
+    }
+    let busy = hall.admission.open() >= door.limits.sessions - door.limits.sessions / 4;
+    let settings = door.settings.load().of(peer.ip(), busy && door.limits.sessions > 0);
+    let reception = Reception::new(Arc::clone(&door.pipeline), visit, Arc::clone(&door.upstreams));
+    let driving = Driving {
+        clock: hall.clock,
+        tls,
+        room: Arc::clone(&door.room),
+        drain: hall.drain,
+    };
+    drop(door);
+    drive(wire, settings, reception, driving, &first).await;
+}

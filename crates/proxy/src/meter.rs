@@ -1,0 +1,97 @@
+//! Metrics: a fold over records, and gauges that the wiring sets.
+//!
+//! Names are documented where they are counted. Labels come from configuration and from filters' own tags, never from
+//! mail.
+
+use std::sync::Arc;
+
+use gatepost_core::{Message, Observer, Record, async_trait};
+use metrics::{counter, histogram};
+
+/// Counts transactions.
+pub struct Meter;
+
+#[async_trait]
+impl Observer for Meter {
+    async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
+        let listener = record.listener.clone();
+        let class = record.reply.get(..1).map_or("none", |digit| match digit {
+            "2" => "2xx",
+            "4" => "4xx",
+            "5" => "5xx",
+            _ => "none",
+        });
+        counter!("gatepost_transactions_total", "listener" => listener.clone(), "reply" => class).increment(1);
+        for recipient in &record.recipients {
+            counter!("gatepost_recipients_total", "listener" => listener.clone(), "fate" => recipient.fate.clone(), "level" => recipient.level.name()).increment(1);
+        }
+        if record.size > 0 {
+            counter!("gatepost_message_bytes_total", "listener" => listener.clone()).increment(record.size);
+            histogram!("gatepost_transaction_seconds", "listener" => listener.clone()).record(record.took as f64 / 1e3);
+            histogram!("gatepost_upstream_seconds", "listener" => listener).record(record.upstream_took as f64 / 1e3);
+        }
+        for call in &record.calls {
+            let (filter, phase) = (call.filter.clone(), call.phase.name());
+            histogram!("gatepost_filter_seconds", "filter" => filter.clone(), "phase" => phase)
+                .record(call.micros as f64 / 1e6);
+            if let Some(fault) = &call.fault {
+                let kind = fault.split(':').next().unwrap_or("fault").to_owned();
+                counter!("gatepost_filter_faults_total", "filter" => filter, "phase" => phase, "kind" => kind)
+                    .increment(1);
+            }
+        }
+        for finding in &record.findings {
+            counter!("gatepost_findings_total", "filter" => finding.filter.clone(), "tag" => finding.tag.to_string())
+                .increment(1);
+        }
+    }
+}
+
+/// Says in words what each metric is; once, at start.
+pub fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(
+        "gatepost_transactions_total",
+        "Transactions that ended, by listener and class of the last reply"
+    );
+    describe_counter!(
+        "gatepost_recipients_total",
+        "Recipients of ended transactions, by listener, fate and level"
+    );
+    describe_counter!(
+        "gatepost_message_bytes_total",
+        "Octets of messages that came to their end"
+    );
+    describe_histogram!(
+        "gatepost_transaction_seconds",
+        "From MAIL to the answer, for messages that came to their end"
+    );
+    describe_histogram!("gatepost_upstream_seconds", "The mail server's part of that");
+    describe_histogram!("gatepost_filter_seconds", "One call of a filter, by filter and phase");
+    describe_counter!(
+        "gatepost_filter_faults_total",
+        "Calls without an opinion, by filter, phase and kind"
+    );
+    describe_counter!("gatepost_findings_total", "Findings, by filter and tag");
+    describe_counter!("gatepost_sessions_total", "Connections that were accepted, by listener");
+    describe_counter!(
+        "gatepost_sessions_refused_total",
+        "Connections over a limit, by listener and limit"
+    );
+    describe_gauge!("gatepost_sessions", "Sessions that are open");
+    describe_gauge!("gatepost_spool_memory_bytes", "Octets of messages in memory");
+    describe_gauge!("gatepost_spool_disk_bytes", "Octets of messages in the spool");
+    describe_gauge!(
+        "gatepost_upstream_up",
+        "Whether the mail server answered the last probe, by route"
+    );
+    describe_gauge!(
+        "gatepost_followers_waiting",
+        "Finished transactions that observers were not told of yet"
+    );
+    describe_counter!(
+        "gatepost_upstream_missing_total",
+        "Connections to a mail server that lacks what configuration asks for, by route"
+    );
+    describe_counter!("gatepost_reloads_total", "Reloads, by result");
+}

@@ -1,0 +1,370 @@
+//! `gatepost run`: from start to drain.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gatepost_admin::{Metrics, Readiness};
+use gatepost_core::{Clock, Observer, Services};
+use gatepost_pipeline::Followers;
+use metrics::{counter, gauge};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Admission;
+use crate::clock::SystemClock;
+use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
+use crate::listen::{Hall, Listener, bind};
+use crate::log::{self, Log, Style};
+use crate::meter::{self, Meter};
+use crate::services;
+use crate::wiring::{self, Generation};
+
+/// How long the mail servers may take at start to say what they offer.
+const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long observers may take at the end.
+const LAST_RECORDS: Duration = Duration::from_secs(10);
+
+/// Runs the proxy until it is told to stop. `given` is the file that the command line names.
+pub fn run(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    runtime.block_on(serve(loaded, given, registry))
+}
+
+fn style(format: LogFormat) -> Style {
+    match format {
+        LogFormat::Auto => Style::for_stderr(),
+        LogFormat::Json => Style::Json,
+        LogFormat::Text => Style::Text,
+    }
+}
+
+fn level(level: LogLevel) -> &'static str {
+    // The library underneath logs AUTH nowhere; others are chatty and not ours.
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => {
+            "warn,gatepost=info,gatepost_proxy=info,gatepost_pipeline=info,gatepost_store_rocksdb=info,mail=info"
+        }
+        LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,mail=info",
+        LogLevel::Trace => "debug,gatepost_proxy=trace,gatepost_pipeline=trace,mail=info",
+    }
+}
+
+/// What `/ready` and `/metrics` look at.
+struct Health {
+    house: ArcSwap<Generation>,
+    admission: Arc<Admission>,
+    followers: Followers,
+    drain: CancellationToken,
+}
+
+impl Readiness for Health {
+    fn missing(&self) -> Vec<String> {
+        let house = self.house.load();
+        let mut missing: Vec<String> = house
+            .ways
+            .down()
+            .into_iter()
+            .map(|route| format!("route `{route}`: the mail server does not answer"))
+            .collect();
+        if self.drain.is_cancelled() {
+            missing.push("stopping".into());
+        }
+        missing
+    }
+
+    fn gauge(&self) {
+        let house = self.house.load();
+        gauge!("gatepost_sessions").set(self.admission.open() as f64);
+        gauge!("gatepost_spool_memory_bytes").set(house.room.in_memory() as f64);
+        gauge!("gatepost_spool_disk_bytes").set(house.room.on_disk() as f64);
+        gauge!("gatepost_followers_waiting").set(self.followers.waiting() as f64);
+    }
+}
+
+/// The running proxy.
+struct House {
+    registry: Registry,
+    given: Option<PathBuf>,
+    services: Services,
+    followers: Followers,
+    hall: Hall,
+    health: Arc<Health>,
+    listeners: Vec<(String, Listener)>,
+    /// Sockets that the service manager opened for us.
+    inherited: Vec<TcpListener>,
+}
+
+async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
+    let config = Arc::new(loaded.config);
+    let style = style(config.log.format);
+    log::begin(style, level(config.log.level))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics = Metrics::install()?;
+    meter::describe();
+    // Registered before anything is open, so that no signal meets the default of ending us on the spot.
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let services = services::open(&config, Arc::clone(&clock)).await?;
+    let observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
+    let followers = Followers::new(observers, config.capacity.records);
+    let generation = wiring::build(Arc::clone(&config), &registry, &services, &followers, None)?;
+    let hall = Hall {
+        clock,
+        admission: Arc::new(Admission::default()),
+        sessions: TaskTracker::new(),
+        drain: CancellationToken::new(),
+    };
+    let health = Arc::new(Health {
+        house: ArcSwap::from_pointee(generation),
+        admission: Arc::clone(&hall.admission),
+        followers: followers.clone(),
+        drain: hall.drain.clone(),
+    });
+    let mut house = House {
+        registry,
+        given,
+        services,
+        followers,
+        hall,
+        health,
+        listeners: Vec::new(),
+        inherited: inherited()?,
+    };
+    // The offers should be known to the first client, but no mail server keeps us from starting.
+    let first = Arc::clone(&house.health.house.load().ways);
+    let _ = tokio::time::timeout(FIRST_ANSWERS, first.ask_all()).await;
+    house.health.house.load().offer_anew();
+    house.open_listeners()?;
+
+    let admin = TcpListener::bind(config.admin.bind.0)
+        .await
+        .map_err(|error| format!("admin.bind {}: {error}", config.admin.bind))?;
+    let finished = CancellationToken::new();
+    let until = finished.clone();
+    let health: Arc<dyn Readiness> = Arc::<Health>::clone(&house.health);
+    let admin = tokio::spawn(gatepost_admin::serve(admin, metrics, health, async move {
+        until.cancelled().await
+    }));
+    let asking = tokio::spawn(keep_asking(Arc::clone(&house.health), house.hall.drain.clone()));
+    announce(&house, &loaded.file);
+    // Told after everything is open; a failure to tell is the service manager's affair.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => house.reload(),
+        }
+    }
+    let config = Arc::clone(&house.health.house.load().config);
+    house.drain(*config.drain, &mut terminate, &mut interrupt).await;
+    asking.abort();
+    finished.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+    Ok(())
+}
+
+fn announce(house: &House, file: &Option<PathBuf>) {
+    let addresses: Vec<String> = house
+        .listeners
+        .iter()
+        .map(|(name, listener)| format!("{name}={}", listener.address()))
+        .collect();
+    let config = file
+        .as_ref()
+        .map_or("embedded defaults".to_owned(), |file| file.display().to_string());
+    tracing::info!(
+        config,
+        listeners = addresses.join(" "),
+        version = env!("CARGO_PKG_VERSION"),
+        "gatepost takes mail"
+    );
+}
+
+/// Asks the mail servers now and then what they offer.
+async fn keep_asking(health: Arc<Health>, drain: CancellationToken) {
+    loop {
+        let wait = health.house.load().ways.ask_again_in();
+        tokio::select! {
+            () = drain.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let house = health.house.load_full();
+        if house.ways.ask_all().await {
+            house.offer_anew();
+        }
+    }
+}
+
+/// Sockets by systemd's socket activation.
+fn inherited() -> Result<Vec<TcpListener>, String> {
+    let mut environment = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for at in 0..environment.len() {
+        let socket = environment
+            .take_tcp_listener(at)
+            .map_err(|error| format!("socket activation: {error}"))?;
+        let Some(socket) = socket else { continue };
+        socket
+            .set_nonblocking(true)
+            .map_err(|error| format!("socket activation: {error}"))?;
+        sockets.push(TcpListener::from_std(socket).map_err(|error| format!("socket activation: {error}"))?);
+    }
+    Ok(sockets)
+}
+
+impl House {
+    fn socket(&mut self, name: &str, address: SocketAddr) -> Result<TcpListener, String> {
+        let given = self
+            .inherited
+            .iter()
+            .position(|socket| socket.local_addr().is_ok_and(|local| local == address));
+        match given {
+            Some(at) => Ok(self.inherited.swap_remove(at)),
+            None => bind(address).map_err(|error| {
+                let hint = match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        "; ports below 1024 need CAP_NET_BIND_SERVICE or a systemd socket"
+                    }
+                    std::io::ErrorKind::AddrInUse => "; another program listens there",
+                    _ => "",
+                };
+                format!("listener `{name}`: {address}: {error}{hint}")
+            }),
+        }
+    }
+
+    /// Opens the listeners of the generation in service that are not open, and lets the others through its doors.
+    fn open_listeners(&mut self) -> Result<(), String> {
+        let house = self.health.house.load_full();
+        let mut open: HashMap<SocketAddr, (String, Listener)> = self
+            .listeners
+            .drain(..)
+            .map(|(name, listener)| (listener.address(), (name, listener)))
+            .collect();
+        let mut wrong = Vec::new();
+        for (listen, door) in house.config.listen.iter().zip(&house.doors) {
+            for address in listen.bind.iter().map(|bind| bind.0) {
+                if let Some((_, listener)) = open.remove(&address) {
+                    listener.replace(Arc::clone(door));
+                    self.listeners.push((listen.name.clone(), listener));
+                    continue;
+                }
+                let opened = self.socket(&listen.name, address).and_then(|socket| {
+                    Listener::open(socket, Arc::clone(door), &self.hall).map_err(|error| error.to_string())
+                });
+                match opened {
+                    Ok(listener) => self.listeners.push((listen.name.clone(), listener)),
+                    Err(error) => wrong.push(error),
+                }
+            }
+        }
+        for (_, (name, listener)) in open {
+            tracing::info!(listener = name, address = %listener.address(), "this listener is closed");
+            listener.close();
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("\n"))
+        }
+    }
+
+    /// Reads the configuration again. On any mistake the old one stays in service.
+    fn reload(&mut self) {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        let done = Loaded::find(self.given.as_deref(), &self.registry).map_err(|mistakes| mistakes.to_string());
+        let done = done.and_then(|loaded| {
+            let before = self.health.house.load_full();
+            let config = self.lasting(loaded.config, &before.config);
+            wiring::build(
+                Arc::new(config),
+                &self.registry,
+                &self.services,
+                &self.followers,
+                Some(&before),
+            )
+        });
+        match done {
+            Ok(generation) => {
+                self.health.house.store(Arc::new(generation));
+                counter!("gatepost_reloads_total", "result" => "ok").increment(1);
+                match self.open_listeners() {
+                    Ok(()) => tracing::info!("the configuration is reloaded"),
+                    Err(error) => tracing::error!(
+                        error,
+                        "the configuration is reloaded, but a listener could not be opened"
+                    ),
+                }
+                let house = self.health.house.load_full();
+                tokio::spawn(async move {
+                    house.ways.ask_all().await;
+                    house.offer_anew();
+                });
+            }
+            Err(error) => {
+                counter!("gatepost_reloads_total", "result" => "refused").increment(1);
+                tracing::error!(error, "the configuration has mistakes: the old one stays in service");
+            }
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    /// What is opened once keeps its old value until the next start, and the log says so.
+    fn lasting(&self, mut config: Config, before: &Config) -> Config {
+        if config.data_dir != before.data_dir {
+            tracing::warn!("data_dir changes with the next start only");
+            config.data_dir.clone_from(&before.data_dir);
+        }
+        if config.admin.bind != before.admin.bind {
+            tracing::warn!("admin.bind changes with the next start only");
+        }
+        config
+    }
+
+    /// Stops: no new sessions, the running ones to their next command boundary, then the observers. A second signal, or
+    /// the end of the time, cuts short what is left.
+    async fn drain(
+        mut self,
+        patience: Duration,
+        terminate: &mut tokio::signal::unix::Signal,
+        interrupt: &mut tokio::signal::unix::Signal,
+    ) {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!(
+            sessions = self.hall.admission.open(),
+            "stopping: running mails are finished"
+        );
+        self.hall.drain.cancel();
+        for (_, listener) in self.listeners.drain(..) {
+            listener.close();
+        }
+        self.hall.sessions.close();
+        tokio::select! {
+            () = self.hall.sessions.wait() => {}
+            () = tokio::time::sleep(patience) => {
+                tracing::warn!(sessions = self.hall.admission.open(), "the time is over: what still runs is cut");
+            }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
+        tracing::info!("stopped");
+    }
+}

@@ -1,0 +1,315 @@
+//! From a configuration to what serves it: filters into slots, slots into pipelines, pipelines behind doors.
+//!
+//! **Invariant:** a generation is built whole or not at all; what runs on an older one goes on undisturbed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gatepost_core::smtp::Offer;
+use gatepost_core::smtp::body::{Strictness, Treat};
+use gatepost_core::smtp::session::{self, Settings};
+use gatepost_core::{Clock, Direction, Services};
+use gatepost_pipeline::policy::Policy;
+use gatepost_pipeline::routes::Routes;
+use gatepost_pipeline::slot::{Exception, Slot};
+use gatepost_pipeline::stamp::Ours;
+use gatepost_pipeline::{Followers, Pipeline};
+use ipnet::IpNet;
+
+use crate::admission;
+use crate::config::{Config, Limits, LineEnds, Listen, LocalDomain, Registry, Timeouts, TlsStart, TlsVersion};
+use crate::listen::{ByNetwork, Door, Secure};
+use crate::spool::Room;
+use crate::tls;
+use crate::ways::Ways;
+
+/// How far past the largest message its end is sought, so that the client hears 552, and not 421 and comes again.
+const EXCESS: u64 = 128 << 20;
+
+/// One configuration in service.
+pub struct Generation {
+    /// It.
+    pub config: Arc<Config>,
+    /// Where mail goes.
+    pub ways: Arc<Ways>,
+    /// The doors, in the order of `[[listen]]`.
+    pub doors: Vec<Arc<Door>>,
+    /// Where messages lie.
+    pub room: Arc<Room>,
+}
+
+/// The slots of a pipeline: each filter built from the options of the configuration.
+pub fn tiers(
+    config: &Config,
+    pipeline: &str,
+    registry: &Registry,
+    services: &Services,
+) -> Result<Vec<Vec<Slot>>, String> {
+    config
+        .tiers(pipeline)
+        .iter()
+        .map(|tier| tier.iter().map(|name| slot(config, name, registry, services)).collect())
+        .collect()
+}
+
+fn slot(config: &Config, name: &str, registry: &Registry, services: &Services) -> Result<Slot, String> {
+    let entry = registry
+        .get(name)
+        .ok_or_else(|| format!("filter `{name}` is not in this binary"))?;
+    let wrong = |error| format!("filters.{name}.options: {error}");
+    let said = config.filter(name);
+    let mut slot = Slot::of(entry, entry.build(said.options(), services).map_err(wrong)?);
+    slot.mode = said.mode;
+    slot.on_fault = said.on_fault;
+    slot.patience = *said.patience;
+    let mut exceptions = BTreeMap::new();
+    for (domain, here) in &config.domain {
+        let Some(here) = here.filters.get(name) else { continue };
+        let filter = here
+            .options()
+            .map(|options| entry.build(options, services))
+            .transpose()
+            .map_err(wrong)?;
+        let key = domain.to_ascii_lowercase().into_boxed_str();
+        exceptions.insert(
+            key,
+            Exception {
+                mode: here.mode,
+                on_fault: here.on_fault,
+                filter,
+            },
+        );
+    }
+    slot.domains = Arc::new(exceptions);
+    Ok(slot)
+}
+
+/// The policy of a configuration.
+pub fn policy(config: &Config) -> Policy {
+    Policy::new(
+        &config.policy,
+        config.domain.iter().map(|(name, domain)| (&**name, &domain.policy)),
+    )
+}
+
+/// Who we say we are.
+pub fn ours(config: &Config) -> Ours {
+    let mut ours = Ours::new(config.hostname());
+    ours.authserv_id = config.authserv_id().into();
+    ours.product = config.identity.product.as_str().into();
+    ours
+}
+
+/// Each local domain at an inbound listener with its route: as `local_domains` has them, and what routes name below them.
+fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> impl Iterator<Item = (&'a LocalDomain, &'a str)> {
+    let is_local = |domain: &LocalDomain| config.local_domains.iter().any(|local| local.includes(domain));
+    let named = config
+        .route
+        .iter()
+        .flat_map(|(name, route)| route.domains.iter().map(move |domain| (domain, name.as_str())));
+    let rest = config.local_domains.iter().map(|domain| {
+        let route = config
+            .route
+            .iter()
+            .find(|(_, route)| route.domains.iter().any(|theirs| theirs.includes(domain)));
+        (domain, route.map_or(listen.route.as_str(), |(name, _)| name))
+    });
+    // What is named for itself comes last, and so wins over what a wider name would say.
+    rest.chain(named.filter(move |(domain, _)| is_local(domain)))
+}
+
+fn routes(config: &Config, listen: &Listen) -> Routes {
+    match listen.direction {
+        Direction::Inbound => {
+            let local: Vec<_> = local_routes(config, listen)
+                .map(|(domain, route)| (domain.to_string(), route))
+                .collect();
+            Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)))
+        }
+        Direction::Outbound => {
+            let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
+            Routes::outbound(&listen.route, local.iter().map(String::as_str))
+        }
+    }
+}
+
+/// Builds everything anew. `before` is the generation in service, whose knowledge of mail servers is kept.
+pub fn build(
+    config: Arc<Config>,
+    registry: &Registry,
+    services: &Services,
+    followers: &Followers,
+    before: Option<&Generation>,
+) -> Result<Generation, String> {
+    let clock: &Arc<dyn Clock> = &services.clock;
+    let ways = Ways::new(&config, clock, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
+    ways.prepare()?;
+    let ways = Arc::new(ways);
+    let spool = config.spool_dir();
+    std::fs::create_dir_all(&spool)
+        .map_err(|error| format!("spool_dir {}: it cannot be made: {error}", spool.display()))?;
+    let capacity = &config.capacity;
+    let room = Room::new(
+        spool,
+        capacity.memory_per_message.octets(),
+        capacity.message_memory.0,
+        capacity.spool.0,
+    );
+    let room = Arc::new(room);
+    let mut doors = Vec::new();
+    for listen in &config.listen {
+        let tiers = tiers(&config, listen.pipeline(), registry, services)?;
+        let pipeline = Arc::new(Pipeline::new(
+            listen.pipeline(),
+            tiers,
+            policy(&config),
+            routes(&config, listen),
+            ours(&config),
+            services.clone(),
+            followers.clone(),
+        ));
+        let secure = secure(&config, listen)?;
+        let upstreams: Arc<Ways> = Arc::clone(&ways);
+        doors.push(Arc::new(Door {
+            name: listen.name.as_str().into(),
+            direction: listen.direction,
+            pipeline,
+            upstreams,
+            settings: ArcSwap::from_pointee(settings(&config, listen, &ways)),
+            secure,
+            trusted: nets(listen.trusted_networks.iter()),
+            proxies: nets(listen.proxy_protocol_from.iter()),
+            proxy_header: *listen.timeouts.proxy_header,
+            limits: limits(&listen.limits, capacity.sessions),
+            room: Arc::clone(&room),
+        }));
+    }
+    Ok(Generation {
+        config,
+        ways,
+        doors,
+        room,
+    })
+}
+
+impl Generation {
+    /// Tells new sessions what the mail servers offer now.
+    pub fn offer_anew(&self) {
+        for (listen, door) in self.config.listen.iter().zip(&self.doors) {
+            door.settings
+                .store(Arc::new(settings(&self.config, listen, &self.ways)));
+        }
+    }
+}
+
+fn nets<'a>(networks: impl Iterator<Item = &'a crate::config::Network>) -> Vec<IpNet> {
+    networks.map(|network| **network).collect()
+}
+
+fn secure(config: &Config, listen: &Listen) -> Result<Secure, String> {
+    if listen.tls == TlsStart::None {
+        return Ok(Secure::No);
+    }
+    let (certificate, key) = listen
+        .certificate(&config.tls)
+        .ok_or_else(|| format!("listener `{}` has TLS and no certificate and key", listen.name))?;
+    let only_tls13 = listen.min_version(&config.tls) == TlsVersion::V1_3;
+    let acceptor = tls::acceptor(certificate, key, only_tls13).map_err(|error| error.to_string())?;
+    Ok(match listen.tls {
+        TlsStart::Implicit => Secure::Implicit(acceptor, *listen.timeouts.handshake),
+        _ => Secure::Starttls(acceptor),
+    })
+}
+
+fn limits(limits: &Limits, sessions: u32) -> admission::Limits {
+    admission::Limits {
+        sessions: sessions as usize,
+        sessions_per_client: limits.sessions_per_client as usize,
+        sessions_per_network: limits.sessions_per_network as usize,
+        new_per_minute: limits.new_sessions_per_minute,
+    }
+}
+
+fn treat(ends: LineEnds) -> Treat {
+    match ends {
+        LineEnds::Normalise => Treat::Normalise,
+        LineEnds::Refuse => Treat::Refuse,
+    }
+}
+
+/// What sessions are told: what we do ourselves, as far as every mail server behind this listener does it, too.
+fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
+    let own = Offer {
+        size: Some(listen.limits.message_size.0),
+        pipelining: true,
+        eight_bit_mime: true,
+        smtputf8: true,
+        dsn: true,
+        enhanced_status_codes: true,
+        starttls: listen.tls == TlsStart::Starttls,
+        ..Offer::default()
+    };
+    let mut offer = match listen.direction {
+        Direction::Inbound => ways.offer(&own, local_routes(config, listen).map(|(_, route)| route)),
+        Direction::Outbound => ways.offer(&own, [listen.route.as_str()]),
+    };
+    if !listen.auth {
+        offer.auth.clear();
+    }
+    let mut usual = Settings::new(config.hostname());
+    usual.offer = offer;
+    usual.limits = session::Limits {
+        junk: listen.limits.junk,
+        errors: listen.limits.errors,
+        mails: listen.limits.mails,
+        recipients: listen.limits.recipients,
+        auth_failures: listen.limits.auth_failures,
+        message: listen.limits.message_size.0,
+        excess: EXCESS,
+        ..session::Limits::default()
+    };
+    usual.patience = patience(&listen.timeouts, *listen.timeouts.command);
+    usual.require_auth = listen.direction == Direction::Outbound;
+    usual.require_tls = listen.require_tls;
+    let strictness = |bare_lf, rest| Strictness {
+        bare_lf: treat(bare_lf),
+        rest: treat(rest),
+    };
+    let strict = |settings: &Settings, strictness: Strictness| {
+        let tolerated = strictness.bare_lf == Treat::Normalise;
+        Arc::new(Settings {
+            strictness,
+            lf_tolerated: tolerated,
+            ..settings.clone()
+        })
+    };
+    let busy = Settings {
+        patience: patience(&listen.timeouts, *listen.timeouts.busy_command),
+        ..usual.clone()
+    };
+    let general = strictness(listen.bare_lf, listen.odd_line_ends);
+    let special = listen.line_ends_for.iter().map(|rule| {
+        (
+            nets(rule.networks.iter()),
+            strict(&usual, strictness(rule.bare_lf, rule.odd_line_ends)),
+        )
+    });
+    ByNetwork {
+        usual: strict(&usual, general),
+        busy: strict(&busy, general),
+        special: special.collect(),
+    }
+}
+
+fn patience(timeouts: &Timeouts, command: Duration) -> session::Patience {
+    session::Patience {
+        command,
+        block: *timeouts.data,
+        grace: *timeouts.data_grace,
+        rate: timeouts.data_rate,
+        handshake: *timeouts.handshake,
+        session: Some(*timeouts.session),
+    }
+}
