@@ -1,0 +1,37 @@
+# What each does is in tools/; this file only names it. `make help` lists the targets.
+
+# The profile of `make run`: dev, since `make test` compiles the same and optimising costs a newcomer minutes.
+PROFILE ?= dev
+# Seconds of fuzzing per target, and one target instead of all.
+TIME ?= 60
+TARGET ?=
+# What `make bench` gives to cargo bench, for example BENCH="--bench framing".
+BENCH ?=
+# The folder of `make suites`.
+SUITES ?=
+
+.PHONY: help run test bench fuzz dist suites lint
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
+
+run: ## build and start a proxy on loopback, data in ./gatepost-data (PROFILE=release for speed)
+	@PROFILE=$(PROFILE) tools/run.sh
+
+test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
+	@tools/test.sh
+
+bench: ## the criterion benches (BENCH="--bench framing")
+	@tools/bench.sh $(BENCH)
+
+fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them)
+	@TARGET=$(TARGET) tools/fuzz.sh $(TIME)
+
+dist: ## the release as a tarball in dist/
+	@tools/dist.sh
+
+suites: ## test suites from outside the tree (SUITES=DIR)
+	@tools/suites.sh $(SUITES)
+
+lint: ## cargo fmt, clippy and cargo deny
+	@tools/lint.sh
