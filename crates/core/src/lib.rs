@@ -76,3 +76,8 @@ pub mod prelude {
     pub use std::sync::Arc;
     pub use std::time::Duration;
 }
+
+/// The filter in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

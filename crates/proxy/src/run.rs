@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gatepost_admin::{Metrics, Readiness};
-use gatepost_core::{Clock, Observer, Services};
+use gatepost_core::{Clock, Direction, Observer, Services};
 use gatepost_pipeline::Followers;
 use metrics::{counter, gauge};
 use tokio::net::TcpListener;
@@ -189,11 +189,53 @@ fn announce(house: &House, file: &Option<PathBuf>) {
     let config = file
         .as_ref()
         .map_or("embedded defaults".to_owned(), |file| file.display().to_string());
+    if file.is_none() {
+        first_steps(house);
+    }
     tracing::info!(
         config,
         listeners = addresses.join(" "),
         version = env!("CARGO_PKG_VERSION"),
         "gatepost takes mail"
+    );
+}
+
+/// What a newcomer may try, in words to copy.
+#[expect(clippy::disallowed_macros, reason = "it is for the one who stands at the terminal")]
+fn first_steps(house: &House) {
+    let generation = house.health.house.load();
+    let address = |direction| {
+        let mut listeners = generation
+            .config
+            .listen
+            .iter()
+            .filter(|listen| listen.direction == direction);
+        listeners
+            .next()
+            .and_then(|listen| listen.bind.first())
+            .map(|bind| bind.0)
+    };
+    let (Some(inbound), Some(outbound)) = (address(Direction::Inbound), address(Direction::Outbound)) else {
+        return;
+    };
+    let admin = &generation.config.admin.bind;
+    println!(
+        r#"
+Gatepost runs without a configuration file: mail for example.org is delivered into ./gatepost-data/maildir.
+
+A first mail, and where it arrives:
+  printf 'From: a@remote.example\r\nTo: you@example.org\r\nSubject: hello\r\n\r\nThe first one.\r\n' |
+    curl -sS smtp://{inbound} --mail-from a@remote.example --mail-rcpt you@example.org -T -
+  cat gatepost-data/maildir/new/*
+A mail that is refused, since nobody may relay through here (curl says: RCPT failed: 550):
+  printf 'Subject: relay me\r\n\r\n' |
+    curl -sS smtp://{inbound} --mail-from a@remote.example --mail-rcpt you@elsewhere.example -T -
+A mail of our own people, from a network that is trusted:
+  printf 'Subject: to the world\r\n\r\n' |
+    curl -sS smtp://{outbound} --mail-from you@example.org --mail-rcpt a@remote.example -T -
+Health and metrics: curl http://{admin}/ready http://{admin}/metrics
+A configuration for a real mail server: fixtures/config/gatepost.toml; `gatepost check --config FILE` tells its mistakes.
+"#
     );
 }
 
