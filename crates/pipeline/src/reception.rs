@@ -4,8 +4,8 @@
 //! session, what was said later only for its own; a login counts from 235 on, until TLS begins anew. Between transactions
 //! little is held: see the test of its size.
 //!
-//! **How a session is closed.** The session machine closes after a 421, and after any refusal of the connection. Where a
-//! filter wished [`Close`](gatepost_core::Wish::Close) with another code, that is said, and the next command hears 421.
+//! **How a session is closed.** Where a filter's [`Close`](gatepost_core::Wish::Close) was granted, the answer is
+//! [`Answer::Close`]: it is said, and nothing is read after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,6 @@ pub struct Reception {
     backlog: Option<Box<Finished>>,
     exchange: Option<Box<Exchange>>,
     dawdled: Duration,
-    closing: bool,
     facts: Facts,
 }
 
@@ -88,7 +87,6 @@ impl Reception {
             backlog: None,
             exchange: None,
             dawdled: Duration::ZERO,
-            closing: false,
             facts: Facts::default(),
         }
     }
@@ -111,14 +109,6 @@ impl Reception {
         }
         if let Some(finished) = self.backlog.take() {
             self.pipeline.followers().tell(finished).await;
-        }
-        if self.closing
-            && !matches!(
-                question,
-                Question::Reset(_) | Question::Spoilt { .. } | Question::AuthCancelled
-            )
-        {
-            return Answer::Reply(refusal::CLOSING);
         }
         let spoken: Spoken = match question {
             Question::Connect => self.connect(now).await,
@@ -153,7 +143,9 @@ impl Reception {
                 refusal::OK.into()
             }
         };
-        self.closing |= spoken.close;
+        if spoken.close && (spoken.reply.is_transient() || spoken.reply.is_permanent()) {
+            return Answer::Close(spoken.reply);
+        }
         Answer::Reply(spoken.reply)
     }
 

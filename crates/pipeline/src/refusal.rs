@@ -52,7 +52,6 @@ says! {
     /// The client is gone; nobody hears it.
     CLIENT_GONE = 451 4 4 2 "The connection to the client was lost";
     /// After a refusal that closes.
-    CLOSING = 421 4 7 0 "Closing the connection";
     /// AUTH without a mail server to ask.
     NO_AUTH = 454 4 7 0 "Authentication is not possible at the moment";
     /// What judgement by points says.

@@ -471,6 +471,7 @@ impl Session {
     pub async fn say(&mut self, question: Question) -> String {
         match self.answer(question, None).await {
             Answer::Reply(reply) => reply.to_string(),
+            Answer::Close(reply) => format!("{reply}, and the end"),
             other => format!("{other:?}"),
         }
     }
@@ -525,6 +526,7 @@ impl Session {
         self.reception.answered(self.now, !self.gone.load(Ordering::SeqCst));
         match answer {
             Answer::Reply(reply) => reply.to_string(),
+            Answer::Close(reply) => format!("{reply}, and the end"),
             other => format!("{other:?}"),
         }
     }

@@ -19,6 +19,13 @@ impl Session {
             self.too_early();
             return None;
         }
+        if let Answer::Close(reply) = answer {
+            let reply = if reply.is_done() { says::LOCAL } else { legal(reply) };
+            self.transaction = None;
+            self.say(&reply);
+            self.end(End::Refused);
+            return None;
+        }
         match open {
             Open::Connect => self.greet(said(answer)),
             Open::Helo(greeting) => self.greet_back(greeting, said(answer)),
@@ -40,10 +47,14 @@ impl Session {
                 }
             }
             Open::Data => self.open_content(answer),
-            Open::Message => self.finish(answer),
+            Open::Message => {
+                self.finish(answer);
+                self.tell();
+            }
             Open::Spoilt(reply) => {
                 self.transaction = None;
                 self.say(&reply);
+                self.tell();
             }
             Open::Rset => {
                 self.transaction = None;
@@ -55,6 +66,14 @@ impl Session {
             }
         }
         None
+    }
+
+    /// What became of a message is said before anything else is done: a client that has to wait for it may give up, and
+    /// send the message again.
+    fn tell(&mut self) {
+        if matches!(self.state, State::Command) {
+            self.go(State::Told);
+        }
     }
 
     fn greet(&mut self, reply: Reply) {

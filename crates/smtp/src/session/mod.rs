@@ -91,6 +91,8 @@ enum State {
     New,
     /// The greeting goes alone, so that it is certain who spoke before it.
     Greet,
+    /// The answer to a message goes alone, before the next command is looked at.
+    Told,
     /// Between commands, or within one.
     Command,
     /// A question is open.
@@ -326,8 +328,8 @@ impl Session {
                         return step;
                     }
                 }
-                State::Greet if self.out.is_empty() => self.go(State::Command),
-                State::Greet => return Step::Write,
+                State::Greet | State::Told if self.out.is_empty() => self.go(State::Command),
+                State::Greet | State::Told => return Step::Write,
                 State::Command => {
                     if let Some(step) = self.command() {
                         return step;

@@ -127,6 +127,8 @@ pub enum Answer {
     /// To `Message`: one reply of one line for each granted recipient, in the order of their RCPT, and the last word. If MAIL did
     /// not ask for PRDR, or the number is wrong, the client hears the last word only.
     Each(Vec<Reply>, Reply),
+    /// Said, a 4xx or 5xx, and then the session closes; an open transaction is over without a message.
+    Close(Reply),
     /// Close without another word.
     Abort,
 }
@@ -137,6 +139,7 @@ impl fmt::Debug for Answer {
             Answer::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
             Answer::Challenge(_) => f.write_str("Challenge(...)"),
             Answer::Each(each, last) => f.debug_tuple("Each").field(each).field(last).finish(),
+            Answer::Close(reply) => f.debug_tuple("Close").field(reply).finish(),
             Answer::Abort => f.write_str("Abort"),
         }
     }
