@@ -61,9 +61,13 @@ impl Exchange {
             Mechanism::Login => Some(&*text),
             Mechanism::CramMd5 => text.iter().rposition(|b| *b == b' ').and_then(|end| text.get(..end)),
             Mechanism::XOAuth2 => text.split(|b| *b == 1).find_map(|part| part.strip_prefix(b"user=")),
-            Mechanism::Gs2 => text
-                .split(|b| matches!(b, b',' | 1))
-                .find_map(|part| part.strip_prefix(b"n=").or_else(|| part.strip_prefix(b"a="))),
+            // RFC 5802 §7: flag, as whom, who. The second is a wish that a server may ignore; only where nobody else is
+            // named (RFC 7628 §3.1) is it the one who logs in, and as well proven as the server looks at it.
+            Mechanism::Gs2 => {
+                let mut parts = text.split(|b| matches!(b, b',' | 1)).skip(1);
+                let (as_whom, who) = (parts.next(), parts.next().and_then(|part| part.strip_prefix(b"n=")));
+                who.or_else(|| as_whom?.strip_prefix(b"a="))
+            }
             Mechanism::Unknown => None,
         };
         self.name = name
@@ -129,6 +133,9 @@ mod tests {
         assert_eq!(name("XOAUTH2", &["dXNlcj11c2VyAWF1dGg9QmVhcmVyIHgBAQ=="]), user);
         assert_eq!(name("OAUTHBEARER", &["bixhPXVzZXIsAWF1dGg9QmVhcmVyIHgBAQ=="]), user);
         assert_eq!(name("SCRAM-SHA-256", &["biwsbj11c2VyLHI9eHl6"]), user);
+        // n,a=boss,n=user,r=xyz
+        let other = name("SCRAM-SHA-256", &["bixhPWJvc3Msbj11c2VyLHI9eHl6"]);
+        assert_eq!(other, user, "who logs in, not as whom");
     }
 
     #[test]
