@@ -59,6 +59,11 @@ pub trait Upstream: Send + Sync {
     async fn close(&mut self);
     /// Where it leads, `host:port`, for the record.
     fn name(&self) -> &str;
+    /// Whether it tells the server the client's reverse name, so that somebody must look it up before
+    /// [`rcpt`](Upstream::rcpt) and write it into [`Visit::reverse`].
+    fn wants_name(&self) -> bool {
+        false
+    }
     /// What is missing there that configuration asks for, in words for the record.
     fn missing(&self) -> Option<&str> {
         None

@@ -14,6 +14,9 @@ use crate::said::Said;
 /// How long filters may hold up one session in all.
 pub const DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// How long a mail server that wants to know the client's name waits for DNS.
+const NAME_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a moment is made of.
 pub struct Scene<'a> {
     /// What the session runs under.
@@ -29,6 +32,17 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// The visit with the client's forward-confirmed reverse name, for a mail server that is told it; none where DNS has
+    /// none in time.
+    pub async fn named(&self) -> Option<Visit> {
+        let asked = self.names.memo.reverse(self.visit.client.address);
+        let reverse = tokio::time::timeout(NAME_PATIENCE, asked).await.ok()?.ok()?;
+        let name = reverse.name.filter(|_| reverse.confirmed)?;
+        let mut visit = self.visit.clone();
+        visit.reverse = Some(name);
+        Some(visit)
+    }
+
     /// Runs a phase and waits as long as filters wish, `dawdled` being how long the session has waited already.
     pub async fn run(
         &self,

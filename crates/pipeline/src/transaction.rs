@@ -339,10 +339,20 @@ impl Transaction {
         let Some(upstream) = ways.to(route).await else {
             return refusal::NO_ROUTE;
         };
+        let named = match upstream.wants_name() {
+            true => scene.named().await,
+            false => None,
+        };
         let began = ticks();
         let Envelope { from, params, .. } = &self.envelope;
         let answer = upstream
-            .rcpt(scene.visit, from, params, &recipient.path, &recipient.params)
+            .rcpt(
+                named.as_ref().unwrap_or(scene.visit),
+                from,
+                params,
+                &recipient.path,
+                &recipient.params,
+            )
             .await;
         self.upstream_took += ticks().saturating_duration_since(began);
         let name = upstream.name().to_owned();
