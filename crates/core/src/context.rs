@@ -18,6 +18,15 @@ type Asked<T> = Shared<BoxFuture<'static, Result<T, Fault>>>;
 /// The answer and what it was asked about.
 type Remembered<K, T> = Mutex<Option<(K, Asked<T>)>>;
 
+/// One message and no other, be it of the same octets. Held, so that its place in memory stays its own.
+struct Same(Arc<Message>);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Same) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 /// The answers of [`Identify`] for one session, each asked at most once for the same question.
 ///
 /// Reverse name by origin, SPF by origin, HELO and sender, identity by message: so the order of filters cannot matter
@@ -26,7 +35,7 @@ pub struct Memo {
     identify: Arc<dyn Identify>,
     reverse: Remembered<IpAddr, Reverse>,
     spf: Remembered<Sender, Spf>,
-    identity: Remembered<(Sender, usize), Identity>,
+    identity: Remembered<(Sender, Same), Identity>,
 }
 
 fn recall<K: PartialEq, T: Clone + Send + 'static>(
@@ -76,9 +85,8 @@ impl Memo {
     pub async fn identity(&self, sender: Sender, message: &Arc<Message>) -> Result<Identity, Fault> {
         let identify = Arc::clone(&self.identify);
         let asked = sender.clone();
-        // The future holds the message, so its address stays its own for as long as the key lives.
         let held = Arc::clone(message);
-        let key = (sender, Arc::as_ptr(message) as usize);
+        let key = (sender, Same(Arc::clone(message)));
         recall(&self.identity, key, || {
             async move { identify.identity(&asked, &held).await }.boxed()
         })
