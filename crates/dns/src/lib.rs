@@ -146,10 +146,16 @@ fn nothing<T>(error: &NetError) -> Result<Lookup<T>, Fault> {
 }
 
 fn absolute(name: &str) -> Option<Name> {
-    if name.len() > 253 || !name.is_ascii() {
+    if name.len() > 253 {
         return None;
     }
-    let mut name = Name::from_ascii(name).ok()?;
+    // U-labels are asked for as A-labels (RFC 5891 §5).
+    let name = if name.is_ascii() {
+        Name::from_ascii(name)
+    } else {
+        Name::from_utf8(name)
+    };
+    let mut name = name.ok()?;
     name.set_fqdn(true);
     Some(name)
 }
