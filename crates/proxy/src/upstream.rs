@@ -14,15 +14,19 @@ use gatepost_core::smtp::relay::{
 };
 use gatepost_core::smtp::{Class, Offer};
 use gatepost_core::{
-    Clock, Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Time, Upstream, Visit, async_trait,
+    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Upstream, Visit, async_trait,
 };
+use metrics::counter;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::clock::ticks;
 use crate::proxy_header;
 use crate::wire::Wire;
 
+/// How long a server that takes no more of a message may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many octets of content are encoded before they are written.
 const BLOCK: usize = 64 * 1024;
 
@@ -40,8 +44,6 @@ pub struct Server {
     pub proxy_header: bool,
     /// How long connecting may take.
     pub connect: Duration,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
 }
 
 impl Server {
@@ -72,7 +74,9 @@ impl Server {
                     tls: TlsMode::None,
                     ..(*self.settings).clone()
                 });
-                self.try_open(&plain, client, destination).await
+                let mut line = self.try_open(&plain, client, destination).await?;
+                line.fallen_back = true;
+                Ok(line)
             }
             opened => opened,
         }
@@ -105,11 +109,12 @@ impl Server {
                 .await
                 .map_err(|error| unreachable(error.to_string()))?;
         }
-        let relay = Relay::new(Arc::clone(settings), client, self.clock.now());
+        let relay = Relay::new(Arc::clone(settings), client, ticks());
         let mut line = Line {
             server: Arc::clone(self),
             relay,
             wire,
+            fallen_back: false,
         };
         match line.run().await {
             Outcome::Ready => Ok(line),
@@ -147,7 +152,6 @@ impl Server {
             tls: self.tls.clone(),
             proxy_header: self.proxy_header,
             connect: self.connect,
-            clock: Arc::clone(&self.clock),
         });
         let mut line = server.open(ourselves, None).await?;
         let offer = line.relay.offer().clone();
@@ -163,24 +167,22 @@ struct Line {
     server: Arc<Server>,
     relay: Relay,
     wire: Wire,
+    /// Its TLS is broken, so it is spoken to without: no place for passwords.
+    fallen_back: bool,
 }
 
 impl Line {
-    fn now(&self) -> Time {
-        self.server.clock.now()
-    }
-
     /// Obeys the machine until what was ordered is done.
     async fn run(&mut self) -> Outcome {
         loop {
-            let now = self.now();
+            let now = ticks();
             match self.relay.poll(now) {
                 Output::Write(octets) => {
                     let block = self.server.settings.timeouts.block;
                     match tokio::time::timeout(block, self.wire.write(octets)).await {
                         Ok(Ok(())) => {}
                         Ok(Err(_)) => self.relay.give(now, Input::Eof),
-                        Err(_) => self.relay.give(self.server.clock.now(), Input::Tick),
+                        Err(_) => self.relay.give(ticks(), Input::Tick),
                     }
                 }
                 Output::StartTls => {
@@ -203,23 +205,22 @@ impl Line {
                         );
                     }
                     self.relay
-                        .give(self.now(), if done.is_ok() { Input::Secured } else { Input::Eof });
+                        .give(ticks(), if done.is_ok() { Input::Secured } else { Input::Eof });
                 }
                 Output::Wait { until, read } => {
                     let relay = &mut self.relay;
                     let patience = tokio::time::sleep(until.since(now).min(Duration::from_secs(86_400)));
-                    let clock = &self.server.clock;
                     tokio::select! {
                         biased;
                         read = self.wire.read(usize::MAX, |octets| match octets {
-                            [] => relay.give(clock.now(), Input::Eof),
-                            octets => relay.give(clock.now(), Input::Bytes(octets)),
+                            [] => relay.give(ticks(), Input::Eof),
+                            octets => relay.give(ticks(), Input::Bytes(octets)),
                         }), if read => {
                             if read.is_err() {
-                                self.relay.give(self.server.clock.now(), Input::Eof);
+                                self.relay.give(ticks(), Input::Eof);
                             }
                         }
-                        () = patience => self.relay.give(self.server.clock.now().max(until), Input::Tick),
+                        () = patience => self.relay.give(ticks().max(until), Input::Tick),
                     }
                 }
                 Output::Done(outcome) => return outcome,
@@ -228,17 +229,28 @@ impl Line {
         }
     }
 
-    /// Writes what is buffered of the body. `false` if the server stopped taking it.
-    async fn flush(&mut self) -> bool {
-        let now = self.now();
-        match self.relay.poll(now) {
-            Output::Write(octets) => {
-                let block = self.server.settings.timeouts.block;
-                matches!(tokio::time::timeout(block, self.wire.write(octets)).await, Ok(Ok(())))
-            }
+    /// Writes what is buffered of the body. Otherwise how it ended: a server that takes no more may have said why.
+    async fn flush(&mut self) -> Result<(), Outcome> {
+        let block = self.server.settings.timeouts.block;
+        let written = match self.relay.poll(ticks()) {
+            Output::Write(octets) => matches!(tokio::time::timeout(block, self.wire.write(octets)).await, Ok(Ok(()))),
             Output::Wait { .. } => true,
-            _ => false,
+            Output::Done(outcome) => return Err(outcome),
+            Output::StartTls | Output::Close => false,
+        };
+        if written {
+            return Ok(());
         }
+        let relay = &mut self.relay;
+        let last_words = self
+            .wire
+            .read(usize::MAX, |octets| relay.give(ticks(), Input::Bytes(octets)));
+        if matches!(tokio::time::timeout(LAST_WORDS, last_words).await, Ok(Ok(())))
+            && let Output::Done(outcome) = self.relay.poll(ticks())
+        {
+            return Err(outcome);
+        }
+        Err(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)))
     }
 
     async fn order(&mut self, order: Order<'_>) -> Outcome {
@@ -287,6 +299,15 @@ impl Way {
             };
             let line = self.server.open(client, visit.client.local).await?;
             self.missing = line.relay.missing();
+            if let Some(missing) = self.missing {
+                counter!("gatepost_upstream_missing_total", "route" => self.server.route.clone()).increment(1);
+                tracing::error!(
+                    route = self.server.route,
+                    upstream = self.server.address,
+                    missing,
+                    "the mail server does not offer what `client_address` asks for"
+                );
+            }
             self.line = Some(Box::new(line));
         }
         self.line.as_deref_mut().ok_or(Loss::new(Whose::Us, What::OutOfPlace))
@@ -315,9 +336,10 @@ impl Way {
             let some: Vec<_> = consignment
                 .to
                 .iter()
-                .filter_map(|at| self.accepted.get(*at).cloned())
+                .map_while(|at| self.accepted.get(*at).cloned())
                 .collect();
-            if some.is_empty() {
+            // Whoever is to get the mail must be known here; a list that disagrees decides nothing.
+            if some.is_empty() || some.len() != consignment.to.len() {
                 return Err(Outcome::Lost(Loss::new(Whose::Us, What::OutOfPlace)));
             }
             let replay = Order::Replay {
@@ -329,11 +351,14 @@ impl Way {
                 Outcome::Recipients(replies) => {
                     let named = consignment.to.iter().copied().zip(replies);
                     refused.extend(named.filter(|(_, reply)| reply.class() != Class::Done));
-                    if refused.len() == some.len() {
-                        let reply = refused.first().map(|(_, reply)| reply.clone());
+                    // All refused: that is the answer. Some: nobody gets it now, and the client, coming again, hears
+                    // the truth about each at RCPT.
+                    if let Some((_, reply)) = refused.first() {
+                        let all = refused.len() == some.len();
+                        let reply = if all { reply.clone() } else { CHANGED_ITS_MIND };
                         return Ok(Delivery {
-                            reply: reply.unwrap_or(NOBODY),
-                            refused,
+                            reply,
+                            refused: Vec::new(),
                         });
                     }
                 }
@@ -363,9 +388,16 @@ impl Way {
                     line.relay.abort();
                     return Err(gone());
                 }
-                if !line.flush().await {
-                    line.relay.abort();
-                    return Err(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)));
+                match line.flush().await {
+                    Ok(()) => {}
+                    Err(Outcome::Replied(reply)) if reply.is_permanent() || reply.is_transient() => {
+                        line.relay.abort();
+                        return Ok(Delivery { reply, refused });
+                    }
+                    Err(outcome) => {
+                        line.relay.abort();
+                        return Err(outcome);
+                    }
                 }
             }
         }
@@ -393,7 +425,16 @@ impl Way {
     }
 }
 
-const NOBODY: Reply = Reply::fixed(451, Enhanced(4, 3, 0), "No recipient is left, try again later");
+const CHANGED_ITS_MIND: Reply = Reply::fixed(
+    451,
+    Enhanced(4, 3, 0),
+    "The mail server no longer takes some recipient, try again later",
+);
+const NO_SECRETS: Reply = Reply::fixed(
+    454,
+    Enhanced(4, 7, 0),
+    "No secure way to the mail server, try again later",
+);
 
 #[async_trait]
 impl Upstream for Way {
@@ -419,12 +460,21 @@ impl Upstream for Way {
             Some(line) => line.order(order).await,
             None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
         };
-        if kept && !opened && matches!(&outcome, Outcome::Lost(loss) if loss.what == What::Gone) {
+        let ended = match &outcome {
+            Outcome::Lost(loss) => loss.what == What::Gone,
+            Outcome::Recipient(reply) => reply.code() == 421,
+            _ => false,
+        };
+        if kept && !opened && ended {
             // It ended while it was idle: nothing of this transaction is lost with it.
             self.drop_line();
             outcome = self.line(visit).await?.order(order).await;
         }
         match outcome {
+            // With the connection go the recipients that were accepted on it: the transaction is lost, not this one only.
+            Outcome::Recipient(reply) if reply.code() == 421 && opened => {
+                Err(self.lost(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone))))
+            }
             Outcome::Recipient(reply) => {
                 if reply.class() == Class::Done {
                     self.accepted.push((to.clone(), rcpt.clone()));
@@ -437,8 +487,17 @@ impl Upstream for Way {
 
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
         match self.transmit(&consignment).await {
-            // The list of recipients stays: the next batch names some of them by their places in it.
-            Ok(delivery) => Ok(delivery),
+            // The list of recipients stays: the next batch names some of them by their places in it. The server's own
+            // transaction ends here, though, or the next mail would be added to it.
+            Ok(delivery) => {
+                if let Some(line) = self.line.as_deref_mut() {
+                    let open = line.relay.is_open() && line.relay.in_transaction();
+                    if open && !matches!(line.order(Order::Reset).await, Outcome::Replied(reply) if reply.is_done()) {
+                        self.line = None;
+                    }
+                }
+                Ok(delivery)
+            }
             Err(outcome) => Err(self.lost(outcome)),
         }
     }
@@ -454,7 +513,11 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
-        let outcome = self.line(visit).await?.order(Order::Auth { mechanism, initial }).await;
+        let line = self.line(visit).await?;
+        if line.fallen_back {
+            return Ok(NO_SECRETS);
+        }
+        let outcome = line.order(Order::Auth { mechanism, initial }).await;
         self.authenticate(outcome).await
     }
 
@@ -477,13 +540,17 @@ impl Upstream for Way {
         {
             // A goodbye is a courtesy: it is written, and its answer is not waited for.
             line.relay.order(Order::Quit);
-            line.flush().await;
+            let _ = line.flush().await;
             line.wire.close().await;
         }
     }
 
     fn name(&self) -> &str {
         &self.server.address
+    }
+
+    fn wants_name(&self) -> bool {
+        self.line.is_none() && self.server.settings.client != ClientMode::None
     }
 
     fn missing(&self) -> Option<&str> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::relay::{ClientMode, FallBack, Timeouts, TlsMode};
-use gatepost_core::{Clock, Upstream, Upstreams};
+use gatepost_core::{Upstream, Upstreams};
 use metrics::gauge;
 
 use crate::config::{ClientAddress, Config, Destination, IfNotOffered, Route, RouteTls};
@@ -39,7 +39,7 @@ enum End {
 }
 
 impl Leading {
-    fn new(name: &str, route: &Route, hostname: &str, clock: &Arc<dyn Clock>) -> Result<Leading, BadTls> {
+    fn new(name: &str, route: &Route, hostname: &str) -> Result<Leading, BadTls> {
         let valid = *route.offer_valid;
         let (host, port) = match &route.upstream {
             Destination::Maildir(directory) => {
@@ -101,7 +101,6 @@ impl Leading {
             tls,
             proxy_header: route.client_address == ClientAddress::Proxy,
             connect: *route.timeouts.connect,
-            clock: Arc::clone(clock),
         };
         Ok(Leading {
             name: name.into(),
@@ -147,10 +146,10 @@ pub struct Ways {
 
 impl Ways {
     /// The routes of a configuration. What `before` knew of the same servers' offers is taken over.
-    pub fn new(config: &Config, clock: &Arc<dyn Clock>, before: Option<&Ways>) -> Result<Ways, BadTls> {
+    pub fn new(config: &Config, before: Option<&Ways>) -> Result<Ways, BadTls> {
         let mut routes = BTreeMap::new();
         for (name, route) in &config.route {
-            let leading = Leading::new(name, route, config.hostname(), clock)?;
+            let leading = Leading::new(name, route, config.hostname())?;
             let known = before.and_then(|before| before.routes.get(name));
             if let (
                 End::Server(new),
