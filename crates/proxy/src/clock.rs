@@ -4,10 +4,17 @@
     reason = "this is where the time that everybody else is given comes from"
 )]
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gatepost_core::{Clock, Time};
+
+/// The time of the machines: it runs evenly from the first call on, whatever somebody does to the wall clock, so that no
+/// deadline comes early.
+pub fn ticks() -> Time {
+    static START: OnceLock<Instant> = OnceLock::new();
+    Time::from_millis(START.get_or_init(Instant::now).elapsed().as_millis() as u64)
+}
 
 /// Wall time that does not jump: it runs with the monotonic clock and follows the wall clock once they differ by more
 /// than [`SystemClock::DRIFT`].

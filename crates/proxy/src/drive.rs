@@ -14,6 +14,7 @@ use gatepost_pipeline::{Reception, Seen};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::ticks;
 use crate::spool::{Room, Spool};
 use crate::wire::{Shared, Wire};
 
@@ -31,7 +32,7 @@ const NOT_SPOOLED: Reply = Reply::fixed(451, Enhanced(4, 3, 0), "Local storage t
 
 /// What a session is driven with.
 pub struct Driving {
-    /// The clock.
+    /// The wall clock, for the reception; the machine has a time of its own.
     pub clock: Arc<dyn Clock>,
     /// For STARTTLS.
     pub tls: Option<TlsAcceptor>,
@@ -60,15 +61,11 @@ struct Driver {
     owed: bool,
 }
 
-/// Drives one session to its end. `first` are octets that came with a PROXY header.
-pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, driving: Driving, first: &[u8]) {
-    let now = driving.clock.now();
-    let mut session = Session::new(settings, wire.agreed(), now);
+/// Drives one session to its end.
+pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, driving: Driving) {
+    let mut session = Session::new(settings, wire.agreed(), ticks());
     if reception.visit().login.is_some() {
         session.trust();
-    }
-    if !first.is_empty() {
-        session.give(now, Input::Bytes(first));
     }
     let driver = Driver {
         wire,
@@ -84,13 +81,9 @@ pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, dr
 }
 
 impl Driver {
-    fn now(&self) -> Time {
-        self.driving.clock.now()
-    }
-
     async fn run(mut self) {
         loop {
-            let now = self.now();
+            let now = ticks();
             match self.session.poll(now) {
                 Output::Write(octets) => {
                     let written = tokio::time::timeout(WRITE, self.wire.write(octets)).await;
@@ -101,7 +94,7 @@ impl Driver {
                         self.reception.answered(self.driving.clock.now(), heard);
                     }
                     if !written {
-                        self.session.give(self.driving.clock.now(), Input::Eof);
+                        self.session.give(ticks(), Input::Eof);
                     }
                 }
                 Output::Body(octets) => {
@@ -112,7 +105,7 @@ impl Driver {
                 }
                 Output::Ask(question) => {
                     let answer = self.answer(question).await;
-                    self.session.give(self.driving.clock.now(), Input::Answer(answer));
+                    self.session.give(ticks(), Input::Answer(answer));
                 }
                 Output::Wait { until, read } => self.wait(now, until, read).await,
                 Output::StartTls => self.secure().await,
@@ -120,7 +113,7 @@ impl Driver {
             }
         }
         if std::mem::take(&mut self.owed) {
-            self.reception.answered(self.now(), false);
+            self.reception.answered(self.driving.clock.now(), false);
         }
         let how = match self.session.facts().end {
             Some(session::End::Quit) => End::Reset,
@@ -128,7 +121,7 @@ impl Driver {
             Some(session::End::Refused) => End::Refused,
             _ => End::Closed,
         };
-        self.reception.end(self.now(), how).await;
+        self.reception.end(self.driving.clock.now(), how).await;
         // Whoever does not read our last words has no claim on them.
         let _ = tokio::time::timeout(FAREWELL, self.wire.close()).await;
     }
@@ -146,25 +139,25 @@ impl Driver {
             let room = session.room();
             tokio::select! {
                 biased;
-                read = wire.read(room, |octets| give(session, driving.clock.now(), octets)), if read => Woken::Read(read),
+                read = wire.read(room, |octets| give(session, ticks(), octets)), if read => Woken::Read(read),
                 () = driving.drain.cancelled(), if !*draining => Woken::Draining,
                 () = tokio::time::sleep(until.since(now).min(Duration::from_secs(86_400))) => Woken::Late,
             }
         };
         match woken {
             Woken::Read(Ok(())) => {}
-            Woken::Read(Err(_)) => self.session.give(self.driving.clock.now(), Input::Eof),
-            Woken::Late => self.session.give(self.driving.clock.now().max(until), Input::Tick),
+            Woken::Read(Err(_)) => self.session.give(ticks(), Input::Eof),
+            Woken::Late => self.session.give(ticks().max(until), Input::Tick),
             Woken::Draining => {
                 self.draining = true;
-                self.session.give(self.driving.clock.now(), Input::Drain);
+                self.session.give(ticks(), Input::Drain);
             }
         }
     }
 
     async fn secure(&mut self) {
         let Some(acceptor) = &self.driving.tls else {
-            return self.session.give(self.driving.clock.now(), Input::Eof);
+            return self.session.give(ticks(), Input::Eof);
         };
         let patience = HANDSHAKE;
         let input = match tokio::time::timeout(patience, self.wire.accept(acceptor)).await {
@@ -175,7 +168,7 @@ impl Driver {
             }
             Err(_) => None,
         };
-        let now = self.driving.clock.now();
+        let now = ticks();
         match input {
             Some(tls) => {
                 self.reception.secured(Arc::new(tls.clone()));
@@ -226,6 +219,7 @@ impl Driver {
                             notes,
                         };
                         self.ask(question, None).await;
+                        self.owed = true;
                         return Answer::Reply(reply);
                     }
                 }
@@ -275,23 +269,24 @@ impl Driver {
         tokio::pin!(answer);
         loop {
             let room = session.room();
+            // First the client, so that its end is known at the last look.
             let woken = tokio::select! {
                 biased;
-                answer = &mut answer => return answer,
-                read = wire.read(room, |octets| give(session, driving.clock.now(), octets)),
+                read = wire.read(room, |octets| give(session, ticks(), octets)),
                     if room > 0 && !session.gone() => Woken::Read(read),
+                answer = &mut answer => return answer,
                 () = driving.drain.cancelled(), if !*draining => Woken::Draining,
             };
             match woken {
                 Woken::Read(read) => {
                     if read.is_err() {
-                        session.give(driving.clock.now(), Input::Eof);
+                        session.give(ticks(), Input::Eof);
                     }
                     hung_up.store(session.gone(), Ordering::Relaxed);
                 }
                 Woken::Draining | Woken::Late => {
                     *draining = true;
-                    session.give(driving.clock.now(), Input::Drain);
+                    session.give(ticks(), Input::Drain);
                 }
             }
         }

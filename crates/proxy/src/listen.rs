@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use metrics::counter;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,6 +107,7 @@ pub struct Hall {
 pub struct Listener {
     door: Arc<ArcSwap<Door>>,
     stop: CancellationToken,
+    accepting: JoinHandle<()>,
     address: SocketAddr,
 }
 
@@ -129,8 +131,13 @@ impl Listener {
         let address = socket.local_addr()?;
         let door = Arc::new(ArcSwap::new(door));
         let stop = hall.drain.child_token();
-        tokio::spawn(accept(socket, Arc::clone(&door), hall.clone(), stop.clone()));
-        Ok(Listener { door, stop, address })
+        let accepting = tokio::spawn(accept(socket, Arc::clone(&door), hall.clone(), stop.clone()));
+        Ok(Listener {
+            door,
+            stop,
+            accepting,
+            address,
+        })
     }
 
     /// Where it listens.
@@ -138,14 +145,21 @@ impl Listener {
         self.address
     }
 
+    /// The door that new connections go through.
+    pub fn door(&self) -> Arc<Door> {
+        self.door.load_full()
+    }
+
     /// Lets new connections through another door.
     pub fn replace(&self, door: Arc<Door>) {
         self.door.store(door);
     }
 
-    /// Stops accepting; sessions go on.
-    pub fn close(self) {
+    /// Stops accepting; sessions go on. When this returns, the address is free.
+    pub async fn close(self) {
         self.stop.cancel();
+        // It ends at the next turn of its loop; if it panicked, the socket is gone as well.
+        let _ = self.accepting.await;
     }
 }
 
@@ -174,12 +188,15 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
     let local = stream.local_addr().ok();
     let mut wire = Wire::new(stream);
     let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let mut first = Vec::new();
     counter!("gatepost_sessions_total", "listener" => door.name.to_string()).increment(1);
     if contains(&door.proxies, peer.ip()) {
-        match tokio::time::timeout(door.proxy_header, proxy_header::read(&mut wire)).await {
-            Ok(Ok((Header::Client(client), rest))) => (peer, first) = (client, rest),
-            Ok(Ok((Header::Local, rest))) => first = rest,
+        let header = tokio::select! {
+            header = tokio::time::timeout(door.proxy_header, proxy_header::read(&mut wire)) => header,
+            () = hall.drain.cancelled() => return,
+        };
+        match header {
+            Ok(Ok(Header::Client(client))) => peer = client,
+            Ok(Ok(Header::Local)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(listener = &*door.name, %peer, %error, "a load balancer sent no valid PROXY header");
                 return;
@@ -205,8 +222,11 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
     };
     let tls = match &door.secure {
         Secure::Implicit(acceptor, patience) => {
-            if !first.is_empty() || !matches!(tokio::time::timeout(*patience, wire.accept(acceptor)).await, Ok(Ok(())))
-            {
+            let shaken = tokio::select! {
+                shaken = tokio::time::timeout(*patience, wire.accept(acceptor)) => matches!(shaken, Ok(Ok(()))),
+                () = hall.drain.cancelled() => return,
+            };
+            if !shaken {
                 tracing::debug!(listener = &*door.name, client = %peer.ip(), "TLS handshake failed");
                 return;
             }
@@ -236,5 +256,5 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
         drain: hall.drain,
     };
     drop(door);
-    drive(wire, settings, reception, driving, &first).await;
+    drive(wire, settings, reception, driving).await;
 }

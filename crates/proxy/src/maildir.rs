@@ -4,11 +4,10 @@
 //! `Delivered-To` line for each recipient: written to `tmp`, synced, renamed into `new`, the directory synced. Only then
 //! is it accepted; so what was answered with 250 survives a power cut.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::{
@@ -25,6 +24,8 @@ pub struct Maildir {
     directory: PathBuf,
     name: String,
     recipients: Vec<Path>,
+    /// The message of these recipients was delivered: the next one opens another transaction.
+    delivered: bool,
 }
 
 impl Maildir {
@@ -35,6 +36,7 @@ impl Maildir {
             directory,
             name,
             recipients: Vec::new(),
+            delivered: false,
         }
     }
 
@@ -76,51 +78,41 @@ fn unix_lines(mut content: impl Read, to: &mut impl Write) -> io::Result<()> {
 }
 
 fn store(directory: &FilePath, head: &str, message: &Edited) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     Maildir::prepare(directory)?;
-    let name = loop {
-        let name = format!(
-            "{}.{}_{}.gatepost",
-            fs::metadata(directory.join("tmp"))
-                .and_then(|tmp| tmp.modified())
-                .map_or(0, |at| {
-                    at.duration_since(std::time::UNIX_EPOCH)
-                        .map_or(0, |since| since.as_secs())
-                }),
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        if !directory.join("new").join(&name).exists() && !directory.join("cur").join(&name).exists() {
-            break name;
-        }
-    };
-    let temporary = directory.join("tmp").join(&name);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
+    // A name that nobody else has, whatever host or process writes here: random, and never one that is there.
+    let mut file = tempfile::Builder::new()
+        .prefix("gatepost.")
+        .rand_bytes(16)
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(directory.join("tmp"))?;
+    {
         let mut out = io::BufWriter::with_capacity(64 * 1024, &mut file);
         out.write_all(head.as_bytes())?;
         unix_lines(message.read(), &mut out)?;
         out.flush()?;
-        drop(out);
-        file.sync_all()?;
-        fs::rename(&temporary, directory.join("new").join(&name))?;
-        File::open(directory.join("new"))?.sync_all()
-    })();
-    if written.is_err() {
-        // Either may be there, and neither was promised to anybody.
-        let _ = fs::remove_file(&temporary);
-        let _ = fs::remove_file(directory.join("new").join(&name));
     }
-    written
+    file.as_file().sync_all()?;
+    let name = file
+        .path()
+        .file_name()
+        .map(ToOwned::to_owned)
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let new = directory.join("new");
+    file.persist_noclobber(new.join(&name)).map_err(|error| error.error)?;
+    let synced = File::open(&new).and_then(|folder| folder.sync_all());
+    if synced.is_err() {
+        // It may be there after a power cut or not; nobody was promised that it is.
+        let _ = fs::remove_file(new.join(&name));
+    }
+    synced
 }
 
 #[async_trait]
 impl Upstream for Maildir {
     async fn rcpt(&mut self, _: &Visit, _: &Path, _: &MailParams, to: &Path, _: &RcptParams) -> Result<Reply, Loss> {
+        if std::mem::take(&mut self.delivered) {
+            self.recipients.clear();
+        }
         self.recipients.push(to.clone());
         Ok(GRANTED)
     }
@@ -132,7 +124,7 @@ impl Upstream for Maildir {
                 head.push_str(&format!("Delivered-To: {path}\n"));
             }
         }
-        self.recipients.clear();
+        self.delivered = true;
         if (consignment.gone)() {
             return Err(Loss::new(Whose::Client, What::Gone));
         }

@@ -88,22 +88,39 @@ fn parse(octets: &[u8]) -> Reading {
     }
 }
 
-/// Reads the header that a trusted load balancer must send first. Returns the octets behind it, too, which are the
-/// client's own.
-pub async fn read(wire: &mut Wire) -> io::Result<(Header, Vec<u8>)> {
+/// How many octets are certainly still part of the header.
+fn wanting(octets: &[u8]) -> usize {
+    match octets {
+        // The shorter of both forms.
+        _ if octets.len() < 12 => 12 - octets.len(),
+        // A line ends where it ends.
+        [b'P', ..] => 1,
+        // A version 2 header says its length.
+        _ if octets.len() < 16 => 16 - octets.len(),
+        _ => (16 + usize::from(u16::from_be_bytes([octets[14], octets[15]])))
+            .saturating_sub(octets.len())
+            .max(1),
+    }
+}
+
+/// Reads the header that a trusted load balancer must send first, and not an octet more: what follows is the client's
+/// own, and may be a TLS handshake.
+pub async fn read(wire: &mut Wire) -> io::Result<Header> {
     let mut octets = Vec::new();
     loop {
         let more = wire
-            .read(MAX, |read| {
+            .read(wanting(&octets).min(MAX), |read| {
                 octets.extend_from_slice(read);
                 !read.is_empty()
             })
             .await?;
         match parse(&octets) {
-            Reading::Done { header, used } => return Ok((header, octets.split_off(used))),
-            Reading::More if more && octets.len() < 2 * MAX => {}
+            Reading::Done { header, used } if used == octets.len() => return Ok(header),
+            Reading::More if more && octets.len() < MAX => {}
             Reading::More => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Reading::Bad => return Err(io::Error::new(io::ErrorKind::InvalidData, "no PROXY header")),
+            Reading::Done { .. } | Reading::Bad => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "no PROXY header"));
+            }
         }
     }
 }
@@ -186,6 +203,24 @@ mod tests {
         let line = b"PROXY TCP4 192.0.2.1 198.51.100.1 4000 25\r\n";
         for part in 0..line.len() {
             assert_eq!(parse(&line[..part]), Reading::More, "{part}");
+        }
+    }
+
+    #[test]
+    fn not_an_octet_more_than_the_header_is_wanted() {
+        let local = Builder::new(Version::Two | Command::Local, 0).build().unwrap();
+        let two = write("192.0.2.1:4000".parse().unwrap(), None);
+        for header in [
+            &b"PROXY TCP4 192.0.2.1 198.51.100.1 4000 25\r\n"[..],
+            b"PROXY UNKNOWN\r\n",
+            &local,
+            &two,
+        ] {
+            let mut read = 0;
+            while parse(&header[..read]) == Reading::More {
+                read += wanting(&header[..read]);
+            }
+            assert_eq!(read, header.len());
         }
     }
 

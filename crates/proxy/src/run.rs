@@ -1,6 +1,5 @@
 //! `gatepost run`: from start to drain.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
-use crate::listen::{Hall, Listener, bind};
+use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
 use crate::services;
@@ -34,7 +33,10 @@ const LAST_RECORDS: Duration = Duration::from_secs(10);
 pub fn run(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
-    runtime.block_on(serve(loaded, given, registry))
+    let done = runtime.block_on(serve(loaded, given, registry));
+    // What still blocks somewhere, looking a name up, is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    done
 }
 
 fn style(format: LogFormat) -> Style {
@@ -148,7 +150,18 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let first = Arc::clone(&house.health.house.load().ways);
     let _ = tokio::time::timeout(FIRST_ANSWERS, first.ask_all()).await;
     house.health.house.load().offer_anew();
-    house.open_listeners()?;
+    let first = house.health.house.load_full();
+    house.open_listeners(&first).await?;
+    for unused in house.inherited.drain(..) {
+        // Kept open it would take connections that nobody answers.
+        let address = unused
+            .local_addr()
+            .map_or_else(|error| error.to_string(), |address| address.to_string());
+        tracing::warn!(
+            address,
+            "the service manager opened a socket that no listener names: it is closed"
+        );
+    }
 
     let admin = TcpListener::bind(config.admin.bind.0)
         .await
@@ -169,7 +182,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => house.reload(),
+            _ = hangup.recv() => house.reload().await,
         }
     }
     let config = Arc::clone(&house.health.house.load().config);
@@ -292,68 +305,93 @@ impl House {
         }
     }
 
-    /// Opens the listeners of the generation in service that are not open, and lets the others through its doors.
-    fn open_listeners(&mut self) -> Result<(), String> {
-        let house = self.health.house.load_full();
-        let mut open: HashMap<SocketAddr, (String, Listener)> = self
-            .listeners
-            .drain(..)
-            .map(|(name, listener)| (listener.address(), (name, listener)))
-            .collect();
-        let mut wrong = Vec::new();
-        for (listen, door) in house.config.listen.iter().zip(&house.doors) {
-            for address in listen.bind.iter().map(|bind| bind.0) {
-                if let Some((_, listener)) = open.remove(&address) {
-                    listener.replace(Arc::clone(door));
-                    self.listeners.push((listen.name.clone(), listener));
-                    continue;
-                }
-                let opened = self.socket(&listen.name, address).and_then(|socket| {
-                    Listener::open(socket, Arc::clone(door), &self.hall).map_err(|error| error.to_string())
+    /// Opens the listeners of a generation that are not open, lets the others through its doors, and closes those that it
+    /// does not name. On any trouble all is as it was before.
+    async fn open_listeners(&mut self, next: &Generation) -> Result<(), String> {
+        let wanted: Vec<(&str, SocketAddr, &Arc<Door>)> =
+            next.config
+                .listen
+                .iter()
+                .zip(&next.doors)
+                .fold(Vec::new(), |mut wanted, (listen, door)| {
+                    wanted.extend(listen.bind.iter().map(|bind| (listen.name.as_str(), bind.0, door)));
+                    wanted
                 });
+        let names = |address: SocketAddr| wanted.iter().any(|(_, wanted, _)| *wanted == address);
+        let (mut fresh, mut yielded, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, address, door) in &wanted {
+            if self
+                .listeners
+                .iter()
+                .any(|(_, listener)| listener.address() == *address)
+            {
+                continue;
+            }
+            // `0.0.0.0:25` cannot be bound while `127.0.0.1:25` is: one that goes anyway makes way first.
+            let in_the_way = |(_, listener): &(String, Listener)| {
+                listener.address().port() == address.port() && !names(listener.address())
+            };
+            while let Some(at) = self.listeners.iter().position(in_the_way) {
+                let (name, listener) = self.listeners.swap_remove(at);
+                yielded.push((name, listener.address(), listener.door()));
+                listener.close().await;
+            }
+            match self.socket(name, *address) {
+                Ok(socket) => fresh.push((name.to_string(), socket, Arc::clone(door))),
+                Err(error) => wrong.push(error),
+            }
+        }
+        if !wrong.is_empty() {
+            drop(fresh);
+            for (name, address, door) in yielded {
+                let opened = bind(address).and_then(|socket| Listener::open(socket, door, &self.hall));
                 match opened {
-                    Ok(listener) => self.listeners.push((listen.name.clone(), listener)),
-                    Err(error) => wrong.push(error),
+                    Ok(listener) => self.listeners.push((name, listener)),
+                    Err(error) => {
+                        tracing::error!(listener = name, %address, %error, "this listener could not be opened again")
+                    }
+                }
+            }
+            return Err(wrong.join("\n"));
+        }
+        for (name, listener) in std::mem::take(&mut self.listeners) {
+            match wanted.iter().find(|(_, address, _)| *address == listener.address()) {
+                Some((name, _, door)) => {
+                    listener.replace(Arc::clone(door));
+                    self.listeners.push((name.to_string(), listener));
+                }
+                None => {
+                    tracing::info!(listener = name, address = %listener.address(), "this listener is closed");
+                    listener.close().await;
                 }
             }
         }
-        for (_, (name, listener)) in open {
-            tracing::info!(listener = name, address = %listener.address(), "this listener is closed");
-            listener.close();
+        for (name, socket, door) in fresh {
+            let listener =
+                Listener::open(socket, door, &self.hall).map_err(|error| format!("listener `{name}`: {error}"))?;
+            self.listeners.push((name, listener));
         }
-        if wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(wrong.join("\n"))
-        }
+        Ok(())
     }
 
     /// Reads the configuration again. On any mistake the old one stays in service.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        let before = self.health.house.load_full();
         let done = Loaded::find(self.given.as_deref(), &self.registry).map_err(|mistakes| mistakes.to_string());
         let done = done.and_then(|loaded| {
-            let before = self.health.house.load_full();
-            let config = self.lasting(loaded.config, &before.config);
-            wiring::build(
-                Arc::new(config),
-                &self.registry,
-                &self.services,
-                &self.followers,
-                Some(&before),
-            )
+            let config = Arc::new(lasting(loaded.config, &before.config));
+            wiring::build(config, &self.registry, &self.services, &self.followers, Some(&before))
         });
+        let done = match done {
+            Ok(generation) => self.open_listeners(&generation).await.map(|()| generation),
+            Err(error) => Err(error),
+        };
         match done {
             Ok(generation) => {
                 self.health.house.store(Arc::new(generation));
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
-                match self.open_listeners() {
-                    Ok(()) => tracing::info!("the configuration is reloaded"),
-                    Err(error) => tracing::error!(
-                        error,
-                        "the configuration is reloaded, but a listener could not be opened"
-                    ),
-                }
+                tracing::info!("the configuration is reloaded");
                 let house = self.health.house.load_full();
                 tokio::spawn(async move {
                     house.ways.ask_all().await;
@@ -366,18 +404,6 @@ impl House {
             }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    }
-
-    /// What is opened once keeps its old value until the next start, and the log says so.
-    fn lasting(&self, mut config: Config, before: &Config) -> Config {
-        if config.data_dir != before.data_dir {
-            tracing::warn!("data_dir changes with the next start only");
-            config.data_dir.clone_from(&before.data_dir);
-        }
-        if config.admin.bind != before.admin.bind {
-            tracing::warn!("admin.bind changes with the next start only");
-        }
-        config
     }
 
     /// Stops: no new sessions, the running ones to their next command boundary, then the observers. A second signal, or
@@ -395,7 +421,7 @@ impl House {
         );
         self.hall.drain.cancel();
         for (_, listener) in self.listeners.drain(..) {
-            listener.close();
+            listener.close().await;
         }
         self.hall.sessions.close();
         tokio::select! {
@@ -409,4 +435,31 @@ impl House {
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
         tracing::info!("stopped");
     }
+}
+
+/// What is opened once keeps its old value until the next start, and the log says so.
+fn lasting(mut config: Config, before: &Config) -> Config {
+    let capacity = |config: &Config| (config.capacity.threads, config.capacity.records);
+    for (key, differs) in [
+        ("data_dir", config.data_dir != before.data_dir),
+        ("admin.bind", config.admin.bind != before.admin.bind),
+        (
+            "log",
+            (config.log.format, config.log.level) != (before.log.format, before.log.level),
+        ),
+        (
+            "dns",
+            (&config.dns.servers, config.dns.timeout) != (&before.dns.servers, before.dns.timeout),
+        ),
+        (
+            "capacity.threads or capacity.records",
+            capacity(&config) != capacity(before),
+        ),
+    ] {
+        if differs {
+            tracing::warn!(key, "this changes with the next start only");
+        }
+    }
+    config.data_dir.clone_from(&before.data_dir);
+    config
 }

@@ -11,6 +11,7 @@ use gatepost_store_rocksdb::RocksDb;
 use crate::config::Config;
 use crate::identify::ByDns;
 use crate::threads::Cores;
+use crate::wiring::private;
 
 /// Where the seed lies in the store.
 const SEED: &[u8] = b"seed";
@@ -38,12 +39,10 @@ pub fn resolver(config: &Config) -> Result<Resolver, String> {
 }
 
 fn open_store(data: &Path, clock: &Arc<dyn Clock>) -> Result<RocksDb, String> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .map_err(|error| format!("data_dir {}: it cannot be made: {error}", data.display()))?;
+    // The store holds the seed: whoever else can read the folder can foresee what must not be foreseen.
+    for folder in [data, &data.join("store")] {
+        private(folder).map_err(|error| format!("data_dir {}: it cannot be made: {error}", folder.display()))?;
+    }
     RocksDb::open(
         &data.join("store"),
         gatepost_store_rocksdb::Settings::default(),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,6 +56,11 @@ impl Room {
             memory: Quota::new(memory),
             disk: Quota::new(disk),
         }
+    }
+
+    /// Whether it is this room.
+    pub fn is(&self, dir: &Path, (per_message, memory, disk): (usize, u64, u64)) -> bool {
+        self.dir == dir && self.per_message == per_message && self.memory.limit == memory && self.disk.limit == disk
     }
 
     /// Octets of messages in memory now.
@@ -128,6 +133,10 @@ impl Spool {
         }
         self.length += octets.len() as u64;
         if self.file.is_none() && self.fits(octets.len()) {
+            if self.memory.capacity() < self.memory.len() + octets.len() {
+                let granted = self.taken.memory as usize;
+                self.memory.reserve_exact(granted - self.memory.len());
+            }
             self.memory.extend_from_slice(octets);
             return;
         }
@@ -164,7 +173,7 @@ impl Spool {
             self.file = Some(Arc::new(file));
         }
         self.pending.extend_from_slice(octets);
-        if self.pending.len() >= 4 * SPILL {
+        if self.pending.len() >= SPILL {
             self.flush().await
         } else {
             Ok(())

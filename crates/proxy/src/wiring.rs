@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::body::{Strictness, Treat};
 use gatepost_core::smtp::session::{self, Settings};
-use gatepost_core::{Clock, Direction, Services};
+use gatepost_core::{Direction, Services};
 use gatepost_pipeline::policy::Policy;
 use gatepost_pipeline::routes::Routes;
 use gatepost_pipeline::slot::{Exception, Slot};
@@ -143,21 +143,24 @@ pub fn build(
     followers: &Followers,
     before: Option<&Generation>,
 ) -> Result<Generation, String> {
-    let clock: &Arc<dyn Clock> = &services.clock;
-    let ways = Ways::new(&config, clock, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
+    let ways = Ways::new(&config, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
     ways.prepare()?;
     let ways = Arc::new(ways);
-    let spool = config.spool_dir();
-    std::fs::create_dir_all(&spool)
-        .map_err(|error| format!("spool_dir {}: it cannot be made: {error}", spool.display()))?;
     let capacity = &config.capacity;
-    let room = Room::new(
-        spool,
+    let bounds = (
         capacity.memory_per_message.octets(),
         capacity.message_memory.0,
         capacity.spool.0,
     );
-    let room = Arc::new(room);
+    let room = match before {
+        // What running sessions hold counts on.
+        Some(before) if before.room.is(&config.spool_dir(), bounds) => Arc::clone(&before.room),
+        _ => {
+            let spool = config.spool_dir();
+            private(&spool).map_err(|error| format!("spool_dir {}: {error}", spool.display()))?;
+            Arc::new(Room::new(spool, bounds.0, bounds.1, bounds.2))
+        }
+    };
     let mut doors = Vec::new();
     for listen in &config.listen {
         let tiers = tiers(&config, listen.pipeline(), registry, services)?;
@@ -192,6 +195,12 @@ pub fn build(
         doors,
         room,
     })
+}
+
+/// Makes a folder that only we may read; one that is there stays as it is.
+pub fn private(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 impl Generation {
