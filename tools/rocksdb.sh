@@ -20,9 +20,10 @@ unit_bytes=900000
 work=
 
 say() { printf 'rocksdb: %s\n' "$*" >&2; }
-# Nothing on stdout and a good end: the caller's `eval` sees nothing and cargo does the work.
+# A good end and nothing to link on stdout, also where an earlier `eval` left something: cargo does the work.
 give_up() {
   say "$*"
+  [ -z "${ROCKSDB_LIB_DIR:-}" ] || printf 'unset ROCKSDB_LIB_DIR ROCKSDB_STATIC\n'
   say "NOT using a prebuilt archive: cargo will compile RocksDB itself, which takes long."
   exit 0
 }
@@ -144,14 +145,14 @@ done
 
 # As many at once as there are cores, yet never more than the memory holds.
 jobs=$(nproc)
-fits=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1500000))
+fits=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1700000))
 [ "$jobs" -le "$fits" ] || jobs=$((fits > 0 ? fits : 1))
 
 say "compiling RocksDB ${version#*+} (${#sources[@]} files in ${#units[@]} units, $jobs at once); once per machine"
 began=$SECONDS
 # shellcheck disable=SC2016  # expanded by the inner shells
 printf '%s\0' "${units[@]}" |
-  xargs -0 -P "$jobs" -I {} sh -c 'unit=$1; shift; "$@" -c "$unit" -o "${unit%.cc}.o" && printf "rocksdb: %s compiled\n" "${unit##*/}"' \
+  xargs -0 -P "$jobs" -I {} sh -c 'unit=$1; shift; "$@" -c "$unit" -o "${unit%.cc}.o" && printf "rocksdb: %s compiled\n" "${unit##*/}" || exit 255' \
     sh {} "${cxx[@]}" "${flags[@]}" "${includes[@]}" 9>&- >&2 || give_up "the C++ compiler failed"
 "$ar" crs "$work/librocksdb.a" "$work"/*.o || give_up "$ar failed"
 
