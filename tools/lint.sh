@@ -18,7 +18,7 @@ fmt() {
   cargo fmt --all --check
   local manifest
   for manifest in "${outside[@]}"; do
-    cargo fmt --manifest-path "$manifest" --check
+    cargo fmt --manifest-path "$manifest" --all --check
   done
 }
 
