@@ -222,6 +222,22 @@ fn a_reload_opens_and_closes_listeners() {
 }
 
 #[test]
+fn a_listener_may_widen_to_all_addresses_and_back_on_its_own_port() {
+    let upstream = Upstream::start(Script::new());
+    let setup = Setup::before(upstream.address);
+    let mut gatepost = Gatepost::start(&setup);
+    let port = gatepost.address("mx").port();
+    for bind in ["0.0.0.0", "127.0.0.1"] {
+        assert!(gatepost.reload(&setup.clone().at("mx", "bind", format!("'{bind}:{port}'"))));
+        gatepost
+            .client()
+            .mail("ann@there.example", &["bob@example.org"], &mail("moved"))
+            .is(250);
+    }
+    assert_eq!(upstream.taken().len(), 2);
+}
+
+#[test]
 fn an_idle_session_hears_421_and_a_running_mail_is_finished() {
     let upstream = Upstream::start(Script::new().on("<dot>", Act::later(600, "250 2.0.0 Taken")));
     let mut gatepost = Gatepost::start(&Setup::before(upstream.address));

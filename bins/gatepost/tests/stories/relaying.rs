@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::house::{Act, Client, Gatepost, Postfix, Script, Setup, Upstream, mail, say};
+use crate::house::{Act, Client, Gatepost, Postfix, Script, Setup, Upstream, mail, say, stuffed};
 
 #[test]
 fn postfix_refuses_one_recipient_and_the_client_hears_it() {
@@ -123,6 +123,56 @@ fn a_refusal_of_data_is_told_at_the_dot() {
     }
     upstream.quiet();
     assert!(upstream.complete().is_empty());
+}
+
+#[test]
+fn after_a_refusal_of_data_the_next_mail_goes_to_its_own_recipients_only() {
+    let upstream = Upstream::start(Script::new().times(1, "DATA", say("451 4.3.2 Not now")));
+    let gatepost = Gatepost::start(&Setup::before(upstream.address));
+    let mut client = gatepost.client();
+    client
+        .mail("ann@there.example", &["alice@example.org"], &mail("for alice"))
+        .begins("451");
+    client
+        .mail("ben@there.example", &["bob@example.org"], &mail("for bob"))
+        .is(250);
+    client.quit();
+    let taken = upstream.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].field("Subject").as_deref(), Some("for bob"));
+    assert!(
+        taken[0].from.contains("ben@") && taken[0].to.len() == 1 && taken[0].to[0].contains("bob@"),
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn a_connection_that_ends_between_two_recipients_loses_nobody_silently() {
+    let upstream =
+        Upstream::start(Script::new().times(1, "RCPT TO:<two@", Act::Last(b"421 4.4.2 Timeout\r\n".to_vec())));
+    let gatepost = Gatepost::start(&Setup::before(upstream.address));
+    let mut client = gatepost.client();
+    client.ask("MAIL FROM:<ann@there.example>").is(250);
+    client.ask("RCPT TO:<one@example.org>").is(250);
+    client.ask("RCPT TO:<two@example.org>").begins("451");
+    // Nobody is added whom the first would be forgotten for, and the message is not even asked for.
+    client.ask("RCPT TO:<three@example.org>").begins("451");
+    client.ask("DATA").begins("451");
+    client.quit();
+    assert!(upstream.taken().is_empty());
+}
+
+#[test]
+fn the_answer_to_a_mail_does_not_wait_for_the_next_command() {
+    let upstream = Upstream::start(Script::new().on("RCPT TO:<silent@", Act::Silence));
+    let gatepost = Gatepost::start(&Setup::before(upstream.address));
+    let mut client = gatepost.client();
+    client.envelope("ann@there.example", &["bob@example.org"]);
+    client.data();
+    let next = b".\r\nMAIL FROM:<ann@there.example>\r\nRCPT TO:<silent@example.org>\r\n";
+    client.send([&stuffed(&mail("first"))[..], next].concat());
+    // The server never answers the second of what came with it.
+    client.reply().begins("250 2.0.0");
 }
 
 #[test]

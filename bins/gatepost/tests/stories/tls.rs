@@ -261,6 +261,32 @@ fn an_end_of_tls_within_a_message_ends_everything() {
 }
 
 #[test]
+fn a_handshake_may_come_right_behind_a_proxy_header() {
+    let secured = Secured::new();
+    let upstream = Upstream::start(Script::new());
+    let setup = secured
+        .setup(upstream.address)
+        .at("implicit", "proxy_protocol_from", "['127.0.0.1']");
+    let gatepost = Gatepost::start(&setup);
+    let mut client = Client::connect(gatepost.address("implicit"));
+    let header = b"PROXY TCP4 203.0.113.5 192.0.2.1 40000 25\r\n";
+    client
+        .secure_behind(header, Arc::clone(&secured.client), NAME)
+        .expect("a TLS handshake");
+    client.reply().is(220);
+    client.ask("EHLO client.there.example").is(250);
+    client
+        .mail("ann@there.example", &["bob@example.org"], &mail("balanced"))
+        .is(250);
+    client.quit();
+    let received = upstream.taken()[0].field("Received").expect("a Received field");
+    assert!(
+        received.contains("[203.0.113.5]") && received.contains("ESMTPS"),
+        "{received}"
+    );
+}
+
+#[test]
 fn what_is_no_handshake_harms_nobody() {
     let secured = Secured::new();
     let upstream = Upstream::start(Script::new());

@@ -196,6 +196,11 @@ impl Client {
         self.secure(config, name).expect("a TLS handshake");
     }
 
+    /// A handshake that comes in one write with these octets before it.
+    pub fn secure_behind(&mut self, octets: &[u8], config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
+        self.wire.secure_behind(octets, config, name)
+    }
+
     pub fn secure(&mut self, config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
         self.wire.secure(config, name)
     }

@@ -104,8 +104,16 @@ impl Wire {
 
     /// Becomes TLS, as the client of a server of this name.
     pub fn secure(&mut self, config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
+        self.secure_behind(b"", config, name)
+    }
+
+    /// The same, with octets before the first of the handshake and in one write with it.
+    pub fn secure_behind(&mut self, octets: &[u8], config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
         let name = ServerName::try_from(name.to_owned()).expect("a server name");
-        let connection = ClientConnection::new(config, name).expect("a TLS client");
+        let mut connection = ClientConnection::new(config, name).expect("a TLS client");
+        let mut first = octets.to_vec();
+        connection.write_tls(&mut first)?;
+        self.tcp.write_all(&first)?;
         let mut stream = StreamOwned::new(connection, self.tcp.try_clone()?);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
