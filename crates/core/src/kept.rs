@@ -140,6 +140,11 @@ pub struct Query {
 /// Mail that is kept, and the records of all mail.
 #[async_trait]
 pub trait Kept: Send + Sync {
+    /// Whether there is an archive at all. Without one, recipients who may have to be judged apart are told at RCPT to
+    /// come apart, since nobody could keep the copy of the one who may not have the mail.
+    fn keeps(&self) -> bool {
+        true
+    }
     /// Keeps a mail. On durable terms it is on disk before this returns.
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault>;
     /// Takes back what was just kept, because the mail was not accepted after all.

@@ -110,6 +110,9 @@ const KEPT: Fault = Fault::Unavailable("no archive");
 
 #[async_trait]
 impl Kept for NoKept {
+    fn keeps(&self) -> bool {
+        false
+    }
     async fn keep(&self, _: Keeping<'_>) -> Result<KeptId, Fault> {
         Err(KEPT)
     }

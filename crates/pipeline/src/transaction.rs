@@ -51,11 +51,12 @@ impl From<Reply> for Spoken {
 enum Class {
     /// Those of one filter.
     Taken(Arc<str>),
-    /// Those of one route, and where `strict_split` is set of one policy and standing.
+    /// Those of one route, and where `strict_split` is set, or there is no archive, of one policy and standing.
     Route {
         route: Arc<str>,
         rules: Arc<Rules>,
         exempt: bool,
+        strict: bool,
     },
 }
 
@@ -68,14 +69,16 @@ impl Class {
                     route: a,
                     rules: first,
                     exempt: e,
+                    strict,
                 },
                 Class::Route {
                     route: b,
                     rules,
                     exempt,
+                    ..
                 },
             ) => {
-                let strict = first.strict_split || rules.strict_split;
+                let strict = *strict || rules.strict_split;
                 a == b && (!strict || (Arc::ptr_eq(first, rules) && e == exempt))
             }
             _ => false,
@@ -285,7 +288,8 @@ impl Transaction {
             _ => Class::Route {
                 route: Arc::clone(&route),
                 rules: Arc::clone(rules),
-                exempt: judgement.rank == Rank::Exempt,
+                exempt: judgement.rank == Rank::Exempt || guest.role,
+                strict: rules.strict_split || !scene.pipeline.services().kept.keeps(),
             },
         };
         self.write(row, |row| row.fate = "none".into());
