@@ -2,7 +2,8 @@
 # Installs what this machine lacks for a task, and says nothing when it lacks nothing.
 #
 #     tools/packages.sh build    a C++ compiler and libclang, for RocksDB and its bindings
-#     tools/packages.sh test     the same, cargo-nextest, and the programs that the tests start
+#     tools/packages.sh run      the same, and curl, for the commands that a first start prints
+#     tools/packages.sh test     the same as build, cargo-nextest, and the programs that the tests start
 #     tools/packages.sh lint     the same as build, cargo-deny, rustfmt and clippy
 #     tools/packages.sh fuzz     the same as build and cargo-fuzz
 #
@@ -18,8 +19,8 @@ die() {
 
 task=${1:-}
 case "$task" in
-  build | test | lint | fuzz) ;;
-  *) die "usage: tools/packages.sh build|test|lint|fuzz" ;;
+  build | run | test | lint | fuzz) ;;
+  *) die "usage: tools/packages.sh build|run|test|lint|fuzz" ;;
 esac
 
 for tool in cargo rustc; do
@@ -81,6 +82,7 @@ need ar binutils
 need make make
 need flock util-linux
 if ! have_libclang || ! have_clang_headers; then missing+=(libclang); fi
+[ "$task" != run ] || need curl curl
 if [ "$task" = test ]; then
   need postfix postfix
   need openssl openssl

@@ -8,7 +8,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 profile=${PROFILE:-dev}
-prepare build
+prepare run
 cargo build --locked --package gatepost --profile "$profile"
 # Not `cargo run`: the process that gets the signals is then Gatepost itself.
 [ "$profile" != dev ] || profile=debug

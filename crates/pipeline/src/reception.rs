@@ -45,6 +45,8 @@ pub struct Reception {
     /// A transaction that is over and found no place among the followers.
     backlog: Option<Box<Finished>>,
     exchange: Option<Box<Exchange>>,
+    /// As whom somebody failed to log in, until the driver asks.
+    failed_login: Option<Box<str>>,
     dawdled: Duration,
     facts: Facts,
 }
@@ -86,6 +88,7 @@ impl Reception {
             finished: None,
             backlog: None,
             exchange: None,
+            failed_login: None,
             dawdled: Duration::ZERO,
             facts: Facts::default(),
         }
@@ -367,8 +370,18 @@ impl Reception {
             }
             // The session would take any 2xx for success.
             200..300 => Answer::Reply(refusal::UPSTREAM_ODD),
-            _ => Answer::Reply(relayed(reply)),
+            _ => {
+                self.failed_login = exchange
+                    .filter(|_| reply.is_permanent())
+                    .and_then(|exchange| exchange.into_name());
+                Answer::Reply(relayed(reply))
+            }
         }
+    }
+
+    /// As whom the client failed to log in with what was just answered; once, so that the driver can count it.
+    pub fn failed_login(&mut self) -> Option<Box<str>> {
+        self.failed_login.take()
     }
 
     /// TLS is active. All that the client said before is forgotten (RFC 3207 §4.2), and so is the way to the mail server,

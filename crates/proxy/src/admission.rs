@@ -20,6 +20,36 @@ pub struct Limits {
     pub sessions_per_network: usize,
     /// New sessions of one client in a minute.
     pub new_per_minute: u32,
+    /// Recipients that do not exist, named by one client in a minute.
+    pub unknown_per_minute: u32,
+    /// Failed logins of one client, or with one user name, in an hour.
+    pub failures_per_hour: u32,
+}
+
+/// What a client may do too often, and then is not let in until the period is over.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Offence {
+    /// It named a recipient that does not exist: it may be harvesting addresses.
+    UnknownRecipient,
+    /// It failed to log in: it may be guessing passwords.
+    FailedLogin,
+}
+
+impl Offence {
+    /// In seconds.
+    fn period(self) -> u64 {
+        match self {
+            Offence::UnknownRecipient => 60,
+            Offence::FailedLogin => 3600,
+        }
+    }
+
+    fn limit(self, limits: Limits) -> u32 {
+        match self {
+            Offence::UnknownRecipient => limits.unknown_per_minute,
+            Offence::FailedLogin => limits.failures_per_hour,
+        }
+    }
 }
 
 /// Why a session was not admitted.
@@ -33,6 +63,8 @@ pub enum Refused {
     Network,
     /// Too many new ones of this client in a minute.
     Rate,
+    /// It offended too often.
+    Offence(Offence),
 }
 
 impl Refused {
@@ -43,6 +75,8 @@ impl Refused {
             Refused::Client => "client",
             Refused::Network => "network",
             Refused::Rate => "rate",
+            Refused::Offence(Offence::UnknownRecipient) => "unknown_recipients",
+            Refused::Offence(Offence::FailedLogin) => "failed_logins",
         }
     }
 }
@@ -60,10 +94,47 @@ struct Seen {
     new: u32,
 }
 
+/// Who offended.
+#[derive(PartialEq, Eq, Hash, Clone)]
+enum Offender {
+    Client(Key, Offence),
+    User(Box<str>),
+}
+
 #[derive(Default)]
 struct Book {
     open: usize,
     seen: HashMap<Key, Seen>,
+    /// In which period, and how often.
+    offences: HashMap<Offender, (u64, u32)>,
+}
+
+impl Book {
+    fn offences(&self, offender: &Offender, period: u64) -> u32 {
+        self.offences
+            .get(offender)
+            .filter(|(when, _)| *when == period)
+            .map_or(0, |(_, count)| *count)
+    }
+
+    fn count(&mut self, offender: Offender, period: u64, now: Time) -> u32 {
+        if self.offences.len() >= Admission::TRACKED && !self.offences.contains_key(&offender) {
+            let passed = |period: u64, when: u64| when != now.secs() / period;
+            self.offences.retain(|offender, (when, _)| match offender {
+                Offender::Client(_, offence) => !passed(offence.period(), *when),
+                Offender::User(_) => !passed(Offence::FailedLogin.period(), *when),
+            });
+            if self.offences.len() >= Admission::TRACKED {
+                return 0;
+            }
+        }
+        let entry = self.offences.entry(offender).or_default();
+        if entry.0 != period {
+            *entry = (period, 0);
+        }
+        entry.1 = entry.1.saturating_add(1);
+        entry.1
+    }
 }
 
 /// Counts sessions. Shared by all listeners, across reloads.
@@ -105,6 +176,12 @@ impl Admission {
         if over(book.open, limits.sessions) {
             return Err(Refused::Full);
         }
+        for offence in [Offence::UnknownRecipient, Offence::FailedLogin] {
+            let count = book.offences(&Offender::Client(keys[0], offence), now.secs() / offence.period());
+            if over(count as usize, offence.limit(limits) as usize) {
+                return Err(Refused::Offence(offence));
+            }
+        }
         if book.seen.len() >= Admission::TRACKED {
             book.seen.retain(|_, seen| seen.open > 0 || seen.minute == minute);
         }
@@ -140,6 +217,28 @@ impl Admission {
         })
     }
 
+    /// Counts an offence. `true` once it is too many: the session should end, and the next ones are refused until the
+    /// period is over.
+    pub fn offended(&self, address: IpAddr, offence: Offence, limits: Limits, now: Time) -> bool {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = book.count(
+            Offender::Client(client(address), offence),
+            now.secs() / offence.period(),
+            now,
+        );
+        let limit = offence.limit(limits);
+        limit > 0 && count >= limit
+    }
+
+    /// Counts a failed login by its user name. `true` each time the limit is reached anew: worth an alarm, and no more,
+    /// for whoever may lock a name could lock out its owner.
+    pub fn failed_as(&self, name: &str, limits: Limits, now: Time) -> bool {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = Offender::User(name.to_lowercase().into());
+        let count = book.count(name, now.secs() / Offence::FailedLogin.period(), now);
+        limits.failures_per_hour > 0 && count == limits.failures_per_hour
+    }
+
     /// Sessions that are open.
     pub fn open(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).open
@@ -171,6 +270,8 @@ mod tests {
         sessions_per_client: 2,
         sessions_per_network: 4,
         new_per_minute: 5,
+        unknown_per_minute: 3,
+        failures_per_hour: 2,
     };
 
     fn ip(text: &str) -> IpAddr {
@@ -208,5 +309,43 @@ mod tests {
         }
         assert_eq!(admit(119).err(), Some(Refused::Rate));
         assert!(admit(120).is_ok());
+    }
+
+    #[test]
+    fn who_offends_too_often_is_not_let_in_until_the_period_is_over() {
+        let admission = Arc::new(Admission::default());
+        let at = Time::from_secs(7_200);
+        let offend = |text: &str, offence, now| admission.offended(ip(text), offence, LIMITS, now);
+        assert!(
+            !offend("192.0.2.1", Offence::UnknownRecipient, at) && !offend("192.0.2.1", Offence::UnknownRecipient, at)
+        );
+        assert!(admission.admit(ip("192.0.2.1"), LIMITS, at).is_ok());
+        assert!(offend("192.0.2.1", Offence::UnknownRecipient, at));
+        let refused = admission.admit(ip("192.0.2.1"), LIMITS, at).err();
+        assert_eq!(refused, Some(Refused::Offence(Offence::UnknownRecipient)));
+        assert!(admission.admit(ip("192.0.2.2"), LIMITS, at).is_ok());
+        assert!(admission.admit(ip("192.0.2.1"), LIMITS, Time::from_secs(7_260)).is_ok());
+        assert!(!offend("2001:db8::1", Offence::FailedLogin, at));
+        assert!(offend("2001:db8::2", Offence::FailedLogin, at), "one /64 is one client");
+        assert!(
+            admission
+                .admit(ip("2001:db8::3"), LIMITS, Time::from_secs(10_799))
+                .is_err()
+        );
+        assert!(
+            admission
+                .admit(ip("2001:db8::3"), LIMITS, Time::from_secs(10_800))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn failures_with_one_user_name_alarm_once_and_lock_nobody_out() {
+        let admission = Admission::default();
+        let fail = |name| admission.failed_as(name, LIMITS, Time::ZERO);
+        assert_eq!(
+            [fail("ann"), fail("Ann"), fail("ann"), fail("bob")],
+            [false, true, false, false]
+        );
     }
 }

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_core::smtp::session::{self, Answer, Input, Output, Question, Session, Settings};
-use gatepost_core::{Clock, End, Enhanced, Facts, Message, Reply, Time};
+use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time};
 use gatepost_pipeline::{Reception, Seen};
+use metrics::counter;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{self, Admission, Offence};
 use crate::clock::ticks;
 use crate::spool::{Room, Spool};
 use crate::wire::{Shared, Wire};
@@ -30,12 +32,18 @@ const NO_ROOM: Reply = Reply::fixed(
 );
 const NOT_SPOOLED: Reply = Reply::fixed(451, Enhanced(4, 3, 0), "Local storage trouble, try again later");
 
+const TOO_OFTEN: Reply = Reply::fixed(421, Enhanced(4, 7, 0), "Too many failures, try again later");
+
 /// What a session is driven with.
 pub struct Driving {
     /// The wall clock, for the reception; the machine has a time of its own.
     pub clock: Arc<dyn Clock>,
     /// For STARTTLS.
     pub tls: Option<TlsAcceptor>,
+    /// Who may come again.
+    pub admission: Arc<Admission>,
+    /// How often a client may offend.
+    pub limits: admission::Limits,
     /// Where messages lie.
     pub room: Arc<Room>,
     /// Cancelled when the proxy stops or the listener goes.
@@ -231,9 +239,45 @@ impl Driver {
             _ => {}
         }
         let ends = matches!(question, Question::Message { .. } | Question::Spoilt { .. });
+        let named = matches!(question, Question::Rcpt { .. });
+        let login = matches!(question, Question::Auth { .. } | Question::AuthLine(_));
         let answer = self.ask(question, message).await;
         self.owed |= ends;
-        answer
+        match &answer {
+            // RFC 3463 §3.2: something is wrong with the address itself; or the server does not say what.
+            Answer::Reply(reply)
+                if named && reply.is_permanent() && reply.enhanced().is_none_or(|code| code.1 <= 1) =>
+            {
+                self.offended(Offence::UnknownRecipient)
+            }
+            Answer::Reply(reply) if login && reply.is_permanent() => self.offended(Offence::FailedLogin),
+            _ => None,
+        }
+        .unwrap_or(answer)
+    }
+
+    /// Counts what a stranger does wrong. What ends the session, if it was too often.
+    fn offended(&mut self, offence: Offence) -> Option<Answer> {
+        let (now, limits) = (self.driving.clock.now(), self.driving.limits);
+        let failed_as = self.reception.failed_login();
+        let visit = self.reception.visit();
+        if offence == Offence::UnknownRecipient && (visit.login.is_some() || visit.direction == Direction::Outbound) {
+            return None;
+        }
+        let client = visit.client.address;
+        if offence == Offence::FailedLogin {
+            counter!("gatepost_auth_failures_total", "listener" => visit.listener.to_string()).increment(1);
+        }
+        if let Some(name) = failed_as
+            && self.driving.admission.failed_as(&name, limits, now)
+        {
+            counter!("gatepost_auth_alarms_total", "listener" => visit.listener.to_string()).increment(1);
+            tracing::error!(user = &*name, %client, "many failed logins with this user name within the hour");
+        }
+        self.driving.admission.offended(client, offence, limits, now).then(|| {
+            tracing::warn!(%client, ?offence, "too often: the session ends, and no other begins for a while");
+            Answer::Close(TOO_OFTEN)
+        })
     }
 
     fn note(&mut self, notes: gatepost_core::smtp::body::Notes) {

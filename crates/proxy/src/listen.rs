@@ -252,6 +252,8 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
     let driving = Driving {
         clock: hall.clock,
         tls,
+        admission: Arc::clone(&hall.admission),
+        limits: door.limits,
         room: Arc::clone(&door.room),
         drain: hall.drain,
     };

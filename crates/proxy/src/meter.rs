@@ -78,6 +78,11 @@ pub fn describe() {
         "gatepost_sessions_refused_total",
         "Connections over a limit, by listener and limit"
     );
+    describe_counter!("gatepost_auth_failures_total", "Failed authentications, by listener");
+    describe_counter!(
+        "gatepost_auth_alarms_total",
+        "User names with many failed authentications within an hour"
+    );
     describe_gauge!("gatepost_sessions", "Sessions that are open");
     describe_gauge!("gatepost_spool_memory_bytes", "Octets of messages in memory");
     describe_gauge!("gatepost_spool_disk_bytes", "Octets of messages in the spool");

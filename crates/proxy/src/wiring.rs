@@ -238,6 +238,8 @@ fn limits(limits: &Limits, sessions: u32) -> admission::Limits {
         sessions_per_client: limits.sessions_per_client as usize,
         sessions_per_network: limits.sessions_per_network as usize,
         new_per_minute: limits.new_sessions_per_minute,
+        unknown_per_minute: limits.unknown_recipients_per_minute,
+        failures_per_hour: limits.auth_failures_per_hour,
     }
 }
 

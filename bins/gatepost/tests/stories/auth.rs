@@ -196,6 +196,22 @@ fn who_guesses_is_thrown_out() {
 }
 
 #[test]
+fn who_guesses_in_one_session_after_another_is_not_let_in_again() {
+    let upstream = Upstream::start(Script::new().and("AUTH PLAIN").on("AUTH", say("535 5.7.8 No")));
+    let stage = stage(upstream.address);
+    let setup = stage.setup.clone().set("limits.auth_failures_per_hour", "3");
+    let gatepost = Gatepost::start(&setup);
+    let codes: Vec<u16> = (0..3)
+        .map(|_| stage.secure(&gatepost).ask(&format!("AUTH PLAIN {WRONG}")).code)
+        .collect();
+    assert_eq!(codes, [535, 535, 421]);
+    Client::connect(gatepost.address("submission")).reply().is(421);
+    assert_eq!(gatepost.metric("gatepost_auth_alarms_total"), 1.0);
+    let log = gatepost.logs(&["many failed logins", "bob@example.org"]);
+    keeps_secrets("the log", &log);
+}
+
+#[test]
 fn a_login_does_not_survive_its_connection_to_the_server() {
     let script = Script::new().and("AUTH PLAIN").on("AUTH", say("235 2.7.0 Welcome"));
     let upstream = Upstream::start(script.clone().on("MAIL", Act::Close));

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::house::{Client, Gatepost, Reply, Script, Setup, Upstream, eventually, mail, stuffed};
+use crate::house::{Client, Gatepost, Reply, Script, Setup, Upstream, eventually, mail, say, stuffed};
 
 fn stage(setup: impl FnOnce(Setup) -> Setup) -> (Upstream, Gatepost) {
     let upstream = Upstream::start(Script::new());
@@ -15,6 +15,29 @@ fn stage(setup: impl FnOnce(Setup) -> Setup) -> (Upstream, Gatepost) {
 fn pour(client: &mut Client, line: &str, times: usize) -> usize {
     let chunk = line.repeat(100);
     (0..times / 100).take_while(|_| client.try_send(&chunk)).count() * 100
+}
+
+/// Names so many recipients that do not exist; whether the last was answered 421 and the next session, too.
+fn harvest(gatepost: &Gatepost, allowed: usize) -> bool {
+    let mut client = gatepost.client();
+    client.ask("MAIL FROM:<ann@there.example>").is(250);
+    for n in 1..allowed {
+        client.ask(&format!("RCPT TO:<guess{n}@example.org>")).is(550);
+    }
+    let last = client.ask("RCPT TO:<guess@example.org>").code;
+    last == 421 && Client::connect(gatepost.address("mx")).reply().code == 421
+}
+
+#[test]
+fn who_guesses_addresses_is_shown_the_door_and_not_let_in_again_at_once() {
+    let upstream = Upstream::start(Script::new().on("RCPT TO:<guess", say("550 5.1.1 No such user")));
+    let setup = Setup::before(upstream.address).set("limits.unknown_recipients_per_minute", "4");
+    // A new minute may begin within a try, and forgets.
+    let shown = (0..3).any(|_| {
+        let gatepost = Gatepost::start(&setup);
+        harvest(&gatepost, 4)
+    });
+    assert!(shown);
 }
 
 #[test]

@@ -201,6 +201,12 @@ pub struct Limits {
     pub sessions_per_network: u32,
     /// New sessions of one client within a minute; one more gets 421. 0: no limit.
     pub new_sessions_per_minute: u32,
+    /// Recipients that do not exist, named by one client within a minute; then 421, and no new session of that client until
+    /// the minute is over. 0: no limit.
+    pub unknown_recipients_per_minute: u32,
+    /// Failed authentications of one client within an hour; then 421, and no new session of that client until the hour is
+    /// over. As many with one user name are told in the log and by a metric. 0: no limit.
+    pub auth_failures_per_hour: u32,
 }
 
 impl Default for Limits {
@@ -215,6 +221,8 @@ impl Default for Limits {
             sessions_per_client: 50,
             sessions_per_network: 200,
             new_sessions_per_minute: 300,
+            unknown_recipients_per_minute: 30,
+            auth_failures_per_hour: 30,
         }
     }
 }
