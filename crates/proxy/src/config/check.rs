@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use gatepost_core::Direction;
-use gatepost_pipeline::policy::Rules;
+use gatepost_pipeline::policy::{Action, Layer, Rules};
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
 use super::mistake::{Gravity, Mistake, nearest};
@@ -449,8 +449,10 @@ impl Check<'_> {
         for (key, message) in &general {
             self.error(&["policy", key], message.as_str());
         }
+        self.without_archive(&["policy"], &config.policy);
         for (domain, own) in &config.domain {
             let path = ["domain", domain, "policy"];
+            self.without_archive(&path, &own.policy);
             for (key, message) in Rules::fold([&config.policy, &own.policy])
                 .mistakes()
                 .into_iter()
@@ -466,6 +468,22 @@ impl Check<'_> {
             }
             if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
                 self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
+            }
+        }
+    }
+
+    /// What would keep mail, which this binary cannot yet: the client is told to come again.
+    fn without_archive(&mut self, path: &[&str], layer: &Layer) {
+        let steps = [
+            ("none", &layer.none),
+            ("low", &layer.low),
+            ("medium", &layer.medium),
+            ("high", &layer.high),
+        ];
+        for (level, step) in steps {
+            if matches!(step.action, Some(Action::Hold | Action::Discard)) {
+                let message = "there is no archive to keep such mail in: it is answered 451, again and again";
+                self.warning(&[path, &[level, "action"]].concat(), message);
             }
         }
     }
