@@ -16,7 +16,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 run: ## build and start a proxy on loopback, data in ./gatepost-data (PROFILE=release for speed)
-	@PROFILE=$(PROFILE) tools/run.sh
+	@PROFILE=$(PROFILE) exec tools/run.sh
 
 test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 	@tools/test.sh

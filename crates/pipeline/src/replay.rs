@@ -42,7 +42,12 @@ pub struct Replay {
 pub fn services(real: &Services) -> Services {
     let mut services = real.clone();
     services.store = Store::new(Arc::new(Overlay::new(real.store.clone())));
-    services.kept = Arc::new(Pretence);
+    // What the proxy could not keep is not kept here either: the answer is the same.
+    services.kept = if real.kept.keeps() {
+        Arc::new(Pretence)
+    } else {
+        Arc::new(null::NoKept)
+    };
     services.learning = Arc::new(null::NoLearning);
     services.desk = Arc::new(null::NoDesk);
     services.post = Arc::new(null::NoPost);

@@ -254,6 +254,19 @@ fn within_powers(slot: &Slot, phase: Phase, opinion: Opinion, notes: &mut Vec<St
             slot.name
         ));
     }
+    if slot.mode < Mode::Enforce && !opinion.wishes().is_empty() {
+        let names: Vec<&str> = opinion
+            .wishes()
+            .iter()
+            .flat_map(|(_, _, wish)| wish.kind().names())
+            .take(10)
+            .collect();
+        notes.push(format!(
+            "{} wished {} at {phase}, which does not count in its mode",
+            slot.name,
+            names.join(" ")
+        ));
+    }
     let forbidden = |wish: &Wish| !slot.may.has(wish.kind());
     let Some((_, _, wish)) = opinion.wishes().iter().find(|(_, _, wish)| forbidden(wish)) else {
         return opinion;

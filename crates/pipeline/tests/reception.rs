@@ -980,7 +980,8 @@ async fn a_replay_tells_every_recipients_fate_and_changes_nothing() {
         })
     });
     let mut with = house([spam, at("late", Phase::Message, points(1))]);
-    let real = services(None, None);
+    let kept = Arc::new(Archive::default());
+    let real = services(Some(Arc::clone(&kept)), None);
     with.archive = None;
     let pipeline = with.pipeline(Vec::new());
     let pipeline = gatepost_pipeline::Pipeline::new(
@@ -1012,4 +1013,5 @@ async fn a_replay_tells_every_recipients_fate_and_changes_nothing() {
     assert_eq!(fates, [("deliver", 300), ("hold", 300), ("refuse", 0)]);
     assert_eq!(record.findings.len(), 2);
     assert!(!lines(&log).iter().any(|line| line.starts_with("observe")));
+    assert!(kept.0.lock().unwrap().is_empty(), "a replay keeps nothing");
 }

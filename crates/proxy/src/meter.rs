@@ -66,7 +66,10 @@ pub fn describe() {
         "gatepost_transaction_seconds",
         "From MAIL to the answer, for messages that came to their end"
     );
-    describe_histogram!("gatepost_upstream_seconds", "The mail server's part of that");
+    describe_histogram!(
+        "gatepost_upstream_seconds",
+        "Time spent waiting for the mail server, for messages that came to their end"
+    );
     describe_histogram!("gatepost_filter_seconds", "One call of a filter, by filter and phase");
     describe_counter!(
         "gatepost_filter_faults_total",

@@ -77,7 +77,7 @@ pub fn run(config: &Config, to: Option<&str>) -> Result<(), String> {
         println!("\n{}", advice(software, route, config.hostname(), *port));
     }
     if worst {
-        Err("a mail server is in danger: see above".into())
+        Err("DANGER: apply the lines above to the mail server, then run selftest again".into())
     } else {
         Ok(())
     }
@@ -374,17 +374,20 @@ fn smuggle(address: SocketAddr, route: &Route, hello: &str, to: &str, sequence: 
 }
 
 fn advice(software: Software, route: &Route, hostname: &str, port: u16) -> String {
+    let sees = match route.client_address {
+        ClientAddress::Xclient => "\x20     -o smtpd_authorized_xclient_hosts=127.0.0.1\n",
+        ClientAddress::Xforward => "\x20     -o smtpd_authorized_xforward_hosts=127.0.0.1\n",
+        ClientAddress::Proxy => "\x20     -o smtpd_upstream_proxy_protocol=haproxy\n",
+        ClientAddress::None => "\x20     -o smtpd_client_restrictions=permit_mynetworks,reject\n",
+    };
     let postfix = format!(
         "Postfix, so that it takes mail from Gatepost only (Gatepost on the same host):\n\
-         \x20 master.cf:\n\
+         \x20 master.cf, in place of the line `smtp inet ... smtpd`, since port 25 is Gatepost's:\n\
          \x20   127.0.0.1:{port} inet n - y - - smtpd\n\
-         \x20     -o smtpd_authorized_xclient_hosts=127.0.0.1\n\
-         \x20     -o smtpd_client_restrictions=permit_mynetworks,reject\n\
+         {sees}\
          \x20 main.cf:\n\
          \x20   smtpd_forbid_bare_newline = normalize\n\
-         \x20   smtpd_forbid_bare_newline_exclusions =\n\
-         \x20 and remove the line `smtp inet ... smtpd`: port 25 is Gatepost's. With client_address = \"xclient\" the\n\
-         \x20 restrictions must admit the clients' own addresses: leave smtpd_client_restrictions empty then.\n"
+         \x20   smtpd_forbid_bare_newline_exclusions =\n"
     );
     let exim = format!(
         "Exim, so that it takes mail from Gatepost only (Gatepost on the same host):\n\

@@ -122,7 +122,7 @@ impl Server {
                 tracing::warn!(
                     route = self.route,
                     upstream = self.address,
-                    ?loss,
+                    why = %loss.reply(),
                     "the mail server does not serve us"
                 );
                 Err(loss)

@@ -130,7 +130,7 @@ impl Leading {
                 tracing::error!(
                     route = self.name,
                     upstream = server.address,
-                    ?loss,
+                    why = %loss.reply(),
                     "the mail server does not answer: mail is deferred"
                 );
                 false

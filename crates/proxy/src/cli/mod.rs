@@ -22,7 +22,7 @@ const DONE: ExitCode = ExitCode::SUCCESS;
 
 /// An anti-spam proxy in front of your mail server.
 #[derive(Parser, Debug)]
-#[command(name = "gatepost", version, about, max_term_width = 100)]
+#[command(name = "gatepost", version, max_term_width = 100)]
 struct Cli {
     /// The configuration; else GATEPOST_CONFIG, ./gatepost.toml, /etc/gatepost/gatepost.toml, or the embedded defaults.
     #[arg(long, global = true, value_name = "FILE")]
