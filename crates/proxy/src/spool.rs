@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use gatepost_core::message::{Content, Message, split};
+use gatepost_core::message::{Content, HEAD_MAX, Message, split};
 
 /// How much the messages of all sessions may take, together.
 #[derive(Debug)]
@@ -200,7 +200,20 @@ impl Spool {
             return Err(error);
         }
         self.flush().await?;
-        let memory = Bytes::from(std::mem::take(&mut self.memory));
+        let mut memory = std::mem::take(&mut self.memory);
+        // The header section must be seen whole, however little of the message memory could hold.
+        let mut from_file = 0;
+        if let Some(file) = &self.file {
+            let mut missing = vec![0; HEAD.saturating_sub(memory.len())];
+            while from_file < missing.len() {
+                match file.read_at(&mut missing[from_file..], from_file as u64)? {
+                    0 => break,
+                    read => from_file += read,
+                }
+            }
+            memory.extend_from_slice(&missing[..from_file]);
+        }
+        let memory = Bytes::from(memory);
         let at = split(&memory);
         let Some(file) = self.file.take() else {
             let body = Held {
@@ -212,6 +225,7 @@ impl Spool {
         let content = Spooled {
             start: memory.slice(at..),
             file,
+            from: from_file as u64,
             length: self.length - at as u64,
             _taken: self.taken,
         };
@@ -249,11 +263,17 @@ impl Content for Held {
     }
 }
 
+/// So much of a message's beginning is in memory at its end, whatever the room: more than the header section that is
+/// looked at. Not counted in the room; the number of sessions bounds it.
+const HEAD: usize = HEAD_MAX + 4096;
+
 /// The body of a large message: its beginning in memory, the rest in a file.
 #[derive(Debug)]
 struct Spooled {
     start: Bytes,
     file: Arc<File>,
+    /// Where in the file that rest begins.
+    from: u64,
     length: u64,
     _taken: Taken,
 }
@@ -271,7 +291,7 @@ impl Content for Spooled {
             out[..count].copy_from_slice(&rest[..count]);
             return Ok(count);
         }
-        self.file.read_at(out, at - start)
+        self.file.read_at(out, at - start + self.from)
     }
 }
 
@@ -299,12 +319,19 @@ mod tests {
     async fn a_message_comes_out_as_it_went_in_whether_in_memory_or_on_disk() {
         let mut message = b"Subject: x\r\n\r\n".to_vec();
         message.extend((0..300_000_u32).map(|i| b'a' + (i % 26) as u8));
-        for (per_message, memory) in [(1 << 20, 1 << 20), (40_000, 1 << 20), (1 << 20, 20_000), (5, 1 << 20)] {
+        for (per_message, memory) in [
+            (1 << 20, 1 << 20),
+            (40_000, 1 << 20),
+            (1 << 20, 20_000),
+            (5, 1 << 20),
+            (1 << 20, 0),
+        ] {
             let (_dir, room) = room(per_message, memory, 1 << 30);
             let stored = stored(&room, &message, 7_777).await.unwrap();
             let mut out = Vec::new();
             stored.read().read_to_end(&mut out).unwrap();
             assert!(out == message, "{per_message} {memory}");
+            assert_eq!(stored.head(), b"Subject: x\r\n\r\n", "{per_message} {memory}");
             assert!(room.in_memory() <= memory);
             drop(stored);
             assert_eq!((room.in_memory(), room.on_disk()), (0, 0));
