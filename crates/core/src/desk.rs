@@ -11,6 +11,7 @@ use crate::envelope::Login;
 use crate::fault::Fault;
 use crate::kept::{KeptId, KeptMail, Label, Query};
 use crate::learner::Unlearn;
+use crate::record::Record;
 
 /// For whom an entry of a list holds.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -37,6 +38,83 @@ pub enum List {
     Red,
 }
 
+/// How an entry came onto a list.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// Somebody put it there.
+    Added,
+    /// Mail of our own people taught it.
+    Learned,
+    /// Somebody took it off: no entry any more, but a mark that nothing may teach it again.
+    Removed,
+}
+
+/// An entry of a list, as it is shown, exported and imported.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Which list.
+    pub list: List,
+    /// For whom.
+    pub reach: Reach,
+    /// The address, domain or network, in the form in which it is kept.
+    pub entry: String,
+    /// How it came there.
+    pub source: Source,
+    /// Since when, in milliseconds since the epoch.
+    pub since: u64,
+    /// When it goes, in milliseconds since the epoch; never where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<u64>,
+    /// Who put it there: a login, or the transaction that taught it.
+    #[serde(default)]
+    pub by: String,
+}
+
+impl Listed {
+    /// An entry that somebody adds and that stays.
+    pub fn new(list: List, reach: Reach, entry: impl Into<String>, since: Time, by: impl Into<String>) -> Listed {
+        Listed {
+            list,
+            reach,
+            entry: entry.into(),
+            source: Source::Added,
+            since: since.millis(),
+            until: None,
+            by: by.into(),
+        }
+    }
+}
+
+/// Octets that cross the control socket in JSON: each is the character of its number, so that mail stays readable and
+/// grows by little.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Octets(pub Vec<u8>);
+
+impl std::fmt::Debug for Octets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Octets({})", self.0.len())
+    }
+}
+
+impl Serialize for Octets {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0.iter().map(|octet| char::from(*octet)).collect::<String>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Octets, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        let octets: Result<Vec<u8>, _> = text.chars().map(|c| u8::try_from(u32::from(c))).collect();
+        octets
+            .map(Octets)
+            .map_err(|_| serde::de::Error::custom("expected characters up to U+00FF, each of which is an octet"))
+    }
+}
+
 /// A mail that a request speaks of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,7 +123,7 @@ pub enum Mail {
     /// A kept one.
     Kept(KeptId),
     /// One that somebody sends along.
-    Bytes(Vec<u8>),
+    Bytes(Octets),
 }
 
 /// One human act.
@@ -71,12 +149,21 @@ pub enum Request {
         /// As they were added.
         entries: Vec<String>,
     },
-    /// Show a list.
+    /// Show a list, a page at a time.
     Show {
         /// Which list.
         list: List,
-        /// For whom.
-        reach: Reach,
+        /// For whom; all of it where nobody is named.
+        reach: Option<Reach>,
+        /// The page behind this one: what [`Change::next`] said of the page before.
+        after: Option<String>,
+        /// At most so many.
+        limit: Option<usize>,
+    },
+    /// Put entries on lists as they were exported, with how they came there, since when and until when.
+    Import {
+        /// The entries.
+        entries: Vec<Listed>,
     },
     /// Say what a mail is: learned, and listed as settings say.
     Report {
@@ -101,6 +188,39 @@ pub enum Request {
     Find {
         /// Which.
         query: Query,
+    },
+    /// Read a kept mail. Whoever reads another's says why.
+    Read {
+        /// The mail.
+        id: KeptId,
+        /// Why, for the audit; required of whoever is no recipient of it.
+        why: Option<String>,
+    },
+    /// List records of transactions.
+    Records {
+        /// Which.
+        query: Query,
+    },
+    /// List what was done at the desk, the newest first.
+    Audit {
+        /// Older than this, in milliseconds since the epoch.
+        before: Option<u64>,
+        /// At most so many.
+        limit: Option<usize>,
+    },
+    /// Forget what the mail server said about recipients.
+    ForgetRecipients {
+        /// Of this one; of all where none is named.
+        recipient: Option<String>,
+    },
+    /// Read all that is stored and tell what is damaged.
+    CheckStore,
+    /// Give room back to the disk.
+    CompactStore,
+    /// Copy all that is stored into a new folder, as it is at this moment.
+    Backup {
+        /// The folder; it must not be there yet.
+        to: String,
     },
     /// Explain what the filters make of a mail.
     Explain {
@@ -143,6 +263,12 @@ pub struct Change {
     pub lines: Vec<String>,
     /// Whether anything is different now; not so when it was done before, or only shown.
     pub changed: bool,
+    /// The entries that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub listed: Vec<Listed>,
+    /// There are more entries: ask for those behind this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
 }
 
 impl Change {
@@ -151,12 +277,25 @@ impl Change {
         Change {
             lines: vec![line.into()],
             changed: true,
+            ..Change::default()
         }
     }
 
     /// Nothing is different.
     pub fn shown(lines: Vec<String>) -> Change {
-        Change { lines, changed: false }
+        Change {
+            lines,
+            ..Change::default()
+        }
+    }
+
+    /// A page of a list.
+    pub fn page(listed: Vec<Listed>, next: Option<String>) -> Change {
+        Change {
+            listed,
+            next,
+            ..Change::default()
+        }
     }
 }
 
@@ -169,10 +308,53 @@ pub enum Receipt {
     Done(Change),
     /// Here is what was asked for.
     Found(Vec<KeptMail>),
+    /// Here is the mail that was asked for.
+    Mail(KeptMail, Octets),
+    /// Here are the records that were asked for.
+    Records(Vec<Record>),
+    /// Here is what was done at the desk.
+    Audit(Vec<Audited>),
     /// It may not be done: rights, limits, nonsense. In words for the one who asked.
     Refused(String),
     /// It could not be done now.
     Failed(String),
+}
+
+/// One line of the audit: who did what, when, and how it went.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Audited {
+    /// When, in milliseconds since the epoch.
+    pub at: u64,
+    /// Who.
+    pub by: Login,
+    /// What, in words.
+    pub what: String,
+    /// How it went: `done`, `unchanged`, `found N`, `refused: ..`, `failed: ..`.
+    pub outcome: String,
+}
+
+impl Audited {
+    /// A line of the audit.
+    pub fn new(at: Time, by: Login, what: String, outcome: String) -> Audited {
+        Audited {
+            at: at.millis(),
+            by,
+            what,
+            outcome,
+        }
+    }
+}
+
+/// What an operator does to all that is stored, as a whole. The lines are for the operator.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Reads all of it. A [`Fault::Broken`] names what is damaged.
+    async fn check(&self) -> Result<Vec<String>, Fault>;
+    /// Gives room back to the disk.
+    async fn compact(&self) -> Result<Vec<String>, Fault>;
+    /// Copies all of it, as it is at one moment, into a folder that is not there yet.
+    async fn backup(&self, to: &std::path::Path) -> Result<Vec<String>, Fault>;
 }
 
 /// The desk.
@@ -180,4 +362,17 @@ pub enum Receipt {
 pub trait Desk: Send + Sync {
     /// Submits a request of somebody who authenticated to us.
     async fn submit(&self, by: &Login, request: Request) -> Result<Receipt, Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_cross_json_unchanged() {
+        let all = Octets((0..=255).collect());
+        let json = serde_json::to_string(&all).expect("a text");
+        assert_eq!(serde_json::from_str::<Octets>(&json).expect("octets"), all);
+        assert!(serde_json::from_str::<Octets>("\"\u{20ac}\"").is_err());
+    }
 }

@@ -133,6 +133,10 @@ pub struct Query {
     pub since: Option<u64>,
     /// Before, in milliseconds since the epoch.
     pub before: Option<u64>,
+    /// Said to be this. Records have no label.
+    pub label: Option<Label>,
+    /// Older than the one with this id: the last of the page before.
+    pub after: Option<String>,
     /// At most so many, the newest first.
     pub limit: Option<usize>,
 }
