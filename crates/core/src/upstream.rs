@@ -47,6 +47,11 @@ pub trait Upstream: Send + Sync {
         to: &Path,
         rcpt: &RcptParams,
     ) -> Result<Reply, Loss>;
+    /// Whether the last reply of [`rcpt`](Upstream::rcpt) was to RCPT itself. A refusal of MAIL answers the first
+    /// recipient, too, and says nothing of it; so does every reply where the two cannot be told apart.
+    fn answered_rcpt(&self) -> bool {
+        false
+    }
     /// Sends the message. After an error, nothing was delivered unless [`Loss`] says that the dot was sent.
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss>;
     /// Ends the transaction there without a message. Trouble closes the connection.

@@ -9,6 +9,7 @@ use gatepost_core::{Phase, Phases, Services, Time};
 use crate::followers::Followers;
 use crate::fusion::Fusion;
 use crate::policy::Policy;
+use crate::recipients::Recipients;
 use crate::routes::Routes;
 use crate::slot::Slot;
 use crate::stamp::Ours;
@@ -22,6 +23,8 @@ pub struct Pipeline {
     policy: Policy,
     fusion: Arc<Fusion>,
     routes: Routes,
+    /// Who exists behind those routes, where that is looked up.
+    recipients: Option<Arc<Recipients>>,
     ours: Ours,
     services: Services,
     followers: Followers,
@@ -52,6 +55,7 @@ impl Pipeline {
             policy,
             fusion,
             routes,
+            recipients: None,
             ours,
             services,
             followers,
@@ -63,6 +67,14 @@ impl Pipeline {
     #[must_use]
     pub fn with_fusion(mut self, fusion: Arc<Fusion>) -> Pipeline {
         self.fusion = fusion;
+        self
+    }
+
+    /// The same where recipients of our domains that do not exist are refused before anything else is asked about them
+    /// (G-13). Outbound nothing changes: others' recipients are their servers' affair.
+    #[must_use]
+    pub fn with_recipients(mut self, recipients: Arc<Recipients>) -> Pipeline {
+        self.recipients = self.routes.is_inbound().then_some(recipients);
         self
     }
 
@@ -108,6 +120,11 @@ impl Pipeline {
     /// Who is ours.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Who exists behind those routes, where that is looked up.
+    pub fn recipients(&self) -> Option<&Recipients> {
+        self.recipients.as_deref()
     }
 
     /// Who we are.

@@ -97,6 +97,12 @@ impl Between {
         below: Score::MAX,
     };
 
+    /// What is neither clearly wanted nor clearly unwanted, as the levels are by default.
+    pub const DOUBTFUL: Between = Between {
+        from: Score::points(-3),
+        below: Score::points(10),
+    };
+
     /// Whether a score is in it.
     pub fn contains(self, score: Score) -> bool {
         self.from <= score && (score < self.below || self.below == Score::MAX)
@@ -244,8 +250,9 @@ layered! {
         /// From when on refusals are spoken: `connect`, `rcpt` (the default) or `message`. For one domain it can only be
         /// later than for all.
         speak_from: SpeakFrom = SpeakFrom::Rcpt;
-        /// Mail is deferred (greylisted) only when its score so far lies between these two; by default always.
-        defer_between: Between = Between::ALL;
+        /// Mail is deferred (greylisted) only when its score so far lies between these two: neither what is clearly
+        /// wanted nor what is clearly unwanted waits. [-3, 10] by default.
+        defer_between: Between = Between::DOUBTFUL;
         /// Recipients to whom another policy applies than to the first one are told to come in another transaction.
         /// `false` by default.
         strict_split: bool = false;

@@ -23,6 +23,8 @@ says! {
     NOT_LOCAL = 550 5 7 1 "Relaying denied, no mail is taken for this recipient here";
     /// An address that asks some servers to relay (P-16).
     RELAY_TRICK = 550 5 7 1 "Relaying denied, this form of address is not taken here";
+    /// A recipient that does not exist, by a list or by what the mail server said before: the same words for all (G-13).
+    UNKNOWN = 550 5 1 1 "No such recipient here";
     /// A recipient of another mail server than the first one's (P-33).
     OTHER_ROUTE = 451 4 3 2 "This recipient takes a transaction of its own, send again to it alone";
     /// A recipient of another class than the first one's (P-30).
@@ -160,6 +162,15 @@ pub fn relayed(reply: Reply) -> Reply {
     }
 }
 
+/// A temporary trouble that leaves open whether the recipient exists (G-13): 450, the mailbox is not available, in place
+/// of 451. The enhanced code and the words still say what the trouble is.
+pub fn unverified(reply: Reply) -> Reply {
+    match reply.class() {
+        Class::Transient => Reply::new(450, reply.enhanced(), reply.text()).coded(),
+        _ => reply,
+    }
+}
+
 /// Fills in the id; a text that has no place for it gets it at its end. There is no code yet: its place is left empty.
 pub fn worded(reply: Reply, id: &str) -> Reply {
     let text = reply.text().replace("{code}", "");
@@ -221,6 +232,13 @@ mod tests {
         assert_eq!(relayed(Reply::plain(421, "bye")).to_string(), "451 4.0.0 bye");
         assert_eq!(relayed(Reply::plain(354, "go on")), UPSTREAM_ODD);
         assert_eq!(relayed(Reply::plain(550, "unknown")).to_string(), "550 5.0.0 unknown");
+    }
+
+    #[test]
+    fn what_cannot_be_verified_is_450_and_says_why() {
+        let away = Reply::fixed(451, Enhanced(4, 4, 1), "away");
+        assert_eq!(unverified(away).to_string(), "450 4.4.1 away");
+        assert_eq!(unverified(NOT_LOCAL), NOT_LOCAL);
     }
 
     #[test]

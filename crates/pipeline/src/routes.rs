@@ -75,6 +75,11 @@ impl Routes {
         }
     }
 
+    /// Whether mail comes from the world: only for recipients that are ours.
+    pub fn is_inbound(&self) -> bool {
+        self.everything.is_none()
+    }
+
     /// The route of AUTH: where everything goes.
     pub fn of_login(&self) -> Option<&Arc<str>> {
         self.everything.as_ref()
@@ -104,12 +109,15 @@ fn key(domain: &str) -> Box<str> {
 
 /// Whether mail to it must not be lost to a spam check: postmaster and abuse (RFC 5321 §4.5.1, RFC 2142).
 pub fn is_role(to: &Path) -> bool {
-    let is = |address: &Address| {
-        ["postmaster", "abuse"]
-            .iter()
-            .any(|role| address.local().eq_ignore_ascii_case(role))
-    };
+    let is = |address: &Address| is_role_name(address.local());
     matches!(to, Path::Postmaster) || to.mailbox().is_some_and(is)
+}
+
+/// Whether a local part is one of those.
+pub fn is_role_name(local: &str) -> bool {
+    ["postmaster", "abuse"]
+        .iter()
+        .any(|role| local.eq_ignore_ascii_case(role))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! by any path; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
 
 mod accept;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::followers::Finished;
 use crate::judge::{Judgement, Openness, Rank, Whom, judge, openness};
 use crate::ledger;
 use crate::policy::{DifferingMarks, Rules, SenderMatch};
+use crate::recipients::Looked;
 use crate::refusal::{self, relayed, worded};
 use crate::routes;
 use crate::run::{Asked, Deadline, Run, ticks};
@@ -247,9 +249,6 @@ impl Transaction {
             Ok(route) => Arc::clone(route),
             Err(reply) => return self.turn_away(row, "policy.relay", reply),
         };
-        if matches!(&self.class, Some(Class::Route { route: first, .. }) if *first != route) {
-            return self.turn_away(row, "policy.other_route", refusal::OTHER_ROUTE);
-        }
         let domain: Option<Box<str>> = recipient.domain().map(|domain| domain.key().into());
         let role = recipient
             .domain()
@@ -263,6 +262,17 @@ impl Transaction {
             row,
         };
         let rules = scene.pipeline.policy().rules(guest.domain.as_deref());
+        let looked = self.look_up(scene, &recipient).await;
+        let unknown = looked.as_ref().and_then(Looked::refused_by);
+        let unknown = unknown.filter(|rule| !self.only_notes(rules, &recipient, rule));
+        if let Some(rule) = unknown
+            && !self.is_refused(scene, rules, guest.whom())
+        {
+            return self.turn_away(row, rule, refusal::UNKNOWN);
+        }
+        if matches!(&self.class, Some(Class::Route { route: first, .. }) if *first != route) {
+            return self.turn_away(row, "policy.other_route", refusal::OTHER_ROUTE);
+        }
         let open = |said: &[Arc<Said>]| vec![openness(rules, said, guest.whom())];
         let domains = [guest.domain.as_deref()];
         let asked = Asked::Rcpt(&recipient);
@@ -277,6 +287,9 @@ impl Transaction {
             dawdle(delay, dawdled).await;
         }
         self.put_down(row, &judgement);
+        if let (Some(rule), false) = (unknown, matches!(judgement.verdict.fate, Fate::Refuse(_))) {
+            return self.turn_away(row, rule, refusal::UNKNOWN);
+        }
         let class = match (judgement.verdict.fate, judgement.taker) {
             (Fate::Defer(reply) | Fate::Refuse(reply), _) => {
                 return Spoken {
@@ -300,7 +313,9 @@ impl Transaction {
             self.grant(recipient, guest, class);
             return refusal::RECIPIENT_OK.into();
         }
-        let reply = self.ask_upstream(scene, ways, &route, &recipient, row).await;
+        let reply = self
+            .ask_upstream(scene, ways, &route, &recipient, row, looked.as_ref())
+            .await;
         if reply.is_done() {
             let place = self.accepted;
             self.accepted += 1;
@@ -336,6 +351,7 @@ impl Transaction {
         route: &Arc<str>,
         recipient: &Recipient,
         row: Option<usize>,
+        looked: Option<&Looked>,
     ) -> Reply {
         if self.lost {
             return refusal::UPSTREAM_LOST;
@@ -359,16 +375,20 @@ impl Transaction {
             )
             .await;
         self.upstream_took += ticks().saturating_duration_since(began);
+        let to_rcpt = upstream.answered_rcpt();
         let name = upstream.name().to_owned();
         let missing = upstream.missing().filter(|_| !self.touched).map(ToOwned::to_owned);
         self.record.notes.extend(missing);
         self.touched = true;
         self.write(row, |row| row.went = Some(name));
         match answer {
-            Ok(reply) => relayed(reply),
+            Ok(reply) => {
+                self.learn(scene, recipient, looked, &reply, to_rcpt).await;
+                relayed(reply)
+            }
             Err(loss) => {
                 self.lost = self.accepted > 0;
-                relayed(loss.reply())
+                relayed(self.unheard(scene, looked, &loss))
             }
         }
     }

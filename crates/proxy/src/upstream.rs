@@ -485,6 +485,11 @@ impl Upstream for Way {
         }
     }
 
+    fn answered_rcpt(&self) -> bool {
+        // The server is in a transaction only once it has accepted MAIL.
+        self.line.as_deref().is_some_and(|line| line.relay.in_transaction())
+    }
+
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
         match self.transmit(&consignment).await {
             // The list of recipients stays: the next batch names some of them by their places in it. The server's own

@@ -216,6 +216,10 @@ impl Upstream for Way {
         Ok(reply)
     }
 
+    fn answered_rcpt(&self) -> bool {
+        self.mail.is_some()
+    }
+
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
         self.connect()?;
         let Some((from, params, accepted)) = self.mail.take() else {

@@ -14,6 +14,7 @@ use gatepost_core::{
     RcptParams, Recipient, Record, Reply, Seed, Services, Tag, Time, Upstream, Upstreams, Visit, Wish, Wishes,
     async_trait,
 };
+use gatepost_pipeline::recipients::{List, Lists, Recipients};
 use gatepost_pipeline::{
     Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot,
 };
@@ -343,6 +344,7 @@ pub struct House {
     pub direction: Direction,
     pub archive: Option<Arc<Archive>>,
     pub queue: Option<Arc<Spool>>,
+    pub lists: Option<Lists>,
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
@@ -353,6 +355,7 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
         direction: Direction::Inbound,
         archive: None,
         queue: None,
+        lists: None,
     }
 }
 
@@ -379,6 +382,16 @@ impl House {
         self.archive = Some(Arc::clone(&archive));
         (self, archive)
     }
+    /// Recipients are looked up: on a list of `d.example`, and in a store that does not answer.
+    pub fn listing(mut self, entries: &[&str]) -> House {
+        let mut lists = Lists::default();
+        lists.insert(
+            "d.example",
+            List::new(entries.iter().map(|entry| (*entry).into()).collect()),
+        );
+        self.lists = Some(lists);
+        self
+    }
     pub fn outbound(mut self) -> House {
         self.direction = Direction::Outbound;
         self
@@ -397,15 +410,15 @@ impl House {
         };
         let services = services(self.archive, self.queue);
         let followers = Followers::new(observers, 100);
-        Pipeline::new(
-            "test",
-            self.tiers,
-            policy,
-            routes,
-            Ours::new("mx.d.example"),
-            services,
-            followers,
-        )
+        let recipients = self
+            .lists
+            .map(|lists| Arc::new(Recipients::new(&services.store, services.seed).with_lists(Arc::new(lists))));
+        let ours = Ours::new("mx.d.example");
+        let pipeline = Pipeline::new("test", self.tiers, policy, routes, ours, services, followers);
+        match recipients {
+            Some(recipients) => pipeline.with_recipients(recipients),
+            None => pipeline,
+        }
     }
 
     /// A session that has said EHLO.

@@ -10,9 +10,10 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::Treat;
 use gatepost_core::smtp::session::Settings;
 use gatepost_core::{
-    Clock, Direction, Entry, Login, LoginBy, Message, Observer, Record, Services, Time, Upstreams, Visit, null,
-    registry,
+    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Time, Upstreams,
+    Visit, null, registry,
 };
+use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
     Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Slot,
 };
@@ -73,6 +74,8 @@ pub(super) struct House {
     policy: Map<String, Value>,
     domains: BTreeMap<String, Differs>,
     settings: Settings,
+    /// Who exists, where the script says anything about that.
+    recipients: Option<(Lists, Spans)>,
     archive: bool,
     queues: bool,
     ledger: Arc<Ledger>,
@@ -117,6 +120,7 @@ impl House {
             policy: Map::new(),
             domains: BTreeMap::new(),
             settings,
+            recipients: None,
             archive: false,
             queues: false,
             ledger: Arc::default(),
@@ -183,6 +187,24 @@ impl House {
             "session" => {
                 for (key, value) in table(words(rest))? {
                     self.limit(&key, &value)?;
+                }
+            }
+            "recipients" => {
+                let (domain, names) = word(rest.trim_start());
+                let entry = |name| List::entry(domain, name).map_err(|bad| BadScript(bad.to_string()));
+                let entries = words(names).into_iter().map(entry).collect::<Result<_, _>>()?;
+                let (lists, _) = self.recipients.get_or_insert_default();
+                lists.insert(domain, List::new(entries));
+            }
+            "remember" => {
+                let (_, spans) = self.recipients.get_or_insert_default();
+                for (key, value) in table(words(rest))? {
+                    let value = span(value.as_str().unwrap_or_default())?;
+                    match key.as_str() {
+                        "known" => spans.known = value,
+                        "unknown" => spans.unknown = value,
+                        _ => return bad(format!("`known` or `unknown`, not `{key}`")),
+                    }
                 }
             }
             "archive" => self.archive = true,
@@ -267,16 +289,37 @@ impl House {
         };
         let followers = Followers::new(vec![self.ledger.clone() as Arc<dyn Observer>], Followers::BOUND);
         let tiers = tiers.into_values().collect();
-        self.pipeline = Some(Arc::new(Pipeline::new(
-            "dialogue",
-            tiers,
-            policy,
-            routes,
-            Ours::new(HOSTNAME),
-            services,
-            followers,
-        )));
+        let known = self.recipients.clone().map(|(lists, spans)| {
+            let known = Recipients::new(&services.store, services.seed).believing(spans);
+            Arc::new(known.with_lists(Arc::new(lists)))
+        });
+        let ours = Ours::new(HOSTNAME);
+        let pipeline = Pipeline::new("dialogue", tiers, policy, routes, ours, services, followers);
+        self.pipeline = Some(Arc::new(match known {
+            Some(known) => pipeline.with_recipients(known),
+            None => pipeline,
+        }));
         Ok(())
+    }
+
+    /// Drops the pipeline with its filters and builds it anew over the same services.
+    pub async fn restart(&mut self) -> Result<(), BadScript> {
+        // Whoever is still told of a mail is told first.
+        self.records().await;
+        self.pipeline = None;
+        self.open()
+    }
+
+    /// Forgets what the mail server said of a recipient, or of all, as the desk does.
+    pub async fn forget(&self, whom: &str) -> Result<(), BadScript> {
+        let services = self.fakes.services();
+        let whom = match whom.trim() {
+            "all" => None,
+            whom => Some(Address::parse(whom, true).map_err(|_| BadScript("`forget ADDRESS` or `forget all`".into()))?),
+        };
+        let known = Recipients::new(&services.store, services.seed);
+        let done = known.forget(whom.as_ref(), self.now()).await;
+        done.map_err(|fault| BadScript(format!("a store that forgets: {fault}")))
     }
 
     fn slot(&self, placed: &Placed, services: &Services) -> Result<Slot, BadScript> {
@@ -310,6 +353,17 @@ impl House {
         slot.patience = placed.patience;
         slot.domains = Arc::new(exceptions);
         Ok(slot)
+    }
+
+    /// The filters that hear of human acts: of each the general instance. None before the house is open.
+    pub fn handlers(&self) -> Vec<(String, Arc<dyn Filter>)> {
+        let slots = self
+            .pipeline
+            .iter()
+            .flat_map(|pipeline| pipeline.tiers().iter().flatten());
+        slots
+            .map(|slot| (slot.name.to_string(), Arc::clone(&slot.filter)))
+            .collect()
     }
 
     /// Somebody who receives a client. The house must be open.

@@ -15,6 +15,8 @@
 //! domain d.example policy dry_run=true      what is different for mail to a domain
 //! domain d.example filter told off
 //! session errors=3 pipelining=false         limits and offers of the session
+//! recipients d.example ann "odd one"        all mailboxes of a domain; without this the mail server is asked
+//! remember known=7d unknown=2h              its answers are remembered, for so long
 //! archive                                   there is an archive
 //! queue                                     there is a queue
 //!
@@ -39,6 +41,11 @@
 //! upstream mail|dot|auth 451 4.3.0 words    (`ok` for the usual answer)
 //! upstream dies at rcpt | before the dot | at the dot | after the dot | never
 //! upstream down | up | slow 30s
+//! forget x@d.example | all                  what was remembered of its answers
+//! desk ann add|remove|import allow|deny|red site|domain:D|person:A ENTRY ..      ann does that to a list
+//! spf pass|fail|none .. [DOMAIN [AUTHORISED_BY]]                                what SPF says from now on
+//! identity aligned|unaligned AUTHOR | unknown                                   whom mail is proven to be from
+//! restart                                   all is dropped but what is remembered, and built anew
 //! delivered 1                               how many messages the mail server has taken
 //! delivered from <> | to a@d.example b@d.example | route other                 of the last one
 //! delivered has text | lacks text | canonical                                   of the last one
@@ -51,7 +58,9 @@
 //! that a script may let minutes pass. DNS is a zone, the store is memory, the mail server a script.
 
 mod checks;
+mod desk;
 mod house;
+mod proofs;
 mod script;
 mod talk;
 

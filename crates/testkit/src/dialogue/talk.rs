@@ -221,6 +221,15 @@ impl Talk {
                 }
             }
             "upstream" => self.upstream(rest)?,
+            "forget" => self.house.forget(rest).await?,
+            "desk" => self.desk(rest).await?,
+            "spf" => self.spf(rest)?,
+            "identity" => self.identity(rest)?,
+            "restart" => {
+                self.no_reply_is_left()?;
+                self.hang_up().await;
+                self.house.restart().await?;
+            }
             "delivered" => self.delivered(rest)?,
             "kept" => same(
                 "kept",
