@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use gatepost_core::{Fault, Keeping, Kept, KeptId, KeptMail, Label, Login, Message, Query, Record};
+use gatepost_core::{Fault, Keeping, Kept, KeptId, KeptMail, Label, Login, Message, Query, Record, Time};
 
 use crate::book::Book;
 
@@ -34,32 +34,33 @@ impl MemoryKept {
     }
 }
 
-fn same(wanted: Option<&String>, is: &str) -> bool {
-    wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(is))
+fn same(wanted: &str, is: &str) -> bool {
+    wanted.to_lowercase() == is.to_lowercase()
 }
 
 fn in_domain(wanted: &str, address: &str) -> bool {
-    address
-        .rsplit_once('@')
-        .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(wanted))
+    address.rsplit_once('@').is_some_and(|(_, domain)| same(wanted, domain))
 }
 
 /// Whether the parts of a query that mails and records share hold.
-fn matches<'a>(query: &Query, at: u64, from: &str, recipients: impl Iterator<Item = &'a str> + Clone) -> bool {
-    same(query.sender.as_ref(), from)
+fn matches<'a>(query: &Query, at: u64, from: Option<&str>, recipients: impl Iterator<Item = &'a str> + Clone) -> bool {
+    query
+        .sender
+        .as_ref()
+        .is_none_or(|wanted| from.is_some_and(|from| same(wanted, from)))
         && query.since.is_none_or(|since| at >= since)
         && query.before.is_none_or(|before| at < before)
         && query
             .recipient
             .as_ref()
-            .is_none_or(|wanted| recipients.clone().any(|to| to.eq_ignore_ascii_case(wanted)))
+            .is_none_or(|wanted| recipients.clone().any(|to| same(wanted, to)))
         && query
             .domain
             .as_ref()
             .is_none_or(|wanted| recipients.clone().any(|to| in_domain(wanted, to)))
 }
 
-fn describe(id: &KeptId, keeping: &Keeping<'_>) -> Result<KeptMail, Fault> {
+fn describe(id: &KeptId, keeping: &Keeping<'_>) -> KeptMail {
     let subject = keeping
         .message
         .headers()
@@ -70,20 +71,12 @@ fn describe(id: &KeptId, keeping: &Keeping<'_>) -> Result<KeptMail, Fault> {
         .terms
         .days
         .map(|days| at.saturating_add(u64::from(days).saturating_mul(86_400_000)));
-    // Core lets the form grow and so offers no constructor; its own serial form is the door that stays.
-    serde_json::from_value(serde_json::json!({
-        "id": id,
-        "transaction": keeping.transaction,
-        "at": at,
-        "until": until,
-        "reason": keeping.terms.reason,
-        "from": keeping.from.to_string(),
-        "recipients": keeping.recipients.iter().map(|to| to.to_string()).collect::<Vec<_>>(),
-        "subject": subject.unwrap_or_default(),
-        "size": keeping.message.len(),
-        "label": null,
-    }))
-    .map_err(|error| Fault::Broken(format!("a kept mail cannot be described: {error}")))
+    KeptMail::new(
+        id.clone(),
+        keeping,
+        until.map(Time::from_millis),
+        subject.unwrap_or_default(),
+    )
 }
 
 #[async_trait]
@@ -92,9 +85,7 @@ impl Kept for MemoryKept {
         let mut state = self.state()?;
         state.next += 1;
         let id = KeptId(state.next.to_string().into());
-        state
-            .mails
-            .push((describe(&id, &keeping)?, Arc::clone(keeping.message)));
+        state.mails.push((describe(&id, &keeping), Arc::clone(keeping.message)));
         Ok(id)
     }
 
@@ -109,17 +100,43 @@ impl Kept for MemoryKept {
     }
 
     async fn label(&self, id: &KeptId, label: Label, by: &Login) -> Result<(), Fault> {
-        if let Some((mail, _)) = self.state()?.mails.iter_mut().find(|(mail, _)| mail.id == *id) {
-            mail.label = Some((label, by.name.to_string()));
+        match self.state()?.mails.iter_mut().find(|(mail, _)| mail.id == *id) {
+            Some((mail, _)) => mail.label = Some((label, by.name.to_string())),
+            None => {
+                return Err(Fault::Broken(format!(
+                    "there is no kept mail {id}: nothing was labelled"
+                )));
+            }
         }
         Ok(())
     }
 
     async fn list(&self, query: &Query) -> Result<Vec<KeptMail>, Fault> {
         let state = self.state()?;
-        let found = state.mails.iter().rev().map(|(mail, _)| mail).filter(|mail| {
-            same(query.reason.as_ref(), &mail.reason)
-                && matches(query, mail.at, &mail.from, mail.recipients.iter().map(String::as_str))
+        let number = |id: &KeptId| id.0.parse::<u64>().unwrap_or_default();
+        let mut all: Vec<&KeptMail> = state.mails.iter().map(|(mail, _)| mail).collect();
+        all.sort_by_key(|mail| std::cmp::Reverse((mail.at, number(&mail.id))));
+        if let Some(after) = &query.after {
+            // Numbers rise with time, so a page goes on even where its last mail is gone.
+            let Ok(after) = after.parse::<u64>() else {
+                return Ok(Vec::new());
+            };
+            match all.iter().position(|mail| number(&mail.id) == after) {
+                Some(at) => drop(all.drain(..=at)),
+                None => all.retain(|mail| number(&mail.id) < after),
+            }
+        }
+        let found = all.into_iter().filter(|mail| {
+            query.reason.as_ref().is_none_or(|wanted| same(wanted, &mail.reason))
+                && query
+                    .label
+                    .is_none_or(|wanted| mail.label.as_ref().is_some_and(|(label, _)| *label == wanted))
+                && matches(
+                    query,
+                    mail.at,
+                    Some(&mail.from),
+                    mail.recipients.iter().map(String::as_str),
+                )
         });
         Ok(found.take(query.limit.unwrap_or(usize::MAX)).cloned().collect())
     }
@@ -137,16 +154,27 @@ impl Kept for MemoryKept {
     }
 
     async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault> {
+        if query.label.is_some() {
+            return Ok(Vec::new());
+        }
         let state = self.state()?;
-        let found = state.records.iter().rev().filter(|record| {
+        let mut all: Vec<&Record> = state.records.iter().rev().collect();
+        all.sort_by_key(|record| std::cmp::Reverse(record.began));
+        if let Some(after) = &query.after {
+            match all.iter().position(|record| record.id == *after) {
+                Some(at) => drop(all.drain(..=at)),
+                None => all.clear(),
+            }
+        }
+        let found = all.into_iter().filter(|record| {
             let fate = query
                 .reason
                 .as_ref()
-                .is_none_or(|wanted| record.recipients.iter().any(|to| to.fate == *wanted));
+                .is_none_or(|wanted| record.recipients.iter().any(|to| same(wanted, &to.fate)));
             fate && matches(
                 query,
                 record.began,
-                record.from.as_deref().unwrap_or_default(),
+                record.from.as_deref(),
                 record.recipients.iter().map(|to| to.to.as_str()),
             )
         });

@@ -1,4 +1,5 @@
-//! Laws: what every filter and every store must pass, whoever wrote it.
+//! Laws: what every filter, every store and every archive must pass, whoever wrote it.
 
 pub mod filter;
+pub mod kept;
 pub mod store;
