@@ -1,0 +1,406 @@
+//! The desk itself: rights, limits, audit, then whoever does it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use gatepost_core::desk::Mail;
+use gatepost_core::learner::Lesson;
+use gatepost_core::{
+    Acting, Address, Change, Clock, Desk, Fault, Filter, Kept, KeptId, KeptMail, Label, Learning, Login, Message,
+    Octets, Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
+};
+use gatepost_pipeline::recipients;
+use gatepost_pipeline::run::guarded;
+
+use crate::audit::Audit;
+use crate::claim::{self, Claimed};
+use crate::limit;
+use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
+use crate::words;
+
+/// How long one act may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one that touches all that is stored may take.
+const LONG_PATIENCE: Duration = Duration::from_hours(6);
+/// The most mails or records that are told at once.
+const FOUND_MAX: usize = 1_000;
+/// How many where nobody said.
+const FOUND: usize = 50;
+/// The largest mail that is told over the desk.
+const READ_MAX: u64 = 64 << 20;
+
+/// The filters that handle requests, by name: one instance of each, the one with the general options.
+pub type Handlers = BTreeMap<String, Arc<dyn Filter>>;
+
+/// What the operator wrote about the desk.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Who is trusted with what.
+    pub staff: Staff,
+    /// The most requests of one login within an hour; the operator at the machine is not counted.
+    pub requests_per_hour: u32,
+}
+
+/// With what the desk works.
+#[derive(Clone)]
+pub struct Means {
+    /// Its own part of the store: audit, limits, claims.
+    pub store: Store,
+    /// The filters' part, in which the pipeline remembers recipients.
+    pub filters: Store,
+    /// Kept mail and records.
+    pub kept: Arc<dyn Kept>,
+    /// Delivering what is released.
+    pub post: Arc<dyn Post>,
+    /// Teaching.
+    pub learning: Arc<dyn Learning>,
+    /// All that is stored, as a whole.
+    pub upkeep: Arc<dyn Upkeep>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The installation's secret number.
+    pub seed: Seed,
+}
+
+/// The desk over this installation's services.
+pub struct FrontDesk {
+    means: Means,
+    audit: Audit,
+    terms: ArcSwap<Terms>,
+    handlers: ArcSwap<Handlers>,
+}
+
+impl FrontDesk {
+    /// A desk behind which no filter stands yet.
+    pub fn new(means: Means, terms: Terms) -> FrontDesk {
+        FrontDesk {
+            audit: Audit::new(means.store.clone()),
+            means,
+            terms: ArcSwap::from_pointee(terms),
+            handlers: ArcSwap::default(),
+        }
+    }
+
+    /// Puts the filters of a configuration, and what it says about the desk, in place of the former ones.
+    pub fn publish(&self, handlers: Handlers, terms: Terms) {
+        self.handlers.store(Arc::new(handlers));
+        self.terms.store(Arc::new(terms));
+    }
+
+    async fn admit(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time, most: u32) -> Result<(), Receipt> {
+        who.may(request).map_err(|why| Receipt::Refused(why.into()))?;
+        if who.is_operator() {
+            return Ok(());
+        }
+        match limit::is_over(&self.means.store, &self.means.seed, by, now, most).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Receipt::Refused(format!(
+                "you asked more than {most} times within an hour; come again later"
+            ))),
+            Err(fault) => Err(Receipt::Failed(fault.to_string())),
+        }
+    }
+
+    async fn act(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time) -> Result<Receipt, Fault> {
+        Ok(match request {
+            Request::Report { mail, label } => self.report(who, by, mail, *label, request, now).await?,
+            Request::Release { id, recipient } => self.release(who, id, recipient.as_deref(), now).await?,
+            Request::Delete { id } => self.delete(who, id).await?,
+            Request::Find { query } => self.find(who, query).await?,
+            Request::Read { id, why } => self.read(who, id, why.as_deref()).await?,
+            Request::Records { query } => self.records(who, query).await?,
+            Request::Audit { before, limit } => Receipt::Audit(self.audit.lines(*before, *limit).await?),
+            Request::ForgetRecipients { recipient } => self.forget(recipient.as_deref(), now).await?,
+            Request::CheckStore => Receipt::Done(Change::shown(self.means.upkeep.check().await?)),
+            Request::CompactStore => done(self.means.upkeep.compact().await?),
+            Request::Backup { to } => done(self.means.upkeep.backup(Path::new(to)).await?),
+            Request::Unlearn(what) => {
+                let gone = self.means.learning.unlearn(what).await?;
+                done(vec![format!("{gone} samples are forgotten")])
+            }
+            Request::Explain { .. } => Receipt::Refused(
+                "a mail is not explained at the desk: `gatepost replay FILE` tells what the filters make of it".into(),
+            ),
+            // Lists, and what only a filter knows.
+            _ => self.offer(by, request, now).await?.unwrap_or_else(|| nobody(request)),
+        })
+    }
+
+    /// Asks the filters, all of them: what several did is told together. Nothing where none is concerned.
+    async fn offer(&self, by: &Login, request: &Request, now: Time) -> Result<Option<Receipt>, Fault> {
+        let acting = Acting::new(by, now);
+        let handlers = self.handlers.load_full();
+        let wanted = |name: &str| !matches!(request, Request::Other { filter, .. } if filter != name);
+        let mut all: Option<Change> = None;
+        for (_, filter) in handlers.iter().filter(|(name, _)| wanted(name)) {
+            let Some(change) = filter.handle(&acting, request).await? else {
+                continue;
+            };
+            let whole = all.get_or_insert_default();
+            whole.changed |= change.changed;
+            whole.lines.extend(change.lines);
+            whole.listed.extend(change.listed);
+            whole.next = whole.next.take().or(change.next);
+        }
+        Ok(all.map(Receipt::Done))
+    }
+
+    /// A kept mail as far as it is theirs.
+    async fn theirs(&self, who: &Who<'_>, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault> {
+        let found = self.means.kept.get(id).await?;
+        Ok(found.and_then(|(mail, message)| Some((who.view(&mail).map(|_| mail)?, message))))
+    }
+
+    async fn report(
+        &self,
+        who: &Who<'_>,
+        by: &Login,
+        mail: &Mail,
+        label: Label,
+        request: &Request,
+        now: Time,
+    ) -> Result<Receipt, Fault> {
+        let (message, kept) = match mail {
+            Mail::Kept(id) => match self.theirs(who, id).await? {
+                Some((mail, message)) => (message, Some(mail)),
+                None => return Ok(no_such_mail()),
+            },
+            Mail::Bytes(octets) => (Arc::new(Message::from_bytes(octets.0.clone())), None),
+            _ => {
+                return Ok(Receipt::Refused(
+                    "a mail of a kind that this version does not know".into(),
+                ));
+            }
+        };
+        let mut change = Change::default();
+        let called = match label {
+            Label::Spam => "spam",
+            Label::Ham => "wanted mail",
+        };
+        if let Some(mail) = &kept {
+            if mail.label.as_ref().is_some_and(|(known, _)| *known == label) {
+                return Ok(Receipt::Done(Change::shown(vec![format!(
+                    "it was called {called} already"
+                )])));
+            }
+            self.means.kept.label(&mail.id, label, by).await?;
+            change.changed = true;
+            change.lines.push(format!("it is called {called}"));
+        }
+        let mut lesson = Lesson::new(message, label, &*by.name, now);
+        lesson.kept = kept.map(|mail| mail.id);
+        match self.means.learning.label(lesson).await {
+            Ok(sequence) => {
+                change.changed = true;
+                change.lines.push(format!("it is learned, as sample {sequence}"));
+            }
+            // A label is worth having without a trainer: it is learned from when there is one.
+            Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
+            Err(fault) => return Err(fault),
+        }
+        if let Some(Receipt::Done(more)) = self.offer(by, request, now).await? {
+            change.changed |= more.changed;
+            change.lines.extend(more.lines);
+        }
+        Ok(Receipt::Done(change))
+    }
+
+    async fn release(&self, who: &Who<'_>, id: &KeptId, to: Option<&str>, now: Time) -> Result<Receipt, Fault> {
+        let Some((mail, _)) = self.theirs(who, id).await? else {
+            return Ok(no_such_mail());
+        };
+        let recipient = match recipient(who, &mail, to) {
+            Ok(recipient) => recipient,
+            Err(why) => return Ok(Receipt::Refused(why)),
+        };
+        let hash = self
+            .means
+            .seed
+            .hash(&[b"release", id.0.as_bytes(), recipient.key().as_bytes()]);
+        let key = [b"release".as_slice(), &hash.to_be_bytes()].concat();
+        match claim::claim(&self.means.store, &key, now).await? {
+            Claimed::Done => {
+                return Ok(Receipt::Done(Change::shown(vec![format!(
+                    "it was delivered to {recipient} within the last day"
+                )])));
+            }
+            Claimed::Begun => {
+                return Ok(Receipt::Failed(
+                    "it is being delivered; ask again in some minutes".into(),
+                ));
+            }
+            Claimed::Ours => {}
+        }
+        match self.means.post.release(id, &recipient).await {
+            Ok(()) => {
+                claim::done(&self.means.store, &key, now).await?;
+                Ok(done(vec![format!("delivered to {recipient}")]))
+            }
+            Err(fault) => {
+                claim::give_back(&self.means.store, &key, now).await?;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn delete(&self, who: &Who<'_>, id: &KeptId) -> Result<Receipt, Fault> {
+        let Some((mail, _)) = self.theirs(who, id).await? else {
+            return Ok(no_such_mail());
+        };
+        if !who.owns(&mail) {
+            return Ok(Receipt::Refused(
+                "it is kept for others, too; only an administrator may delete it".into(),
+            ));
+        }
+        Ok(match self.means.kept.delete(id).await? {
+            true => done(vec![format!("deleted {id}; a backup made before may still hold it")]),
+            false => no_such_mail(),
+        })
+    }
+
+    async fn find(&self, who: &Who<'_>, query: &Query) -> Result<Receipt, Fault> {
+        let query = match narrow(who, query) {
+            Ok(query) => query,
+            Err(why) => return Ok(Receipt::Refused(why.into())),
+        };
+        let found = self.means.kept.list(&query).await?;
+        Ok(Receipt::Found(found.iter().filter_map(|mail| who.view(mail)).collect()))
+    }
+
+    async fn records(&self, who: &Who<'_>, query: &Query) -> Result<Receipt, Fault> {
+        let query = match narrow(who, query) {
+            Ok(query) => query,
+            Err(why) => return Ok(Receipt::Refused(why.into())),
+        };
+        let found = self.means.kept.records(&query).await?;
+        Ok(Receipt::Records(
+            found.into_iter().filter_map(|record| who.view_record(record)).collect(),
+        ))
+    }
+
+    async fn read(&self, who: &Who<'_>, id: &KeptId, why: Option<&str>) -> Result<Receipt, Fault> {
+        let Some((mail, message)) = self.theirs(who, id).await? else {
+            return Ok(no_such_mail());
+        };
+        if !who.received(&mail) && why.is_none_or(|why| why.trim().is_empty()) {
+            return Ok(Receipt::Refused("it came to somebody else: say why you read it".into()));
+        }
+        if message.len() > READ_MAX {
+            return Ok(Receipt::Refused(format!(
+                "it has {} octets, and at most {READ_MAX} are shown",
+                message.len()
+            )));
+        }
+        let mut octets = Vec::with_capacity(usize::try_from(message.len()).unwrap_or(0));
+        std::io::Read::read_to_end(&mut message.read(), &mut octets)
+            .map_err(|_| Fault::Unavailable("the file of the kept mail"))?;
+        Ok(match who.view(&mail) {
+            Some(view) => Receipt::Mail(view, Octets(octets)),
+            None => no_such_mail(),
+        })
+    }
+
+    async fn forget(&self, recipient: Option<&str>, now: Time) -> Result<Receipt, Fault> {
+        let known = recipients::Recipients::new(&self.means.filters, self.means.seed);
+        let address = match recipient.map(|text| (text, address(text))) {
+            None => None,
+            Some((_, Some(address))) => Some(address),
+            Some((text, None)) => return Ok(Receipt::Refused(format!("`{text}` is no address"))),
+        };
+        known.forget(address.as_ref(), now).await?;
+        Ok(done(vec![match recipient {
+            None => "the mail server is asked again about every recipient".into(),
+            Some(recipient) => format!("the mail server is asked again about {recipient}"),
+        }]))
+    }
+}
+
+/// The recipient to deliver to: the one that is named, or the only one that is theirs.
+fn recipient(who: &Who<'_>, mail: &KeptMail, named: Option<&str>) -> Result<Address, String> {
+    let kept_for: Vec<Address> = mail.recipients.iter().filter_map(|to| address(to)).collect();
+    let theirs = |to: &&Address| who.sees(&to.to_string());
+    match named {
+        Some(named) => {
+            let wanted = address(named).ok_or_else(|| format!("`{named}` is no address"))?;
+            let found = kept_for.iter().filter(theirs).find(|to| to.key() == wanted.key());
+            found.cloned().ok_or_else(|| format!("it was not sent to {wanted}"))
+        }
+        None => {
+            let own: Vec<&Address> = kept_for.iter().filter(|to| who.is(to)).collect();
+            let all: Vec<&Address> = kept_for.iter().filter(theirs).collect();
+            match (own.as_slice(), all.as_slice()) {
+                ([only], _) | ([], [only]) => Ok((*only).clone()),
+                _ => Err("it has several recipients: name the one to whom it shall be delivered".into()),
+            }
+        }
+    }
+}
+
+fn narrow(who: &Who<'_>, query: &Query) -> Result<Query, &'static str> {
+    let mut query = who.narrowed(query)?;
+    query.limit = Some(query.limit.unwrap_or(FOUND).min(FOUND_MAX));
+    Ok(query)
+}
+
+fn done(lines: Vec<String>) -> Receipt {
+    let mut change = Change::shown(lines);
+    change.changed = true;
+    Receipt::Done(change)
+}
+
+fn no_such_mail() -> Receipt {
+    Receipt::Refused(NO_SUCH_MAIL.into())
+}
+
+fn nobody(request: &Request) -> Receipt {
+    Receipt::Refused(match request {
+        Request::Add { .. } | Request::Remove { .. } | Request::Show { .. } | Request::Import { .. } => {
+            "no filter here keeps lists: name `whitelist` in a tier of a [pipeline]".into()
+        }
+        Request::Other { filter, .. } => format!("no filter `{filter}` here does that"),
+        _ => "nobody here does that".into(),
+    })
+}
+
+/// What must not be cut short by the patience of ordinary acts.
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::CheckStore | Request::CompactStore | Request::Backup { .. } | Request::Unlearn(_) => LONG_PATIENCE,
+        _ => PATIENCE,
+    }
+}
+
+#[async_trait]
+impl Desk for FrontDesk {
+    async fn submit(&self, by: &Login, request: Request) -> Result<Receipt, Fault> {
+        let now = self.means.clock.now();
+        let terms = self.terms.load_full();
+        let who = terms.staff.who(by);
+        let open = self.audit.begin(now, by, words::of(&request)).await;
+        if let (Err(fault), true) = (&open, words::changes(&request)) {
+            return Ok(Receipt::Failed(format!(
+                "nothing was done, since the audit cannot be written: {fault}"
+            )));
+        }
+        let receipt = match self.admit(&who, by, &request, now, terms.requests_per_hour).await {
+            Err(refused) => refused,
+            Ok(()) => guarded(patience(&request), self.act(&who, by, &request, now))
+                .await
+                .unwrap_or_else(|fault| Receipt::Failed(fault.to_string())),
+        };
+        let outcome = words::outcome(&receipt);
+        let written = match open {
+            Ok(open) => self.audit.end(open, outcome).await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = written {
+            tracing::error!(by = &*by.name, what = words::of(&request), outcome = words::outcome(&receipt), %fault,
+                "the audit could not be written");
+        }
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,335 @@
+//! Who may do what, and how much of a mail somebody sees: pure functions of the login and what the operator wrote.
+//!
+//! **Invariant:** the same words answer a mail that is not there and one that is somebody else's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatepost_core::{Address, Domain, KeptMail, Login, LoginBy, Query, Reach, RecipientRecord, Record, Request};
+use gatepost_pipeline::Routes;
+
+/// What is said of a mail that is not there, or not theirs.
+pub const NO_SUCH_MAIL: &str = "there is no such mail, or it is not yours";
+
+/// Whom the operator trusts with what, and which domains are ours.
+#[derive(Clone, Debug)]
+pub struct Staff {
+    /// Logins that may do everything except what touches the store as a whole, in lower case.
+    admins: BTreeSet<String>,
+    /// By domain, in lower case: logins that may do everything within it.
+    domain_admins: BTreeMap<String, BTreeSet<String>>,
+    /// Ours.
+    local: Routes,
+}
+
+impl Staff {
+    /// The staff of a site whose domains `local` knows.
+    pub fn new<'a>(
+        admins: impl IntoIterator<Item = &'a str>,
+        domain_admins: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>,
+        local: Routes,
+    ) -> Staff {
+        let names = |names: Vec<&str>| names.into_iter().map(str::to_lowercase).collect();
+        Staff {
+            admins: names(admins.into_iter().collect()),
+            domain_admins: domain_admins
+                .into_iter()
+                .map(|(domain, admins)| (domain.to_lowercase(), names(admins)))
+                .collect(),
+            local,
+        }
+    }
+
+    /// What this login is here.
+    pub fn who<'a>(&'a self, login: &'a Login) -> Who<'a> {
+        let name = login.name.to_lowercase();
+        let person = login.by == LoginBy::Auth;
+        Who {
+            operator: login.by == LoginBy::Operator,
+            admin: person && self.admins.contains(&name),
+            domains: self
+                .domain_admins
+                .iter()
+                .filter(|(_, admins)| person && admins.contains(&name))
+                .map(|(domain, _)| domain.as_str())
+                .collect(),
+            name: person.then_some(name),
+            staff: self,
+        }
+    }
+}
+
+/// One who asks, with what they are.
+#[derive(Clone, Debug)]
+pub struct Who<'a> {
+    operator: bool,
+    admin: bool,
+    domains: BTreeSet<&'a str>,
+    /// The user name, in lower case; a trusted network has none, for it is no person.
+    name: Option<String>,
+    staff: &'a Staff,
+}
+
+/// Reads an address as people and records write it.
+pub fn address(text: &str) -> Option<Address> {
+    let text = text.trim();
+    let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+    Address::parse(bare.unwrap_or(text), true).ok()
+}
+
+fn domain_of(text: &str) -> Option<String> {
+    Domain::parse(text.trim(), true).ok().map(|domain| domain.key())
+}
+
+type Refusal = Result<(), &'static str>;
+
+const NOT_YOURS: &str = "you may do that for your own address only";
+const ADMINS: &str = "only administrators may do that";
+const OPERATOR: &str = "only the operator may do that, at the machine itself";
+const NAME_A_DOMAIN: &str = "name a recipient or a domain of yours";
+
+impl Who<'_> {
+    /// Whether nothing is counted and nothing hidden: the operator at the machine.
+    pub fn is_operator(&self) -> bool {
+        self.operator
+    }
+
+    fn is_admin(&self) -> bool {
+        self.operator || self.admin
+    }
+
+    /// Whether an address is theirs: the login itself, or, where that has no domain, the login at a domain of ours.
+    pub fn is(&self, address: &Address) -> bool {
+        self.name.as_ref().is_some_and(|name| {
+            *name == address.key()
+                || (!name.contains('@')
+                    && *name == address.local().to_lowercase()
+                    && self.staff.local.is_local(address.domain()))
+        })
+    }
+
+    /// Whether they look after a domain.
+    fn runs(&self, domain: &str) -> bool {
+        self.is_admin() || self.domains.contains(domain)
+    }
+
+    /// Whether mail to this address is their business.
+    pub fn sees(&self, recipient: &str) -> bool {
+        self.is_admin()
+            || address(recipient).is_some_and(|address| self.is(&address) || self.runs(&address.domain().key()))
+    }
+
+    fn reaches(&self, reach: &Reach) -> Refusal {
+        match reach {
+            _ if self.is_admin() => Ok(()),
+            Reach::Site => Err(ADMINS),
+            Reach::Domain(domain) => match domain_of(domain) {
+                Some(domain) if self.runs(&domain) => Ok(()),
+                _ => Err(ADMINS),
+            },
+            Reach::Person(person) if self.sees(person) => Ok(()),
+            Reach::Person(_) => Err(NOT_YOURS),
+        }
+    }
+
+    /// Whether they may submit this at all. What concerns a kept mail is decided again with [`Who::view`].
+    pub fn may(&self, request: &Request) -> Refusal {
+        let when = |may: bool, why| if may { Ok(()) } else { Err(why) };
+        match request {
+            Request::Add { reach, .. } | Request::Remove { reach, .. } => self.reaches(reach),
+            Request::Show { reach: Some(reach), .. } => self.reaches(reach),
+            Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Unlearn(_) | Request::Other { .. } => {
+                when(self.is_admin(), ADMINS)
+            }
+            Request::Import { entries } => entries.iter().try_for_each(|entry| self.reaches(&entry.reach)),
+            Request::Report { .. }
+            | Request::Release { .. }
+            | Request::Delete { .. }
+            | Request::Read { .. }
+            | Request::Explain { .. } => when(self.operator || self.name.is_some(), NOT_YOURS),
+            Request::Find { query } | Request::Records { query } => self.narrowed(query).map(|_| ()),
+            Request::ForgetRecipients { recipient } => match recipient {
+                None => when(self.is_admin(), ADMINS),
+                Some(recipient) => {
+                    let domain = address(recipient).map(|address| address.domain().key());
+                    when(
+                        self.is_admin() || domain.is_some_and(|domain| self.runs(&domain)),
+                        ADMINS,
+                    )
+                }
+            },
+            Request::CheckStore | Request::CompactStore | Request::Backup { .. } => when(self.operator, OPERATOR),
+            // What this version does not know yet is nobody's right but the operator's.
+            _ => when(self.operator, OPERATOR),
+        }
+    }
+
+    /// The query, narrowed to what is theirs.
+    pub fn narrowed(&self, query: &Query) -> Result<Query, &'static str> {
+        if self.is_admin() {
+            return Ok(query.clone());
+        }
+        let mut query = query.clone();
+        match (&query.recipient, &query.domain) {
+            (Some(recipient), _) if self.sees(recipient) => Ok(query),
+            (Some(_), _) => Err(NOT_YOURS),
+            (None, Some(domain)) => match domain_of(domain) {
+                Some(domain) if self.runs(&domain) => Ok(query),
+                _ => Err(ADMINS),
+            },
+            (None, None) => match &self.name {
+                Some(name) if name.contains('@') => {
+                    query.recipient = Some(name.clone());
+                    Ok(query)
+                }
+                _ => Err(NAME_A_DOMAIN),
+            },
+        }
+    }
+
+    /// What they see of a kept mail: their own recipients; nothing where none is theirs.
+    pub fn view(&self, mail: &KeptMail) -> Option<KeptMail> {
+        let mut view = mail.clone();
+        view.recipients.retain(|recipient| self.sees(recipient));
+        (self.is_admin() || !view.recipients.is_empty()).then_some(view)
+    }
+
+    /// Whether all of a kept mail is theirs, so that they may delete it.
+    pub fn owns(&self, mail: &KeptMail) -> bool {
+        self.is_admin() || (!mail.recipients.is_empty() && mail.recipients.iter().all(|to| self.sees(to)))
+    }
+
+    /// Whether a kept mail came to themselves, so that they need no reason to read it.
+    pub fn received(&self, mail: &KeptMail) -> bool {
+        let own = |to: &String| address(to).is_some_and(|address| self.is(&address));
+        mail.recipients.iter().any(own)
+    }
+
+    /// What they see of a record.
+    pub fn view_record(&self, mut record: Record) -> Option<Record> {
+        if self.is_admin() {
+            return Some(record);
+        }
+        let theirs = |row: &RecipientRecord| self.sees(&row.to);
+        record.recipients.retain(theirs);
+        // The reply of the transaction and its notes may name the others.
+        record.notes.clear();
+        (!record.recipients.is_empty()).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{KeptId, List, Listed, Time};
+
+    use super::*;
+
+    fn staff() -> Staff {
+        let local = Routes::inbound([("d.example", "default"), ("e.example", "default")]);
+        Staff::new(["Root@d.example"], [("E.example", vec!["eva@e.example"])], local)
+    }
+
+    fn login(name: &str) -> Login {
+        Login::new(name, LoginBy::Auth)
+    }
+
+    fn mail(recipients: &[&str]) -> KeptMail {
+        serde_json::from_value(serde_json::json!({
+            "id": KeptId("1".into()), "transaction": "t", "at": 0, "until": null, "reason": "held", "from": "x@y.example",
+            "recipients": recipients, "subject": "s", "size": 1, "label": null,
+        }))
+        .expect("a kept mail")
+    }
+
+    fn add(reach: Reach) -> Request {
+        Request::Add {
+            list: List::Allow,
+            reach,
+            entries: vec!["a@b.example".into()],
+        }
+    }
+
+    #[test]
+    fn everybody_reaches_as_far_as_they_are_trusted() {
+        let staff = staff();
+        let operator = Login::new("operator", LoginBy::Operator);
+        let network = Login::new("192.0.2.0/24", LoginBy::Network);
+        let person = |a: &str| Reach::Person(a.into());
+        let domain = |d: &str| Reach::Domain(d.into());
+        for (login, reach, may) in [
+            (&login("carl@d.example"), person("Carl@D.example"), true),
+            (&login("carl"), person("carl@d.example"), true),
+            (&login("carl"), person("carl@elsewhere.example"), false),
+            (&login("carl@d.example"), person("eva@e.example"), false),
+            (&login("carl@d.example"), domain("d.example"), false),
+            (&login("carl@d.example"), Reach::Site, false),
+            (&login("EVA@e.example"), person("carl@e.example"), true),
+            (&login("eva@e.example"), domain("E.EXAMPLE"), true),
+            (&login("eva@e.example"), domain("d.example"), false),
+            (&login("eva@e.example"), Reach::Site, false),
+            (&login("root@d.example"), Reach::Site, true),
+            (&operator, Reach::Site, true),
+            (&network, person("192.0.2.0/24"), false),
+            (&network, Reach::Site, false),
+        ] {
+            assert_eq!(
+                staff.who(login).may(&add(reach.clone())).is_ok(),
+                may,
+                "{login:?} {reach:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_foreign_entry_of_an_import_is_enough_to_refuse_it() {
+        let (staff, login) = (staff(), login("carl@d.example"));
+        let entry = |reach| Listed::new(List::Allow, reach, "a@b.example", Time::ZERO, "carl");
+        let own = entry(Reach::Person("carl@d.example".into()));
+        let may = |entries| staff.who(&login).may(&Request::Import { entries });
+        assert!(may(vec![own.clone()]).is_ok());
+        assert!(may(vec![own, entry(Reach::Site)]).is_err());
+    }
+
+    #[test]
+    fn a_person_sees_their_own_recipients_and_no_others() {
+        let (staff, carl) = (staff(), login("carl@d.example"));
+        let who = staff.who(&carl);
+        let both = mail(&["<carl@d.example>", "eva@e.example"]);
+        assert_eq!(
+            who.view(&both).map(|mail| mail.recipients),
+            Some(vec!["<carl@d.example>".into()])
+        );
+        assert!(who.received(&both) && !who.owns(&both) && who.owns(&mail(&["carl@d.example"])));
+        assert_eq!(who.view(&mail(&["eva@e.example"])), None);
+        assert!(!who.owns(&mail(&[])), "a mail without recipients is nobody's");
+        let eva = login("eva@e.example");
+        assert!(
+            !staff.who(&eva).received(&mail(&["anna@e.example"])) && staff.who(&eva).owns(&mail(&["anna@e.example"]))
+        );
+    }
+
+    #[test]
+    fn a_query_is_narrowed_to_what_is_theirs() {
+        let staff = staff();
+        let ask = |name: &str, recipient: Option<&str>, domain: Option<&str>| {
+            let mut query = Query::default();
+            (query.recipient, query.domain) = (recipient.map(Into::into), domain.map(Into::into));
+            staff.who(&login(name)).narrowed(&query).map(|query| query.recipient)
+        };
+        assert_eq!(ask("carl@d.example", None, None), Ok(Some("carl@d.example".into())));
+        assert_eq!(ask("carl", None, None), Err(NAME_A_DOMAIN));
+        assert_eq!(ask("carl", Some("eva@e.example"), None), Err(NOT_YOURS));
+        assert_eq!(ask("carl", None, Some("d.example")), Err(ADMINS));
+        assert_eq!(ask("eva@e.example", None, Some("e.example")), Ok(None));
+        assert_eq!(ask("root@d.example", None, None), Ok(None));
+    }
+
+    #[test]
+    fn what_touches_the_whole_store_is_the_operators() {
+        let (staff, root) = (staff(), login("root@d.example"));
+        for request in [Request::CheckStore, Request::Backup { to: "/tmp/x".into() }] {
+            assert!(staff.who(&root).may(&request).is_err());
+            let operator = Login::new("o", LoginBy::Operator);
+            assert!(staff.who(&operator).may(&request).is_ok());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A request and its receipt in words, for the audit: bounded, and never a mail's content.
+
+use gatepost_core::desk::Mail;
+use gatepost_core::{Label, List, Query, Reach, Receipt, Request};
+
+/// The most entries that are named.
+const NAMED: usize = 5;
+/// The most characters of one name.
+const LONG: usize = 200;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONG) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn reach(reach: &Reach) -> String {
+    match reach {
+        Reach::Site => "the site".into(),
+        Reach::Domain(domain) => cut(domain),
+        Reach::Person(person) => cut(person),
+    }
+}
+
+fn list(list: List) -> &'static str {
+    match list {
+        List::Allow => "allow list",
+        List::Deny => "deny list",
+        List::Red => "red list",
+        _ => "list",
+    }
+}
+
+fn names<'a>(entries: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = entries.len().saturating_sub(NAMED);
+    let named: Vec<String> = entries.take(NAMED).map(cut).collect();
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+fn mail(mail: &Mail) -> String {
+    match mail {
+        Mail::Kept(id) => format!("the kept mail {}", cut(&id.0)),
+        Mail::Bytes(octets) => format!("a mail of {} octets", octets.0.len()),
+        _ => "a mail".into(),
+    }
+}
+
+fn query(query: &Query) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in [
+        ("to", &query.recipient),
+        ("in", &query.domain),
+        ("from", &query.sender),
+        ("because", &query.reason),
+    ] {
+        parts.extend(value.as_ref().map(|value| format!("{name} {}", cut(value))));
+    }
+    match parts.is_empty() {
+        true => "all".into(),
+        false => parts.join(", "),
+    }
+}
+
+/// What is asked for.
+pub fn of(request: &Request) -> String {
+    match request {
+        Request::Add {
+            list: of,
+            reach: on,
+            entries,
+        } => {
+            format!(
+                "add to the {} of {}: {}",
+                list(*of),
+                reach(on),
+                names(entries.iter().map(String::as_str))
+            )
+        }
+        Request::Remove {
+            list: of,
+            reach: on,
+            entries,
+        } => {
+            format!(
+                "remove from the {} of {}: {}",
+                list(*of),
+                reach(on),
+                names(entries.iter().map(String::as_str))
+            )
+        }
+        Request::Show {
+            list: of, reach: on, ..
+        } => {
+            format!(
+                "show the {} of {}",
+                list(*of),
+                on.as_ref().map_or("everybody".into(), reach)
+            )
+        }
+        Request::Import { entries } => {
+            format!(
+                "import {} entries: {}",
+                entries.len(),
+                names(entries.iter().map(|entry| entry.entry.as_str()))
+            )
+        }
+        Request::Report { mail: it, label } => {
+            let label = match label {
+                Label::Spam => "spam",
+                Label::Ham => "ham",
+            };
+            format!("call {} {label}", mail(it))
+        }
+        Request::Release { id, recipient } => {
+            let to = recipient
+                .as_ref()
+                .map_or(String::new(), |to| format!(" to {}", cut(to)));
+            format!("deliver the kept mail {}{to}", cut(&id.0))
+        }
+        Request::Delete { id } => format!("delete the kept mail {}", cut(&id.0)),
+        Request::Find { query: which } => format!("list kept mail: {}", query(which)),
+        Request::Read { id, why } => {
+            let why = why
+                .as_ref()
+                .map_or(String::new(), |why| format!(", because: {}", cut(why)));
+            format!("read the kept mail {}{why}", cut(&id.0))
+        }
+        Request::Records { query: which } => format!("list records: {}", query(which)),
+        Request::Audit { .. } => "read the audit".into(),
+        Request::ForgetRecipients { recipient } => {
+            format!(
+                "forget the mail server's word on {}",
+                recipient.as_ref().map_or("all recipients".into(), |to| cut(to))
+            )
+        }
+        Request::Explain { mail: it } => format!("explain {}", mail(it)),
+        Request::Unlearn(what) => format!("unlearn {what:?}"),
+        Request::Other { filter, words } => {
+            format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
+        }
+        Request::CheckStore => "check the store".into(),
+        Request::CompactStore => "compact the store".into(),
+        Request::Backup { to } => format!("back up to {}", cut(to)),
+        _ => "something newer than this audit".into(),
+    }
+}
+
+/// How it went.
+pub fn outcome(receipt: &Receipt) -> String {
+    match receipt {
+        Receipt::Done(change) if !change.listed.is_empty() => format!("found {}", change.listed.len()),
+        Receipt::Done(change) if change.changed => "done".into(),
+        Receipt::Done(_) => "unchanged".into(),
+        Receipt::Found(mails) => format!("found {}", mails.len()),
+        Receipt::Mail(..) => "read".into(),
+        Receipt::Records(records) => format!("found {}", records.len()),
+        Receipt::Audit(lines) => format!("found {}", lines.len()),
+        Receipt::Refused(why) => format!("refused: {}", cut(why)),
+        Receipt::Failed(why) => format!("failed: {}", cut(why)),
+        _ => "done".into(),
+    }
+}
+
+/// Whether it changes anything, so that it must not be done where the audit cannot be written.
+pub fn changes(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Show { .. }
+            | Request::Find { .. }
+            | Request::Records { .. }
+            | Request::Audit { .. }
+            | Request::Explain { .. }
+            | Request::CheckStore
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{KeptId, Octets};
+
+    use super::*;
+
+    #[test]
+    fn words_are_bounded_and_hold_no_content() {
+        let entries = (0..2_000).map(|n| format!("{}@b.example", "ü".repeat(n))).collect();
+        let words = of(&Request::Add {
+            list: List::Deny,
+            reach: Reach::Site,
+            entries,
+        });
+        assert!(
+            words.starts_with("add to the deny list of the site: @b.example, ü@b.example")
+                && words.ends_with("and 1995 more")
+        );
+        let long = of(&Request::Delete {
+            id: KeptId("x".repeat(100_000).into()),
+        });
+        assert!(long.len() < 300, "{long}");
+        let report = of(&Request::Report {
+            mail: Mail::Bytes(Octets(b"Subject: secret\r\n\r\n".to_vec())),
+            label: Label::Spam,
+        });
+        assert_eq!(report, "call a mail of 19 octets spam");
+    }
+}
