@@ -31,6 +31,7 @@ pub mod registry;
 pub mod score;
 pub mod services;
 pub mod store;
+pub mod tagged;
 pub mod upstream;
 pub mod verdict;
 
