@@ -11,6 +11,7 @@
 
 mod entry;
 mod stripes;
+mod upkeep;
 
 use std::fmt;
 use std::ops::Range;
