@@ -7,3 +7,5 @@
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 use gatepost_conduct as _;
+use gatepost_greylist as _;
+use gatepost_whitelist as _;

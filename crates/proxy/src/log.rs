@@ -129,7 +129,7 @@ fn is_harmless(c: char) -> bool {
 }
 
 /// The text with every harmful character as `\uXXXX`, which is what JSON calls it, too.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmless(c) {

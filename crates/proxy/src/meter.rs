@@ -102,4 +102,8 @@ pub fn describe() {
         "Connections to a mail server that lacks what configuration asks for, by route"
     );
     describe_counter!("gatepost_reloads_total", "Reloads, by result");
+    describe_counter!(
+        "gatepost_records_lost_total",
+        "Records of transactions that could not be kept and are in the log only"
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gatepost_admin::{Metrics, Readiness};
-use gatepost_core::{Clock, Direction, Observer, Services};
+use gatepost_core::{Clock, Desk, Direction, Observer};
 use gatepost_pipeline::Followers;
 use metrics::{counter, gauge};
 use tokio::net::TcpListener;
@@ -18,10 +18,12 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
+use crate::control::{self, server::Control};
 use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
-use crate::services;
+use crate::recorder::{Recorder, keep_house};
+use crate::services::{self, Opened};
 use crate::wiring::{self, Generation};
 
 /// How long the mail servers may take at start to say what they offer.
@@ -53,9 +55,10 @@ fn level(level: LogLevel) -> &'static str {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
         LogLevel::Info => {
-            "warn,gatepost=info,gatepost_proxy=info,gatepost_pipeline=info,gatepost_store_rocksdb=info,mail=info"
+            "warn,gatepost=info,gatepost_proxy=info,gatepost_pipeline=info,gatepost_archive=info,\
+             gatepost_store_rocksdb=info,audit=info,mail=info"
         }
-        LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,mail=info",
+        LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,gatepost_archive=debug,mail=info",
         LogLevel::Trace => "debug,gatepost_proxy=trace,gatepost_pipeline=trace,mail=info",
     }
 }
@@ -96,7 +99,7 @@ impl Readiness for Health {
 struct House {
     registry: Registry,
     given: Option<PathBuf>,
-    services: Services,
+    opened: Opened,
     followers: Followers,
     hall: Hall,
     health: Arc<Health>,
@@ -120,10 +123,14 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let services = services::open(&config, Arc::clone(&clock)).await?;
-    let observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
+    let opened = services::open(&config, Arc::clone(&clock)).await?;
+    let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
+    if config.archive.records_max > 0 {
+        observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));
+    }
     let followers = Followers::new(observers, config.capacity.records);
-    let generation = wiring::build(Arc::clone(&config), &registry, &services, &followers, None)?;
+    let generation = wiring::build(Arc::clone(&config), &registry, &opened.services, &followers, None)?;
+    opened.publish(&config, generation.handlers.clone(), &generation.ways);
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
@@ -139,7 +146,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut house = House {
         registry,
         given,
-        services,
+        opened,
         followers,
         hall,
         health,
@@ -167,6 +174,10 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         .await
         .map_err(|error| format!("admin.bind {}: {error}", config.admin.bind))?;
     let finished = CancellationToken::new();
+    let control = Control::open(&control::path(&config)?)?;
+    let desk: Arc<dyn Desk> = Arc::<gatepost_desk::FrontDesk>::clone(&house.opened.desk);
+    let control = tokio::spawn(control.serve(desk, finished.clone()));
+    let keeping_house = tokio::spawn(keep_house(Arc::clone(&house.opened.archive), house.hall.drain.clone()));
     let until = finished.clone();
     let health: Arc<dyn Readiness> = Arc::<Health>::clone(&house.health);
     let admin = tokio::spawn(gatepost_admin::serve(admin, metrics, health, async move {
@@ -186,10 +197,14 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         }
     }
     let config = Arc::clone(&house.health.house.load().config);
+    let archive = Arc::clone(&house.opened.archive);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
     finished.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+    let _ = tokio::time::timeout(LAST_RECORDS, control).await;
+    let _ = tokio::time::timeout(LAST_RECORDS, keeping_house).await;
+    archive.close().await;
     Ok(())
 }
 
@@ -381,7 +396,13 @@ impl House {
         let done = Loaded::find(self.given.as_deref(), &self.registry).map_err(|mistakes| mistakes.to_string());
         let done = done.and_then(|loaded| {
             let config = Arc::new(lasting(loaded.config, &before.config));
-            wiring::build(config, &self.registry, &self.services, &self.followers, Some(&before))
+            wiring::build(
+                config,
+                &self.registry,
+                &self.opened.services,
+                &self.followers,
+                Some(&before),
+            )
         });
         let done = match done {
             Ok(generation) => self.open_listeners(&generation).await.map(|()| generation),
@@ -389,6 +410,10 @@ impl House {
         };
         match done {
             Ok(generation) => {
+                let Generation {
+                    config, handlers, ways, ..
+                } = &generation;
+                self.opened.publish(config, handlers.clone(), ways);
                 self.health.house.store(Arc::new(generation));
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
                 tracing::info!("the configuration is reloaded");
@@ -454,6 +479,11 @@ fn lasting(mut config: Config, before: &Config) -> Config {
         (
             "capacity.threads or capacity.records",
             capacity(&config) != capacity(before),
+        ),
+        ("desk.socket", config.desk.socket != before.desk.socket),
+        (
+            "archive.records_max to or from 0",
+            (config.archive.records_max == 0) != (before.archive.records_max == 0),
         ),
     ] {
         if differs {

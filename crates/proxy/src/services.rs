@@ -4,28 +4,83 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use gatepost_archive::Archive;
 use gatepost_core::{Clock, Compute, Seed, Services, Store};
+use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::config::Config;
 use crate::identify::ByDns;
+use crate::post::Courier;
 use crate::threads::Cores;
-use crate::wiring::private;
+use crate::upkeep::Whole;
+use crate::ways::Ways;
+use crate::wiring::{self, private};
 
 /// Where the seed lies in the store.
 const SEED: &[u8] = b"seed";
 
-/// Opens the store, and DNS, and what stands on them.
-pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Services, String> {
-    let store = Store::new(Arc::new(open_store(&config.data_dir, &clock)?));
+/// Everything that is opened once, and what filters see of it.
+pub struct Opened {
+    /// What filters and transactions use.
+    pub services: Services,
+    /// Kept mail and records.
+    pub archive: Arc<Archive>,
+    /// The door for human acts.
+    pub desk: Arc<FrontDesk>,
+    /// Who delivers what is released.
+    courier: Arc<Courier>,
+}
+
+impl Opened {
+    /// Puts a configuration, its filters and its ways behind the desk and the courier.
+    pub fn publish(&self, config: &Config, handlers: Handlers, ways: &Arc<Ways>) {
+        self.desk.publish(handlers, wiring::desk_terms(config));
+        self.courier.publish(wiring::outlet(config, ways));
+        self.archive.settings(config.archive.settings());
+    }
+}
+
+/// Opens the store, the archive and DNS, and what stands on them.
+pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, String> {
+    let rocks = Arc::new(open_store(&config.data_dir, &clock)?);
+    let store = Store::new(Arc::<RocksDb>::clone(&rocks));
     let seed = seed(&store.within("gatepost"), &clock).await?;
-    let mut services = Services::null(clock, seed);
+    let archive = Archive::open(
+        &config.data_dir.join("kept"),
+        store.within("archive"),
+        Arc::clone(&clock),
+        seed,
+        config.archive.settings(),
+    );
+    let archive = Arc::new(archive.map_err(|error| error.to_string())?);
+    let mut services = Services::null(Arc::clone(&clock), seed);
     services.store = store.within("filter");
     services.dns = Arc::new(resolver(config)?);
     services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
-    Ok(services)
+    services.kept = Arc::<Archive>::clone(&archive);
+    let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
+    services.post = Arc::<Courier>::clone(&courier);
+    let means = Means {
+        store: store.within("desk"),
+        filters: services.store.clone(),
+        kept: Arc::clone(&services.kept),
+        post: Arc::clone(&services.post),
+        learning: Arc::clone(&services.learning),
+        upkeep: Arc::new(Whole::new(Arc::clone(&rocks), Arc::clone(&archive))),
+        clock,
+        seed,
+    };
+    let desk = Arc::new(FrontDesk::new(means, wiring::desk_terms(config)));
+    services.desk = Arc::<FrontDesk>::clone(&desk);
+    Ok(Opened {
+        services,
+        archive,
+        desk,
+        courier,
+    })
 }
 
 /// A resolver as configured.

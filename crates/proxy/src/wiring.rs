@@ -11,16 +11,19 @@ use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::body::{Strictness, Treat};
 use gatepost_core::smtp::session::{self, Settings};
 use gatepost_core::{Direction, Services};
+use gatepost_desk::rights::Staff;
+use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
 use gatepost_pipeline::routes::Routes;
 use gatepost_pipeline::slot::{Exception, Slot};
 use gatepost_pipeline::stamp::Ours;
-use gatepost_pipeline::{Followers, Pipeline};
+use gatepost_pipeline::{Followers, Pipeline, Recipients};
 use ipnet::IpNet;
 
 use crate::admission;
 use crate::config::{Config, Limits, LineEnds, Listen, LocalDomain, Registry, Timeouts, TlsStart, TlsVersion};
 use crate::listen::{ByNetwork, Door, Secure};
+use crate::post::Outlet;
 use crate::spool::Room;
 use crate::tls;
 use crate::ways::Ways;
@@ -38,29 +41,48 @@ pub struct Generation {
     pub doors: Vec<Arc<Door>>,
     /// Where messages lie.
     pub room: Arc<Room>,
+    /// The filters that stand behind the desk.
+    pub handlers: Handlers,
 }
 
-/// The slots of a pipeline: each filter built from the options of the configuration.
+/// The slots of a pipeline: each filter built from the options of the configuration. Those in `shared` are there already,
+/// and those that are built join them: a filter has one general instance, in whichever pipelines it stands.
 pub fn tiers(
     config: &Config,
     pipeline: &str,
     registry: &Registry,
     services: &Services,
+    shared: &mut Handlers,
 ) -> Result<Vec<Vec<Slot>>, String> {
+    let mut slot = |name: &String| slot(config, name, registry, services, shared);
     config
         .tiers(pipeline)
         .iter()
-        .map(|tier| tier.iter().map(|name| slot(config, name, registry, services)).collect())
+        .map(|tier| tier.iter().map(&mut slot).collect())
         .collect()
 }
 
-fn slot(config: &Config, name: &str, registry: &Registry, services: &Services) -> Result<Slot, String> {
+fn slot(
+    config: &Config,
+    name: &str,
+    registry: &Registry,
+    services: &Services,
+    shared: &mut Handlers,
+) -> Result<Slot, String> {
     let entry = registry
         .get(name)
         .ok_or_else(|| format!("filter `{name}` is not in this binary"))?;
     let wrong = |error| format!("filters.{name}.options: {error}");
     let said = config.filter(name);
-    let mut slot = Slot::of(entry, entry.build(said.options(), services).map_err(wrong)?);
+    let general = match shared.get(name) {
+        Some(filter) => Arc::clone(filter),
+        None => {
+            let filter = entry.build(said.options(), services).map_err(wrong)?;
+            shared.insert(name.into(), Arc::clone(&filter));
+            filter
+        }
+    };
+    let mut slot = Slot::of(entry, general);
     slot.mode = said.mode;
     slot.on_fault = said.on_fault;
     slot.patience = *said.patience;
@@ -92,6 +114,12 @@ pub fn policy(config: &Config) -> Policy {
         &config.policy,
         config.domain.iter().map(|(name, domain)| (&**name, &domain.policy)),
     )
+}
+
+/// Who exists in our domains: the lists of the configuration, and what the mail server said, as the store remembers it.
+pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
+    let recipients = Recipients::new(&services.store, services.seed).believing(config.recipients.spans());
+    Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
 }
 
 /// Who we say we are.
@@ -161,10 +189,11 @@ pub fn build(
             Arc::new(Room::new(spool, bounds.0, bounds.1, bounds.2))
         }
     };
-    let mut doors = Vec::new();
+    let (mut doors, mut handlers) = (Vec::new(), Handlers::new());
+    let recipients = recipients(&config, services);
     for listen in &config.listen {
-        let tiers = tiers(&config, listen.pipeline(), registry, services)?;
-        let pipeline = Arc::new(Pipeline::new(
+        let tiers = tiers(&config, listen.pipeline(), registry, services, &mut handlers)?;
+        let pipeline = Pipeline::new(
             listen.pipeline(),
             tiers,
             policy(&config),
@@ -172,7 +201,8 @@ pub fn build(
             ours(&config),
             services.clone(),
             followers.clone(),
-        ));
+        );
+        let pipeline = Arc::new(pipeline.with_recipients(Arc::clone(&recipients)));
         let secure = secure(&config, listen)?;
         let upstreams: Arc<Ways> = Arc::clone(&ways);
         doors.push(Arc::new(Door {
@@ -194,7 +224,46 @@ pub fn build(
         ways,
         doors,
         room,
+        handlers,
     })
+}
+
+/// The filters of all pipelines that a listener uses, without anything that listens: for a desk without a daemon.
+pub fn handlers(config: &Config, registry: &Registry, services: &Services) -> Result<Handlers, String> {
+    let mut handlers = Handlers::new();
+    for listen in &config.listen {
+        tiers(config, listen.pipeline(), registry, services, &mut handlers)?;
+    }
+    Ok(handlers)
+}
+
+/// What the configuration says about the desk.
+pub fn desk_terms(config: &Config) -> Terms {
+    let domains = config.domain.iter().filter(|(_, domain)| !domain.admins.is_empty());
+    let local = config.local_domains.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let staff = Staff::new(
+        config.desk.admins.iter().map(String::as_str),
+        domains.map(|(name, domain)| (&**name, domain.admins.iter().map(String::as_str).collect())),
+        Routes::outbound("", local.iter().map(String::as_str)),
+    );
+    Terms {
+        staff,
+        requests_per_hour: config.desk.requests_per_hour,
+    }
+}
+
+/// By what mail of our own leaves: where the first inbound listener sends mail for our domains.
+pub fn outlet(config: &Config, ways: &Arc<Ways>) -> Outlet {
+    let inbound = config
+        .listen
+        .iter()
+        .find(|listen| listen.direction == Direction::Inbound);
+    Outlet {
+        routes: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),
+        ways: Arc::clone(ways),
+        ours: ours(config),
+        rules: Arc::clone(policy(config).rules(None)),
+    }
 }
 
 /// Makes a folder that only we may read; one that is there stays as it is.

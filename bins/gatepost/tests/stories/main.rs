@@ -14,11 +14,14 @@
 
 mod addresses;
 mod auth;
+mod desk;
 mod faults;
 mod floods;
 mod gone;
 mod house;
+mod kept;
 mod keywords;
+mod memory;
 mod operation;
 mod passing;
 mod relaying;

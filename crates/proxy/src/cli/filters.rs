@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn without_filters_the_order_is_told_all_the_same() {
         let file = "local_domains = [\"a.example\"]\nlisten = [{name = \"mx\", bind = \"127.0.0.1:25\", direction = \"inbound\"}]\n\
-                    [route.default]\nupstream = \"maildir:m\"\n[pipeline.inbound]\ntiers = []\n";
+                    [route.default]\nupstream = \"maildir:m\"\n[pipeline.inbound]\ntiers = []\n[pipeline.outbound]\ntiers = []\n";
         let loaded = load(
             &Sources {
                 file: Some(("a.toml".into(), file.into())),

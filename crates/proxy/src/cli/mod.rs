@@ -4,13 +4,19 @@
 //! output, everything else to standard error.
 
 mod filters;
+mod kept;
+mod lists;
+mod office;
 mod replay;
+mod store;
+mod when;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gatepost_core::Request;
 
 use crate::config::{self, Loaded, Mistake, Mistakes, Registry};
 use crate::{run, selftest};
@@ -52,8 +58,61 @@ enum Verb {
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
     },
+    /// Who is welcome and who is not: shows and changes the lists of the site, a domain or a person.
+    Whitelist {
+        #[command(subcommand)]
+        what: lists::Lists,
+    },
+    /// Kept mail: lists it, shows it, says what it is, delivers it, deletes it.
+    Kept {
+        #[command(subcommand)]
+        what: kept::Kept,
+    },
+    /// Lists what became of mails, the newest first.
+    Records {
+        #[command(flatten)]
+        which: kept::Which,
+        /// Prints an object of JSON a line, as the log has them.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the mail server said about recipients.
+    Recipients {
+        #[command(subcommand)]
+        what: Recipients,
+    },
+    /// All that is stored: checks it, compacts it, copies it, puts a copy back.
+    Store {
+        #[command(subcommand)]
+        what: store::Store,
+    },
+    /// Lists what was done at the desk, by whom, the newest first.
+    Audit {
+        /// Before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
+        #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+        before: Option<u64>,
+        /// At most so many, up to 1000.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Prints an object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the version.
     Version,
+}
+
+#[derive(Subcommand, Debug)]
+enum Recipients {
+    /// Forgets it, so that the server is asked again: about one recipient, or about all.
+    Forget {
+        /// The recipient.
+        #[arg(required_unless_present = "all")]
+        address: Option<String>,
+        /// All of them.
+        #[arg(long, conflicts_with = "address")]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand, Debug, Clone, Copy)]
@@ -98,6 +157,36 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Replay(mail) => find().map(|loaded| {
             replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
         }),
+        Verb::Store {
+            what: store::Store::Restore { folder },
+        } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),
+        Verb::Whitelist { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| lists::run(office, &what).await))
+        }
+        Verb::Kept { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
+        }
+        Verb::Store { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
+        }
+        Verb::Records { which, json } => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                kept::records(office, &which, json).await
+            })
+        }),
+        Verb::Audit { before, limit, json } => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                kept::audit(office, before, limit, json).await
+            })
+        }),
+        Verb::Recipients {
+            what: Recipients::Forget { address, .. },
+        } => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                let request = Request::ForgetRecipients { recipient: address };
+                Ok(office::tell(&office.submit(request).await?))
+            })
+        }),
         Verb::Run => find().map(|loaded| {
             complain(&format!(
                 "gatepost {}: configuration from {}",
@@ -111,6 +200,13 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         complain(&told(&mistakes));
         ExitCode::from(WRONG)
     })
+}
+
+fn desk<F>(loaded: &Loaded, registry: &Registry, work: F) -> ExitCode
+where
+    F: AsyncFnOnce(&mut office::Office) -> Result<ExitCode, String>,
+{
+    office::at_the_desk(&loaded.config, registry, work).unwrap_or_else(|why| failed(&why))
 }
 
 fn failed(why: &str) -> ExitCode {
@@ -200,7 +296,7 @@ mod tests {
         );
         let text = told(&wrong.expect_err("mistakes"));
         assert!(
-            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n3 mistakes"),
+            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n6 mistakes"),
             "{text}"
         );
     }

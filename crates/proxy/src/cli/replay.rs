@@ -2,6 +2,7 @@
 //!
 //! It asks DNS and nobody else, and begins with nothing remembered: the store belongs to the proxy that runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -82,10 +83,12 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
         Direction::Inbound => Routes::inbound(local.iter().map(|domain| (domain.as_str(), listen.route.as_str()))),
         Direction::Outbound => Routes::outbound(&listen.route, local.iter().map(String::as_str)),
     };
-    let tiers = wiring::tiers(config, listen.pipeline(), registry, &services)?;
+    let tiers = wiring::tiers(config, listen.pipeline(), registry, &services, &mut BTreeMap::new())?;
     let (policy, ours) = (wiring::policy(config), wiring::ours(config));
     let nobody = Followers::new(Vec::new(), 1);
-    let pipeline = Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody);
+    let known = wiring::recipients(config, &services);
+    let pipeline =
+        Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody).with_recipients(known);
 
     let mut visit = Visit::new(listen.direction, listen.name.as_str().into(), Client::new(mail.ip, 0));
     visit.helo = Some(Helo {

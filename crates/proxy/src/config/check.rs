@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use gatepost_core::Direction;
-use gatepost_pipeline::policy::{Action, Layer, Rules};
+use gatepost_pipeline::policy::Rules;
+use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
 use super::mistake::{Gravity, Mistake, nearest};
@@ -17,14 +19,23 @@ use super::source::{Node, dotted};
 use super::values::{Destination, LocalDomain, Size};
 use super::walk::listing;
 use super::{Config, Registry, machine_name};
+use crate::control;
 use crate::tls;
 
+/// The most days that anything is kept unless it is kept for ever.
+const DAYS_MAX: u32 = 36_500;
 /// No limit for messages may be below this (RFC 5321 §4.5.3.1.7).
 const LEAST_MESSAGE: Size = Size::kib(64);
 
 /// Tells what cannot be meant. `tree` is what `config` was read from, `root` what was written, mistakes included: a name
-/// whose table is wrong is still a name.
-pub(super) fn check(config: &Config, tree: &Node, root: &Node, registry: &Registry, out: &mut Vec<Mistake>) {
+/// whose table is wrong is still a name. What it had to read on the way are the lists of recipients.
+pub(super) fn check(
+    config: &Config,
+    tree: &Node,
+    root: &Node,
+    registry: &Registry,
+    out: &mut Vec<Mistake>,
+) -> Arc<Lists> {
     let mut check = Check {
         config,
         tree,
@@ -37,14 +48,15 @@ pub(super) fn check(config: &Config, tree: &Node, root: &Node, registry: &Regist
     check.pipelines();
     check.policies();
     check.rest();
+    check.recipients()
 }
 
-struct Check<'a> {
-    config: &'a Config,
+pub(super) struct Check<'a> {
+    pub(super) config: &'a Config,
     tree: &'a Node,
     root: &'a Node,
     registry: &'a Registry,
-    out: &'a mut Vec<Mistake>,
+    pub(super) out: &'a mut Vec<Mistake>,
 }
 
 impl Check<'_> {
@@ -83,12 +95,17 @@ impl Check<'_> {
         }
     }
 
-    fn error(&mut self, path: &[&str], message: impl Into<String>) {
+    pub(super) fn error(&mut self, path: &[&str], message: impl Into<String>) {
         self.tell(Gravity::Error, path, message);
     }
 
-    fn warning(&mut self, path: &[&str], message: impl Into<String>) {
+    pub(super) fn warning(&mut self, path: &[&str], message: impl Into<String>) {
         self.tell(Gravity::Warning, path, message);
+    }
+
+    /// The key of what is written at a path, dotted.
+    pub(super) fn key(&self, path: &[&str]) -> String {
+        self.tree.at(path).map(|node| node.key.clone()).unwrap_or_default()
     }
 
     /// Tells that `name` is not among the tables of a kind.
@@ -449,10 +466,8 @@ impl Check<'_> {
         for (key, message) in &general {
             self.error(&["policy", key], message.as_str());
         }
-        self.without_archive(&["policy"], &config.policy);
         for (domain, own) in &config.domain {
             let path = ["domain", domain, "policy"];
-            self.without_archive(&path, &own.policy);
             for (key, message) in Rules::fold([&config.policy, &own.policy])
                 .mistakes()
                 .into_iter()
@@ -472,24 +487,55 @@ impl Check<'_> {
         }
     }
 
-    /// What would keep mail, which this binary cannot yet: the client is told to come again.
-    fn without_archive(&mut self, path: &[&str], layer: &Layer) {
-        let steps = [
-            ("none", &layer.none),
-            ("low", &layer.low),
-            ("medium", &layer.medium),
-            ("high", &layer.high),
-        ];
-        for (level, step) in steps {
-            if matches!(step.action, Some(Action::Hold | Action::Discard)) {
-                let message = "there is no archive to keep such mail in: it is answered 451, again and again";
-                self.warning(&[path, &[level, "action"]].concat(), message);
+    /// What is kept, and who is trusted with it.
+    fn memory(&mut self) {
+        let config = self.config;
+        let archive = &config.archive;
+        for (key, days) in [
+            ("days", archive.days),
+            ("refused_days", archive.refused_days),
+            ("records_days", archive.records_days),
+        ] {
+            if days > DAYS_MAX {
+                self.error(
+                    &["archive", key],
+                    format!("expected at most {DAYS_MAX}, or 0 for ever, found {days}"),
+                );
             }
+        }
+        if config.desk.requests_per_hour == 0 {
+            self.error(
+                &["desk", "requests_per_hour"],
+                "nobody could ask for anything: expected 1 or more",
+            );
+        }
+        if let Err(why) = control::path(config) {
+            let key: &[&str] = if config.desk.socket.is_some() {
+                &["desk", "socket"]
+            } else {
+                &["data_dir"]
+            };
+            self.error(key, why);
+        }
+        let mut admins = |path: &[&str], names: &[String]| {
+            for (n, name) in names.iter().enumerate() {
+                if name.trim().is_empty() || name.chars().any(char::is_control) {
+                    self.error(
+                        &[path, &["admins", &n.to_string()]].concat(),
+                        "expected the name of a login, as AUTH knows it",
+                    );
+                }
+            }
+        };
+        admins(&["desk"], &config.desk.admins);
+        for (name, domain) in &config.domain {
+            admins(&["domain", name], &domain.admins);
         }
     }
 
     fn rest(&mut self) {
         let config = self.config;
+        self.memory();
         self.limits(&["limits"], &config.limits);
         self.timeouts(&["timeouts"], &config.timeouts);
         if !config.admin.bind.0.ip().is_loopback() && !config.admin.public {

@@ -21,8 +21,8 @@ pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> 
     let mut mistakes = Vec::new();
     let config = walk(&schema(registry), root.clone(), &mut mistakes).and_then(|mut rest| {
         inherit(&mut rest);
-        let config: Config = read(&mut rest, &mut mistakes)?;
-        check::check(&config, &rest, &root, registry, &mut mistakes);
+        let mut config: Config = read(&mut rest, &mut mistakes)?;
+        config.lists = check::check(&config, &rest, &root, registry, &mut mistakes);
         build(&mut rest, registry, &mut mistakes);
         Some(config)
     });

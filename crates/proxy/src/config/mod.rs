@@ -8,7 +8,9 @@
 mod check;
 mod listen;
 mod load;
+mod memory;
 mod mistake;
+mod recipients;
 mod route;
 mod schema;
 mod source;
@@ -18,16 +20,20 @@ mod walk;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gatepost_core::{Entry, Options};
 use gatepost_pipeline::policy::Layer;
+use gatepost_pipeline::recipients::Lists;
 use gatepost_pipeline::slot::{Mode, OnFault, Slot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
 pub use load::load;
+pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes};
+pub use recipients::Recipients;
 pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
@@ -59,6 +65,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// The routes, by name. `default` is the one that listeners use unless they name another.
     pub route: BTreeMap<String, Route>,
+    /// Who exists behind the routes: what the mail server said is remembered.
+    pub recipients: Recipients,
     /// What becomes of mail.
     pub policy: Layer,
     /// What is different for mail to some domains, by their names: `[domain."example.org"]`.
@@ -75,6 +83,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How much all sessions together may take.
     pub capacity: Capacity,
+    /// Kept mail and the records of all mail.
+    pub archive: Archive,
+    /// Who may do what at the desk.
+    pub desk: Desk,
     /// Health and metrics over HTTP.
     pub admin: Admin,
     /// The log.
@@ -83,6 +95,9 @@ pub struct Config {
     pub dns: Dns,
     /// How we call ourselves in mail.
     pub identity: Identity,
+    /// The recipients of those domains that have a list, as `check` read them.
+    #[serde(skip)]
+    pub lists: Arc<Lists>,
 }
 
 impl Default for Config {
@@ -95,6 +110,7 @@ impl Default for Config {
             drain: Timespan::secs(45),
             listen: Vec::new(),
             route: BTreeMap::new(),
+            recipients: Recipients::default(),
             policy: Layer::default(),
             domain: BTreeMap::new(),
             pipeline: BTreeMap::new(),
@@ -103,10 +119,13 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             capacity: Capacity::default(),
+            archive: Archive::default(),
+            desk: Desk::default(),
             admin: Admin::default(),
             log: Log::default(),
             dns: Dns::default(),
             identity: Identity::default(),
+            lists: Arc::default(),
         }
     }
 }
@@ -165,6 +184,15 @@ pub struct Domain {
     pub policy: Layer,
     /// Its filters, by name.
     pub filters: BTreeMap<String, FilterException>,
+    /// Logins that may change its lists and see its kept mail.
+    pub admins: Vec<String>,
+    /// All mailboxes of the domain, as local parts or addresses: mail for anybody else is refused at RCPT, `550 5.1.1`,
+    /// and the mail server is not asked. Letter case does not count; `ann+tag` is `ann` where there is no such entry of its
+    /// own. postmaster and abuse need not be named. Without this, and without `recipients_file`, the mail server decides.
+    pub recipients: Option<Vec<String>>,
+    /// A file of more of them, one a line; `#` at the beginning of a line or after a space begins a comment. Read again at
+    /// SIGHUP: if there is a mistake in it then, the list in service stays.
+    pub recipients_file: Option<PathBuf>,
 }
 
 /// Which filters are asked, and in which order.

@@ -17,7 +17,7 @@ use super::mistake::{Gravity, Mistake, Place};
 /// The configuration of a Gatepost that has none.
 pub const DEFAULTS: &str = include_str!("default.toml");
 /// What the defaults say about the trial on loopback only: a file of one's own takes none of it.
-const TRIAL_ONLY: [&str; 3] = ["local_domains", "listen", "route"];
+const TRIAL_ONLY: [&str; 4] = ["local_domains", "listen", "route", "filters"];
 /// How the variables begin that override the file.
 pub const PREFIX: &str = "GATEPOST_";
 /// Variables with that beginning that are no configuration.

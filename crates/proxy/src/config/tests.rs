@@ -6,6 +6,8 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod recipients;
+
 /// Stands for a linked filter.
 struct Conduct;
 
@@ -51,31 +53,50 @@ impl FilterKind for Conduct {
     }
 }
 
-/// Another one, without options.
-struct Dull;
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoOptions {}
-
-impl Filter for Dull {}
-
-impl FilterKind for Dull {
-    const NAME: &'static str = "dull";
-    const ABOUT: &'static str = "Nothing";
-    const PHASES: Phases = Phases::NONE;
-    const MAY: Wishes = Wishes::NONE;
-    type Config = NoOptions;
-    fn build(_: NoOptions, _: &Services) -> Result<Dull, BuildError> {
-        Ok(Dull)
-    }
+struct OneOption {
+    /// How long.
+    #[serde(default)]
+    #[allow(dead_code, reason = "it is read, and that is all")]
+    delay: Option<String>,
 }
+
+/// Others, which do nothing.
+macro_rules! dull {
+    ($($kind:ident $name:literal),*) => {$(
+        struct $kind;
+
+        impl Filter for $kind {}
+
+        impl FilterKind for $kind {
+            const NAME: &'static str = $name;
+            const ABOUT: &'static str = "Nothing";
+            const PHASES: Phases = Phases::NONE;
+            const MAY: Wishes = Wishes::NONE;
+            type Config = OneOption;
+            fn build(_: OneOption, _: &Services) -> Result<$kind, BuildError> {
+                Ok($kind)
+            }
+        }
+    )*};
+}
+dull!(Dull "dull", Greylist "greylist", Whitelist "whitelist");
 
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
+static GREYLIST: Entry = Entry::of::<Greylist>();
+static WHITELIST: Entry = Entry::of::<Whitelist>();
 
 fn linked() -> Registry {
-    [("conduct", &CONDUCT), ("dull", &DULL)].into()
+    // The embedded defaults name the others.
+    [
+        ("conduct", &CONDUCT),
+        ("dull", &DULL),
+        ("greylist", &GREYLIST),
+        ("whitelist", &WHITELIST),
+    ]
+    .into()
 }
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Mistakes> {
@@ -119,7 +140,10 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
         config.listen.iter().map(|listen| listen.direction).collect::<Vec<_>>(),
         [Direction::Inbound, Direction::Outbound]
     );
-    assert_eq!(config.tiers("inbound"), [["conduct".to_owned()]]);
+    assert_eq!(
+        config.tiers("inbound"),
+        [vec!["conduct", "whitelist"], vec!["greylist"]]
+    );
     assert!(
         matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
     );
@@ -144,7 +168,10 @@ fn the_example_has_no_mistake() {
 fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     let config = read(GOOD, &[]).unwrap().config;
     assert_eq!(config.listen.len(), 1);
-    assert_eq!(config.tiers("inbound"), [["conduct".to_owned()]]);
+    assert_eq!(
+        config.tiers("inbound"),
+        [vec!["conduct", "whitelist"], vec!["greylist"]]
+    );
     let text = mistakes("data_dir = \"x\"\n");
     assert!(text.iter().any(|line| line.contains("no listener")), "{text:?}");
 }
@@ -228,7 +255,7 @@ threshold = 20
 action = "bounce"                             # ! expected "none"
 [pipeline.inbound]
 tiers = [["conduct"],
-         ["greylist", "conduct"]]             # ! no filter `greylist` # already
+         ["bayes", "conduct"]]                # ! no filter `bayes` # already
 [filters.conduct]
 on_falt = "mark"                              # ! did you mean `on_fault`?
 patience = "5 minuts"                         # ! expected a duration such as "5m", found "5 minuts"
@@ -297,12 +324,12 @@ fn a_syntax_error_has_a_line() {
 #[test]
 fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
-        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.greylist]\n"
+        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.bayes]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dull`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dull`, `greylist`, `whitelist`"), "{told:?}");
     assert!(
-        told[1].contains(":10:10: filters.greylist: no filter of this name")
-            && told[1].ends_with("there are `conduct`, `dull`"),
+        told[1].contains(":10:10: filters.bayes: no filter of this name")
+            && told[1].ends_with("there are `conduct`, `dull`, `greylist`, `whitelist`"),
         "{told:?}"
     );
 }

@@ -231,6 +231,57 @@ impl Gatepost {
         (String::from_utf8_lossy(&said).into_owned(), output.status.success())
     }
 
+    /// Runs another command of the binary on this configuration: what it printed, what it complained of, and whether it was
+    /// content.
+    pub fn command(&self, verb: &[&str]) -> (String, String, bool) {
+        let output = Command::new(BINARY)
+            .arg("--config")
+            .arg(self.folder.path().join("gatepost.toml"))
+            .args(verb)
+            .env_remove("GATEPOST_CONFIG")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs");
+        let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+        (text(output.stdout), text(output.stderr), output.status.success())
+    }
+
+    /// What a command prints that must succeed.
+    #[track_caller]
+    pub fn tells(&self, verb: &[&str]) -> String {
+        let (out, complaint, content) = self.command(verb);
+        assert!(content && complaint.is_empty(), "{verb:?}: {out}{complaint}");
+        out
+    }
+
+    /// Kills it as a power cut would, without a word.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("a child");
+    }
+
+    /// Starts it again on the same folder and ports, after it has ended.
+    #[track_caller]
+    pub fn again(&mut self) {
+        let seen = self.count(READY);
+        let mut child = Command::new(BINARY)
+            .args(["run", "--config"])
+            .arg(self.folder.path().join("gatepost.toml"))
+            .env_remove("GATEPOST_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        collect(child.stdout.take().expect("a pipe"), &self.lines);
+        collect(child.stderr.take().expect("a pipe"), &self.lines);
+        self.child = child;
+        eventually("a Gatepost that takes mail again", || {
+            (self.count(READY) > seen).then_some(())
+        });
+    }
+
     /// Starts it as a newcomer does: without a configuration, in an empty folder. The ports are those of the defaults
     /// unless `environment` says otherwise.
     pub fn begin_without_configuration(environment: &[(&str, String)], mx: SocketAddr, admin: SocketAddr) -> Gatepost {

@@ -1,0 +1,133 @@
+//! Where the command line's requests go: to the desk of the daemon that runs, through its control socket; or, where none
+//! runs, to a desk that is set up here over the same store.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use gatepost_core::{Clock, Desk, Login, LoginBy, Receipt, Request};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Registry};
+use crate::control;
+use crate::control::client::Line;
+use crate::services::{self, Opened};
+use crate::ways::Ways;
+use crate::wiring;
+
+/// A desk to submit to.
+pub enum Office {
+    /// The daemon's.
+    Daemon(Line),
+    /// One of this process.
+    Here(Box<Opened>, Login),
+}
+
+impl Office {
+    /// Finds the daemon, or opens the store.
+    pub async fn open(config: &Config, registry: &Registry) -> Result<Office, String> {
+        let socket = control::path(config)?;
+        if let Some(line) = Line::connect(&socket).await? {
+            return Ok(Office::Daemon(line));
+        }
+        own(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let opened = services::open(config, clock)
+            .await
+            .map_err(|error| format!("no daemon answers at {}, and so: {error}", socket.display()))?;
+        if opened.archive.needs_mending() {
+            opened
+                .archive
+                .mend()
+                .await
+                .map_err(|fault| format!("the archive: {fault}"))?;
+        }
+        let handlers = wiring::handlers(config, registry, &opened.services)?;
+        let ways = Arc::new(Ways::new(config, None).map_err(|error| error.to_string())?);
+        opened.publish(config, handlers, &ways);
+        Ok(Office::Here(
+            Box::new(opened),
+            Login::new("operator", LoginBy::Operator),
+        ))
+    }
+
+    /// Submits a request.
+    pub async fn submit(&mut self, request: Request) -> Result<Receipt, String> {
+        match self {
+            Office::Daemon(line) => line.submit(&request).await,
+            Office::Here(opened, login) => opened
+                .desk
+                .submit(login, request)
+                .await
+                .map_err(|fault| fault.to_string()),
+        }
+    }
+
+    /// Closes what was opened.
+    pub async fn close(self) {
+        if let Office::Here(opened, _) = self {
+            opened.archive.close().await;
+        }
+    }
+}
+
+/// Refuses to write into the folder of somebody else: what root makes there, the daemon's user could not open.
+pub fn own(data: &Path) -> Result<(), String> {
+    let (Ok(theirs), Ok(ours)) = (std::fs::metadata(data), std::fs::metadata("/proc/self")) else {
+        return Ok(());
+    };
+    if theirs.uid() == ours.uid() {
+        return Ok(());
+    }
+    Err(format!(
+        "no daemon runs, and {} belongs to the user with the id {}: start the daemon, or run this as that user",
+        data.display(),
+        theirs.uid()
+    ))
+}
+
+/// Runs `work` with a desk at hand and tells how it went. What it returns goes to standard output.
+pub fn at_the_desk<F>(config: &Config, registry: &Registry, work: F) -> Result<ExitCode, String>
+where
+    F: AsyncFnOnce(&mut Office) -> Result<ExitCode, String>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    runtime.block_on(async {
+        let mut office = Office::open(config, registry).await?;
+        let done = work(&mut office).await;
+        office.close().await;
+        done
+    })
+}
+
+/// Tells what a receipt says: lines on standard output, refusals on standard error.
+pub fn tell(receipt: &Receipt) -> ExitCode {
+    match receipt {
+        Receipt::Done(change) => {
+            for line in &change.lines {
+                say(&crate::log::harmless(line));
+            }
+            ExitCode::SUCCESS
+        }
+        Receipt::Refused(why) => complain("refused", why),
+        Receipt::Failed(why) => complain("failed", why),
+        other => complain("unexpected", &format!("{other:?}")),
+    }
+}
+
+/// One line of standard output; a reader that went away has read enough.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn complain(kind: &str, why: &str) -> ExitCode {
+    let lines: Vec<String> = why.lines().map(crate::log::harmless).collect();
+    let _ = writeln!(std::io::stderr().lock(), "{kind}: {}", lines.join("\n"));
+    ExitCode::FAILURE
+}
