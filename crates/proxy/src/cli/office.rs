@@ -110,10 +110,16 @@ where
 pub fn tell(receipt: &Receipt) -> ExitCode {
     match receipt {
         Receipt::Done(change) => {
-            for line in &change.lines {
+            // Of several entries some may be wrong: the others are done, and these are told as what went wrong.
+            let (refused, done): (Vec<&String>, Vec<&String>) =
+                change.lines.iter().partition(|line| line.starts_with("refused"));
+            for line in done {
                 say(&crate::log::harmless(line));
             }
-            ExitCode::SUCCESS
+            for line in &refused {
+                let _ = writeln!(std::io::stderr().lock(), "{}", crate::log::harmless(line));
+            }
+            if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Receipt::Refused(why) => complain("refused", why),
         Receipt::Failed(why) => complain("failed", why),
