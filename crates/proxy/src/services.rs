@@ -69,7 +69,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Stri
         kept: Arc::clone(&services.kept),
         post: Arc::clone(&services.post),
         learning: Arc::clone(&services.learning),
-        upkeep: Arc::new(Whole::new(Arc::clone(&rocks), Arc::clone(&archive))),
+        upkeep: Arc::new(Whole::new(Arc::clone(&rocks), Arc::clone(&archive), Arc::clone(&clock))),
         clock,
         seed,
     };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gatepost_archive::Archive;
-use gatepost_core::{Fault, Upkeep, async_trait};
+use gatepost_core::{Clock, Fault, Upkeep, async_trait};
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::wiring::private;
@@ -22,12 +22,13 @@ pub const KEPT: &str = "kept";
 pub struct Whole {
     store: Arc<RocksDb>,
     archive: Arc<Archive>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Whole {
     /// Both of this installation.
-    pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>) -> Whole {
-        Whole { store, archive }
+    pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>, clock: Arc<dyn Clock>) -> Whole {
+        Whole { store, archive, clock }
     }
 }
 
@@ -45,7 +46,7 @@ fn broken(path: &Path, error: io::Error) -> Fault {
 impl Upkeep for Whole {
     async fn check(&self) -> Result<Vec<String>, Fault> {
         // Both are looked at, even where the first is damaged.
-        let (store, archive) = (self.store.check().await, self.archive.check().await);
+        let (store, archive) = (self.store.check(self.clock.now()).await, self.archive.check().await);
         match (store, archive) {
             (Ok(mut lines), Ok(more)) => {
                 lines.extend(more);
