@@ -464,7 +464,10 @@ impl House {
 
 /// What is opened once keeps its old value until the next start, and the log says so.
 fn lasting(mut config: Config, before: &Config) -> Config {
-    let capacity = |config: &Config| (config.capacity.threads, config.capacity.records);
+    let capacity = |config: &Config| {
+        let capacity = &config.capacity;
+        (capacity.threads, capacity.records, capacity.store_cache)
+    };
     for (key, differs) in [
         ("data_dir", config.data_dir != before.data_dir),
         ("admin.bind", config.admin.bind != before.admin.bind),
@@ -477,7 +480,7 @@ fn lasting(mut config: Config, before: &Config) -> Config {
             (&config.dns.servers, config.dns.timeout) != (&before.dns.servers, before.dns.timeout),
         ),
         (
-            "capacity.threads or capacity.records",
+            "capacity.threads, capacity.records or capacity.store_cache",
             capacity(&config) != capacity(before),
         ),
         ("desk.socket", config.desk.socket != before.desk.socket),

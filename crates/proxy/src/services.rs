@@ -44,7 +44,7 @@ impl Opened {
 
 /// Opens the store, the archive and DNS, and what stands on them.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, String> {
-    let rocks = Arc::new(open_store(&config.data_dir, &clock)?);
+    let rocks = Arc::new(open_store(config, &clock)?);
     let store = Store::new(Arc::<RocksDb>::clone(&rocks));
     let seed = seed(&store.within("gatepost"), &clock).await?;
     let archive = Archive::open(
@@ -93,17 +93,17 @@ pub fn resolver(config: &Config) -> Result<Resolver, String> {
     Resolver::new(&settings).map_err(|error| error.to_string())
 }
 
-fn open_store(data: &Path, clock: &Arc<dyn Clock>) -> Result<RocksDb, String> {
+fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<RocksDb, String> {
+    let data: &Path = &config.data_dir;
     // The store holds the seed: whoever else can read the folder can foresee what must not be foreseen.
     for folder in [data, &data.join("store")] {
         private(folder).map_err(|error| format!("data_dir {}: it cannot be made: {error}", folder.display()))?;
     }
-    RocksDb::open(
-        &data.join("store"),
-        gatepost_store_rocksdb::Settings::default(),
-        Arc::clone(clock),
-    )
-    .map_err(|error| error.to_string())
+    let settings = gatepost_store_rocksdb::Settings {
+        cache: usize::try_from(config.capacity.store_cache.0).unwrap_or(usize::MAX),
+        ..gatepost_store_rocksdb::Settings::default()
+    };
+    RocksDb::open(&data.join("store"), settings, Arc::clone(clock)).map_err(|error| error.to_string())
 }
 
 /// The installation's secret number: made at the first start, the same ever after.

@@ -74,7 +74,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            cache: 8 << 20,
+            cache: 32 << 20,
             write_buffer: 4 << 20,
         }
     }
@@ -85,6 +85,8 @@ fn options(settings: Settings, cache: &Cache) -> Options {
     blocks.set_block_cache(cache);
     blocks.set_bloom_filter(10.0, false);
     blocks.set_cache_index_and_filter_blocks(true);
+    // A file that was just written is asked for every key: its index and filter shall not have to be read first.
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
     options.set_compression_type(DBCompressionType::Lz4);

@@ -119,7 +119,11 @@ pub fn tell(receipt: &Receipt) -> ExitCode {
             for line in &refused {
                 let _ = writeln!(std::io::stderr().lock(), "{}", crate::log::harmless(line));
             }
-            if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if refused.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Receipt::Refused(why) => complain("refused", why),
         Receipt::Failed(why) => complain("failed", why),

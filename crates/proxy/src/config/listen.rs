@@ -280,6 +280,8 @@ pub struct Capacity {
     /// Threads for work that takes the processor, such as parsing large mails; 0: one for each processor.
     #[schemars(range(max = 256))]
     pub threads: u16,
+    /// Memory for what of the store is read often. More of it helps where there are millions of entries.
+    pub store_cache: Size,
     /// Finished mails whose records wait to be written; beyond it new mail waits for them.
     #[schemars(range(min = 1))]
     pub records: u32,
@@ -293,6 +295,7 @@ impl Default for Capacity {
             memory_per_message: Size::kib(256),
             spool: Size::mib(4096),
             threads: 0,
+            store_cache: Size::mib(32),
             records: 1000,
         }
     }
