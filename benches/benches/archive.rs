@@ -3,8 +3,7 @@
 //! What is durable costs what the disk's syncing costs; compare it on one machine only. `keep/16_group` beside
 //! `keep/16_alone` is what sharing the syncing of the folder saves. `list` has 100,000 mails before it: two domains,
 //! 2,000 recipients, 5,000 senders, of which one has sent a tenth. `.._nothing` asks for two things that each stand in mails
-//! and together in none; the worst of them walks through all 16,667
-//! entries of a reason.
+//! and together in none; the worst of them walks through all 16,667 entries of a reason.
 
 use std::hint::black_box;
 use std::path::Path as FilePath;
