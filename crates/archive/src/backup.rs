@@ -94,8 +94,6 @@ impl Inner {
                 to.display()
             ),
             "Mail that is deleted or goes by age stays in this backup until you delete the backup.".into(),
-            "To restore it, put its folders where the archive's are while gatepost does not run; the index is rebuilt."
-                .into(),
         ])
     }
 }

@@ -12,13 +12,29 @@ const PAGE: usize = 1_000;
 /// The most lines; what goes beyond is counted.
 const LINES: usize = 1_000;
 
+/// What a look at everything found.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// Lines for the operator, the last one a sum.
+    pub lines: Vec<String>,
+    /// How many things are not as they should be; files of others that lie there are none of them.
+    pub wrong: u64,
+}
+
 #[derive(Default)]
 struct Lines {
     lines: Vec<String>,
     more: u64,
+    wrong: u64,
 }
 
 impl Lines {
+    fn wrong(&mut self, line: String) {
+        self.wrong += 1;
+        self.push(line);
+    }
+
     fn push(&mut self, line: String) {
         if self.lines.len() < LINES {
             self.lines.push(line);
@@ -30,7 +46,7 @@ impl Lines {
 
 impl Inner {
     /// Reads every file and follows every entry; a line for each thing that is not as it should be, and one in the end.
-    pub async fn check(&self) -> Result<Vec<String>, Fault> {
+    pub async fn check(&self) -> Result<Checked, Fault> {
         let (mut lines, mut files, mut octets) = (Lines::default(), 0u64, 0u64);
         let broken = |error| disk(&error, "checking the archive");
         let shards = self.on_files(|place| place.shards()).await?.map_err(broken)?;
@@ -54,7 +70,7 @@ impl Inner {
                         }
                         Err(error) => {
                             files += 1;
-                            lines.push(format!("{} {error}", self.place.file(&id).display()));
+                            lines.wrong(format!("{} {error}", self.place.file(&id).display()));
                         }
                     }
                 }
@@ -67,7 +83,10 @@ impl Inner {
         lines
             .lines
             .push(format!("{files} kept mails, {octets} octets of messages"));
-        Ok(lines.lines)
+        Ok(Checked {
+            lines: lines.lines,
+            wrong: lines.wrong,
+        })
     }
 
     async fn verified(
@@ -110,7 +129,7 @@ impl Inner {
             Some(_) if missing > 0 => format!("lacks {missing} of its entries in the index"),
             Some(_) => return Ok(()),
         };
-        lines.push(format!(
+        lines.wrong(format!(
             "{} {what}; the next start after an end that was not clean mends it",
             self.place.file(id).display()
         ));
@@ -129,7 +148,9 @@ impl Inner {
                 .await?;
             for id in gone {
                 if self.busy.try_hold(&id).is_some() {
-                    lines.push(format!("the index has an entry for {id}, and there is no such file"));
+                    lines.wrong(format!(
+                        "the index has an entry for {id}, and there is no such file; whoever lists it next drops the entry"
+                    ));
                 }
             }
             if !more {

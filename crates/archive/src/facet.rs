@@ -20,6 +20,8 @@ pub enum Kind {
     Reason = b'y',
     /// What somebody says it is.
     Label = b'l',
+    /// The transaction that a mail came in. A record is found by it without a facet.
+    Transaction = b't',
 }
 
 /// One thing that a mail can be found by.
@@ -105,6 +107,7 @@ pub fn all<'a>(
 /// The facets that a query asks for.
 pub fn wanted(seed: &Seed, query: &Query) -> Vec<Facet> {
     let texts = [
+        (Kind::Transaction, query.transaction.as_deref()),
         (Kind::Recipient, query.recipient.as_deref()),
         (Kind::Sender, query.sender.as_deref()),
         (Kind::Label, query.label.map(label_name)),

@@ -20,6 +20,10 @@ fn fits(query: &Query, mail: &KeptMail) -> bool {
         .as_ref()
         .is_none_or(|wanted| facet::normal(wanted) == facet::normal(&mail.reason))
         && query
+            .transaction
+            .as_ref()
+            .is_none_or(|wanted| facet::normal(wanted) == facet::normal(&mail.transaction))
+        && query
             .label
             .is_none_or(|wanted| mail.label.as_ref().is_some_and(|(label, _)| *label == wanted))
         && search::fits(

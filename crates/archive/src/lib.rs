@@ -46,6 +46,7 @@ use crate::form::Head;
 use crate::inner::Inner;
 use crate::place::Place;
 
+pub use crate::check::Checked;
 pub use crate::mend::Mended;
 pub use crate::place::OpenError;
 pub use crate::retention::Swept;
@@ -97,8 +98,8 @@ impl Archive {
         *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     }
 
-    /// Reads every file and follows every entry; changes nothing. Lines for the operator, the last one a sum.
-    pub async fn check(&self) -> Result<Vec<String>, Fault> {
+    /// Reads every file and follows every entry; changes nothing.
+    pub async fn check(&self) -> Result<Checked, Fault> {
         self.inner.check().await
     }
 

@@ -188,6 +188,13 @@ impl Records {
         }
         let from = query.since.unwrap_or_default().max(horizon).to_be_bytes().to_vec();
         let (limit, mut found, mut passed) = (search::limit(query), Vec::new(), 0u32);
+        if let Some(transaction) = &query.transaction {
+            let key = record_key(&self.seed, &transaction.to_lowercase());
+            let json = self.store.get(&place(&key), Time::from_millis(0)).await?;
+            let record = json.and_then(|json| read(&json));
+            let fitting = record.filter(|record| record.began >= horizon && fits(query, record));
+            return Ok(fitting.into_iter().take(limit).collect());
+        }
         let wanted = facet::wanted(&self.seed, query);
         let mut walk = Walk::begin(&self.store, ALL, wanted, from, to).await?;
         'walk: while found.len() < limit

@@ -46,19 +46,21 @@ impl Sheet {
     /// The sheet of a mail.
     pub fn new(seed: &Seed, head: &Head) -> Sheet {
         let mail = &head.mail;
+        let mut facets = facet::all(
+            seed,
+            Some(&mail.from),
+            std::iter::once(mail.reason.as_str()),
+            mail.label.as_ref().map(|(label, _)| *label),
+            mail.recipients.iter().map(String::as_str),
+        );
+        facets.insert(0, Facet::new(seed, Kind::Transaction, &mail.transaction));
         Sheet {
             finished: false,
             durable: head.durable,
             until: mail.until,
             size: mail.size,
             record: record_key(seed, &mail.transaction),
-            facets: facet::all(
-                seed,
-                Some(&mail.from),
-                std::iter::once(mail.reason.as_str()),
-                mail.label.as_ref().map(|(label, _)| *label),
-                mail.recipients.iter().map(String::as_str),
-            ),
+            facets,
         }
     }
 

@@ -153,7 +153,7 @@ async fn mended(root: &Path, all: &BTreeMap<(KeptId, u64), Said>) -> u64 {
     let (archive, backend) = logged(root).await;
     let mended = archive.mend().await.unwrap();
     assert_eq!((mended.torn, &mended.unreadable), (0, &Vec::new()));
-    let told = archive.check().await.unwrap();
+    let told = archive.check().await.unwrap().lines;
     assert_eq!(told.len(), 1, "{told:?}");
     let mut there = Vec::new();
     for ((id, tag), said) in all {
@@ -222,7 +222,7 @@ async fn a_store_that_lost_the_last_of_its_log_is_completed_from_the_files() {
             [all[1].clone()],
             "{lost}"
         );
-        assert_eq!(house.archive().check().await.unwrap().len(), 1, "{lost}");
+        assert_eq!(house.archive().check().await.unwrap().lines.len(), 1, "{lost}");
         assert_eq!(house.backend.entries(), entries, "{lost}");
     }
 }
@@ -270,7 +270,7 @@ fn child_with_a_full_disk() {
             .await
             .expect_err("a label that does not fit");
         assert_eq!(octets(&archive, &id).await, b"small", "the mail is as it was");
-        assert_eq!(archive.check().await.unwrap().len(), 1);
+        assert_eq!(archive.check().await.unwrap().lines.len(), 1);
         println!("\nall was as it must be");
     });
 }

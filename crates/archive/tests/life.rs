@@ -196,7 +196,7 @@ async fn a_damaged_newer_or_strange_file_is_told_and_left_alone() {
         [good.clone(), damaged.clone()],
         "the head of the damaged one is whole"
     );
-    let told = house.archive().check().await.unwrap().join("\n");
+    let told = house.archive().check().await.unwrap().lines.join("\n");
     for what in [
         &*damaged.0,
         &*newer.0,
@@ -286,7 +286,7 @@ async fn a_backup_has_every_mail_and_becomes_an_archive_again() {
     let mails = restored.list(&query(|q| q.label = Some(Label::Ham))).await.unwrap();
     assert_eq!((mails.len(), &mails[0].id), (1, &all[0]));
     assert!(restored.get(&all[1]).await.unwrap().is_some());
-    assert_eq!(restored.check().await.unwrap().len(), 1);
+    assert_eq!(restored.check().await.unwrap().lines.len(), 1);
 }
 
 #[tokio::test]

@@ -129,6 +129,8 @@ pub struct Query {
     pub sender: Option<String>,
     /// Kept for this reason; of records: of this fate.
     pub reason: Option<String>,
+    /// Of the transaction with this id, the number that a client reads in our reply.
+    pub transaction: Option<String>,
     /// Not before, in milliseconds since the epoch.
     pub since: Option<u64>,
     /// Before, in milliseconds since the epoch.

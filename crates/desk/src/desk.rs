@@ -30,6 +30,8 @@ const LONG_PATIENCE: Duration = Duration::from_hours(6);
 const FOUND_MAX: usize = 1_000;
 /// How many where nobody said.
 const FOUND: usize = 50;
+/// The most recipients that are named to choose from.
+const NAMED: usize = 20;
 /// The largest mail that is told over the desk.
 const READ_MAX: u64 = 64 << 20;
 
@@ -89,6 +91,12 @@ impl FrontDesk {
     pub fn publish(&self, handlers: Handlers, terms: Terms) {
         self.handlers.store(Arc::new(handlers));
         self.terms.store(Arc::new(terms));
+    }
+
+    /// Writes into the audit what was done without a desk: putting a backup back, for which there must be no store.
+    pub async fn note(&self, by: &Login, what: String) -> Result<(), Fault> {
+        let open = self.audit.begin(self.means.clock.now(), by, what).await?;
+        self.audit.end(open, "done".into()).await
     }
 
     async fn admit(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time, most: u32) -> Result<(), Receipt> {
@@ -199,6 +207,9 @@ impl FrontDesk {
                 change.lines.push(format!("it is learned, as sample {sequence}"));
             }
             // A label is worth having without a trainer: it is learned from when there is one.
+            Err(Fault::Unavailable(_)) if change.changed => {
+                change.lines.push("no filter here learns from it yet".into());
+            }
             Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
             Err(fault) => return Err(fault),
         }
@@ -334,7 +345,14 @@ fn recipient(who: &Who<'_>, mail: &KeptMail, named: Option<&str>) -> Result<Addr
             let all: Vec<&Address> = kept_for.iter().filter(theirs).collect();
             match (own.as_slice(), all.as_slice()) {
                 ([only], _) | ([], [only]) => Ok((*only).clone()),
-                _ => Err("it has several recipients: name the one to whom it shall be delivered".into()),
+                (_, []) => Err("none of its recipients can be delivered to".into()),
+                (_, all) => {
+                    let names: Vec<String> = all.iter().take(NAMED).map(ToString::to_string).collect();
+                    Err(format!(
+                        "it has several recipients, name one of them: {}",
+                        names.join(", ")
+                    ))
+                }
             }
         }
     }

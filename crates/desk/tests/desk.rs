@@ -272,7 +272,7 @@ async fn a_mail_is_released_once_to_a_recipient_of_its_own() {
     ));
     assert!(is_refused(
         &house.ask(&operator(), release(&id, None)).await,
-        "name the one"
+        "name one of them: carl@d.example, eva@e.example"
     ));
     assert_eq!(
         said(&house.ask(&carl, release(&id, None)).await),

@@ -154,7 +154,7 @@ impl Upstreams for Nowhere {
 }
 
 /// An archive that says it has kept what it was given, so that a replay shows `hold` where mail would be held.
-struct Pretence;
+pub struct Pretence;
 const NOT_HERE: Fault = Fault::Unavailable("a replay has no archive");
 
 #[async_trait]

@@ -54,7 +54,8 @@ impl Observer for Recorder {
 async fn mend(archive: &Archive) {
     match archive.mend().await {
         Ok(mended) => {
-            if mended.clean {
+            // Of an empty archive there is nothing to tell, and none was ever closed.
+            if mended.clean || mended.files + mended.dropped + mended.temporary == 0 {
                 return;
             }
             let Mended {

@@ -32,6 +32,14 @@ impl Whole {
     }
 }
 
+impl Whole {
+    async fn copy(&self, to: &Path) -> Result<(), Fault> {
+        self.store.backup(&to.join(STORE)).await?;
+        self.archive.backup(&to.join(KEPT)).await?;
+        Ok(())
+    }
+}
+
 fn sibling(of: &Path, ending: &str) -> PathBuf {
     let mut name = of.file_name().unwrap_or_default().to_owned();
     name.push(ending);
@@ -39,7 +47,11 @@ fn sibling(of: &Path, ending: &str) -> PathBuf {
 }
 
 fn broken(path: &Path, error: io::Error) -> Fault {
-    Fault::Broken(format!("{}: {error}", path.display()))
+    let who = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; the daemon writes it, as the user that it runs as",
+        _ => "",
+    };
+    Fault::Broken(format!("{}: {error}{who}", path.display()))
 }
 
 #[async_trait]
@@ -48,14 +60,20 @@ impl Upkeep for Whole {
         // Both are looked at, even where the first is damaged.
         let (store, archive) = (self.store.check(self.clock.now()).await, self.archive.check().await);
         match (store, archive) {
-            (Ok(mut lines), Ok(more)) => {
-                lines.extend(more);
-                Ok(lines)
+            (Ok(mut lines), Ok(found)) => {
+                lines.extend(found.lines);
+                match found.wrong {
+                    0 => Ok(lines),
+                    // Not an answer that a nightly job takes for a good one.
+                    n => Err(Fault::Broken(format!(
+                        "{n} things are not as they should be:\n{}",
+                        lines.join("\n")
+                    ))),
+                }
             }
             (Err(one), Err(other)) => Err(Fault::Broken(format!("{one}\n{other}"))),
-            (Err(fault), Ok(lines)) | (Ok(lines), Err(fault)) => {
-                Err(Fault::Broken(format!("{fault}\n{}", lines.join("\n"))))
-            }
+            (Err(fault), Ok(found)) => Err(Fault::Broken(format!("{fault}\n{}", found.lines.join("\n")))),
+            (Ok(lines), Err(fault)) => Err(Fault::Broken(format!("{fault}\n{}", lines.join("\n")))),
         }
     }
 
@@ -81,11 +99,16 @@ impl Upkeep for Whole {
         });
         made.await.map_err(|error| Fault::Broken(error.to_string()))??;
         // The store first: a mail kept meanwhile is then a file that its index does not know, which is mended at start.
-        let mut lines = self.store.backup(&partial.join(STORE)).await?;
-        lines.extend(self.archive.backup(&partial.join(KEPT)).await?);
+        if let Err(fault) = self.copy(&partial).await {
+            let _ = std::fs::remove_dir_all(&partial);
+            return Err(fault);
+        }
         std::fs::rename(&partial, to).map_err(|error| broken(to, error))?;
-        lines.push(format!("the backup is in {}", to.display()));
-        Ok(lines)
+        Ok(vec![
+            format!("store and kept mail are copied to {}", to.display()),
+            "to put it back, stop gatepost and say `gatepost store restore` with this folder".into(),
+            "mail that is deleted later stays in this copy until you delete the copy".into(),
+        ])
     }
 }
 
@@ -98,6 +121,14 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
                 from.display()
             ));
         }
+    }
+    if let (Ok(from), Ok(data)) = (from.canonicalize(), data.canonicalize())
+        && from.starts_with(&data)
+    {
+        return Err(format!(
+            "{}: this is the data folder itself, or in it, and no backup",
+            from.display()
+        ));
     }
     private(data).map_err(|error| format!("data_dir {}: {error}", data.display()))?;
     // All of it is copied before anything is moved, and the store, which knows whether a daemon runs, comes first.
@@ -120,6 +151,7 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
         .and_then(|folder| folder.sync_all())
         .map_err(wrong)?;
     lines.push(format!("{mails} kept mails are back"));
+    lines.push("what stands aside is yours to delete; mail that was deleted here may still be in the backup".into());
     Ok(lines)
 }
 

@@ -128,6 +128,7 @@ impl Kept for MemoryKept {
         }
         let found = all.into_iter().filter(|mail| {
             query.reason.as_ref().is_none_or(|wanted| same(wanted, &mail.reason))
+                && query.transaction.as_ref().is_none_or(|wanted| same(wanted, &mail.transaction))
                 && query
                     .label
                     .is_none_or(|wanted| mail.label.as_ref().is_some_and(|(label, _)| *label == wanted))
@@ -171,7 +172,8 @@ impl Kept for MemoryKept {
                 .reason
                 .as_ref()
                 .is_none_or(|wanted| record.recipients.iter().any(|to| same(wanted, &to.fate)));
-            fate && matches(
+            let transaction = query.transaction.as_ref().is_none_or(|wanted| same(wanted, &record.id));
+            fate && transaction && matches(
                 query,
                 record.began,
                 record.from.as_deref(),

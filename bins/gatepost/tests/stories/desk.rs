@@ -53,7 +53,12 @@ fn walk(gatepost: &Gatepost, who: &str) {
         &[&person[..], &["spammer@there.example", "@bad.example"]].concat(),
     ));
 
-    assert_eq!(gatepost.tells(&["kept", "list"]), "", "{who}");
+    let (out, complaint, content) = gatepost.command(&["kept", "list"]);
+    assert_eq!(
+        (out.as_str(), complaint.as_str(), content),
+        ("", "nothing found\n", true),
+        "{who}"
+    );
     let (_, complaint, content) = gatepost.command(&["kept", "delete", "../../etc/passwd"]);
     assert!(
         !content && complaint.contains("there is no such mail"),
@@ -213,6 +218,7 @@ fn a_backup_brings_everything_back() {
     );
     let kept = gatepost.tells(&["kept", "list"]);
     assert!(kept.contains("before") && !kept.contains("after"), "{kept}");
+    assert!(gatepost.tells(&["audit"]).contains("put back the backup"));
     // What was there stands aside and is not deleted.
     let aside = std::fs::read_dir(gatepost.file("data"))
         .expect("a folder")

@@ -27,7 +27,11 @@ fn odd_mail(gatepost: &Gatepost, to: &[&str], subject: &str) -> crate::house::Re
 
 fn list(gatepost: &Gatepost, more: &[&str]) -> Vec<Value> {
     let verb: Vec<&str> = ["kept", "list", "--json"].iter().chain(more).copied().collect();
-    let lines = gatepost.tells(&verb);
+    let (lines, complaint, content) = gatepost.command(&verb);
+    assert!(
+        content && lines.is_empty() == (complaint == "nothing found\n"),
+        "{lines}{complaint}"
+    );
     lines
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -65,9 +69,14 @@ fn the_one_who_may_not_have_it_gets_it_from_the_archive() {
         assert_eq!(list(&gatepost, &more).len(), found, "{more:?}");
     }
 
+    // The number that the client read leads to it, too, and to the record.
+    let number = kept[0]["transaction"].as_str().expect("a number");
+    assert!(gatepost.tells(&["records", "--id", number]).contains("bob@example.org"));
     let id = id(&kept[0]);
-    let shown = gatepost.tells(&["kept", "show", &id, "--why", "a story"]);
-    assert_eq!(shown.as_bytes(), mail("both"), "as it came");
+    for either in [id.as_str(), number] {
+        let shown = gatepost.tells(&["kept", "show", either, "--why", "a story"]);
+        assert_eq!(shown.as_bytes(), mail("both"), "as it came");
+    }
     let (_, complaint, content) = gatepost.command(&["kept", "release", &id, "--to", "bob@example.org"]);
     assert!(
         !content && complaint.contains("was not sent to bob@example.org"),

@@ -86,7 +86,8 @@ pub struct Which {
     /// From this envelope sender.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
-    /// Kept for this reason (held, discarded, refused, undelivered); of records: of this fate.
+    /// Kept for this reason: held, discarded, refused, undelivered. Of records, a recipient's fate: deliver, hold, defer,
+    /// refuse, discard, divert.
     #[arg(long)]
     reason: Option<String>,
     /// Not before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
@@ -95,12 +96,15 @@ pub struct Which {
     /// Before.
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     before: Option<u64>,
+    /// Of the transaction with this number: what a client reads in our reply.
+    #[arg(long, value_name = "NUMBER")]
+    id: Option<String>,
     /// Older than the one with this id: the next page.
     #[arg(long, value_name = "ID")]
     after: Option<String>,
-    /// At most so many, up to 1000.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
 }
 
 impl Which {
@@ -111,16 +115,40 @@ impl Which {
         query.sender.clone_from(&self.from);
         query.reason.clone_from(&self.reason);
         (query.since, query.before) = (self.since, self.before);
+        query.transaction.clone_from(&self.id);
         query.after.clone_from(&self.after);
-        query.limit = Some(self.limit);
+        query.limit = Some(self.limit.into());
         query.label = label.map(Into::into);
         query
     }
 }
 
-fn id(text: &str) -> KeptId {
-    KeptId(text.trim().into())
+/// The kept mail that is meant: by its own id, or by the number of its transaction, of which only one may be kept.
+async fn id(office: &mut Office, text: &str) -> Result<KeptId, String> {
+    let text = text.trim();
+    if text.len() != NUMBER {
+        return Ok(KeptId(text.into()));
+    }
+    let mut query = Query::default();
+    query.transaction = Some(text.into());
+    match office.submit(Request::Find { query }).await? {
+        Receipt::Found(found) => match found.as_slice() {
+            [only] => Ok(only.id.clone()),
+            [] => Ok(KeptId(text.into())),
+            several => {
+                let ids: Vec<String> = several.iter().map(row).collect();
+                Err(format!(
+                    "several copies of it are kept; name one by its own id:\n{}",
+                    ids.join("\n")
+                ))
+            }
+        },
+        _ => Ok(KeptId(text.into())),
+    }
 }
+
+/// The characters of a transaction's number.
+const NUMBER: usize = 15;
 
 /// Does it.
 pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
@@ -132,30 +160,32 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
                     for mail in &found {
                         say(&if *json { object(mail) } else { row(mail) });
                     }
+                    nothing(found.is_empty());
                     Ok(ExitCode::SUCCESS)
                 }
                 other => Ok(tell(&other)),
             }
         }
         Kept::Show { id: text, why } => {
-            let (id, why) = (id(text), Some(why.clone()));
+            let (id, why) = (id(office, text).await?, Some(why.clone()));
             match office.submit(Request::Read { id, why }).await? {
                 Receipt::Mail(_, octets) => Ok(print(&octets.0)),
                 other => Ok(tell(&other)),
             }
         }
         Kept::Label { id: text, label } => {
-            let (mail, label) = (Mail::Kept(id(text)), (*label).into());
+            let (mail, label) = (Mail::Kept(id(office, text).await?), (*label).into());
             Ok(tell(&office.submit(Request::Report { mail, label }).await?))
         }
         Kept::Release { id: text, to } => {
-            let (id, recipient) = (id(text), to.clone());
+            let (id, recipient) = (id(office, text).await?, to.clone());
             Ok(tell(&office.submit(Request::Release { id, recipient }).await?))
         }
         Kept::Delete { ids } => {
             let mut code = ExitCode::SUCCESS;
             for text in ids {
-                let told = tell(&office.submit(Request::Delete { id: id(text) }).await?);
+                let id = id(office, text).await?;
+                let told = tell(&office.submit(Request::Delete { id }).await?);
                 if told != ExitCode::SUCCESS {
                     code = told;
                 }
@@ -183,8 +213,8 @@ fn row(mail: &KeptMail) -> String {
     let subject: String = mail.subject.chars().take(80).collect();
     let (id, at, reason, size) = (&mail.id, shown(mail.at), &mail.reason, mail.size);
     harmless(&format!(
-        "{id}  {at}  {reason}  {size} octets  from <{}>  to <{to}>{more}{label}  {subject}",
-        mail.from
+        "{id}  {at}  {reason}  {size} octets  from <{}>  to <{to}>{more}{label}  subject \"{subject}\"  number {}",
+        mail.from, mail.transaction
     ))
 }
 
@@ -203,11 +233,19 @@ fn print(octets: &[u8]) -> ExitCode {
     }
 }
 
+/// Says on standard error that there was nothing, so that an empty answer is seen to be one.
+fn nothing(is_empty: bool) {
+    if is_empty {
+        let _ = writeln!(std::io::stderr().lock(), "nothing found");
+    }
+}
+
 /// Lists records.
 pub async fn records(office: &mut Office, which: &Which, json: bool) -> Result<ExitCode, String> {
     let query = which.query(None);
     match office.submit(Request::Records { query }).await? {
         Receipt::Records(found) => {
+            nothing(found.is_empty());
             for record in &found {
                 say(&if json {
                     log::json_line(record)

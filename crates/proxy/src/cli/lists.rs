@@ -202,10 +202,14 @@ fn read(line: &str, which: &Which) -> Result<Option<Either>, String> {
     if !line.starts_with('{') {
         return Ok(Some(Either::Entry(line.to_owned())));
     }
-    let mut listed: Listed = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    // Who names a list or a person moves the entries there.
-    listed.list = which.named_list().unwrap_or(listed.list);
-    listed.reach = which.named().unwrap_or(listed.reach);
+    let listed: Listed = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    // An entry that silently changed sides would be the worst of surprises.
+    let other_list = which.named_list().is_some_and(|named| named != listed.list);
+    if other_list || which.named().is_some_and(|named| named != listed.reach) {
+        return Err(
+            "this line says itself on which list it belongs, and that is not the one named here: name none".into(),
+        );
+    }
     Ok(Some(Either::Listed(listed)))
 }
 
@@ -287,10 +291,10 @@ mod tests {
             read(&line(&listed), &which(None)),
             Ok(Some(Either::Listed(listed.clone())))
         );
-        let mut moved = listed.clone();
-        moved.reach = Reach::Person("carl@d.example".into());
-        let read_for_carl = read(&line(&listed), &which(Some("carl@d.example")));
-        assert_eq!(read_for_carl, Ok(Some(Either::Listed(moved))));
+        assert!(
+            read(&line(&listed), &which(Some("carl@d.example"))).is_err(),
+            "it changes no sides"
+        );
         assert_eq!(
             read(" a@b.example ", &which(None)),
             Ok(Some(Either::Entry("a@b.example".into())))

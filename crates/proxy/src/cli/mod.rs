@@ -91,9 +91,9 @@ enum Verb {
         /// Before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
         #[arg(long, value_name = "WHEN", value_parser = when::moment)]
         before: Option<u64>,
-        /// At most so many, up to 1000.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
         /// Prints an object of JSON a line.
         #[arg(long)]
         json: bool,
@@ -176,7 +176,7 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }),
         Verb::Audit { before, limit, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {
-                kept::audit(office, before, limit, json).await
+                kept::audit(office, before, limit.into(), json).await
             })
         }),
         Verb::Recipients {

@@ -14,6 +14,7 @@ use crate::config::{Config, Registry};
 use crate::control;
 use crate::control::client::Line;
 use crate::services::{self, Opened};
+use crate::upkeep;
 use crate::ways::Ways;
 use crate::wiring;
 
@@ -33,6 +34,16 @@ impl Office {
             return Ok(Office::Daemon(line));
         }
         own(&config.data_dir)?;
+        let store = config.data_dir.join(upkeep::STORE);
+        if !store.is_dir() {
+            let whole = std::path::absolute(&store).unwrap_or(store);
+            return Err(format!(
+                "no daemon answers at {}, and there is no store at {}: start gatepost once; a data_dir that does not begin \
+                 with / is looked for from the folder in which you stand",
+                socket.display(),
+                whole.display()
+            ));
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let opened = services::open(config, clock)
             .await
@@ -47,10 +58,7 @@ impl Office {
         let handlers = wiring::handlers(config, registry, &opened.services)?;
         let ways = Arc::new(Ways::new(config, None).map_err(|error| error.to_string())?);
         opened.publish(config, handlers, &ways);
-        Ok(Office::Here(
-            Box::new(opened),
-            Login::new("operator", LoginBy::Operator),
-        ))
+        Ok(Office::Here(Box::new(opened), operator()))
     }
 
     /// Submits a request.
@@ -65,12 +73,29 @@ impl Office {
         }
     }
 
+    /// Writes into the audit of a store that nobody has open what was done to it without a desk.
+    pub fn note(config: &Config, what: String) -> Result<(), String> {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let opened = services::open(config, Arc::new(SystemClock::new())).await?;
+            let noted = opened.desk.note(&operator(), what).await;
+            noted.map_err(|fault| format!("the audit: {fault}"))
+        })
+    }
+
     /// Closes what was opened.
     pub async fn close(self) {
         if let Office::Here(opened, _) = self {
             opened.archive.close().await;
         }
     }
+}
+
+/// Whoever runs this, as the audit names them.
+fn operator() -> Login {
+    let own = std::fs::metadata("/proc/self");
+    let name = own.map_or("operator".into(), |own| format!("operator (uid {})", own.uid()));
+    Login::new(name, LoginBy::Operator)
 }
 
 /// Refuses to write into the folder of somebody else: what root makes there, the daemon's user could not open.
@@ -82,7 +107,7 @@ pub fn own(data: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "no daemon runs, and {} belongs to the user with the id {}: start the daemon, or run this as that user",
+        "no daemon of yours answers, and {} belongs to the user with the id {}: run this as that user",
         data.display(),
         theirs.uid()
     ))

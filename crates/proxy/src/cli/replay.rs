@@ -75,6 +75,7 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
     services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.store = Store::new(Arc::new(Empty));
+    services.kept = Arc::new(replay::Pretence);
     let services = replay::services(&services);
     let now = services.clock.now();
 

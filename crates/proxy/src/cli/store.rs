@@ -53,6 +53,8 @@ pub fn restore(config: &Config, folder: &Path) -> Result<ExitCode, String> {
     for line in upkeep::restore(&config.data_dir, folder)? {
         say(&line);
     }
+    // The audit that is back does not know how it came back.
+    Office::note(config, format!("put back the backup {}", folder.display()))?;
     say("restored; kept mail is looked through at the next start");
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,10 @@ impl Line {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 Ok(None)
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(format!(
+                "control socket {}: only root and the user that the daemon runs as may use it",
+                path.display()
+            )),
             Err(error) => Err(format!("control socket {}: {error}", path.display())),
         }
     }
