@@ -123,10 +123,10 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
         }
     }
     if let (Ok(from), Ok(data)) = (from.canonicalize(), data.canonicalize())
-        && from.starts_with(&data)
+        && from == data
     {
         return Err(format!(
-            "{}: this is the data folder itself, or in it, and no backup",
+            "{}: this is the data folder itself, and no backup",
             from.display()
         ));
     }

@@ -13,7 +13,7 @@ use gatepost_pipeline::policy::Rules;
 use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
-use super::mistake::{Gravity, Mistake, nearest};
+use super::mistake::{Gravity, Mistake, Place, nearest};
 use super::route::{ClientAddress, Route, RouteTls};
 use super::source::{Node, dotted};
 use super::values::{Destination, LocalDomain, Size};
@@ -502,6 +502,14 @@ impl Check<'_> {
                     format!("expected at most {DAYS_MAX}, or 0 for ever, found {days}"),
                 );
             }
+        }
+        let written = self.root.at(&["data_dir"]).map(|node| &node.place);
+        if config.data_dir.is_relative() && !written.is_none_or(Place::is_embedded) {
+            self.warning(
+                &["data_dir"],
+                "it is looked for from the folder in which gatepost is started, and the command line finds it only from \
+                 there: better a path that begins with /",
+            );
         }
         if config.desk.requests_per_hour == 0 {
             self.error(

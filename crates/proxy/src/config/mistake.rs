@@ -20,6 +20,16 @@ pub enum Place {
 }
 
 impl Place {
+    /// What stands for the name of a file where there is none.
+    pub const EMBEDDED: &'static str = "embedded defaults";
+
+    /// Whether it is in the embedded defaults, where nobody of the site wrote it.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self, Place::Text { name, .. } if &**name == Place::EMBEDDED)
+    }
+}
+
+impl Place {
     /// The place of an octet offset in a text.
     pub fn at(name: &Arc<str>, text: &str, offset: usize) -> Place {
         let before = text.get(..offset.min(text.len())).unwrap_or(text);

@@ -100,7 +100,7 @@ impl Sources {
 
     /// Puts the layers on one another. A syntax error is the only mistake that can be told then.
     pub(super) fn layers(&self) -> Result<Node, Mistake> {
-        let mut defaults = Written::read("embedded defaults", DEFAULTS)?;
+        let mut defaults = Written::read(Place::EMBEDDED, DEFAULTS)?;
         let mut figment = Figment::new();
         let mut file = None;
         if let Some((path, text)) = &self.file {
