@@ -178,6 +178,9 @@ pub enum Request {
         id: KeptId,
         /// To whom; the one who asks where none is named.
         recipient: Option<String>,
+        /// Even if it was delivered within the last day, or perhaps was.
+        #[serde(default)]
+        again: bool,
     },
     /// Delete a kept mail.
     Delete {

@@ -11,6 +11,8 @@ pub enum Fault {
     Unavailable(&'static str),
     /// Something is wrong and will stay so until somebody mends it: a corrupt record, a bug.
     Broken(String),
+    /// It was begun, and nobody knows whether it was done: the other side was lost at the wrong moment.
+    Unsure(String),
 }
 
 impl fmt::Display for Fault {
@@ -18,6 +20,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Unavailable(what) => write!(f, "unavailable: {what}"),
             Fault::Broken(why) => write!(f, "broken: {why}"),
+            Fault::Unsure(why) => write!(f, "unsure: {why}"),
         }
     }
 }

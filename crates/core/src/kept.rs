@@ -39,6 +39,8 @@ pub enum Label {
 pub struct Keeping<'a> {
     /// The transaction it came in.
     pub transaction: &'a str,
+    /// The listener it came to: by its routes it leaves again when it is released. Empty where that is not known.
+    pub listener: &'a str,
     /// When.
     pub at: Time,
     /// The envelope sender.
@@ -63,12 +65,20 @@ impl<'a> Keeping<'a> {
     ) -> Keeping<'a> {
         Keeping {
             transaction,
+            listener: "",
             at,
             from,
             recipients,
             message,
             terms,
         }
+    }
+
+    /// The same, and the listener it came to.
+    #[must_use]
+    pub fn at_listener(mut self, listener: &'a str) -> Keeping<'a> {
+        self.listener = listener;
+        self
     }
 }
 
@@ -80,6 +90,9 @@ pub struct KeptMail {
     pub id: KeptId,
     /// The transaction it came in.
     pub transaction: String,
+    /// The listener it came to; empty where that is not known.
+    #[serde(default)]
+    pub listener: String,
     /// When it was kept, in milliseconds since the epoch.
     pub at: u64,
     /// When it goes, in milliseconds since the epoch.
@@ -104,6 +117,7 @@ impl KeptMail {
         KeptMail {
             id,
             transaction: keeping.transaction.to_owned(),
+            listener: keeping.listener.to_owned(),
             at: keeping.at.millis(),
             until: until.map(Time::millis),
             reason: keeping.terms.reason.to_string(),

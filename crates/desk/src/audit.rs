@@ -49,7 +49,7 @@ impl Audit {
             line: Audited::new(at, by.clone(), what, BEGUN.into()),
         };
         self.write(&open).await?;
-        if number.is_multiple_of(SWEEP) {
+        if number % SWEEP == SWEEP - 1 {
             let before = at.millis().saturating_sub(KEPT.as_millis() as u64);
             self.store.trim(PART, &before.to_be_bytes()).await?;
         }

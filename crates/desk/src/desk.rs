@@ -24,6 +24,8 @@ use crate::words;
 
 /// How long one act may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a delivery may take: longer than all that a mail server is waited for.
+const RELEASE_PATIENCE: Duration = Duration::from_mins(50);
 /// How long one that touches all that is stored may take.
 const LONG_PATIENCE: Duration = Duration::from_hours(6);
 /// The most mails or records that are told at once.
@@ -116,7 +118,9 @@ impl FrontDesk {
     async fn act(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time) -> Result<Receipt, Fault> {
         Ok(match request {
             Request::Report { mail, label } => self.report(who, by, mail, *label, request, now).await?,
-            Request::Release { id, recipient } => self.release(who, id, recipient.as_deref(), now).await?,
+            Request::Release { id, recipient, again } => {
+                self.release(who, id, recipient.as_deref(), *again, now).await?
+            }
             Request::Delete { id } => self.delete(who, id).await?,
             Request::Find { query } => self.find(who, query).await?,
             Request::Read { id, why } => self.read(who, id, why.as_deref()).await?,
@@ -220,7 +224,14 @@ impl FrontDesk {
         Ok(Receipt::Done(change))
     }
 
-    async fn release(&self, who: &Who<'_>, id: &KeptId, to: Option<&str>, now: Time) -> Result<Receipt, Fault> {
+    async fn release(
+        &self,
+        who: &Who<'_>,
+        id: &KeptId,
+        to: Option<&str>,
+        again: bool,
+        now: Time,
+    ) -> Result<Receipt, Fault> {
         let Some((mail, _)) = self.theirs(who, id).await? else {
             return Ok(no_such_mail());
         };
@@ -233,10 +244,10 @@ impl FrontDesk {
             .seed
             .hash(&[b"release", id.0.as_bytes(), recipient.key().as_bytes()]);
         let key = [b"release".as_slice(), &hash.to_be_bytes()].concat();
-        match claim::claim(&self.means.store, &key, now).await? {
+        match claim::claim(&self.means.store, &key, again, now).await? {
             Claimed::Done => {
                 return Ok(Receipt::Done(Change::shown(vec![format!(
-                    "it was delivered to {recipient} within the last day"
+                    "it was delivered to {recipient} within the last day; say `again` where it is wanted once more"
                 )])));
             }
             Claimed::Begun => {
@@ -244,12 +255,22 @@ impl FrontDesk {
                     "it is being delivered; ask again in some minutes".into(),
                 ));
             }
+            Claimed::Perhaps => {
+                return Ok(Receipt::Refused(format!(
+                    "the mail server was lost when it had the mail, so {recipient} may have it: look there, and ask for it \
+                     to be delivered again where it is missing"
+                )));
+            }
             Claimed::Ours => {}
         }
         match self.means.post.release(id, &recipient).await {
             Ok(()) => {
                 claim::done(&self.means.store, &key, now).await?;
                 Ok(done(vec![format!("delivered to {recipient}")]))
+            }
+            Err(fault @ Fault::Unsure(_)) => {
+                claim::perhaps(&self.means.store, &key, now).await?;
+                Err(fault)
             }
             Err(fault) => {
                 claim::give_back(&self.means.store, &key, now).await?;
@@ -387,6 +408,8 @@ fn nobody(request: &Request) -> Receipt {
 /// What must not be cut short by the patience of ordinary acts.
 fn patience(request: &Request) -> Duration {
     match request {
+        // A mail server may take its time, and what was cut short could have been done all the same.
+        Request::Release { .. } => RELEASE_PATIENCE,
         Request::CheckStore | Request::CompactStore | Request::Backup { .. } | Request::Unlearn(_) => LONG_PATIENCE,
         _ => PATIENCE,
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_core::{Address, Domain, KeptMail, Login, LoginBy, Query, Reach, RecipientRecord, Record, Request};
+use gatepost_core::{Address, Domain, KeptMail, Login, LoginBy, Query, Reach, RecipientRecord, Record, Request, Scope};
 use gatepost_pipeline::Routes;
 
 /// What is said of a mail that is not there, or not theirs.
@@ -211,8 +211,15 @@ impl Who<'_> {
         }
         let theirs = |row: &RecipientRecord| self.sees(&row.to);
         record.recipients.retain(theirs);
-        // The reply of the transaction and its notes may name the others.
+        // Findings about the others tell of their lists; replies, notes and costs may name them.
+        let ids: BTreeSet<_> = record.recipients.iter().map(|row| row.id).collect();
+        record.findings.retain(|finding| match finding.scope {
+            Scope::Everyone => true,
+            Scope::Only(who) => ids.contains(&who),
+        });
         record.notes.clear();
+        record.calls.clear();
+        record.reply.clear();
         (!record.recipients.is_empty()).then_some(record)
     }
 }

@@ -115,11 +115,15 @@ pub fn of(request: &Request) -> String {
             };
             format!("call {} {label}", mail(it))
         }
-        Request::Release { id, recipient } => {
+        Request::Release { id, recipient, again } => {
             let to = recipient
                 .as_ref()
                 .map_or(String::new(), |to| format!(" to {}", cut(to)));
-            format!("deliver the kept mail {}{to}", cut(&id.0))
+            format!(
+                "deliver the kept mail {}{to}{}",
+                cut(&id.0),
+                if *again { " again" } else { "" }
+            )
         }
         Request::Delete { id } => format!("delete the kept mail {}", cut(&id.0)),
         Request::Find { query: which } => format!("list kept mail: {}", query(which)),
@@ -138,7 +142,7 @@ pub fn of(request: &Request) -> String {
             )
         }
         Request::Explain { mail: it } => format!("explain {}", mail(it)),
-        Request::Unlearn(what) => format!("unlearn {what:?}"),
+        Request::Unlearn(what) => cut(&format!("unlearn {what:?}")),
         Request::Other { filter, words } => {
             format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
         }

@@ -166,6 +166,7 @@ fn release(id: &KeptId, recipient: Option<&str>) -> Request {
     Request::Release {
         id: id.clone(),
         recipient: recipient.map(Into::into),
+        again: false,
     }
 }
 
@@ -282,6 +283,36 @@ async fn a_mail_is_released_once_to_a_recipient_of_its_own() {
     assert!(!again.0 && again.1.contains("was delivered"), "{again:?}");
     assert_eq!(house.fakes.post.released.len(), 1);
     assert!(said(&house.ask(&operator(), release(&id, Some("eva@e.example"))).await).0);
+    assert_eq!(house.fakes.post.released.len(), 2);
+}
+
+#[tokio::test]
+async fn a_mail_that_was_perhaps_delivered_goes_again_only_where_somebody_says_so() {
+    let house = house();
+    let id = house.keep(&["carl@d.example"]).await;
+    let again = Request::Release {
+        id: id.clone(),
+        recipient: None,
+        again: true,
+    };
+    let lost = Fault::Unsure("lost after the dot".into());
+    house.fakes.post.released.fail(Some(lost));
+    assert!(matches!(
+        house.ask(&operator(), release(&id, None)).await,
+        Receipt::Failed(_)
+    ));
+    house.fakes.post.released.fail(None);
+    assert!(is_refused(
+        &house.ask(&operator(), release(&id, None)).await,
+        "may have it"
+    ));
+    assert!(house.fakes.post.released.is_empty());
+    assert!(said(&house.ask(&operator(), again.clone()).await).0);
+    assert!(!said(&house.ask(&operator(), release(&id, None)).await).0);
+    assert!(
+        said(&house.ask(&operator(), again).await).0,
+        "and once more, who wants it"
+    );
     assert_eq!(house.fakes.post.released.len(), 2);
 }
 

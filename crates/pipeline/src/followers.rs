@@ -162,7 +162,8 @@ impl Finished {
                 who.iter().collect(),
                 message,
                 &terms,
-            );
+            )
+            .at_listener(&self.visit.listener);
             let kept = async { self.pipeline.services().kept.keep(keeping).await };
             let note = match guarded(PATIENCE, kept).await {
                 Ok(id) => format!("a copy is kept ({}): {id}", terms.reason),

@@ -14,6 +14,7 @@ mod control;
 mod drive;
 mod identify;
 mod listen;
+mod lock;
 mod log;
 mod maildir;
 mod meter;

@@ -3,6 +3,7 @@
 //! **Invariants:** a release has the original sender and one of the original recipients, and nobody else; it is one
 //! delivery, and what the mail server says of it is what is told. Nothing is tried again here: whoever asked may ask again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -19,8 +20,10 @@ use crate::ways::Ways;
 
 /// By what mail leaves: the routes of our own domains.
 pub struct Outlet {
-    /// Where our recipients' mail goes.
-    pub routes: Routes,
+    /// Where mail goes that came to a listener, by its name, and which way it flows there.
+    pub listeners: BTreeMap<String, (Direction, Routes)>,
+    /// Where mail goes whose listener is not there any more: as from the world.
+    pub otherwise: Routes,
     /// The mail servers.
     pub ways: Arc<Ways>,
     /// Who we say we are.
@@ -85,7 +88,12 @@ impl Post for Courier {
         let to = to.ok_or_else(|| Fault::Broken(format!("{id} was not sent to {recipient}")))?;
         let from = Path::reverse(&mail.from, true)
             .map_err(|_| Fault::Broken(format!("the sender of {id} cannot be read: {}", mail.from)))?;
-        let route = outlet.routes.route(&to).map_err(|reply| refused(&reply))?;
+        // As it would have gone when it came: by the routes of its listener.
+        let (direction, routes) = match outlet.listeners.get(&mail.listener) {
+            Some((direction, routes)) => (*direction, routes),
+            None => (Direction::Inbound, &outlet.otherwise),
+        };
+        let route = routes.route(&to).map_err(|reply| refused(&reply))?;
         let mut upstream = outlet
             .ways
             .upstream(route)
@@ -93,7 +101,7 @@ impl Post for Courier {
 
         // We are the client: the one who sent it is long gone, and stands in the Received field below ours.
         let here = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), 0);
-        let mut visit = Visit::new(Direction::Inbound, "desk".into(), here);
+        let mut visit = Visit::new(direction, "desk".into(), here);
         visit.helo = Some(Helo {
             name: outlet.ours.hostname.clone(),
             extended: true,
@@ -150,7 +158,16 @@ async fn deliver(
         message: edits.apply(message),
         gone: &|| false,
     };
-    let delivery = upstream.deliver(consignment).await.map_err(lost)?;
+    let delivery = upstream
+        .deliver(consignment)
+        .await
+        .map_err(|loss| match loss.after_dot {
+            true => Fault::Unsure(format!(
+                "the mail server was lost after it had the mail: {}",
+                loss.reply()
+            )),
+            false => lost(loss),
+        })?;
     match delivery.refused.first() {
         Some((_, reply)) => Err(refused(reply)),
         None if delivery.reply.is_done() => Ok(()),

@@ -28,6 +28,8 @@ use crate::wiring::{self, Generation};
 
 /// How long the mail servers may take at start to say what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long a command of the command line, which has the store, is waited for at the start.
+const OTHERS: Duration = Duration::from_secs(10);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 
@@ -123,7 +125,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = services::open(&config, Arc::clone(&clock)).await?;
+    let opened = services::open(&config, Arc::clone(&clock), OTHERS).await?;
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
     if config.archive.records_max > 0 {
         observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));

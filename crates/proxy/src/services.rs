@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatepost_archive::Archive;
 use gatepost_core::{Clock, Compute, Seed, Services, Store};
@@ -12,6 +13,7 @@ use gatepost_store_rocksdb::RocksDb;
 
 use crate::config::Config;
 use crate::identify::ByDns;
+use crate::lock::DataLock;
 use crate::post::Courier;
 use crate::threads::Cores;
 use crate::upkeep::Whole;
@@ -31,6 +33,7 @@ pub struct Opened {
     pub desk: Arc<FrontDesk>,
     /// Who delivers what is released.
     courier: Arc<Courier>,
+    _lock: DataLock,
 }
 
 impl Opened {
@@ -43,7 +46,12 @@ impl Opened {
 }
 
 /// Opens the store, the archive and DNS, and what stands on them.
-pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, String> {
+///
+/// Whoever has the data folder now is waited for at most for `patience`.
+pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) -> Result<Opened, String> {
+    let data = config.data_dir.clone();
+    let lock = tokio::task::spawn_blocking(move || DataLock::take(&data, patience)).await;
+    let lock = lock.map_err(|error| error.to_string())??;
     let rocks = Arc::new(open_store(config, &clock)?);
     let store = Store::new(Arc::<RocksDb>::clone(&rocks));
     let seed = seed(&store.within("gatepost"), &clock).await?;
@@ -80,6 +88,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Stri
         archive,
         desk,
         courier,
+        _lock: lock,
     })
 }
 

@@ -6,11 +6,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatepost_archive::Archive;
 use gatepost_core::{Clock, Fault, Upkeep, async_trait};
 use gatepost_store_rocksdb::RocksDb;
 
+use crate::lock::DataLock;
 use crate::wiring::private;
 
 /// The store's folder within data folder and backup.
@@ -23,27 +25,20 @@ pub struct Whole {
     store: Arc<RocksDb>,
     archive: Arc<Archive>,
     clock: Arc<dyn Clock>,
+    /// One copy at a time.
+    one: tokio::sync::Mutex<()>,
 }
 
 impl Whole {
     /// Both of this installation.
     pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>, clock: Arc<dyn Clock>) -> Whole {
-        Whole { store, archive, clock }
+        Whole {
+            store,
+            archive,
+            clock,
+            one: tokio::sync::Mutex::new(()),
+        }
     }
-}
-
-impl Whole {
-    async fn copy(&self, to: &Path) -> Result<(), Fault> {
-        self.store.backup(&to.join(STORE)).await?;
-        self.archive.backup(&to.join(KEPT)).await?;
-        Ok(())
-    }
-}
-
-fn sibling(of: &Path, ending: &str) -> PathBuf {
-    let mut name = of.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    of.with_file_name(name)
 }
 
 fn broken(path: &Path, error: io::Error) -> Fault {
@@ -82,34 +77,43 @@ impl Upkeep for Whole {
     }
 
     async fn backup(&self, to: &Path) -> Result<Vec<String>, Fault> {
+        let _one = self.one.lock().await;
         if to.symlink_metadata().is_ok() {
             return Err(Fault::Broken(format!(
                 "{} is there already: name a folder that is not",
                 to.display()
             )));
         }
-        let partial = sibling(to, ".part");
-        let folder = partial.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            // What an earlier try left: nobody else makes folders of this name.
-            match std::fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(broken(&folder, error)),
-                _ => private(&folder).map_err(|error| broken(&folder, error)),
-            }
-        });
-        made.await.map_err(|error| Fault::Broken(error.to_string()))??;
+        // Made beside it, under a name of its own that only we may enter; it goes again unless all is well.
+        let target = to.to_owned();
+        let nursery = tokio::task::spawn_blocking(move || nursery(&target)).await;
+        let nursery = nursery.map_err(|error| Fault::Broken(error.to_string()))??;
+        let whole = nursery.path().join("backup");
+        private(&whole).map_err(|error| broken(&whole, error))?;
         // The store first: a mail kept meanwhile is then a file that its index does not know, which is mended at start.
-        if let Err(fault) = self.copy(&partial).await {
-            let _ = std::fs::remove_dir_all(&partial);
-            return Err(fault);
-        }
-        std::fs::rename(&partial, to).map_err(|error| broken(to, error))?;
+        self.store.backup(&whole.join(STORE)).await?;
+        self.archive.backup(&whole.join(KEPT)).await?;
+        std::fs::rename(&whole, to).map_err(|error| broken(to, error))?;
         Ok(vec![
             format!("store and kept mail are copied to {}", to.display()),
             "to put it back, stop gatepost and say `gatepost store restore` with this folder".into(),
             "mail that is deleted later stays in this copy until you delete the copy".into(),
         ])
     }
+}
+
+/// A folder of our own beside a path, whose parents are made where they are missing.
+fn nursery(beside: &Path) -> Result<tempfile::TempDir, Fault> {
+    let parent = match beside.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    private(parent).map_err(|error| broken(parent, error))?;
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(".gatepost-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(parent).map_err(|error| broken(parent, error))
 }
 
 /// Puts a backup in the place of what a data folder holds. No daemon may run; what was there is moved aside.
@@ -130,14 +134,12 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
             from.display()
         ));
     }
-    private(data).map_err(|error| format!("data_dir {}: {error}", data.display()))?;
-    // All of it is copied before anything is moved, and the store, which knows whether a daemon runs, comes first.
-    let coming = data.join(format!("{KEPT}.restoring"));
-    let wrong = |error: io::Error| format!("{}: {error}", coming.display());
-    match std::fs::remove_dir_all(&coming) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(wrong(error)),
-        _ => {}
-    }
+    // Nobody else may begin anything below the data folder until all is in its place.
+    let _lock = DataLock::take(data, Duration::ZERO)?;
+    let wrong = |error: io::Error| format!("{}: {error}", data.display());
+    // Copied whole before anything is moved; it goes again if anything fails.
+    let nursery = nursery(&data.join(KEPT)).map_err(|fault| fault.to_string())?;
+    let coming = nursery.path().join(KEPT);
     let mails = copy_mails(&from.join(KEPT), &coming).map_err(wrong)?;
     let mut lines = RocksDb::restore(&from.join(STORE), &data.join(STORE)).map_err(|error| error.to_string())?;
     let kept = data.join(KEPT);

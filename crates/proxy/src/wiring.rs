@@ -252,14 +252,16 @@ pub fn desk_terms(config: &Config) -> Terms {
     }
 }
 
-/// By what mail of our own leaves: where the first inbound listener sends mail for our domains.
+/// By what kept mail leaves: as it would have gone from the listener that it came to.
 pub fn outlet(config: &Config, ways: &Arc<Ways>) -> Outlet {
-    let inbound = config
-        .listen
-        .iter()
-        .find(|listen| listen.direction == Direction::Inbound);
+    let listeners = config.listen.iter().map(|listen| {
+        let routes = routes(config, listen);
+        (listen.name.clone(), (listen.direction, routes))
+    });
+    let inbound = config.listen.iter().find(|listen| listen.direction == Direction::Inbound);
     Outlet {
-        routes: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),
+        listeners: listeners.collect(),
+        otherwise: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),
         ways: Arc::clone(ways),
         ours: ours(config),
         rules: Arc::clone(policy(config).rules(None)),

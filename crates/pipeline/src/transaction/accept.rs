@@ -119,7 +119,8 @@ impl Transaction {
         terms: &Terms,
     ) -> Option<KeptId> {
         let Envelope { from, .. } = &self.envelope;
-        let keeping = Keeping::new(&self.record.id, scene.now, from, self.paths(who), message, terms);
+        let keeping = Keeping::new(&self.record.id, scene.now, from, self.paths(who), message, terms)
+            .at_listener(&scene.visit.listener);
         match guarded(KEEPING, scene.pipeline.services().kept.keep(keeping)).await {
             Ok(id) => {
                 for n in who {

@@ -47,6 +47,9 @@ pub enum Kept {
         /// The recipient, where it has several.
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
+        /// Even if it was delivered within the last day, or perhaps was.
+        #[arg(long)]
+        again: bool,
     },
     /// Deletes kept mail: the file and all that is known of it.
     Delete {
@@ -177,9 +180,13 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
             let (mail, label) = (Mail::Kept(id(office, text).await?), (*label).into());
             Ok(tell(&office.submit(Request::Report { mail, label }).await?))
         }
-        Kept::Release { id: text, to } => {
-            let (id, recipient) = (id(office, text).await?, to.clone());
-            Ok(tell(&office.submit(Request::Release { id, recipient }).await?))
+        Kept::Release { id: text, to, again } => {
+            let request = Request::Release {
+                id: id(office, text).await?,
+                recipient: to.clone(),
+                again: *again,
+            };
+            Ok(tell(&office.submit(request).await?))
         }
         Kept::Delete { ids } => {
             let mut code = ExitCode::SUCCESS;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatepost_core::{Clock, Desk, Login, LoginBy, Receipt, Request};
 
@@ -17,6 +18,9 @@ use crate::services::{self, Opened};
 use crate::upkeep;
 use crate::ways::Ways;
 use crate::wiring;
+
+/// How long another command that has the store is waited for.
+const OTHERS: Duration = Duration::from_secs(5);
 
 /// A desk to submit to.
 pub enum Office {
@@ -45,7 +49,7 @@ impl Office {
             ));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let opened = services::open(config, clock)
+        let opened = services::open(config, clock, OTHERS)
             .await
             .map_err(|error| format!("no daemon answers at {}, and so: {error}", socket.display()))?;
         if opened.archive.needs_mending() {
@@ -77,7 +81,7 @@ impl Office {
     pub fn note(config: &Config, what: String) -> Result<(), String> {
         let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            let opened = services::open(config, Arc::new(SystemClock::new())).await?;
+            let opened = services::open(config, Arc::new(SystemClock::new()), OTHERS).await?;
             let noted = opened.desk.note(&operator(), what).await;
             noted.map_err(|fault| format!("the audit: {fault}"))
         })

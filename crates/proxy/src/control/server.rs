@@ -22,6 +22,13 @@ const IDLE: Duration = Duration::from_secs(60);
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    inode: u64,
+}
+
+/// Which file a path leads to.
+fn inode(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|meta| meta.ino())
 }
 
 impl Control {
@@ -29,6 +36,13 @@ impl Control {
     pub fn open(path: &Path) -> Result<Control, String> {
         let wrong = |error: io::Error| format!("control socket {}: {error}", path.display());
         if is_socket(path) {
+            // One that answers is another installation's, which has a data folder of its own.
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(format!(
+                    "control socket {}: another gatepost answers there; give this one a desk.socket of its own",
+                    path.display()
+                ));
+            }
             std::fs::remove_file(path).map_err(wrong)?;
         }
         // Made under another name in a folder that only we may enter, so that nobody reaches it before it is 0600.
@@ -45,9 +59,11 @@ impl Control {
         let listener = UnixListener::bind(&born).map_err(wrong)?;
         std::fs::set_permissions(&born, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(wrong)?;
         std::fs::rename(&born, path).map_err(wrong)?;
+        let inode = inode(path).ok_or_else(|| format!("control socket {}: it is gone again", path.display()))?;
         Ok(Control {
             listener,
             path: path.into(),
+            inode,
         })
     }
 
@@ -69,6 +85,11 @@ impl Control {
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 tracing::warn!("too many connections to the control socket: one is turned away");
+                tasks.spawn(async move {
+                    let mut stream = stream;
+                    let busy = Receipt::Refused("the desk is busy; try again".into());
+                    let _ = tokio::time::timeout(Duration::from_secs(1), write(&mut stream, &busy)).await;
+                });
                 continue;
             };
             let (desk, end) = (Arc::clone(&desk), end.clone());
@@ -86,7 +107,10 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // Not one that somebody else has put there since.
+        if inode(&self.path) == Some(self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
