@@ -137,7 +137,7 @@ impl Filter for Whitelist {
         }
         let author = mail::author(message);
         let rows = mail::rows(&self.lists, cx, author.as_ref()).await?;
-        let author = author.as_ref().and_then(|name| name.addresses.first());
+        let author = author.as_ref().and_then(|who| who.name.addresses.first());
         let weights = Weights {
             contact: self.config.contact_points,
             denied_author: self.config.denied_author_points,

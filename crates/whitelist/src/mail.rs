@@ -17,71 +17,90 @@ use crate::learn::{self, was_delivered};
 use crate::lists::{Lists, Word};
 use crate::opinion::{Row, Standpoint};
 use crate::owner::Owner;
-use crate::sender::{self, Name};
+use crate::sender::{self, Name, Who};
 use crate::{Config, Learn};
 
 /// The most owners whose entries one mail renews.
 const RENEWED_MAX: usize = 200;
 
 /// The envelope sender; none for the null sender.
-pub fn envelope_sender(cx: &Context<'_>) -> Option<Name> {
-    Name::of(cx.envelope()?.from.mailbox()?)
+pub fn envelope_sender(cx: &Context<'_>) -> Option<Who> {
+    Who::of(cx.envelope()?.from.mailbox()?)
 }
 
 /// The author in the From header, proven or not.
-pub fn author(message: &Message) -> Option<Name> {
-    Name::of(&sender::author(message.headers())?)
+pub fn author(message: &Message) -> Option<Who> {
+    Who::of(&sender::author(message.headers())?)
+}
+
+/// What is said against whom a sender claims to be: nothing else of it counts.
+fn against(word: Word) -> Word {
+    Word {
+        name: word.name.filter(|found| found.list == gatepost_core::List::Deny),
+        ..Word::default()
+    }
 }
 
 /// What the lists that hold for a recipient say, the widest first.
 pub async fn words(
     lists: &Lists,
     to: &Recipient,
-    name: Option<&Name>,
+    who: Option<&Who>,
     client: Option<IpAddr>,
     now: Time,
 ) -> Result<Vec<Word>, Fault> {
+    let (name, claimed) = (who.map(|who| &who.name), who.and_then(|who| who.claimed.as_ref()));
     let mut words = Vec::new();
     for owner in Owner::all_of(to) {
         words.push(lists.ask(Shelf::Senders, &owner, name, client, now).await?);
+    }
+    if claimed.is_some() {
+        for owner in Owner::all_of(to) {
+            words.push(against(lists.ask(Shelf::Senders, &owner, claimed, None, now).await?));
+        }
     }
     Ok(words)
 }
 
 /// What was asked already about one name.
 #[derive(Default)]
-struct Asked(HashMap<Owner, Word>);
+struct Asked(HashMap<(Owner, bool), Word>);
 
 impl Asked {
     async fn standpoint(
         &mut self,
         lists: &Lists,
         to: &Recipient,
-        name: Option<&Name>,
+        who: Option<&Who>,
         client: Option<IpAddr>,
         now: Time,
     ) -> Result<Standpoint, Fault> {
-        if name.is_none() && client.is_none() {
-            return Ok(Standpoint::default());
-        }
+        let (name, claimed) = (who.map(|who| &who.name), who.and_then(|who| who.claimed.as_ref()));
         let mut words = Vec::new();
-        for owner in Owner::all_of(to) {
-            let word = match self.0.get(&owner) {
-                Some(word) => word.clone(),
-                None => {
-                    let word = lists.ask(Shelf::Senders, &owner, name, client, now).await?;
-                    self.0.insert(owner, word.clone());
-                    word
-                }
-            };
-            words.push(word);
+        for (name, client, is_claim) in [(name, client, false), (claimed, None, true)] {
+            if name.is_none() && client.is_none() {
+                continue;
+            }
+            for owner in Owner::all_of(to) {
+                let key = (owner, is_claim);
+                let word = match self.0.get(&key) {
+                    Some(word) => word.clone(),
+                    None => {
+                        let word = lists.ask(Shelf::Senders, &key.0, name, client, now).await?;
+                        let word = if is_claim { against(word) } else { word };
+                        self.0.insert(key, word.clone());
+                        word
+                    }
+                };
+                words.push(word);
+            }
         }
         Ok(Standpoint::of(&words))
     }
 }
 
 /// What the lists say of a whole mail, for each recipient.
-pub async fn rows(lists: &Lists, cx: &Context<'_>, author: Option<&Name>) -> Result<Vec<Row>, Fault> {
+pub async fn rows(lists: &Lists, cx: &Context<'_>, author: Option<&Who>) -> Result<Vec<Row>, Fault> {
     let Some(envelope) = cx.envelope() else {
         return Ok(Vec::new());
     };

@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** pure, total, and an address comes out of an address. **Absent on purpose:** proof. Anybody can write
 //! `SRS0=x=y=b.example=ann@elsewhere.example`; SPF then speaks of `elsewhere.example`, so who relies on a name that was
-//! taken out of a tag knows no more than that somebody claims it.
+//! taken out of a tag knows no more than that somebody claims it. So a claim is asked about for denial only ([`Who`]).
 
 use gatepost_core::Address;
 use gatepost_core::message::Headers;
@@ -32,7 +32,10 @@ pub struct Name {
 impl Name {
     /// The names of an address; none where its domain has no form that a list could hold.
     pub fn of(address: &Address) -> Option<Name> {
-        let address = original(address);
+        Name::plain(original(address))
+    }
+
+    fn plain(address: Address) -> Option<Name> {
         let mut addresses = vec![address_key(&address)?];
         addresses.extend(stem(&address));
         Some(Name {
@@ -50,6 +53,33 @@ impl Name {
         let all = self.domain.match_indices('.').map(|(dot, _)| dot + 1).enumerate();
         all.filter_map(move |(n, at)| Some((labels.checked_sub(n + 1)?, self.domain.get(at..)?)))
             .filter(|(labels, _)| *labels <= PARENTS_MAX)
+    }
+}
+
+/// Who an address says it is. A tag of SRS puts another domain into its mouth, and anybody can write one: what stands in
+/// it counts against a sender and never for one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Who {
+    /// Who it is, as far as its own domain can vouch for it.
+    pub name: Name,
+    /// Who it claims to be behind the tag of another domain.
+    pub claimed: Option<Name>,
+}
+
+impl Who {
+    /// Of an address.
+    pub fn of(address: &Address) -> Option<Who> {
+        let behind = original(address);
+        if behind.domain().key() == address.domain().key() {
+            return Some(Who {
+                name: Name::plain(behind)?,
+                claimed: None,
+            });
+        }
+        Some(Who {
+            name: Name::plain(address.clone())?,
+            claimed: Name::plain(behind),
+        })
     }
 }
 
