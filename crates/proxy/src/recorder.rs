@@ -1,5 +1,6 @@
 //! Keeping the records of transactions, and the housekeeping of what is kept.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,26 @@ use tokio_util::sync::CancellationToken;
 const SWEEP: Duration = Duration::from_mins(10);
 /// How soon again where there was more than one sweep takes.
 const SOON: Duration = Duration::from_millis(200);
+
+/// The most recipients of a record that is kept; the log has them all.
+const RECIPIENTS_MAX: usize = 200;
+/// The most where no message came: a stranger may name thousands, and it costs nothing but RSET.
+const NAMED_MAX: usize = 20;
+
+/// A record as it is kept, so that nobody fills the disk with names.
+fn bounded(record: &Record) -> Cow<'_, Record> {
+    let most = if record.size == 0 { NAMED_MAX } else { RECIPIENTS_MAX };
+    let Some(more) = record.recipients.len().checked_sub(most).filter(|more| *more > 0) else {
+        return Cow::Borrowed(record);
+    };
+    let mut record = record.clone();
+    record.recipients.truncate(most);
+    record.findings.truncate(most);
+    record.calls.clear();
+    let more = u32::try_from(more).unwrap_or(u32::MAX);
+    record.recipients_dropped = record.recipients_dropped.saturating_add(more);
+    Cow::Owned(record)
+}
 
 /// Gives each record to the archive.
 pub struct Recorder {
@@ -34,7 +55,7 @@ impl Recorder {
 #[async_trait]
 impl Observer for Recorder {
     async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
-        match self.kept.record(record).await {
+        match self.kept.record(&bounded(record)).await {
             Ok(()) => {
                 if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!("records are kept again");
@@ -114,5 +135,26 @@ pub async fn keep_house(archive: Arc<Archive>, end: CancellationToken) {
             () = end.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{Direction, RecipientId, RecipientRecord};
+
+    use super::*;
+
+    #[test]
+    fn a_record_of_many_recipients_is_kept_short() {
+        let client = "192.0.2.1".parse().expect("an address");
+        let mut record = Record::new("id".into(), 0, Direction::Inbound, "mx".into(), client, 1);
+        let row = |n| RecipientRecord::new(RecipientId(n), format!("{n}@d.example"));
+        record.recipients = (0..1_000).map(row).collect();
+        let kept = bounded(&record);
+        assert_eq!((kept.recipients.len(), kept.recipients_dropped), (20, 980));
+        record.size = 1;
+        assert_eq!(bounded(&record).recipients.len(), 200);
+        record.recipients.truncate(200);
+        assert!(matches!(bounded(&record), Cow::Borrowed(_)));
     }
 }

@@ -258,7 +258,10 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>) -> Outlet {
         let routes = routes(config, listen);
         (listen.name.clone(), (listen.direction, routes))
     });
-    let inbound = config.listen.iter().find(|listen| listen.direction == Direction::Inbound);
+    let inbound = config
+        .listen
+        .iter()
+        .find(|listen| listen.direction == Direction::Inbound);
     Outlet {
         listeners: listeners.collect(),
         otherwise: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),

@@ -128,7 +128,10 @@ impl Kept for MemoryKept {
         }
         let found = all.into_iter().filter(|mail| {
             query.reason.as_ref().is_none_or(|wanted| same(wanted, &mail.reason))
-                && query.transaction.as_ref().is_none_or(|wanted| same(wanted, &mail.transaction))
+                && query
+                    .transaction
+                    .as_ref()
+                    .is_none_or(|wanted| same(wanted, &mail.transaction))
                 && query
                     .label
                     .is_none_or(|wanted| mail.label.as_ref().is_some_and(|(label, _)| *label == wanted))
@@ -173,12 +176,13 @@ impl Kept for MemoryKept {
                 .as_ref()
                 .is_none_or(|wanted| record.recipients.iter().any(|to| same(wanted, &to.fate)));
             let transaction = query.transaction.as_ref().is_none_or(|wanted| same(wanted, &record.id));
-            fate && transaction && matches(
-                query,
-                record.began,
-                record.from.as_deref(),
-                record.recipients.iter().map(|to| to.to.as_str()),
-            )
+            fate && transaction
+                && matches(
+                    query,
+                    record.began,
+                    record.from.as_deref(),
+                    record.recipients.iter().map(|to| to.to.as_str()),
+                )
         });
         Ok(found.take(query.limit.unwrap_or(usize::MAX)).cloned().collect())
     }

@@ -17,7 +17,7 @@ use crate::learn::{self, was_delivered};
 use crate::lists::{Lists, Word};
 use crate::opinion::{Row, Standpoint};
 use crate::owner::Owner;
-use crate::sender::{self, Name, Who};
+use crate::sender::{self, Who};
 use crate::{Config, Learn};
 
 /// The most owners whose entries one mail renews.
