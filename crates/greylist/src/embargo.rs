@@ -1,11 +1,15 @@
 //! Whether a triplet still has to wait: a pure function of when it was first seen and what time it is.
 //!
 //! **Invariants:** whoever may pass may pass at any later moment; a retry that comes too early changes nothing; a clock
-//! that went back makes nobody wait again.
+//! that went back far makes nobody wait again, and one that went back a little (or a second node's that is slow) by no more
+//! than [`SKEW`] longer.
 
 use std::time::Duration;
 
 use gatepost_core::Time;
+
+/// By so much two clocks may differ, or one be set back, before what was written is taken for wrong.
+pub const SKEW: Duration = Duration::from_mins(1);
 
 /// For how long strangers wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,8 +39,9 @@ impl Embargo {
 
     /// Decides about a triplet that was first seen at a moment.
     pub fn decide(&self, first: Time, now: Time, lot: u64) -> Decision {
-        // First seen in the future: the clock was wrong then or is wrong now, and the client is not to blame.
-        if first > now {
+        // First seen in the future: the clock was wrong then or is wrong now, and the client is not to blame. By a little,
+        // it is another node's clock: who tries the second node a moment after the first has not waited.
+        if first > now + SKEW {
             return Decision::Pass;
         }
         match self.limit(lot).checked_sub(now.since(first)) {
@@ -76,11 +81,23 @@ mod tests {
     }
 
     #[test]
-    fn a_first_sight_in_the_future_makes_nobody_wait() {
-        assert_eq!(
-            FIVE.decide(Time::from_secs(2_000), Time::from_secs(1_000), 0),
-            Decision::Pass
-        );
+    fn the_jitter_makes_the_wait_longer_by_the_lot() {
+        let some = Embargo {
+            jitter: Duration::from_secs(120),
+            ..FIVE
+        };
+        let limits = [0, 7_000, 119_999, 120_000].map(|lot| some.limit(lot).as_millis());
+        assert_eq!(limits, [300_000, 307_000, 419_999, 300_000]);
+        assert_eq!(FIVE.limit(u64::MAX), FIVE.delay);
+    }
+
+    #[test]
+    fn a_first_sight_in_the_future_makes_nobody_wait_unless_clocks_differ_a_little() {
+        let seen_ahead_by = |secs: u64| FIVE.decide(Time::from_secs(1_000 + secs), Time::from_secs(1_000), 0);
+        assert_eq!(seen_ahead_by(1_000), Decision::Pass);
+        assert_eq!(seen_ahead_by(61), Decision::Pass);
+        assert_eq!(seen_ahead_by(60), Decision::Wait(Duration::from_secs(300)));
+        assert_eq!(seen_ahead_by(1), Decision::Wait(Duration::from_secs(300)));
     }
 
     #[test]
@@ -107,7 +124,8 @@ mod tests {
                 prop_assert_eq!(at(now + later), Decision::Pass);
             }
             if let Decision::Wait(left) = at(now) {
-                prop_assert!(left <= limit);
+                prop_assert!(left <= limit && left > Duration::ZERO);
+                prop_assert!(first <= now + 60_000);
                 prop_assert_eq!(at(first.max(now) + u64::try_from(left.as_millis()).expect("short")), Decision::Pass);
             }
         }

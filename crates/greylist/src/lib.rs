@@ -12,9 +12,10 @@
 pub mod embargo;
 pub mod memory;
 pub mod options;
+pub mod sender;
 pub mod triplet;
 
-use embargo::{Decision, Embargo, about};
+use embargo::{Decision, Embargo, SKEW, about};
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
 use gatepost_core::{Level, SpfResult};
@@ -124,6 +125,30 @@ impl Greylist {
         }
     }
 
+    /// Whether a triplet was first seen so long ago that it has waited, under either of its keys.
+    async fn has_waited(
+        &self,
+        triplet: &[u8; triplet::KEY],
+        other: Option<&[u8; triplet::KEY]>,
+        now: Time,
+    ) -> Result<bool, Fault> {
+        let lot = self.keys.jitter(triplet);
+        for key in [Some(triplet), other].into_iter().flatten() {
+            let first = self.memory.was_seen(key, now).await?;
+            if first.is_some_and(|first| self.embargo.decide(first, now, lot) == Decision::Pass) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether greylisting has only just begun here. Of an empty store everybody is a stranger: the first one begins the
+    /// grace. A beginning in the future was written by a wrong clock: that grace is over, or it would last until then.
+    async fn in_grace(&self, now: Time) -> Result<bool, Fault> {
+        let began = self.memory.began(now).await?;
+        Ok(began <= now + SKEW && now.since(began) < self.config.grace.0)
+    }
+
     /// Learns from what became of a mail.
     async fn learn(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
         let Some(envelope) = cx.envelope().filter(|_| record.size > 0) else {
@@ -137,10 +162,11 @@ impl Greylist {
             .recipients
             .iter()
             .filter_map(|row| Some((row, envelope.recipient(row.id)?)));
-        let (sender, mut origins) = (triplet::sender(&envelope.from), None);
+        let (sender, mut origins) = (sender::folded(&envelope.from), None);
         for (row, to) in rows {
             let passed = taken && row.fate == "deliver" && row.level <= Level::Low;
-            let spam = row.level == Level::High && matches!(&*row.fate, "refuse" | "hold" | "discard");
+            // Spam is spam where policy only marks it, too.
+            let spam = row.level == Level::High && !matches!(&*row.fate, "defer" | "none");
             if !passed && !spam {
                 continue;
             }
@@ -150,17 +176,22 @@ impl Greylist {
             }
             let Some((domain, network)) = &origins else { continue };
             let recipient = triplet::recipient(&to.path);
-            let keys = |origin| (self.keys.triplet(origin, &sender, &recipient), self.keys.origin(origin));
-            let (lifetime, now) = (self.config.lifetime.0, cx.now());
+            let key = |origin| self.keys.triplet(origin, &sender, &recipient);
+            let (lifetime, enough, now) = (self.config.lifetime.0, self.config.auto_pass, cx.now());
             if passed {
-                let (triplet, origin) = keys(domain.as_ref().unwrap_or(network));
-                self.memory
-                    .passed(&triplet, &origin, self.config.auto_pass, lifetime, now)
-                    .await?;
+                let origin = domain.as_ref().unwrap_or(network);
+                let (triplet, other) = (key(origin), domain.as_ref().map(|_| key(network)));
+                let new = self.memory.passed(&triplet, lifetime, now).await?;
+                if enough > 0 {
+                    // Who was spared, or wrote during the grace, proved no patience.
+                    let counts = new && self.has_waited(&triplet, other.as_ref(), now).await?;
+                    let origin = self.keys.origin(origin);
+                    self.memory.credit(&origin, counts, enough, lifetime, now).await?;
+                }
                 continue;
             }
             for origin in domain.iter().chain([network]) {
-                let (triplet, origin) = keys(origin);
+                let (triplet, origin) = (key(origin), self.keys.origin(origin));
                 self.memory.fell_from_grace(&triplet, &origin, now).await?;
             }
         }
@@ -177,15 +208,13 @@ impl Filter for Greylist {
         if self.exempt(cx, &envelope.from) {
             return Ok(Opinion::none());
         }
-        let sender = triplet::sender(&envelope.from);
+        let sender = sender::folded(&envelope.from);
         let Some((origin, left)) = self.left(cx, &sender, &triplet::recipient(&to.path)).await? else {
             return Ok(Opinion::none());
         };
         let note = format!("{sender} from {} has still to wait for {}", origin.shown(), about(left));
         let finding = |tag| Finding::new(tag, Evidence::Points(Score::ZERO), note).only(to.id);
-        // Of an empty store everybody is a stranger: the first one begins the grace.
-        let began = self.memory.began(cx.now()).await?;
-        if cx.now().since(began) < self.config.grace.0 {
+        if self.in_grace(cx.now()).await? {
             return Ok(Opinion::none().with(finding(GRACE)));
         }
         let defer = Wish::Defer(later(left));

@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | `f` triplet | when it was first seen | the window |
 //! | `p` triplet | when it last passed | the lifetime, renewed on use |
-//! | `n` origin | how many triplets of it passed | the lifetime |
+//! | `n` origin | how many triplets of it waited and were delivered | the lifetime |
 //! | `k` origin | when it was last renewed: nobody from there waits | the lifetime, renewed on use |
 //! | `began` | when greylisting began here | ever |
 //!
 //! A value is a version octet and a time in milliseconds. **Invariant:** what a check writes it writes only where nothing
-//! was (`swap` from nothing); all else is written after a mail was delivered or refused.
+//! was (`swap` from nothing); all else is written after a mail was delivered or refused. What is damaged is written over
+//! then; what a newer gatepost wrote is not.
 
 use std::time::Duration;
 
@@ -19,8 +20,10 @@ use crate::triplet::KEY;
 
 /// The version of a value that this crate writes.
 const VERSION: u8 = 1;
-/// What was renewed within this time is not written again.
+/// What was renewed within this time, or within a small part of its lifetime, is not written again.
 const FRESH: Duration = Duration::from_hours(24);
+/// That part.
+const FRESH_PART: u32 = 24;
 
 /// The memory of one installation.
 #[derive(Clone)]
@@ -52,6 +55,15 @@ fn read(value: &[u8], what: &str) -> Result<Time, Fault> {
             "greylist: {what} was written by a newer gatepost (form {version}); run that one"
         ))),
         _ => Err(Fault::Broken(format!("greylist: {what} is damaged in the store"))),
+    }
+}
+
+/// Whether a value that lives for `lifetime` is to be written anew: it is old, or damaged.
+fn due(value: &[u8], what: &str, lifetime: Duration, now: Time) -> Result<bool, Fault> {
+    match read(value, what) {
+        Ok(last) => Ok(now.since(last) >= FRESH.min(lifetime / FRESH_PART)),
+        Err(newer) if value.first().is_some_and(|version| *version > VERSION) => Err(newer),
+        Err(_) => Ok(true),
     }
 }
 
@@ -105,39 +117,38 @@ impl Memory {
         self.time(&key(b'f', triplet), "a first sight", now).await
     }
 
-    /// A mail of this triplet was delivered: it passes from now on, and so does its whole origin once `enough` of it did
-    /// (0: never).
-    pub async fn passed(
+    /// A mail of this triplet was delivered: it passes from now on. Tells whether it did not before.
+    pub async fn passed(&self, triplet: &Id, lifetime: Duration, now: Time) -> Result<bool, Fault> {
+        let (key, until) = (key(b'p', triplet), Some(now + lifetime));
+        match self.store.swap(&key, None, Some(&write(now)), until, now).await? {
+            Swap::Done | Swap::Was(None) => Ok(true),
+            Swap::Was(Some(value)) => {
+                if due(&value, "a pass", lifetime, now)? {
+                    self.store.put(&key, &write(now), until).await?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// A mail from this origin was delivered: where nobody from there waits, that is renewed. Otherwise, if the mail
+    /// `counts`, it is one of those of which `enough` make the origin known.
+    pub async fn credit(
         &self,
-        triplet: &Id,
         origin: &Id,
+        counts: bool,
         enough: u32,
         lifetime: Duration,
         now: Time,
     ) -> Result<(), Fault> {
-        let until = Some(now + lifetime);
-        let pass = key(b'p', triplet);
-        let first = match self.store.swap(&pass, None, Some(&write(now)), until, now).await? {
-            Swap::Done => true,
-            Swap::Was(value) => {
-                let last = value.as_deref().map(|value| read(value, "a pass")).transpose();
-                if last.ok().flatten().is_none_or(|last| now.since(last) >= FRESH) {
-                    self.store.put(&pass, &write(now), until).await?;
-                }
-                false
-            }
+        let (known, until) = (key(b'k', origin), now + lifetime);
+        let write_it = match self.store.get(&known, now).await? {
+            Some(value) => due(&value, "a known origin", lifetime, now)?,
+            None if counts => self.store.add(&key(b'n', origin), 1, until, now).await? >= i64::from(enough),
+            None => false,
         };
-        if enough == 0 {
-            return Ok(());
-        }
-        let known = key(b'k', origin);
-        let renew = match self.time(&known, "a known origin", now).await {
-            Ok(Some(last)) => now.since(last) >= FRESH,
-            Ok(None) => first && self.store.add(&key(b'n', origin), 1, now + lifetime, now).await? >= i64::from(enough),
-            Err(_) => true,
-        };
-        if renew {
-            self.store.put(&known, &write(now), until).await?;
+        if write_it {
+            self.store.put(&known, &write(now), Some(until)).await?;
         }
         Ok(())
     }
@@ -201,29 +212,82 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_origin_is_known_after_enough_different_triplets_and_no_sooner() {
+    async fn an_origin_is_known_after_enough_that_count_and_no_sooner() {
         let memory = Memory::new(MemoryStore::store());
         let origin = [9; KEY];
-        for n in [1, 1, 1, 2, 2] {
-            memory.passed(&[n; KEY], &origin, 3, DAY, NOW).await.unwrap();
-            assert_eq!(memory.is_known(&origin, NOW).await, Ok(false), "{n}");
+        for counts in [true, false, false, true, false] {
+            memory.credit(&origin, counts, 3, DAY, NOW).await.unwrap();
+            assert_eq!(memory.is_known(&origin, NOW).await, Ok(false));
         }
-        memory.passed(&[3; KEY], &origin, 3, DAY, NOW).await.unwrap();
+        memory.credit(&origin, true, 3, DAY, NOW).await.unwrap();
         assert_eq!(memory.is_known(&origin, NOW).await, Ok(true));
-        memory.fell_from_grace(&[3; KEY], &origin, NOW).await.unwrap();
+        // Renewed by any mail that is delivered, and gone without.
+        let hours = |n| NOW + Duration::from_hours(n);
+        memory.credit(&origin, false, 3, DAY, hours(23)).await.unwrap();
+        assert_eq!(memory.is_known(&origin, hours(46)).await, Ok(true));
+        assert_eq!(memory.is_known(&origin, hours(47)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn spam_takes_away_the_pass_of_its_triplet_and_what_its_origin_earned() {
+        let memory = Memory::new(MemoryStore::store());
+        let (bad, good, origin) = ([3; KEY], [2; KEY], [9; KEY]);
+        for id in [&bad, &good] {
+            memory.first_seen(id, DAY, NOW).await.unwrap();
+            assert_eq!(memory.passed(id, DAY, NOW).await, Ok(true));
+            memory.credit(&origin, true, 2, DAY, NOW).await.unwrap();
+        }
+        assert_eq!(memory.is_known(&origin, NOW).await, Ok(true));
+        memory.fell_from_grace(&bad, &origin, NOW).await.unwrap();
         assert_eq!(memory.is_known(&origin, NOW).await, Ok(false));
-        assert_eq!(memory.has_passed(&[3; KEY], NOW).await, Ok(false));
-        assert_eq!(memory.has_passed(&[2; KEY], NOW).await, Ok(true));
+        assert_eq!(memory.has_passed(&bad, NOW).await, Ok(false));
+        assert_eq!(memory.was_seen(&bad, NOW).await, Ok(None));
+        assert_eq!(memory.has_passed(&good, NOW).await, Ok(true));
+        memory.credit(&origin, true, 2, DAY, NOW).await.unwrap();
+        assert_eq!(memory.is_known(&origin, NOW).await, Ok(false), "it begins anew");
     }
 
     #[tokio::test]
     async fn a_pass_is_renewed_on_use_and_goes_without() {
-        let memory = Memory::new(MemoryStore::store());
-        let (id, origin) = ([1; KEY], [2; KEY]);
-        let days = |n: u32| NOW + DAY * n;
-        memory.passed(&id, &origin, 0, DAY * 3, days(0)).await.unwrap();
-        memory.passed(&id, &origin, 0, DAY * 3, days(2)).await.unwrap();
-        assert_eq!(memory.has_passed(&id, days(4)).await, Ok(true));
-        assert_eq!(memory.has_passed(&id, days(5)).await, Ok(false));
+        // Lives of days, of hours, of minutes: each is renewed at two thirds of it.
+        for life in [DAY * 36, DAY, Duration::from_hours(1), Duration::from_mins(3)] {
+            let memory = Memory::new(MemoryStore::store());
+            let id = [1; KEY];
+            let third = |n: u32| NOW + life / 3 * n;
+            assert_eq!(memory.passed(&id, life, third(0)).await, Ok(true));
+            assert_eq!(memory.passed(&id, life, third(2)).await, Ok(false));
+            assert_eq!(memory.has_passed(&id, third(4)).await, Ok(true), "{life:?}");
+            assert_eq!(memory.has_passed(&id, third(5)).await, Ok(false), "{life:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_is_written_over_and_what_is_newer_is_not() {
+        let store = MemoryStore::store();
+        let memory = Memory::new(store.clone());
+        let (id, until) = ([1; KEY], Some(NOW + DAY));
+        for (kind, value) in [(b'p', &[1, 0][..]), (b'k', &[][..])] {
+            store.put(&key(kind, &id), value, until).await.unwrap();
+        }
+        assert!(matches!(memory.has_passed(&id, NOW).await, Err(Fault::Broken(_))));
+        assert!(matches!(memory.is_known(&id, NOW).await, Err(Fault::Broken(_))));
+        assert_eq!(memory.passed(&id, DAY, NOW).await, Ok(false));
+        assert_eq!(memory.credit(&id, false, 1, DAY, NOW).await, Ok(()));
+        assert_eq!(memory.has_passed(&id, NOW).await, Ok(true));
+        assert_eq!(memory.is_known(&id, NOW).await, Ok(true));
+
+        let newer = [VERSION + 1, 7, 7];
+        for kind in [b'p', b'k'] {
+            store.put(&key(kind, &id), &newer, until).await.unwrap();
+        }
+        assert!(matches!(memory.passed(&id, DAY, NOW).await, Err(Fault::Broken(_))));
+        assert!(matches!(
+            memory.credit(&id, true, 1, DAY, NOW).await,
+            Err(Fault::Broken(_))
+        ));
+        for kind in [b'p', b'k'] {
+            let still = store.get(&key(kind, &id), NOW).await.unwrap();
+            assert_eq!(still.as_deref(), Some(&newer[..]));
+        }
     }
 }

@@ -81,8 +81,8 @@ pub struct Config {
     pub window: Span,
     /// For so long who has waited need not wait again; renewed by each delivered mail.
     pub lifetime: Span,
-    /// After so many different senders or recipients of one network or domain have waited, nobody from there waits;
-    /// 0 for never.
+    /// After so many different senders or recipients of one network or domain have waited and got their mail delivered,
+    /// nobody from there waits, for the lifetime, renewed by each delivered mail; 0 for never.
     pub auto_pass: u32,
     /// For so long after greylisting began here nobody waits, and everybody is remembered: those who write now have waited
     /// when it is over.

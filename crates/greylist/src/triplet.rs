@@ -1,16 +1,14 @@
 //! Who writes to whom, from where: the key under which somebody waits.
 //!
-//! **Invariants:** pure; the key is a keyed hash, so the store holds no address; an address made anew for each mail (BATV,
-//! SRS, VERP, numbers) gives the same key each time. **Absent on purpose:** time, and whether anybody waits.
+//! **Invariants:** pure; the key is a keyed hash, so the store holds no address. **Absent on purpose:** time, and whether
+//! anybody waits.
 
 use std::net::IpAddr;
 
-use gatepost_core::{Address, Domain, Path, Seed, tagged};
+use gatepost_core::{Address, Domain, Path, Seed};
 
 /// The octets of a key.
 pub const KEY: usize = 16;
-/// A word of a sender's local part with a digit in it is a serial number from so many characters on.
-const SERIAL: usize = 8;
 
 /// Where a client belongs: the clients of one origin wait together.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,50 +58,6 @@ impl Origin {
     }
 }
 
-/// How often a sender is folded, so that what comes out stays as it is. Each time but the last makes it shorter or takes a
-/// number out of it.
-const FOLDS_MAX: usize = 64;
-
-/// A sender as it stays the same from mail to mail: tags taken off, `+tag` cut, serial numbers folded, lower case.
-pub fn sender(from: &Path) -> String {
-    let Some(address) = from.mailbox() else {
-        return String::new();
-    };
-    let mut address = address.clone();
-    for _ in 0..FOLDS_MAX {
-        let next = fold(&address);
-        match Address::parse(&next, true) {
-            Ok(next) if next != address => address = next,
-            _ => return next,
-        }
-    }
-    address.key()
-}
-
-fn fold(address: &Address) -> String {
-    let address = tagged::original(address);
-    let address = tagged::stem(&address).unwrap_or(address);
-    let local = address.local().to_lowercase();
-    let local = match local.find('+') {
-        None | Some(0) => local.as_str(),
-        Some(plus) => local.get(..plus).unwrap_or(&local),
-    };
-    format!("{}@{}", folded(local), address.domain().key())
-}
-
-/// Numbers, and long words with a digit in them, as `#`: what programs count up in.
-fn folded(local: &str) -> String {
-    let mut out = String::with_capacity(local.len());
-    for word in local.split_inclusive(['-', '_', '.', '=']) {
-        let bare = word.trim_end_matches(['-', '_', '.', '=']);
-        let digits = bare.bytes().filter(u8::is_ascii_digit).count();
-        let serial = digits > 0 && (digits == bare.len() || bare.len() >= SERIAL);
-        out.push_str(if serial { "#" } else { bare });
-        out.push_str(word.get(bare.len()..).unwrap_or_default());
-    }
-    out
-}
-
 /// The recipient, in lower case.
 pub fn recipient(to: &Path) -> String {
     to.mailbox().map_or_else(|| "postmaster".into(), Address::key)
@@ -149,43 +103,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn from(text: &str) -> String {
-        sender(&Path::reverse(text, true).unwrap_or_else(|bad| panic!("{text}: {bad:?}")))
-    }
-
-    #[test]
-    fn a_sender_that_is_made_anew_for_each_mail_is_one_sender() {
-        for (one, other) in [
-            ("prvs=1234abcdef=ann@b.example", "prvs=5678fedcba=Ann@B.example"),
-            ("prvs=1234abcdef=ann@b.example", "ann@b.example"),
-            (
-                "SRS0=aaaa=b1=b.example=ann@fwd.example",
-                "SRS0=cccc=d2=b.example=ann@other.example",
-            ),
-            (
-                "bounce-4711-carl=d.example@b.example",
-                "bounce-4712-eva=e.example@b.example",
-            ),
-            ("0100018b3f2a-1111@b.example", "0100018b77aa-2222@b.example"),
-            ("news+17@b.example", "news+18@b.example"),
-            ("m-20261125@b.example", "m-20261126@b.example"),
-        ] {
-            assert_eq!(from(one), from(other), "{one} and {other}");
-        }
-        for (one, other) in [
-            ("ann@b.example", "bob@b.example"),
-            ("ann@b.example", "ann@c.example"),
-            ("a1@b.example", "a2@b.example"),
-            ("", "ann@b.example"),
-        ] {
-            assert_ne!(from(one), from(other), "{one} and {other}");
-        }
-        assert_eq!(from("+tag@b.example"), "+tag@b.example", "nothing would be left of it");
-    }
 
     #[test]
     fn a_network_is_its_first_bits() {
@@ -206,22 +124,12 @@ mod tests {
         assert_eq!(key, one.triplet(&net, "ann@b.example", "carl@d.example"));
         assert_ne!(key, other.triplet(&net, "ann@b.example", "carl@d.example"));
         assert_ne!(key, one.triplet(&net, "ann@b.examplec", "arl@d.example"));
+        assert_eq!(one.jitter(&key), one.jitter(&key));
+        assert_ne!(one.jitter(&key), other.jitter(&key));
+        assert_ne!(one.jitter(&key), one.jitter(&[0; KEY]));
         assert_ne!(
             one.origin(&net),
             one.origin(&Origin::network("192.0.2.1".parse().expect("one"), 24, 64))
         );
-    }
-
-    proptest! {
-        #[test]
-        fn folding_is_total_and_stays_as_it_is(local in "[a-z0-9+=._-]{1,40}", domain in "[a-z]{1,9}\\.example") {
-            if let Ok(path) = Path::reverse(&format!("{local}@{domain}"), true) {
-                let once = sender(&path);
-                prop_assert!(once.len() <= local.len() + domain.len() + 64);
-                if let Ok(again) = Path::reverse(&once, true) {
-                    prop_assert_eq!(sender(&again), once);
-                }
-            }
-        }
     }
 }
