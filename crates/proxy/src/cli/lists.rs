@@ -1,7 +1,7 @@
 //! `gatepost whitelist`: the lists of who is welcome and who is not.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -105,7 +105,7 @@ impl Which {
 }
 
 /// Does it.
-pub async fn run(office: &mut Office, what: &Lists) -> Result<ExitCode, String> {
+pub async fn run(office: &mut Office, what: &Lists, imported: &Imported) -> Result<ExitCode, String> {
     match what {
         Lists::List { which, json } => {
             let print = |listed: &Listed| say(&if *json { line(listed) } else { row(listed) });
@@ -131,7 +131,7 @@ pub async fn run(office: &mut Office, what: &Lists) -> Result<ExitCode, String> 
             }
             Ok(ExitCode::SUCCESS)
         }
-        Lists::Import { which, file } => import(office, which, file).await,
+        Lists::Import { which, .. } => import(office, which, imported).await,
     }
 }
 
@@ -219,33 +219,57 @@ enum Either {
     Listed(Listed),
 }
 
-async fn import(office: &mut Office, which: &Which, file: &PathBuf) -> Result<ExitCode, String> {
-    let wrong = |error: std::io::Error| format!("{}: {error}", file.display());
-    let mut octets = Vec::new();
-    match file.to_str() {
-        Some("-") => std::io::stdin()
-            .take(FILE_MAX)
-            .read_to_end(&mut octets)
-            .map_err(wrong)?,
-        _ => std::fs::File::open(file)
-            .and_then(|opened| opened.take(FILE_MAX).read_to_end(&mut octets))
-            .map_err(wrong)?,
-    };
-    let text = String::from_utf8(octets).map_err(|_| format!("{}: this is no text in UTF-8", file.display()))?;
-    let (mut entries, mut listed) = (Vec::new(), Vec::new());
-    let mut mistakes = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        match read(line, which) {
-            Ok(None) => {}
-            Ok(Some(Either::Entry(entry))) => entries.push(entry),
-            Ok(Some(Either::Listed(one))) => listed.push(one),
-            Err(error) => mistakes.push(format!("{}:{}: {error}", file.display(), number + 1)),
+/// What a file to import holds.
+#[derive(Default)]
+pub struct Imported {
+    entries: Vec<String>,
+    listed: Vec<Listed>,
+}
+
+impl Lists {
+    /// Reads the file that is to be imported, if one is: before anything is opened, since a pipe may take its time.
+    pub fn imported(&self) -> Result<Imported, String> {
+        match self {
+            Lists::Import { which, file } => Imported::read(which, file),
+            _ => Ok(Imported::default()),
         }
     }
-    // All or nothing is begun: half a file would be found out too late.
-    if !mistakes.is_empty() {
-        return Err(mistakes.join("\n"));
+}
+
+impl Imported {
+    fn read(which: &Which, file: &Path) -> Result<Imported, String> {
+        let wrong = |error: std::io::Error| format!("{}: {error}", file.display());
+        let mut octets = Vec::new();
+        match file.to_str() {
+            Some("-") => std::io::stdin()
+                .take(FILE_MAX)
+                .read_to_end(&mut octets)
+                .map_err(wrong)?,
+            _ => std::fs::File::open(file)
+                .and_then(|opened| opened.take(FILE_MAX).read_to_end(&mut octets))
+                .map_err(wrong)?,
+        };
+        let text = String::from_utf8(octets).map_err(|_| format!("{}: this is no text in UTF-8", file.display()))?;
+        let (mut imported, mut mistakes) = (Imported::default(), Vec::new());
+        for (number, line) in text.lines().enumerate() {
+            match read(line, which) {
+                Ok(None) => {}
+                Ok(Some(Either::Entry(entry))) => imported.entries.push(entry),
+                Ok(Some(Either::Listed(one))) => imported.listed.push(one),
+                Err(error) => mistakes.push(format!("{}:{}: {error}", file.display(), number + 1)),
+            }
+        }
+        // All or nothing is begun: half a file would be found out too late.
+        if mistakes.is_empty() {
+            Ok(imported)
+        } else {
+            Err(mistakes.join("\n"))
+        }
     }
+}
+
+async fn import(office: &mut Office, which: &Which, imported: &Imported) -> Result<ExitCode, String> {
+    let Imported { entries, listed } = imported;
     let mut code = ExitCode::SUCCESS;
     let mut submit = async |request| {
         let told = tell(&office.submit(request).await?);

@@ -160,9 +160,12 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Store {
             what: store::Store::Restore { folder },
         } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),
-        Verb::Whitelist { what } => {
-            find().map(|loaded| desk(&loaded, &registry, async |office| lists::run(office, &what).await))
-        }
+        Verb::Whitelist { what } => find().map(|loaded| match what.imported() {
+            Ok(imported) => desk(&loaded, &registry, async |office| {
+                lists::run(office, &what, &imported).await
+            }),
+            Err(why) => failed(&why),
+        }),
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
         }
