@@ -16,7 +16,7 @@ use gatepost_testkit::MemoryStore;
 use tokio::runtime::{Handle, Runtime};
 
 const NOW: Time = Time::from_secs(1_000_000);
-/// Entries that are there before anything is measured; more than the cache holds.
+/// Entries that are there before anything is measured, in about as many octets as the cache has.
 const ENTRIES: u32 = 400_000;
 
 struct Still;

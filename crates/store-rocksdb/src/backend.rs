@@ -6,11 +6,14 @@ use bytes::Bytes;
 use gatepost_core::{Backend, Fault, Page, Swap, Time, async_trait};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 
-use crate::db::{Change, KEYS, ORDERED, family};
+use crate::db::{Change, KEYS, ORDERED, Stand, Work, family};
 use crate::{RocksDb, entry};
 
 /// So many entries are removed in one write.
 const TRIMMED: usize = 10_000;
+/// A page of more entries, or of more octets, is gathered aside.
+const SHORT: usize = 512;
+const LIGHT: usize = 256 << 10;
 
 /// Partition and order as one key: the partition's length comes first, so that partitions do not mix.
 fn place(part: &[u8], order: &[u8]) -> Vec<u8> {
@@ -38,7 +41,10 @@ impl Backend for RocksDb {
     async fn get(&self, key: &[u8], now: Time) -> Result<Option<Bytes>, Fault> {
         let key = key.to_vec();
         let found = self
-            .read(move |db, options| db.get_cf_opt(family(db, KEYS), &key, &options))
+            .read(move |db, stand| {
+                let found = db.get_cf_opt(family(db, KEYS), &key, &stand.reading())?;
+                Ok(Some(found))
+            })
             .await?;
         found.map_or(Ok(None), |found| entry::read(found, now))
     }
@@ -103,7 +109,8 @@ impl Backend for RocksDb {
             return Ok(Page::default());
         }
         let skip = 2 + part.len();
-        self.read(move |db, mut bounds| {
+        self.read(move |db, stand| {
+            let mut bounds = stand.reading();
             bounds.set_iterate_lower_bound(from.clone());
             bounds.set_iterate_upper_bound(to.clone());
             let mode = if newest {
@@ -111,18 +118,22 @@ impl Backend for RocksDb {
             } else {
                 IteratorMode::Start
             };
-            let mut page = Page::default();
+            let (mut page, mut octets) = (Page::default(), 0);
             for entry in db.iterator_cf_opt(family(db, ORDERED), bounds, mode) {
                 let (key, value) = entry?;
                 if page.entries.len() == limit {
                     page.more = true;
                     break;
                 }
+                octets += value.len();
+                if stand == Stand::Here && (page.entries.len() == SHORT || octets > LIGHT) {
+                    return Ok(None);
+                }
                 let key = Bytes::from(key);
                 page.entries
                     .push((key.slice(skip.min(key.len())..), Bytes::from(value)));
             }
-            Ok(page)
+            Ok(Some(page))
         })
         .await
     }
@@ -130,7 +141,7 @@ impl Backend for RocksDb {
     async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault> {
         let (from, to) = (place(part, &[]), place(part, before));
         self.aside(move |inner| {
-            inner.aside(|db| {
+            inner.aside(Work::Write, |db| {
                 let mut bounds = ReadOptions::default();
                 bounds.set_iterate_lower_bound(from.clone());
                 bounds.set_iterate_upper_bound(to.clone());

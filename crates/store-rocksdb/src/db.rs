@@ -1,50 +1,58 @@
-//! The database as reads and writes use it: where they stand, where they go when they would have to wait, and what is done
-//! when the disk was full.
+//! The database as reads and writes use it: where they stand, and where they go when they would have to wait.
 //!
-//! **Invariants:** on a thread of the runtime nothing waits for the disk. A read is answered from memory, and a write goes
-//! to the log's page in memory; or it is done again on a thread that may block: a read because its block is on disk, a
-//! write because RocksDB holds writers back while it catches up, either because the database is just being opened anew.
-//!
-//! After a failed write RocksDB takes no more until it is opened anew. So it is, at the next write for which there is room
-//! on the disk; until then reads are answered as ever.
+//! **Invariant:** on a thread of the runtime nothing waits for the disk, and nothing takes long. A read is answered from
+//! memory, and a write goes to the log's page in memory; or it is done again on a thread that may block: a read because its
+//! block is on disk or it asks for much, a write because RocksDB holds writers back while it catches up, either because the
+//! database is just being opened anew.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::Duration;
 
 use gatepost_core::{Clock, Fault, Time};
 use rocksdb::{ColumnFamily, DB, Error, ErrorKind, ReadOptions, ReadTier, WriteBatch, WriteOptions};
 
 use crate::RocksDb;
-use crate::open::{self, Settings};
+use crate::lock::Lock;
+use crate::note::Note;
 use crate::stripes::Stripes;
+use crate::tuning::Settings;
 
 /// Keys with values, counters among them.
 pub const KEYS: &str = "keys";
 /// Entries of ordered partitions.
 pub const ORDERED: &str = "ordered";
-/// How soon again the database may be opened anew.
-const PAUSE: Duration = Duration::from_secs(1);
+/// So many removed entries are stepped over where a read must not take long.
+const SKIPPED: u64 = 1_000;
 
 /// What an open store is made of.
 pub struct Inner {
     /// Nothing only while, or because, it could not be opened anew.
-    db: RwLock<Option<DB>>,
-    stripes: Stripes,
-    path: PathBuf,
-    settings: Settings,
-    clock: Arc<dyn Clock>,
+    pub(crate) db: RwLock<Option<DB>>,
+    /// Held by what works long on the whole of the database, which then is not opened anew.
+    pub(crate) upkeep: RwLock<()>,
     /// When it was last tried to open it anew.
-    tried: Mutex<Option<Time>>,
+    pub(crate) tried: Mutex<Option<Time>>,
+    pub(crate) path: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    stripes: Stripes,
+    note: Note,
+    /// Something was written that may not be on the disk itself.
+    written: AtomicBool,
+    _lock: Lock,
 }
 
 /// What RocksDB's trouble is to others.
-pub fn broken(error: &Error) -> Fault {
+fn fault(error: &Error) -> Fault {
     match error.kind() {
         ErrorKind::IOError => Fault::Unavailable("the store's disk"),
         ErrorKind::Busy | ErrorKind::TryAgain | ErrorKind::TimedOut | ErrorKind::Aborted | ErrorKind::Incomplete => {
             Fault::Unavailable("the store")
         }
+        ErrorKind::Corruption => Fault::Broken(format!(
+            "store: {error}: see `gatepost store check`, and restore a backup"
+        )),
         _ => Fault::Broken(format!("store: {error}")),
     }
 }
@@ -59,12 +67,13 @@ pub enum Stand {
 }
 
 impl Stand {
-    fn reading(self) -> ReadOptions {
+    /// How to read here or there.
+    pub fn reading(self) -> ReadOptions {
         let mut options = ReadOptions::default();
-        options.set_read_tier(match self {
-            Stand::Here => ReadTier::BlockCache,
-            Stand::Aside => ReadTier::All,
-        });
+        if self == Stand::Here {
+            options.set_read_tier(ReadTier::BlockCache);
+            options.set_max_skippable_internal_keys(SKIPPED);
+        }
         options
     }
 
@@ -73,6 +82,13 @@ impl Stand {
         options.set_no_slowdown(self == Stand::Here);
         options
     }
+}
+
+/// What is done with the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    Read,
+    Write,
 }
 
 /// What shall be at a key.
@@ -85,11 +101,24 @@ pub enum Change {
 type Changing<T> = dyn Fn(Option<Vec<u8>>) -> Result<(T, Option<Change>), Fault> + Send + Sync;
 
 /// Why something was not done.
-enum Undone {
+#[derive(Debug)]
+pub enum Undone {
     /// Not here: it would have to wait.
     Waits,
+    /// The database could not be opened anew.
+    Closed,
     /// Because of this.
     By(Fault),
+}
+
+impl Undone {
+    fn fault(self) -> Fault {
+        match self {
+            Undone::By(fault) => fault,
+            Undone::Waits => Fault::Unavailable("the store"),
+            Undone::Closed => Fault::Unavailable("the store, which could not be opened anew"),
+        }
+    }
 }
 
 /// A column family.
@@ -102,20 +131,24 @@ pub fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
 }
 
 impl Inner {
-    /// Around an open database.
-    pub fn new(db: DB, path: PathBuf, settings: Settings, clock: Arc<dyn Clock>) -> Inner {
+    /// Around an open database, whose folder's lock is kept as long.
+    pub fn new(db: DB, lock: Lock, path: PathBuf, settings: Settings, clock: Arc<dyn Clock>) -> Inner {
         Inner {
             db: RwLock::new(Some(db)),
-            stripes: Stripes::new(),
+            upkeep: RwLock::new(()),
+            tried: Mutex::new(None),
             path,
             settings,
             clock,
-            tried: Mutex::new(None),
+            stripes: Stripes::new(),
+            note: Note::default(),
+            written: AtomicBool::new(false),
+            _lock: lock,
         }
     }
 
     /// Works with the database.
-    fn with<T>(&self, stand: Stand, work: impl FnOnce(&DB) -> Result<T, Error>) -> Result<T, Undone> {
+    fn with<T>(&self, stand: Stand, kind: Work, work: impl FnOnce(&DB) -> Result<T, Error>) -> Result<T, Undone> {
         let db = match stand {
             Stand::Here => match self.db.try_read() {
                 Ok(db) => db,
@@ -124,63 +157,59 @@ impl Inner {
             },
             Stand::Aside => self.db.read().unwrap_or_else(PoisonError::into_inner),
         };
-        let Some(db) = db.as_ref() else {
-            return Err(match stand {
-                Stand::Here => Undone::Waits,
-                Stand::Aside => Undone::By(Fault::Unavailable("the store, which could not be opened anew")),
-            });
+        let done = match (db.as_ref(), stand) {
+            (Some(db), _) => work(db),
+            (None, Stand::Here) => return Err(Undone::Waits),
+            (None, Stand::Aside) => return Err(Undone::Closed),
         };
-        work(db).map_err(|error| match (stand, error.kind()) {
-            // A failed write is done again where the database may be opened anew.
+        if kind == Work::Write {
+            self.written.store(true, Ordering::Release);
+        }
+        done.map_err(|error| match (stand, error.kind()) {
+            // What failed for the disk is done again where the database may be opened anew.
             (Stand::Here, ErrorKind::Incomplete | ErrorKind::IOError) => Undone::Waits,
-            _ => Undone::By(broken(&error)),
+            _ => Undone::By(fault(&error)),
         })
     }
 
-    /// Works with the database on a thread that may block.
-    pub fn aside<T>(&self, work: impl Fn(&DB) -> Result<T, Error>) -> Result<T, Fault> {
-        match self.with(Stand::Aside, &work) {
-            Ok(done) => Ok(done),
-            Err(Undone::By(Fault::Unavailable(_))) if self.heal() => {
-                self.with(Stand::Aside, &work).map_err(|undone| match undone {
-                    Undone::By(fault) => fault,
-                    Undone::Waits => Fault::Unavailable("the store"),
-                })
-            }
-            Err(Undone::By(fault)) => Err(fault),
-            Err(Undone::Waits) => Err(Fault::Unavailable("the store")),
-        }
+    /// Does something, and once more if the database had failed and could be opened anew. A read that fails is no reason
+    /// to do that.
+    fn twice<T>(&self, kind: Work, work: impl Fn() -> Result<T, Undone>) -> Result<T, Fault> {
+        let done = work();
+        let failed = match &done {
+            Err(Undone::Closed) => true,
+            Err(Undone::By(Fault::Unavailable(_))) => kind == Work::Write,
+            _ => false,
+        };
+        let done = if failed && self.heal() { work() } else { done };
+        done.map_err(Undone::fault)
     }
 
-    /// Opens the database anew, if there is room for what it will write. Tells whether it did.
-    fn heal(&self) -> bool {
-        let now = self.clock.now();
-        let Ok(mut tried) = self.tried.try_lock() else {
-            return false;
-        };
-        // A clock that went back does not keep it waiting.
-        if tried.is_some_and(|tried| tried <= now && now.since(tried) < PAUSE) {
-            return false;
+    /// Works with the database on a thread that may block.
+    pub fn aside<T>(&self, kind: Work, work: impl Fn(&DB) -> Result<T, Error>) -> Result<T, Fault> {
+        self.twice(kind, || self.with(Stand::Aside, kind, &work))
+    }
+
+    /// Works long, and with all of it; blocks.
+    pub fn at_length<T>(&self, work: impl FnOnce(&DB) -> Result<T, Error>) -> Result<T, Fault> {
+        let _upkeep = self.upkeep.read().unwrap_or_else(PoisonError::into_inner);
+        self.with(Stand::Aside, Work::Read, work).map_err(Undone::fault)
+    }
+
+    /// Sees to it that what was written so far is on the disk itself; blocks.
+    pub fn sync(&self) {
+        let noted = self.with(Stand::Aside, Work::Read, |_| Ok(self.note.take(&self.path)));
+        if let Ok(Err(error)) = noted {
+            tracing::debug!(path = %self.path.display(), %error, "no note of the store");
         }
-        *tried = Some(now);
-        let path = self.path.display();
-        if let Err(error) = open::room(&self.path, 2 * self.settings.write_buffer) {
-            tracing::error!(%path, %error, "the store's disk takes no writes; reads are answered, and it is tried again");
-            return false;
+        if !self.written.swap(false, Ordering::AcqRel) {
+            return;
         }
-        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        // Closed first: it has the lock of its directory.
-        *db = None;
-        match open::database(&self.path, self.settings, Arc::clone(&self.clock)) {
-            Ok(anew) => {
-                *db = Some(anew);
-                tracing::warn!(%path, "a write to the store had failed; it is opened anew and goes on");
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "the store had failed and cannot be opened anew; it is tried again");
-                false
-            }
+        if let Err(undone) = self.with(Stand::Aside, Work::Read, |db| db.flush_wal(true)) {
+            let (path, fault) = (self.path.display(), undone.fault());
+            tracing::error!(%path, %fault, "what was written to the store may not survive a power cut");
+            // What it reads from its log as it opens is written to files, and these are synced.
+            self.heal();
         }
     }
 
@@ -189,43 +218,41 @@ impl Inner {
         &self,
         key: &[u8],
         stand: Stand,
-        work: impl Fn(Stand) -> Result<T, Undone>,
+        work: impl Fn() -> Result<T, Undone>,
     ) -> Option<Result<T, Fault>> {
-        let _lock = match stand {
-            // Whoever holds it may be waiting for the disk.
-            Stand::Here => self.stripes.try_lock(key)?,
-            Stand::Aside => self.stripes.lock(key),
-        };
-        match work(stand) {
-            Ok(done) => Some(Ok(done)),
-            Err(Undone::Waits) => None,
-            Err(Undone::By(Fault::Unavailable(_))) if stand == Stand::Aside && self.heal() => match work(stand) {
-                Ok(done) => Some(Ok(done)),
-                Err(Undone::By(fault)) => Some(Err(fault)),
-                Err(Undone::Waits) => None,
-            },
-            Err(Undone::By(fault)) => Some(Err(fault)),
+        if stand == Stand::Aside {
+            let _lock = self.stripes.lock(key);
+            return Some(self.twice(Work::Write, work));
+        }
+        // Whoever holds it may be waiting for the disk.
+        let _lock = self.stripes.try_lock(key)?;
+        match work() {
+            Err(Undone::Waits | Undone::Closed) => None,
+            done => Some(done.map_err(Undone::fault)),
         }
     }
 
     /// Puts an entry, whatever was there.
     fn put(&self, key: &[u8], entry: &[u8], stand: Stand) -> Option<Result<(), Fault>> {
-        self.under_lock(key, stand, |stand| {
-            self.with(stand, |db| {
+        self.under_lock(key, stand, || {
+            self.with(stand, Work::Write, |db| {
                 db.put_cf_opt(family(db, KEYS), key, entry, &stand.writing())
             })
         })
     }
 
     fn change<T>(&self, key: &[u8], stand: Stand, change: &Changing<T>) -> Option<Result<T, Fault>> {
-        self.under_lock(key, stand, |stand| {
-            let found = self.with(stand, |db| db.get_cf_opt(family(db, KEYS), key, &stand.reading()))?;
-            let (told, change) = change(found).map_err(Undone::By)?;
-            self.with(stand, |db| match change {
-                Some(Change::Put(value)) => db.put_cf_opt(family(db, KEYS), key, value, &stand.writing()),
-                Some(Change::Delete) => db.delete_cf_opt(family(db, KEYS), key, &stand.writing()),
-                None => Ok(()),
+        self.under_lock(key, stand, || {
+            let found = self.with(stand, Work::Read, |db| {
+                db.get_cf_opt(family(db, KEYS), key, &stand.reading())
             })?;
+            let (told, change) = change(found).map_err(Undone::By)?;
+            if let Some(change) = change {
+                self.with(stand, Work::Write, |db| match change {
+                    Change::Put(value) => db.put_cf_opt(family(db, KEYS), key, value, &stand.writing()),
+                    Change::Delete => db.delete_cf_opt(family(db, KEYS), key, &stand.writing()),
+                })?;
+            }
             Ok(told)
         })
     }
@@ -242,16 +269,17 @@ impl RocksDb {
         done.map_err(|error| Fault::Broken(format!("store: {error}")))?
     }
 
-    /// Reads, here if that need not wait.
+    /// Reads, here if that need not wait. Where it must not take long, `read` may answer `None`, and is asked again where
+    /// it may.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl Fn(&DB, ReadOptions) -> Result<T, Error> + Send + 'static,
+        read: impl Fn(&DB, Stand) -> Result<Option<T>, Error> + Send + 'static,
     ) -> Result<T, Fault> {
-        match self.inner.with(Stand::Here, |db| read(db, Stand::Here.reading())) {
-            Ok(found) => Ok(found),
-            Err(Undone::Waits) => {
-                self.aside(move |inner| inner.aside(|db| read(db, Stand::Aside.reading())))
-                    .await
+        match self.inner.with(Stand::Here, Work::Read, |db| read(db, Stand::Here)) {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) | Err(Undone::Waits | Undone::Closed) => {
+                let found = self.aside(move |inner| inner.aside(Work::Read, |db| read(db, Stand::Aside)));
+                found.await?.ok_or(Fault::Unavailable("the store"))
             }
             Err(Undone::By(fault)) => Err(fault),
         }
@@ -264,13 +292,15 @@ impl RocksDb {
             fill(db, &mut batch);
             db.write_opt(batch, &stand.writing())
         }
-        match self.inner.with(Stand::Here, |db| write(db, &fill, Stand::Here)) {
-            Ok(()) => Ok(()),
-            Err(Undone::Waits) => {
-                self.aside(move |inner| inner.aside(|db| write(db, &fill, Stand::Aside)))
-                    .await
+        match self
+            .inner
+            .with(Stand::Here, Work::Write, |db| write(db, &fill, Stand::Here))
+        {
+            Err(Undone::Waits | Undone::Closed) => {
+                let written = move |inner: &Inner| inner.aside(Work::Write, |db| write(db, &fill, Stand::Aside));
+                self.aside(written).await
             }
-            Err(Undone::By(fault)) => Err(fault),
+            done => done.map_err(Undone::fault),
         }
     }
 
@@ -305,3 +335,6 @@ impl RocksDb {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

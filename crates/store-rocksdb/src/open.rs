@@ -1,55 +1,84 @@
 //! Opening the store, and why that may not be possible.
+//!
+//! **Invariant:** a store is looked at before it is opened for writing: what a newer Gatepost or another program wrote, and
+//! what has lost the file that says what belongs to it, is refused as it is. RocksDB itself would make a new database in
+//! such a folder, and remove the files that this does not know.
 
 use std::fmt;
-use std::io::{ErrorKind as IoKind, Write as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gatepost_core::Clock;
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Error, ErrorKind, Options};
+use rocksdb::{DB, DEFAULT_COLUMN_FAMILY_NAME, Error, ErrorKind, IteratorMode, Options};
 
 use crate::db::{Inner, KEYS, ORDERED};
-use crate::{RocksDb, entry};
+use crate::lock::Lock;
+use crate::tuning::{self, Settings};
+use crate::{RocksDb, note, room, sync, wal};
 
 /// Where the form of this store is written.
 const FORM: &[u8] = b"form";
 /// The form that this crate writes; it reads this and earlier ones.
-pub const FORM_VERSION: u8 = 1;
+const FORM_VERSION: u8 = 1;
 
-/// Why a store cannot be opened. Nothing was changed or deleted.
+/// Why a store cannot be opened. Nothing in it was changed or deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it.
-    Locked(PathBuf),
-    /// It was written by a newer Gatepost.
-    Newer(PathBuf, u8),
+    /// Another process has it: this one, if it says so.
+    Locked(PathBuf, Option<u32>),
+    /// It was written by a newer Gatepost, which shows in this.
+    Newer(PathBuf, String),
     /// Its files are damaged.
     Corrupt(PathBuf, String),
     /// The directory cannot be used.
     Directory(PathBuf, String),
 }
 
+impl OpenError {
+    /// A folder that the system denies.
+    pub(crate) fn of_disk(folder: &Path, error: &io::Error) -> OpenError {
+        OpenError::Directory(folder.into(), error.to_string())
+    }
+
+    /// What RocksDB says when it does not open.
+    fn of_database(path: &Path, error: &Error) -> OpenError {
+        let (path, why) = (path.to_owned(), error.to_string());
+        let begins = |words: &str| why.starts_with(&format!("IO error: {words}"));
+        match error.kind() {
+            // Some tool of RocksDB's has it: one of ours would have been told already.
+            ErrorKind::IOError if begins("lock hold by") || begins("While lock file") => OpenError::Locked(path, None),
+            // The folder was written to just now: what is missing is one of the store's files.
+            ErrorKind::IOError if why.contains("No such file or directory") => OpenError::Corrupt(path, why),
+            ErrorKind::IOError => OpenError::Directory(path, why),
+            ErrorKind::NotSupported => OpenError::Newer(path, why),
+            _ => OpenError::Corrupt(path, why),
+        }
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Locked(path) => write!(
-                f,
-                "{}: another process has this store open; is gatepost running?",
-                path.display()
-            ),
-            OpenError::Newer(path, form) => write!(
-                f,
-                "{}: this store has form {form}, and this gatepost knows forms up to {FORM_VERSION}; run the newer one",
-                path.display()
-            ),
-            OpenError::Corrupt(path, why) => {
-                write!(
-                    f,
-                    "{}: this store is damaged ({why}); restore a backup, or move it away to begin anew",
-                    path.display()
-                )
+            OpenError::Locked(path, holder) => {
+                write!(f, "{}: another process has this store open", path.display())?;
+                holder.map_or(Ok(()), |number| write!(f, ", number {number}"))?;
+                f.write_str("; is gatepost running?")
             }
+            OpenError::Newer(path, what) => write!(
+                f,
+                "{}: this store is of a newer gatepost ({what}), and this one knows forms up to {FORM_VERSION}; run the \
+                 newer one; nothing was changed",
+                path.display()
+            ),
+            OpenError::Corrupt(path, why) => write!(
+                f,
+                "{}: this store is damaged ({why}); restore a backup, or move it away to begin anew; nothing was deleted",
+                path.display()
+            ),
             OpenError::Directory(path, why) => write!(
                 f,
                 "{}: the store's directory cannot be used: {why}; it must belong to the user that gatepost runs as, \
@@ -62,108 +91,84 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// How much the store takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// Octets of memory for blocks of files.
-    pub cache: usize,
-    /// Octets of memory for what was just written, at most, for each of the two parts.
-    pub write_buffer: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            cache: 32 << 20,
-            write_buffer: 4 << 20,
-        }
-    }
-}
-
-fn options(settings: Settings, cache: &Cache) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    blocks.set_bloom_filter(10.0, false);
-    blocks.set_cache_index_and_filter_blocks(true);
-    // A file that was just written is asked for every key: its index and filter shall not have to be read first.
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    let mut options = Options::default();
-    options.set_block_based_table_factory(&blocks);
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(settings.write_buffer);
-    // What nobody touches is looked at once a day, so that what has expired goes.
-    options.set_periodic_compaction_seconds(24 * 3600);
-    options
-}
-
-/// Whether a directory takes a file of so many octets, found out by writing one: RocksDB would name the first file that it
-/// failed at, and after a failed write it takes no more.
-pub fn room(path: &Path, octets: usize) -> std::io::Result<()> {
-    let probe = path.join(".room");
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&probe)
-        .and_then(|mut file| {
-            file.write_all(&vec![b'?'; octets])?;
-            file.sync_data()
+/// Looks whether what is in a folder is a store that can be opened here, or nothing; changes nothing. Tells what its log is
+/// damaged by, if it is.
+pub fn look(path: &Path) -> Result<Option<String>, OpenError> {
+    let wrong = |error: &Error| OpenError::of_database(path, error);
+    let damaged = |why: &str| Err(OpenError::Corrupt(path.into(), why.into()));
+    if !path.join("CURRENT").is_file() {
+        // A process that was killed as it made the store leaves less than that.
+        let files = std::fs::read_dir(path).map_err(|error| OpenError::of_disk(path, &error))?;
+        let orphaned = files.flatten().any(|file| {
+            let file = PathBuf::from(file.file_name());
+            file.extension().is_some_and(|end| end == "sst" || end == "log")
         });
-    match std::fs::remove_file(&probe) {
-        // Two who open at the same time made it together.
-        Err(error) if error.kind() != IoKind::NotFound => written.and(Err(error)),
-        _ => written,
+        return if orphaned {
+            damaged("its file CURRENT is gone")
+        } else {
+            Ok(None)
+        };
+    }
+    if let Some(why) = note::wrong(path) {
+        return damaged(&why);
+    }
+    let known = [DEFAULT_COLUMN_FAMILY_NAME, KEYS, ORDERED];
+    let families = DB::list_cf(&Options::default(), path).map_err(|error| wrong(&error))?;
+    let strange: Vec<String> = families
+        .into_iter()
+        .filter(|name| !known.contains(&name.as_str()))
+        .collect();
+    // Only what says the form is read.
+    let (db, log) = wal::look(path).map_err(|error| wrong(&error))?;
+    match db.get(FORM).map_err(|error| wrong(&error))?.as_deref() {
+        Some([form]) if *form > FORM_VERSION => Err(OpenError::Newer(path.into(), format!("form {form}"))),
+        Some([_]) if strange.is_empty() => Ok(log),
+        Some([_]) => Err(OpenError::Newer(
+            path.into(),
+            format!("it has parts named {}", strange.join(", ")),
+        )),
+        Some(other) => damaged(&format!("its form is {}", other.escape_ascii())),
+        // It was just being made when its process ended.
+        None if strange.is_empty() && db.iterator(IteratorMode::Start).next().is_none() => Ok(log),
+        None => damaged("it has no form: it is another program's"),
     }
 }
 
-/// Opens the database in a directory.
+/// Opens the database in a folder, whose lock the caller holds.
 pub fn database(path: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<DB, OpenError> {
-    let cache = Cache::new_lru_cache(settings.cache);
-    let mut whole = Options::default();
-    whole.create_if_missing(true);
-    whole.create_missing_column_families(true);
-    whole.set_max_open_files(256);
-    whole.set_keep_log_file_num(4);
-    whole.set_max_total_wal_size(64 << 20);
-    whole.set_max_background_jobs(2);
-    let mut keys = options(settings, &cache);
-    keys.set_compaction_filter("expiry", move |_, _, value: &[u8]| {
-        if entry::is_over(value, clock.now()) {
-            rocksdb::CompactionDecision::Remove
-        } else {
-            rocksdb::CompactionDecision::Keep
-        }
-    });
-    let families = [
-        ColumnFamilyDescriptor::new(KEYS, keys),
-        ColumnFamilyDescriptor::new(ORDERED, options(settings, &cache)),
-    ];
-    let db = DB::open_cf_descriptors(&whole, path, families).map_err(|error| {
-        let why = error.to_string();
-        match error.kind() {
-            ErrorKind::IOError if why.contains("lock") || why.contains("LOCK") => OpenError::Locked(path.into()),
-            ErrorKind::Corruption => OpenError::Corrupt(path.into(), why),
-            _ => OpenError::Directory(path.into(), why),
-        }
-    })?;
-    let unreadable = |error: Error| OpenError::Corrupt(path.into(), error.to_string());
-    match db.get(FORM).map_err(unreadable)?.as_deref() {
-        None => db.put(FORM, [FORM_VERSION]).map_err(unreadable)?,
-        Some([form]) if *form <= FORM_VERSION => {}
-        Some([form]) => return Err(OpenError::Newer(path.into(), *form)),
-        Some(other) => return Err(OpenError::Corrupt(path.into(), format!("its form is {other:?}"))),
+    if let Some(why) = look(path)? {
+        let (path, kept) = (path.display(), wal::keep(path)?);
+        let kept = kept.display();
+        tracing::error!(%path, %why, %kept, "the store's log is damaged: what was written last is lost; it is kept as it was");
+    }
+    let wrong = |error: Error| OpenError::of_database(path, &error);
+    let db =
+        DB::open_cf_descriptors(&tuning::whole(settings), path, tuning::families(settings, clock)).map_err(wrong)?;
+    if db.get(FORM).map_err(wrong)?.is_none() {
+        // To a file, since no log goes before what it holds has.
+        db.put(FORM, [FORM_VERSION]).and_then(|()| db.flush()).map_err(wrong)?;
     }
     Ok(db)
 }
 
+/// Makes a folder for its owner only, if it is not there.
+pub fn private(path: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| OpenError::of_disk(path, &error))
+}
+
 impl RocksDb {
-    /// Opens the store in a directory, and makes it when it is not there. By `clock` compactions judge what has expired.
+    /// Opens the store in a directory, and makes it when it is not there. By `clock` compactions judge what has expired,
+    /// and a store whose disk failed how soon it tries again.
     pub fn open(path: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<RocksDb, OpenError> {
-        std::fs::create_dir_all(path).map_err(|error| OpenError::Directory(path.into(), error.to_string()))?;
-        room(path, 1).map_err(|error| OpenError::Directory(path.into(), error.to_string()))?;
+        private(path)?;
+        let lock = Lock::take(path)?;
+        room::take(path, 1).map_err(|error| OpenError::of_disk(path, &error))?;
         let db = database(path, settings, Arc::clone(&clock))?;
-        Ok(RocksDb {
-            inner: Arc::new(Inner::new(db, path.into(), settings, clock)),
-        })
+        let inner = Arc::new(Inner::new(db, lock, path.into(), settings, clock));
+        inner.sync();
+        let syncing =
+            sync::Syncing::begin(&inner, settings.sync_after).map_err(|error| OpenError::of_disk(path, &error))?;
+        Ok(RocksDb { syncing, inner })
     }
 }

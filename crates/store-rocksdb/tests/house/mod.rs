@@ -1,6 +1,7 @@
 //! What the tests of the store share: a clock that is set by hand, and this test binary again as a child.
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -45,6 +46,14 @@ pub fn child(test: &str, folder: &Path, limits: &str) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Says a line in one write, so that the lines of several threads do not mix, nor with the harness's.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out
+        .write_all(format!("\n{line}\n").as_bytes())
+        .and_then(|()| out.flush());
 }
 
 /// The folder that a child works on; nothing in the parent.
