@@ -9,7 +9,7 @@ pub mod passwords;
 pub mod postfix;
 pub mod tls;
 pub mod upstream;
-mod wire;
+pub mod wire;
 
 pub use client::{Client, Reply};
 pub use gatepost::{Gatepost, Setup};
