@@ -7,10 +7,12 @@ TIME ?= 60
 TARGET ?=
 # What `make bench` gives to cargo bench, for example BENCH="--bench framing".
 BENCH ?=
+# The slow and the idle clients of `make crowd`.
+CROWD ?= 5000 5000
 # The folder of `make suites`.
 SUITES ?=
 
-.PHONY: help run test bench fuzz dist suites lint
+.PHONY: help run test ledger bench crowd fuzz dist suites lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -21,8 +23,14 @@ run: ## build and start a proxy on loopback, data in ./gatepost-data (PROFILE=re
 test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 	@tools/test.sh
 
+ledger: ## nothing lost, nothing doubled: 10,000 mails under kill -9, and trouble after trouble (minutes)
+	@tools/ledger.sh
+
 bench: ## the criterion benches (BENCH="--bench framing")
 	@tools/bench.sh $(BENCH)
+
+crowd: ## what thousands of slow and idle clients cost the others (CROWD="SLOW IDLE")
+	@tools/crowd.sh $(CROWD)
 
 fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them)
 	@TARGET=$(TARGET) tools/fuzz.sh $(TIME)
