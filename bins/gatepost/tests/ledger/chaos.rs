@@ -106,7 +106,12 @@ impl World<'_> {
                 eventually("the resolver's end", || std::net::UdpSocket::bind(address).ok());
             }
             Trouble::StoreIsFull => disks::fill(&self.stage.gatepost(), Disk::Data),
-            Trouble::SpoolIsFull => disks::fill(&self.stage.gatepost(), Disk::Spool),
+            Trouble::SpoolIsFull => {
+                disks::fill(&self.stage.gatepost(), Disk::Spool);
+                // The messages that were under way go, and with them what they took.
+                thread::sleep(Duration::from_millis(500));
+                disks::fill(&self.stage.gatepost(), Disk::Spool);
+            }
             Trouble::UpstreamIsDead => self.stage.kill(Victim::Upstream),
             Trouble::UpstreamIsMute => self.stage.receiver.is(Illness::Mute),
             Trouble::UpstreamBabbles => self.stage.receiver.is(Illness::Babble),

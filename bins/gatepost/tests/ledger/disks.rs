@@ -46,9 +46,10 @@ fn folder(gatepost: &Gatepost, disk: Disk) -> PathBuf {
     }
 }
 
-/// Fills a disk to its last octet.
+/// Fills a disk to its last octet; said again, with what was given back meanwhile.
 pub fn fill(gatepost: &Gatepost, disk: Disk) {
-    let mut ballast = File::create(folder(gatepost, disk).join("ballast")).expect("a file");
+    let path = folder(gatepost, disk).join("ballast");
+    let mut ballast = File::options().create(true).append(true).open(path).expect("a file");
     for size in [1 << 16, 1 << 10, 1] {
         let piece = vec![0; size];
         let error = loop {

@@ -7,13 +7,15 @@ pub mod client;
 pub mod gatepost;
 pub mod passwords;
 pub mod postfix;
+pub mod setup;
 pub mod tls;
 pub mod upstream;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use gatepost::{Gatepost, Setup};
+pub use gatepost::Gatepost;
 pub use postfix::Postfix;
+pub use setup::Setup;
 pub use upstream::{Act, Script, Upstream, say};
 
 use std::net::{SocketAddr, TcpListener};
