@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use gatepost_core::{Fault, Query, Record, Seed, Store, Swap, Time};
+use gatepost_core::{Fault, Query, Record, Seed, Store, Swap, Time, Write};
 use serde::Deserialize;
 
 use crate::facet::{self, Facet};
@@ -136,8 +136,21 @@ impl Records {
         }
     }
 
-    /// Adds a record.
-    pub async fn add(&self, record: &Record) -> Result<(), Fault> {
+    /// Adds records.
+    pub async fn add(&self, records: &[&Record]) -> Result<(), Fault> {
+        let mut writes = Vec::with_capacity(records.len() * 6);
+        for record in records {
+            self.prepare(record, &mut writes)?;
+        }
+        self.store.write(writes).await?;
+        // Before all are counted, the count will come by.
+        if self.counted.load(Ordering::Acquire) {
+            self.count.fetch_add(records.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, record: &Record, writes: &mut Vec<Write>) -> Result<(), Fault> {
         let key = record_key(&self.seed, &record.id);
         let order = order(record.began, &key);
         let recipients = record.recipients.iter();
@@ -148,17 +161,19 @@ impl Records {
             None,
             recipients.map(|to| to.to.as_str()),
         );
-        let json = json(record)?;
-        let row = facet::row(&facets);
-        self.store.insert(ALL, &order, b"").await?;
-        self.store.put(&place(&key), &json, None).await?;
-        for facet in facets {
-            self.store.insert(&facet.part(), &order, &row).await?;
-        }
-        // Before all are counted, the count will come by.
-        if self.counted.load(Ordering::Acquire) {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
+        let insert = |part: Vec<u8>, value: &[u8]| Write::Insert {
+            part,
+            order: order.clone(),
+            value: value.to_vec(),
+        };
+        let (row, value) = (facet::row(&facets), json(record)?);
+        writes.push(insert(ALL.to_vec(), b""));
+        writes.push(Write::Put {
+            key: place(&key),
+            value,
+            until: None,
+        });
+        writes.extend(facets.into_iter().map(|facet| insert(facet.part(), &row)));
         Ok(())
     }
 

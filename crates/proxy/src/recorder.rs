@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_archive::{Archive, Mended, Swept};
-use gatepost_core::{Kept, Message, Observer, Record, async_trait};
+use gatepost_core::{Ended, Kept, Message, Observer, Record, async_trait};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 const SWEEP: Duration = Duration::from_mins(10);
 /// How soon again where there was more than one sweep takes.
 const SOON: Duration = Duration::from_millis(200);
+
+/// So many records are written together at most.
+const AT_ONCE: usize = 64;
 
 /// The most recipients of a record that is kept; the log has them all.
 const RECIPIENTS_MAX: usize = 200;
@@ -55,14 +58,29 @@ impl Recorder {
 #[async_trait]
 impl Observer for Recorder {
     async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
-        match self.kept.record(&bounded(record)).await {
+        self.note(&[record]).await;
+    }
+
+    async fn observe_all(&self, ended: &[Ended]) {
+        let records: Vec<&Record> = ended.iter().map(|one| &one.record).collect();
+        for some in records.chunks(AT_ONCE) {
+            self.note(some).await;
+        }
+    }
+}
+
+impl Recorder {
+    async fn note(&self, records: &[&Record]) {
+        let bounded: Vec<Cow<'_, Record>> = records.iter().map(|record| bounded(record)).collect();
+        let bounded: Vec<&Record> = bounded.iter().map(|record| &**record).collect();
+        match self.kept.record_all(&bounded).await {
             Ok(()) => {
                 if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!("records are kept again");
                 }
             }
             Err(fault) => {
-                counter!("gatepost_records_lost_total").increment(1);
+                counter!("gatepost_records_lost_total").increment(records.len() as u64);
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(%fault, "records of mail cannot be kept; they are in the log only");
                 }
