@@ -11,7 +11,7 @@ use gatepost_core::{Client, Clock, Direction, Login, LoginBy, Upstreams, Visit};
 use gatepost_pipeline::{Pipeline, Reception};
 use ipnet::IpNet;
 use metrics::counter;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -129,9 +129,11 @@ impl Listener {
     /// Begins to accept.
     pub fn open(socket: TcpListener, door: Arc<Door>, hall: &Hall) -> io::Result<Listener> {
         let address = socket.local_addr()?;
+        // All that it accepts inherit it.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
         let door = Arc::new(ArcSwap::new(door));
         let stop = hall.drain.child_token();
-        let accepting = tokio::spawn(accept(socket, Arc::clone(&door), hall.clone(), stop.clone()));
+        let accepting = tokio::spawn(accept(socket, address, Arc::clone(&door), hall.clone(), stop.clone()));
         Ok(Listener {
             door,
             stop,
@@ -163,7 +165,15 @@ impl Listener {
     }
 }
 
-async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop: CancellationToken) {
+async fn accept(
+    socket: TcpListener,
+    address: SocketAddr,
+    door: Arc<ArcSwap<Door>>,
+    hall: Hall,
+    stop: CancellationToken,
+) {
+    // Which of our addresses a client came to must be asked for only where there may be several.
+    let only = (!address.ip().is_unspecified()).then_some(address);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -173,7 +183,8 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop:
         match accepted {
             Ok((stream, peer)) => {
                 let (door, one) = (door.load_full(), hall.clone());
-                hall.sessions.spawn(async move { enter(stream, peer, door, one).await });
+                hall.sessions
+                    .spawn(async move { enter(stream, peer, only, door, one).await });
             }
             Err(error) => {
                 // A client that is gone already, or no descriptors: neither ends the listener.
@@ -184,9 +195,9 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop:
     }
 }
 
-async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall) {
-    let local = stream.local_addr().ok();
-    let mut wire = Wire::new(stream);
+async fn enter(stream: TcpStream, peer: SocketAddr, only: Option<SocketAddr>, door: Arc<Door>, hall: Hall) {
+    let local = only.or_else(|| stream.local_addr().ok());
+    let mut wire = Wire::accepted(stream);
     let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     counter!("gatepost_sessions_total", "listener" => door.name.to_string()).increment(1);
     if contains(&door.proxies, peer.ip()) {

@@ -102,7 +102,7 @@ impl Server {
             Ok(Err(error)) => return Err(unreachable(error.to_string())),
             Err(_) => return Err(unreachable(format!("no connection within {:?}", self.connect))),
         };
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::connected(stream);
         if self.proxy_header {
             let header = proxy_header::write(SocketAddr::new(client.ip, client.port), destination);
             wire.write(&header)
