@@ -86,11 +86,11 @@ pub trait Backend: Send + Sync {
     async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault>;
     /// Does several writes, in this order where one would see another. It may be much cheaper than one after the other,
     /// and promises no more: after a fault some may be done.
-    async fn write(&self, writes: &[Write]) -> Result<(), Fault> {
+    async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
         for write in writes {
             match write {
-                Write::Put { key, value, until } => self.put(key, value, *until).await?,
-                Write::Insert { part, order, value } => self.insert(part, order, value).await?,
+                Write::Put { key, value, until } => self.put(&key, &value, until).await?,
+                Write::Insert { part, order, value } => self.insert(&part, &order, &value).await?,
             }
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Store {
                 }
             }
         }
-        self.backend.write(&writes).await
+        self.backend.write(writes).await
     }
 
     fn check_order(&self, part: &[u8], order: &[u8]) -> Result<(), Fault> {

@@ -160,10 +160,10 @@ impl Backend for RocksDb {
         .await
     }
 
-    async fn write(&self, writes: &[Write]) -> Result<(), Fault> {
-        let prepared = writes.iter().map(|write| match write {
-            Write::Put { key, value, until } => Prepared::Key(key.clone(), entry::write(value, *until)),
-            Write::Insert { part, order, value } => Prepared::Place(place(part, order), value.clone()),
+    async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        let prepared = writes.into_iter().map(|write| match write {
+            Write::Put { key, value, until } => Prepared::Key(key, entry::write(&value, until)),
+            Write::Insert { part, order, value } => Prepared::Place(place(&part, &order), value),
         });
         self.write_all(prepared.collect()).await
     }
