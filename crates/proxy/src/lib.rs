@@ -13,6 +13,7 @@ mod config;
 mod control;
 mod drive;
 mod identify;
+mod idle;
 mod listen;
 mod lock;
 mod log;

@@ -30,6 +30,8 @@ use crate::wiring::{self, Generation};
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long a command of the command line, which has the store, is waited for at the start.
 const OTHERS: Duration = Duration::from_secs(10);
+/// How long goodbyes to mail servers may take at the end.
+const FAREWELLS: Duration = Duration::from_secs(1);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 
@@ -460,6 +462,8 @@ impl House {
             _ = interrupt.recv() => {}
         }
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
+        let ways = Arc::clone(&self.health.house.load().ways);
+        let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
         tracing::info!("stopped");
     }
 }

@@ -14,7 +14,7 @@ use gatepost_core::smtp::relay::{
 };
 use gatepost_core::smtp::{Class, Offer};
 use gatepost_core::{
-    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Upstream, Visit, async_trait,
+    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Time, Upstream, Visit, async_trait,
 };
 use metrics::counter;
 use rustls_pki_types::ServerName;
@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::ticks;
+use crate::idle::Idle;
 use crate::proxy_header;
 use crate::wire::Wire;
 
@@ -44,6 +45,8 @@ pub struct Server {
     pub proxy_header: bool,
     /// How long connecting may take.
     pub connect: Duration,
+    /// Connections that wait for the next client.
+    pub idle: Arc<Idle>,
 }
 
 impl Server {
@@ -115,6 +118,9 @@ impl Server {
             relay,
             wire,
             fallen_back: false,
+            content: true,
+            opened: ticks(),
+            served: 0,
         };
         match line.run().await {
             Outcome::Ready => Ok(line),
@@ -152,6 +158,7 @@ impl Server {
             tls: self.tls.clone(),
             proxy_header: self.proxy_header,
             connect: self.connect,
+            idle: Arc::clone(&self.idle),
         });
         let mut line = server.open(ourselves, None).await?;
         let offer = line.relay.offer().clone();
@@ -163,12 +170,18 @@ impl Server {
 }
 
 /// One connection.
-struct Line {
+pub struct Line {
     server: Arc<Server>,
     relay: Relay,
     wire: Wire,
     /// Its TLS is broken, so it is spoken to without: no place for passwords.
     fallen_back: bool,
+    /// The server has refused nothing yet on it.
+    content: bool,
+    /// Since when.
+    pub opened: Time,
+    /// How many clients' sessions it has served.
+    pub served: u32,
 }
 
 impl Line {
@@ -255,7 +268,40 @@ impl Line {
 
     async fn order(&mut self, order: Order<'_>) -> Outcome {
         self.relay.order(order);
-        self.run().await
+        let outcome = self.run().await;
+        self.content &= match &outcome {
+            Outcome::Replied(reply) | Outcome::Recipient(reply) => {
+                matches!(reply.class(), Class::Done | Class::GoOn)
+            }
+            Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
+            Outcome::Ready => true,
+            Outcome::Challenge(_) | Outcome::Lost(_) => false,
+        };
+        outcome
+    }
+
+    /// Whether it may serve another client. A server counts errors by connection, slows down, and hangs up on the one who
+    /// makes too many: who comes next shall not pay for it.
+    pub fn may_rest(&self) -> bool {
+        self.content
+            && !self.fallen_back
+            && !self.server.proxy_header
+            && self.server.settings.client != ClientMode::XClient
+            && self.relay.is_open()
+            && !self.relay.in_transaction()
+            && self.is_quiet()
+    }
+
+    /// Whether the server has said nothing and is still there, as far as the kernel knows.
+    pub fn is_quiet(&self) -> bool {
+        self.wire.shared().is_quiet()
+    }
+
+    /// Ends it. A goodbye is a courtesy: it is written, and its answer is not waited for.
+    pub async fn farewell(mut self: Box<Self>) {
+        self.relay.order(Order::Quit);
+        let _ = self.flush().await;
+        self.wire.close().await;
     }
 }
 
@@ -268,6 +314,8 @@ pub struct Way {
     missing: Option<&'static str>,
     /// The client logged in, on the connection that is open or was.
     logged_in: bool,
+    /// The line served another client before and has not answered this one yet.
+    reused: bool,
 }
 
 impl Way {
@@ -279,10 +327,12 @@ impl Way {
             accepted: Vec::new(),
             missing: None,
             logged_in: false,
+            reused: false,
         }
     }
 
-    async fn line(&mut self, visit: &Visit) -> Result<&mut Line, Loss> {
+    /// The line to the server. A fresh one is one that has served nobody else.
+    async fn line(&mut self, visit: &Visit, fresh: bool) -> Result<&mut Line, Loss> {
         if self.line.as_ref().is_none_or(|line| !line.relay.is_open()) {
             self.drop_line();
             if self.logged_in {
@@ -297,6 +347,13 @@ impl Way {
                 tls: visit.client.tls.is_some(),
                 login: visit.login.as_ref().map(|login| login.name.clone()),
             };
+            let resting = (!fresh).then(|| self.server.idle.take()).flatten();
+            if let Some(mut line) = resting
+                && line.relay.reuse(client.clone())
+            {
+                self.reused = true;
+                return Ok(&mut **self.line.insert(line));
+            }
             let line = self.server.open(client, visit.client.local).await?;
             self.missing = line.relay.missing();
             if let Some(missing) = self.missing {
@@ -315,6 +372,7 @@ impl Way {
 
     fn drop_line(&mut self) {
         self.line = None;
+        self.reused = false;
         self.accepted.clear();
     }
 
@@ -408,7 +466,10 @@ impl Way {
         }
         line.relay.end();
         match line.run().await {
-            Outcome::Replied(reply) => Ok(Delivery { reply, refused }),
+            Outcome::Replied(reply) => {
+                line.content &= reply.is_done();
+                Ok(Delivery { reply, refused })
+            }
             other => Err(other),
         }
     }
@@ -447,7 +508,7 @@ impl Upstream for Way {
         rcpt: &RcptParams,
     ) -> Result<Reply, Loss> {
         let kept = self.line.is_some();
-        let opened = self.line(visit).await?.relay.in_transaction();
+        let opened = self.line(visit, false).await?.relay.in_transaction();
         if !opened {
             self.accepted.clear();
         }
@@ -460,15 +521,16 @@ impl Upstream for Way {
             Some(line) => line.order(order).await,
             None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
         };
+        let reused = std::mem::take(&mut self.reused);
         let ended = match &outcome {
-            Outcome::Lost(loss) => loss.what == What::Gone,
+            Outcome::Lost(loss) => loss.what == What::Gone || reused && loss.what != What::Silent,
             Outcome::Recipient(reply) => reply.code() == 421,
             _ => false,
         };
-        if kept && !opened && ended {
+        if (kept || reused) && !opened && ended {
             // It ended while it was idle: nothing of this transaction is lost with it.
             self.drop_line();
-            outcome = self.line(visit).await?.order(order).await;
+            outcome = self.line(visit, true).await?.order(order).await;
         }
         match outcome {
             // With the connection go the recipients that were accepted on it: the transaction is lost, not this one only.
@@ -518,7 +580,7 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
-        let line = self.line(visit).await?;
+        let line = self.line(visit, true).await?;
         if line.fallen_back {
             return Ok(NO_SECRETS);
         }
@@ -540,13 +602,11 @@ impl Upstream for Way {
     }
 
     async fn close(&mut self) {
-        if let Some(mut line) = self.line.take()
+        if let Some(line) = self.line.take()
             && line.relay.is_open()
+            && let Err(line) = self.server.idle.rest(line)
         {
-            // A goodbye is a courtesy: it is written, and its answer is not waited for.
-            line.relay.order(Order::Quit);
-            let _ = line.flush().await;
-            line.wire.close().await;
+            line.farewell().await;
         }
     }
 

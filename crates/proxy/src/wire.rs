@@ -31,12 +31,20 @@ pub struct Shared(Arc<TcpStream>);
 impl Shared {
     /// Whether the peer has hung up, as far as the kernel knows at this moment. Asks it once and does not wait.
     pub fn is_closed(&self) -> bool {
-        let mut one = [MaybeUninit::uninit()];
-        match socket2::SockRef::from(&*self.0).peek(&mut one) {
+        match self.peek() {
             Ok(0) => true,
             Ok(_) => false,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock && error.kind() != io::ErrorKind::Interrupted,
         }
+    }
+
+    /// Whether the peer is there and has said nothing that was not read, as far as the kernel knows at this moment.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        socket2::SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()])
     }
 }
 
