@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, Admitted};
 use crate::drive::{Driving, drive};
 use crate::proxy_header::{self, Header};
 use crate::spool::Room;
@@ -196,6 +197,20 @@ async fn accept(
 }
 
 async fn enter(stream: TcpStream, peer: SocketAddr, only: Option<SocketAddr>, door: Arc<Door>, hall: Hall) {
+    // What is only needed on the way in is not held as long as the session lasts.
+    if let Some((session, _admitted)) = Box::pin(come_in(stream, peer, only, door, hall)).await {
+        session.await;
+    }
+}
+
+/// The way in: the PROXY header, the limits, TLS. Nothing, where it ends there.
+async fn come_in(
+    stream: TcpStream,
+    peer: SocketAddr,
+    only: Option<SocketAddr>,
+    door: Arc<Door>,
+    hall: Hall,
+) -> Option<(Pin<Box<impl Future<Output = ()> + Send>>, Admitted)> {
     let local = only.or_else(|| stream.local_addr().ok());
     let mut wire = Wire::accepted(stream);
     let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -203,19 +218,19 @@ async fn enter(stream: TcpStream, peer: SocketAddr, only: Option<SocketAddr>, do
     if contains(&door.proxies, peer.ip()) {
         let header = tokio::select! {
             header = tokio::time::timeout(door.proxy_header, proxy_header::read(&mut wire)) => header,
-            () = hall.drain.cancelled() => return,
+            () = hall.drain.cancelled() => return None,
         };
         match header {
             Ok(Ok(Header::Client(client))) => peer = client,
             Ok(Ok(Header::Local)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(listener = &*door.name, %peer, %error, "a load balancer sent no valid PROXY header");
-                return;
+                return None;
             }
-            Err(_) => return,
+            Err(_) => return None,
         }
     }
-    let _admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
+    let admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
         Ok(admitted) => admitted,
         Err(refused) => {
             counter!("gatepost_sessions_refused_total", "listener" => door.name.to_string(), "limit" => refused.name())
@@ -228,18 +243,19 @@ async fn enter(stream: TcpStream, peer: SocketAddr, only: Option<SocketAddr>, do
                 )
                 .await;
             }
-            return wire.close().await;
+            wire.close().await;
+            return None;
         }
     };
     let tls = match &door.secure {
         Secure::Implicit(acceptor, patience) => {
             let shaken = tokio::select! {
                 shaken = tokio::time::timeout(*patience, wire.accept(acceptor)) => matches!(shaken, Ok(Ok(()))),
-                () = hall.drain.cancelled() => return,
+                () = hall.drain.cancelled() => return None,
             };
             if !shaken {
                 tracing::debug!(listener = &*door.name, client = %peer.ip(), "TLS handshake failed");
-                return;
+                return None;
             }
             None
         }
@@ -269,5 +285,19 @@ async fn enter(stream: TcpStream, peer: SocketAddr, only: Option<SocketAddr>, do
         drain: hall.drain,
     };
     drop(door);
-    drive(wire, settings, reception, driving).await;
+    Some((Box::pin(drive(wire, settings, reception, driving)), admitted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl FnOnce(TcpStream, SocketAddr, Option<SocketAddr>, Arc<Door>, Hall) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_for_its_client_is_small() {
+        assert!(size(enter) <= 512, "{} octets", size(enter));
+    }
 }
