@@ -59,7 +59,11 @@ const EXPECTED: &str = "expected an address (a@b.example), a domain (@b.example)
 /// A domain as keys have it: lower case, A-labels (RFC 5890); nothing where a U-label has none.
 pub fn domain_key(domain: &Domain) -> Option<String> {
     let key = match domain {
-        Domain::Name(name) if !name.is_ascii() => idna::domain_to_ascii(name).ok()?,
+        Domain::Name(name) if !name.is_ascii() => {
+            let key = idna::domain_to_ascii(name).ok()?;
+            // Some characters stand for others that no name has: brackets of a literal, an at sign.
+            matches!(Domain::parse(&key, false), Ok(Domain::Name(_))).then_some(key)?
+        }
         domain => domain.key(),
     };
     (!key.is_empty() && key.len() <= 255).then_some(key)
@@ -305,6 +309,19 @@ mod tests {
         }
         assert!(refused(&format!("{}@b.example", "a".repeat(500))).contains("longer than 400"));
         assert!(refused(&format!("{}@b.example", "a".repeat(65))).contains("longer than an address"));
+    }
+
+    #[test]
+    fn a_name_that_stands_for_none_has_no_key() {
+        for domain in [
+            "b\u{ff20}c.example",
+            "\u{ff3b}192.0.2.1\u{ff3d}",
+            "\u{37e}",
+            "b\u{2100}.example",
+        ] {
+            let domain = Domain::parse(domain, true).unwrap_or_else(|bad| panic!("{domain}: {bad:?}"));
+            assert_eq!(domain_key(&domain), None, "{domain}");
+        }
     }
 
     proptest! {
