@@ -56,6 +56,15 @@ fn bad<T>(why: impl Into<String>) -> Result<T, BadEntry> {
 const EXPECTED: &str = "expected an address (a@b.example), a domain (@b.example), the domains below one \
                         (@*.b.example) or a network (192.0.2.0/24)";
 
+const ONE_FOR_ALL: &str = "`*` and `_all_` stand for every address of a domain and for nothing less; write *@b.example";
+
+/// The domain of which a text means every address.
+fn everybody_of(text: &str) -> Option<&str> {
+    let (local, domain) = text.split_once('@')?;
+    let everybody = matches!(local, "" | "*") || local.eq_ignore_ascii_case("_all_");
+    everybody.then_some(domain)
+}
+
 /// A domain as keys have it: lower case, A-labels (RFC 5890); nothing where a U-label has none.
 pub fn domain_key(domain: &Domain) -> Option<String> {
     let key = match domain {
@@ -123,10 +132,7 @@ impl Pattern {
         if text.chars().any(char::is_control) {
             return bad("it holds a control character");
         }
-        let everybody = ["_ALL_@", "_all_@", "*@", "@"]
-            .into_iter()
-            .find_map(|all| text.strip_prefix(all));
-        if let Some(domain) = everybody {
+        if let Some(domain) = everybody_of(text) {
             return Pattern::of_domain(domain);
         }
         if !text.contains('@') {
@@ -134,7 +140,7 @@ impl Pattern {
         }
         let address = read_address(text)?;
         if address.rsplit_once('@').is_some_and(|(local, _)| local.contains('*')) {
-            return bad("`*` stands for every address of a domain and for nothing less; write *@b.example");
+            return bad(ONE_FOR_ALL);
         }
         Pattern::of_address(address)
     }
@@ -166,6 +172,8 @@ impl Pattern {
             ));
         }
         match address_key(&address) {
+            // In quotes, or behind a tag: written as a key it would be read as the whole domain.
+            Some(key) if everybody_of(&key).is_some() => bad(ONE_FOR_ALL),
             Some(key) => Ok(Pattern::Address(key.into())),
             None => bad(EXPECTED),
         }
@@ -262,6 +270,7 @@ mod tests {
             ("@B.example", "@b.example"),
             ("*@b.example.", "@b.example"),
             ("_ALL_@b.example", "@b.example"),
+            ("_All_@b.example", "@b.example"),
             ("@*.b.example", "@*.b.example"),
             ("*@*.b.example", "@*.b.example"),
             ("ann@b\u{fc}cher.example", "ann@xn--bcher-kva.example"),
@@ -290,6 +299,8 @@ mod tests {
             ("b.example", "write @b.example"),
             ("*.b.example", "write @*.b.example"),
             ("news*@b.example", "every address"),
+            ("\"_all_\"@b.example", "every address"),
+            ("prvs=1234abcdef=_ALL_@b.example", "every address"),
             ("192.0.2.7/24", "the network is 192.0.2.0/24"),
             ("0.0.0.0/0", "wider than /8"),
             ("2000::/3", "wider than /16"),
