@@ -59,12 +59,16 @@ function finish() {
   put("session", "T" ff deeds)
   put("lines", " \377" all)
   put("lines", "\003\001\202\005\366" all)
-  put("transactions", setting ff turns)
+  # Settings: an archive and actions of their own, the greylist, a queue, outbound.
+  put("transactions", ff turns)
+  put("transactions", "\112\173\001" ff turns)
+  put("transactions", "\114\144\002" ff turns)
+  put("transactions", "\055\055\200" ff turns)
   if (server == "") server = "250 2.1.0 ok\r\n" ff "250 2.1.5 ok\r\n" ff "354 go on\r\n" ff "250 2.0.0 ok\r\n"
   hello = ff "220 mx.d.example ESMTP\r\n" ff "250-mx.d.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250 8BITMIME\r\n"
   put("relay", "\003" "\001\003\010\007\007\007\007\007" substr(hello, 2) ff server)
   put("relay", "\001" "\001\001\003\006\001\003\010\010" substr(hello, 2) ff "220 mx.d.example ESMTP\r\n" ff server)
-  turns = all = server = mail = setting = ""
+  turns = all = server = mail = ""
 }
 BEGIN {
   digits = "0123456789abcdef"; ff = "\377"; a7 = "\077\077\077\077\002"
