@@ -70,7 +70,7 @@ pub fn domain_key(domain: &Domain) -> Option<String> {
     let key = match domain {
         Domain::Name(name) if !name.is_ascii() => {
             let key = idna::domain_to_ascii(name).ok()?;
-            // Some characters stand for others that no name has: brackets of a literal, an at sign.
+            // Some characters stand for others that no name has, such as a semicolon or a slash.
             matches!(Domain::parse(&key, false), Ok(Domain::Name(_))).then_some(key)?
         }
         domain => domain.key(),
@@ -174,6 +174,8 @@ impl Pattern {
         match address_key(&address) {
             // In quotes, or behind a tag: written as a key it would be read as the whole domain.
             Some(key) if everybody_of(&key).is_some() => bad(ONE_FOR_ALL),
+            // Who reads it again takes that off, and has another address.
+            Some(key) if key.starts_with(char::is_whitespace) => bad("its local part begins with a space"),
             Some(key) => Ok(Pattern::Address(key.into())),
             None => bad(EXPECTED),
         }
@@ -301,6 +303,7 @@ mod tests {
             ("news*@b.example", "every address"),
             ("\"_all_\"@b.example", "every address"),
             ("prvs=1234abcdef=_ALL_@b.example", "every address"),
+            ("msprvs1=x=\u{a0}ann@b.example", "begins with a space"),
             ("192.0.2.7/24", "the network is 192.0.2.0/24"),
             ("0.0.0.0/0", "wider than /8"),
             ("2000::/3", "wider than /16"),
@@ -324,12 +327,7 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_for_none_has_no_key() {
-        for domain in [
-            "b\u{ff20}c.example",
-            "\u{ff3b}192.0.2.1\u{ff3d}",
-            "\u{37e}",
-            "b\u{2100}.example",
-        ] {
+        for domain in ["\u{37e}", "b\u{37e}c.example", "b\u{2100}.example"] {
             let domain = Domain::parse(domain, true).unwrap_or_else(|bad| panic!("{domain}: {bad:?}"));
             assert_eq!(domain_key(&domain), None, "{domain}");
         }
