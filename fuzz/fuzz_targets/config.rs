@@ -53,7 +53,7 @@ const FILE: &str = "gatepost.toml";
 
 /// What came of it, to compare.
 fn outcome(octets: &[u8], variables: &[(String, String)]) -> Result<config::Loaded, Mistakes> {
-    let sources = Sources::of(FILE.into(), octets.to_vec(), variables.to_vec());
+    let sources = Sources::of(Some((FILE.into(), octets.to_vec())), variables.to_vec());
     load(&sources.map_err(|mistake| Mistakes(vec![mistake]))?, &REGISTRY)
 }
 
@@ -64,16 +64,31 @@ fn has_a_place(mistake: &Mistake, octets: &[u8], variables: &[(String, String)])
         !mistake.message.is_empty() && !told.chars().any(char::is_control),
         "{told:?}"
     );
-    match &mistake.place {
-        config::Place::Variable(name) => assert!(variables.iter().any(|(set, _)| set == name), "{told}"),
-        config::Place::Text { name, line, column } => {
-            let text = if **name == *FILE { octets } else { DEFAULTS.as_bytes() };
-            let lines: Vec<&[u8]> = text.split(|octet| *octet == b'\n').collect();
-            assert!(**name == *FILE || mistake.place.is_embedded(), "{told}");
-            assert!((1..=lines.len()).contains(line), "{told}");
-            assert!((1..=lines[line - 1].len() + 1).contains(column), "{told}");
-        }
+    if let Some(rest) = told.strip_prefix("environment variable ") {
+        assert!(
+            variables.iter().any(|(name, _)| rest.starts_with(&escaped(name))),
+            "{told}"
+        );
+        return;
     }
+    let (text, rest) = match told.strip_prefix("embedded defaults:") {
+        Some(rest) => (DEFAULTS.as_bytes(), rest),
+        None => (octets, told.strip_prefix("gatepost.toml:").expect(&told)),
+    };
+    let mut numbers = rest.splitn(3, ':').map(|number| number.parse::<usize>().unwrap_or(0));
+    let (line, column) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let lines: Vec<&[u8]> = text.split(|octet| *octet == b'\n').collect();
+    assert!((1..=lines.len()).contains(&line), "{told}");
+    assert!((1..=lines[line - 1].len() + 1).contains(&column), "{told}");
+}
+
+/// A name as a mistake shows it.
+fn escaped(name: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    name.chars().map(escape).collect()
 }
 
 /// Looks at all of it as the proxy does.

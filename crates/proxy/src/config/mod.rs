@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
 pub use load::load;
 pub use memory::{Archive, Desk};
-pub use mistake::{Mistake, Mistakes, Place};
+pub use mistake::{Mistake, Mistakes};
 pub use recipients::Recipients;
 pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
 pub use schema::{reference, schema};

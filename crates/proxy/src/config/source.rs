@@ -63,7 +63,7 @@ impl Sources {
             variables.push((name.clone(), value.into_string().map_err(wrong)?));
         }
         let file = path.map(|path| match std::fs::read(&path) {
-            Ok(octets) => Ok((text(&path, octets)?, path)),
+            Ok(octets) => Ok((path, octets)),
             Err(error) => {
                 let place = Place::at(&path.display().to_string().into(), "", 0);
                 Err(Mistake {
@@ -74,19 +74,14 @@ impl Sources {
                 })
             }
         });
-        Ok(Sources {
-            file: file.transpose()?.map(|(text, path)| (path, text)),
-            variables,
-        })
+        Sources::of(file.transpose()?, variables)
     }
 
     /// A file's name and octets, and variables.
-    pub fn of(path: PathBuf, octets: Vec<u8>, variables: Vec<(String, String)>) -> Result<Sources, Mistake> {
-        let text = text(&path, octets)?;
-        Ok(Sources {
-            file: Some((path, text)),
-            variables,
-        })
+    pub fn of(file: Option<(PathBuf, Vec<u8>)>, variables: Vec<(String, String)>) -> Result<Sources, Mistake> {
+        let file = file.map(|(path, octets)| Ok((text(&path, octets)?, path)));
+        let file = file.transpose()?.map(|(text, path)| (path, text));
+        Ok(Sources { file, variables })
     }
 
     /// Puts the layers on one another. A syntax error is the only mistake that can be told then.
