@@ -337,8 +337,10 @@ impl Call {
             [0_usize; 0],
             "a forged result is left"
         );
-        let id = went.headers().all("X-Gatepost-Id").count();
-        assert!(id == 1 || came.headers().get("DKIM-Signature").is_some(), "{id} ids");
+        let ids = went.headers().all("X-Gatepost-Id").count();
+        // Our own people's word about us is left alone, and so is what a signature names.
+        let may_stay = self.reception.visit().login.is_some() || came.headers().get("DKIM-Signature").is_some();
+        assert!(ids == 1 || (ids > 1 && may_stay), "{ids} ids");
         let mut whole = Vec::new();
         went.read().read_to_end(&mut whole).expect("it is in memory");
         assert_eq!(whole, delivered.bytes);
