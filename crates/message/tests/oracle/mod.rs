@@ -196,6 +196,16 @@ pub fn our_trace_names_its_writer(bytes: &[u8]) {
     }
 }
 
+/// Of the traces that came, whatever stands in comments: only the `by` clause names who wrote it.
+pub fn a_trace_is_read_without_comments(bytes: &[u8]) {
+    let comment = comment(bytes);
+    let fold = ["", " ", "\r\n ", "\r\n\t"][bytes.len() % 4];
+    let quiet = format!("Received: from a ({comment} (by {US}) by {US} ){fold}\"by {US}\" by other.example; by {US}");
+    assert_eq!(received::names_us(head_of(&quiet).headers(), US), 0, "{quiet:?}");
+    let named = format!("Received: from a ({comment}) ({comment} (b)){fold} BY {fold}({comment}){US}.({comment}); x");
+    assert_eq!(received::names_us(head_of(&named).headers(), US), 1, "{named:?}");
+}
+
 /// Everything above, for the fuzzer.
 #[allow(dead_code, reason = "only the fuzz target calls it")]
 pub fn message_holds(bytes: &[u8]) {
@@ -203,6 +213,7 @@ pub fn message_holds(bytes: &[u8]) {
     the_head_ends_where_the_slow_rule_says(bytes);
     our_name_is_found_in_every_disguise(bytes);
     our_trace_names_its_writer(bytes);
+    a_trace_is_read_without_comments(bytes);
     is_one_field(
         "X-Us",
         &Field::text(&Name::new("X-Us").unwrap(), &String::from_utf8_lossy(bytes)),
