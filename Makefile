@@ -2,7 +2,7 @@
 
 # The profile of `make run`: dev, since `make test` compiles the same and optimising costs a newcomer minutes.
 PROFILE ?= dev
-# Seconds of fuzzing per target, and one target instead of all.
+# Seconds of fuzzing per target, and some targets instead of all.
 TIME ?= 60
 TARGET ?=
 # What `make bench` gives to cargo bench, for example BENCH="--bench framing".
@@ -24,8 +24,8 @@ test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 bench: ## the criterion benches (BENCH="--bench framing")
 	@tools/bench.sh $(BENCH)
 
-fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them)
-	@TARGET=$(TARGET) tools/fuzz.sh $(TIME)
+fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them, or several)
+	@TARGET="$(TARGET)" tools/fuzz.sh $(TIME)
 
 dist: ## the release as a tarball in dist/
 	@tools/dist.sh

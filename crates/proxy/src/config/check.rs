@@ -19,7 +19,6 @@ use super::source::{Node, dotted};
 use super::values::{Destination, LocalDomain, Size};
 use super::walk::listing;
 use super::{Config, Registry, machine_name};
-use crate::control;
 use crate::tls;
 
 /// The most days that anything is kept unless it is kept for ever.
@@ -517,7 +516,7 @@ impl Check<'_> {
                 "nobody could ask for anything: expected 1 or more",
             );
         }
-        if let Err(why) = control::path(config) {
+        if let Err(why) = config.socket() {
             let key: &[&str] = if config.desk.socket.is_some() {
                 &["desk", "socket"]
             } else {
