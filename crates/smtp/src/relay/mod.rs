@@ -174,7 +174,7 @@ impl Relay {
         if !idle || self.in_transaction || self.tried_xclient || self.logged_in {
             return false;
         }
-        self.client = Box::new(client);
+        *self.client = client;
         self.used = true;
         true
     }
