@@ -7,10 +7,12 @@ TIME ?= 60
 TARGET ?=
 # What `make bench` gives to cargo bench, for example BENCH="--bench framing".
 BENCH ?=
+# How often each load of `make race` is repeated.
+ROUNDS ?= 3
 # The folder of `make suites`.
 SUITES ?=
 
-.PHONY: help run test bench fuzz dist suites lint
+.PHONY: help run test race bench fuzz dist suites lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -20,6 +22,9 @@ run: ## build and start a proxy on loopback, data in ./gatepost-data (PROFILE=re
 
 test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 	@tools/test.sh
+
+race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
+	@tools/race.sh $(ROUNDS)
 
 bench: ## the criterion benches (BENCH="--bench framing")
 	@tools/bench.sh $(BENCH)
