@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_types, reason = "this is the crate with the sockets")]
 
 mod admission;
+mod alarm;
 mod cli;
 mod clock;
 mod config;

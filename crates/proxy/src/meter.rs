@@ -101,6 +101,14 @@ pub fn describe() {
         "gatepost_upstream_missing_total",
         "Connections to a mail server that lacks what configuration asks for, by route"
     );
+    describe_counter!(
+        "gatepost_upstream_faults_total",
+        "Connections to a mail server that failed or were lost within a transaction, by route"
+    );
+    describe_counter!(
+        "gatepost_faults_total",
+        "Faults of what mail is checked and stored with, by service (dns, store, archive, spool) and reason"
+    );
     describe_counter!("gatepost_reloads_total", "Reloads, by result");
     describe_counter!(
         "gatepost_records_lost_total",

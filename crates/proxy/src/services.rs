@@ -11,6 +11,7 @@ use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
 use gatepost_store_rocksdb::RocksDb;
 
+use crate::alarm::Watched;
 use crate::config::Config;
 use crate::identify::ByDns;
 use crate::lock::DataLock;
@@ -53,7 +54,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     let lock = tokio::task::spawn_blocking(move || DataLock::take(&data, patience)).await;
     let lock = lock.map_err(|error| error.to_string())??;
     let rocks = Arc::new(open_store(config, &clock)?);
-    let store = Store::new(Arc::<RocksDb>::clone(&rocks));
+    let store = Store::new(Arc::new(Watched::new("store", &clock, Arc::clone(&rocks))));
     let seed = seed(&store.within("gatepost"), &clock).await?;
     let archive = Archive::open(
         &config.data_dir.join("kept"),
@@ -65,10 +66,10 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     let archive = Arc::new(archive.map_err(|error| error.to_string())?);
     let mut services = Services::null(Arc::clone(&clock), seed);
     services.store = store.within("filter");
-    services.dns = Arc::new(resolver(config)?);
+    services.dns = Arc::new(Watched::new("dns", &clock, Arc::new(resolver(config)?)));
     services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
-    services.kept = Arc::<Archive>::clone(&archive);
+    services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
     let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
     services.post = Arc::<Courier>::clone(&courier);
     let means = Means {

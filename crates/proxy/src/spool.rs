@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use gatepost_core::message::{Content, HEAD_MAX, Message, split};
 
+use crate::alarm;
+
 /// How much the messages of all sessions may take, together.
 #[derive(Debug)]
 pub struct Room {
@@ -75,7 +77,11 @@ impl Room {
 
     /// Whether a message of this size may be begun. A promise of nothing: others may be quicker.
     pub fn has(&self, size: u64) -> bool {
-        size <= self.per_message as u64 || self.on_disk().saturating_add(size) <= self.disk.limit
+        let has = size <= self.per_message as u64 || self.on_disk().saturating_add(size) <= self.disk.limit;
+        if !has {
+            alarm::count("spool", "no room");
+        }
+        has
     }
 }
 
@@ -204,7 +210,16 @@ impl Spool {
     }
 
     /// The message, or why it could not be stored.
-    pub async fn finish(mut self) -> io::Result<Message> {
+    pub async fn finish(self) -> io::Result<Message> {
+        let finished = self.gather().await;
+        if let Err(error) = &finished {
+            let full = matches!(error.kind(), io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull);
+            alarm::count("spool", if full { "no room" } else { "disk" });
+        }
+        finished
+    }
+
+    async fn gather(mut self) -> io::Result<Message> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

@@ -71,7 +71,11 @@ impl Server {
     /// Connects, and speaks until the server is ready for orders. Where TLS is only welcome, a server whose handshake
     /// fails is spoken to without it (RFC 7435 §3): whoever can break it could as well hide STARTTLS.
     async fn open(self: &Arc<Self>, client: Client, destination: Option<SocketAddr>) -> Result<Line, Loss> {
-        match self.try_open(&self.settings, client.clone(), destination).await {
+        let opened = self.try_open(&self.settings, client.clone(), destination).await;
+        if opened.is_err() {
+            self.failed();
+        }
+        match opened {
             Err(loss) if loss.what == What::Handshake && self.settings.tls == TlsMode::Opportunistic => {
                 let plain = Arc::new(RelaySettings {
                     tls: TlsMode::None,
@@ -83,6 +87,11 @@ impl Server {
             }
             opened => opened,
         }
+    }
+
+    /// Counts what an operator may want to be woken by.
+    fn failed(&self) {
+        counter!("gatepost_upstream_faults_total", "route" => self.route.clone()).increment(1);
     }
 
     async fn try_open(
@@ -379,7 +388,12 @@ impl Way {
     fn lost(&mut self, outcome: Outcome) -> Loss {
         self.drop_line();
         match outcome {
-            Outcome::Lost(loss) => loss,
+            Outcome::Lost(loss) => {
+                if loss.whose == Whose::Upstream {
+                    self.server.failed();
+                }
+                loss
+            }
             _ => Loss::new(Whose::Us, What::OutOfPlace),
         }
     }

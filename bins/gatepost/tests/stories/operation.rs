@@ -24,7 +24,7 @@ fn sends(address: SocketAddr, who: usize, stop: &AtomicBool, granted: &AtomicUsi
         let Ok(mut client) = Client::try_connect(address) else {
             break;
         };
-        if client.try_reply().is_none_or(|reply| reply.code != 220) {
+        if client.try_greeting().is_none_or(|reply| reply.code != 220) {
             break;
         }
         let mut ask = |line: &str| {
@@ -226,8 +226,8 @@ fn a_listener_may_widen_to_all_addresses_and_back_on_its_own_port() {
     let upstream = Upstream::start(Script::new());
     let setup = Setup::before(upstream.address);
     let mut gatepost = Gatepost::start(&setup);
-    let port = gatepost.address("mx").port();
-    for bind in ["0.0.0.0", "127.0.0.1"] {
+    let (ip, port) = (gatepost.address("mx").ip().to_string(), gatepost.address("mx").port());
+    for bind in ["0.0.0.0", &ip] {
         assert!(gatepost.reload(&setup.clone().at("mx", "bind", format!("'{bind}:{port}'"))));
         gatepost
             .client()

@@ -4,11 +4,15 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 
 use super::wire::Wire;
 use super::{PATIENCE, stuffed};
+
+/// How long a greeting may take before the client doubts that anybody is there.
+const GREETING: Duration = Duration::from_secs(3);
 
 /// A reply: one code, its lines without it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +63,22 @@ impl Client {
         Ok(Client {
             wire: Wire::connect(address, PATIENCE)?,
         })
+    }
+
+    /// The greeting; none where the connection ends instead.
+    ///
+    /// One that was made at the moment in which the listener died may have no other end: Linux forgets a connection that
+    /// was not accepted yet in silence, if it comes while the listener is being closed. The client sees that only when
+    /// it sends something, so where no greeting comes it does.
+    #[track_caller]
+    pub fn try_greeting(&mut self) -> Option<Reply> {
+        if self.wire.waits(GREETING) {
+            return self.try_reply();
+        }
+        self.try_send("NOOP\r\n");
+        let greeting = self.try_reply()?;
+        self.try_reply()?;
+        Some(greeting)
     }
 
     /// Connects and is greeted.

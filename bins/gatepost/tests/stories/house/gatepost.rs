@@ -19,7 +19,8 @@ use super::client::Client;
 use super::postfix::signal;
 use super::{PATIENCE, eventually, free_address};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_gatepost");
+/// The binary.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_gatepost");
 
 /// What the binary says when it is ready.
 const READY: &str = "gatepost takes mail";
@@ -175,8 +176,13 @@ pub struct Gatepost {
 impl Gatepost {
     /// Starts it, and waits until it takes mail.
     pub fn start(setup: &Setup) -> Gatepost {
+        Gatepost::start_by(setup, |_| Command::new(BINARY))
+    }
+
+    /// The same by another command, to which the arguments of the binary are added.
+    pub fn start_by(setup: &Setup, command: impl Fn(&Path) -> Command) -> Gatepost {
         for _ in 0..5 {
-            let mut gatepost = Gatepost::begin(setup);
+            let mut gatepost = Gatepost::begin_by(setup, &command);
             let ready = eventually("a Gatepost that takes mail", || {
                 let ended = gatepost.child.try_wait().expect("a child");
                 let log = gatepost.log();
@@ -195,8 +201,12 @@ impl Gatepost {
 
     /// Starts it, and waits for nothing.
     pub fn begin(setup: &Setup) -> Gatepost {
+        Gatepost::begin_by(setup, |_| Command::new(BINARY))
+    }
+
+    fn begin_by(setup: &Setup, command: impl Fn(&Path) -> Command) -> Gatepost {
         let (folder, places) = prepare(setup, BTreeMap::new());
-        let mut command = Command::new(BINARY);
+        let mut command = command(folder.path());
         command
             .args(["run", "--config"])
             .arg(folder.path().join("gatepost.toml"))
@@ -266,7 +276,7 @@ impl Gatepost {
     /// Starts it again on the same folder and ports, after it has ended.
     #[track_caller]
     pub fn again(&mut self) {
-        let seen = self.count(READY);
+        let seen = self.lines.lock().expect("a lock").len();
         let mut child = Command::new(BINARY)
             .args(["run", "--config"])
             .arg(self.folder.path().join("gatepost.toml"))
@@ -280,7 +290,8 @@ impl Gatepost {
         collect(child.stderr.take().expect("a pipe"), &self.lines);
         self.child = child;
         eventually("a Gatepost that takes mail again", || {
-            (self.count(READY) > seen).then_some(())
+            let lines = self.lines.lock().expect("a lock");
+            lines[seen..].iter().any(|line| line.contains(READY)).then_some(())
         });
     }
 
@@ -432,7 +443,7 @@ impl Gatepost {
     }
 
     pub fn signal(&self, name: &str) {
-        signal(name, self.child.id());
+        signal(name, self.id());
     }
 
     /// Waits for its end.
@@ -468,12 +479,17 @@ impl Gatepost {
 
     /// The most memory that it ever held at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("Linux");
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
             .expect("a peak");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

@@ -9,7 +9,7 @@ pub mod passwords;
 pub mod postfix;
 pub mod tls;
 pub mod upstream;
-mod wire;
+pub mod wire;
 
 pub use client::{Client, Reply};
 pub use gatepost::{Gatepost, Setup};
@@ -38,18 +38,21 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port of loopback on which nobody listens. It is none of those that the system gives to outgoing connections, and
-/// tests that run at the same time begin to look at different places.
+/// An address of loopback on which nobody listens. The host is this process's own, so that tests that run at the same
+/// time cannot take each other's ports, nor one that was just given up; the port is none of those that the system gives
+/// to outgoing connections.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    let [_, high, middle, low] = process::id().to_be_bytes();
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(step < 20_000, "no free port");
+        // Where one listens on all hosts, it must not be in the way of others.
         let port = 10_000 + (process::id().wrapping_mul(61).wrapping_add(step)) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port")));
+        let address = SocketAddr::from(([127, 64 | high, middle, low], u16::try_from(port).expect("a port")));
         if TcpListener::bind(address).is_ok() {
             return address;
         }
-        assert!(step < 20_000, "no free port");
     }
 }
 

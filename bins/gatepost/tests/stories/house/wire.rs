@@ -48,6 +48,15 @@ impl Wire {
         Ok(read > 0)
     }
 
+    /// Whether there is something to read, or an end, within this time.
+    pub fn waits(&mut self, time: Duration) -> bool {
+        let patience = self.tcp.read_timeout().expect("a time limit");
+        self.tcp.set_read_timeout(Some(time)).expect("a time limit");
+        let peeked = self.tcp.peek(&mut [0]);
+        self.tcp.set_read_timeout(patience).expect("a time limit");
+        !peeked.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+    }
+
     /// So many octets; fewer at the end.
     pub fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < count && self.fill()? {}
