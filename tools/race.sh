@@ -31,7 +31,10 @@ end() {
 }
 trap end EXIT
 
-smtp-sink -c -m 20000 127.0.0.1:2611 4096 >"$folder/sink" 2>&1 &
+# It wants to be told whom to be, where it is root.
+as=()
+[ "$(id -u)" != 0 ] || as=(-u nobody)
+smtp-sink "${as[@]}" -m 20000 127.0.0.1:2611 4096 >/dev/null 2>"$folder/sink" &
 running+=($!)
 sed -e "s|^data_dir.*|data_dir = '$folder/data'|" -e 's|127.0.0.1:2525|127.0.0.1:2536|' -e 's|127.0.0.1:2600|127.0.0.1:2611|' \
   "${CONFIG:-benches/load.toml}" >"$folder/gatepost.toml"
@@ -89,7 +92,8 @@ postfix=$(tr -d ' ' <"$folder/postfix/queue/pid/master.pid")
 
 # The processor's seconds of a process and all below it, those that have ended too.
 seconds() { # pid
-  cat /proc/[0-9]*/stat 2>/dev/null | sed 's/([^)]*)/x/' | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
+  # A process may end while it is looked at.
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/([^)]*)/x/' | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
     { parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17 }
     END { for (pid in used) { up = pid; while (up != root && up in parent && up > 1) up = parent[up]; if (up == root) sum += used[pid] }
           print sum / tick }'
