@@ -7,9 +7,9 @@ prepare test
 tools/packages.sh fuzz
 profile=()
 [ -z "${CI:-}" ] || profile=(--profile ci)
-# What that test itself says is hidden where it passes.
+# What those tests themselves say is hidden where it passes.
 unshare -rm true 2>/dev/null ||
-  printf '\n*** a_disk_without_room_loses_nothing will test nothing: this user may not mount (unshare -rm) ***\n\n'
+  printf '\n*** %s ***\n\n' 'what needs a disk of its own will test nothing: this user may not mount (unshare -rm)'
 cargo nextest run --workspace --locked "${profile[@]}"
 cargo test --doc --workspace --locked
 tools/custom-build.sh

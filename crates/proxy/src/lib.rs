@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod config;
 mod control;
+mod descriptors;
 mod drive;
 mod identify;
 mod idle;

@@ -19,6 +19,7 @@ use crate::admission::Admission;
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
 use crate::control::{self, server::Control};
+use crate::descriptors;
 use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
@@ -119,6 +120,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    descriptors::raise(config.capacity.sessions);
     let metrics = Metrics::install()?;
     meter::describe();
     // Registered before anything is open, so that no signal meets the default of ending us on the spot.

@@ -5,7 +5,7 @@
 //! that no kill can divide. Of a process that was killed between the two nobody could tell whether the 250 was sent,
 //! and so nobody could hold against the proxy what it made of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ const KEYWORDS: &str =
 struct Life {
     /// Read by whoever says something, written by the kill.
     over: RwLock<bool>,
-    /// The connections, and whether each owes a reply.
-    lines: Mutex<Vec<(TcpStream, Arc<AtomicBool>)>>,
+    /// The connections by number, and whether each owes a reply.
+    lines: Mutex<BTreeMap<usize, (TcpStream, Arc<AtomicBool>)>>,
 }
 
 /// How a mail server may be ill.
@@ -85,10 +85,14 @@ impl Receiver {
                 let Ok(line) = line else { continue };
                 let owes = Arc::new(AtomicBool::new(true));
                 let other = line.try_clone().expect("a second handle");
-                life.lines.lock().expect("a lock").push((other, Arc::clone(&owes)));
+                life.lines
+                    .lock()
+                    .expect("a lock")
+                    .insert(number, (other, Arc::clone(&owes)));
                 let serving = Serving {
                     wire: Wire::new(line, PATIENCE),
                     life: Arc::clone(&life),
+                    number,
                     chance: Chance::new(stage.seed, 1_000_000 + number as u64),
                     stage: Arc::clone(&stage),
                     owes,
@@ -111,7 +115,7 @@ impl Receiver {
         *over = true;
         let moment = Instant::now();
         let lines = std::mem::take(&mut *life.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        for (number, (mut line, owes)) in lines.into_iter().enumerate() {
+        for (number, (mut line, owes)) in lines {
             if number % 3 == 0 && owes.load(Ordering::SeqCst) {
                 let _ = line.write_all(b"250 2.0.0 Ta");
             }
@@ -153,6 +157,7 @@ impl Receiver {
 
 /// One connection.
 struct Serving {
+    number: usize,
     stage: Arc<Stage>,
     life: Arc<Life>,
     wire: Wire,
@@ -169,6 +174,7 @@ impl Serving {
         // A connection that breaks is what this is about.
         let _ = self.serve();
         self.wire.close();
+        self.life.lines.lock().expect("a lock").remove(&self.number);
         self.stage.receiver.serving.fetch_sub(1, Ordering::SeqCst);
     }
 
