@@ -7,21 +7,14 @@ TIME ?= 60
 TARGET ?=
 # What `make bench` gives to cargo bench, for example BENCH="--bench framing".
 BENCH ?=
-<<<<<<< HEAD
 # How often each load of `make race` is repeated.
 ROUNDS ?= 3
-# The folder of `make suites`.
-SUITES ?=
-
-.PHONY: help run test race bench fuzz dist suites lint
-=======
 # The slow and the idle clients of `make crowd`.
 CROWD ?= 5000 5000
 # The folder of `make suites`.
 SUITES ?=
 
-.PHONY: help run test ledger bench crowd fuzz dist suites lint
->>>>>>> ledger
+.PHONY: help run test ledger race crowd bench fuzz dist suites lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -32,27 +25,20 @@ run: ## build and start a proxy on loopback, data in ./gatepost-data (PROFILE=re
 test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 	@tools/test.sh
 
-<<<<<<< HEAD
-race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
-	@tools/race.sh $(ROUNDS)
-=======
 ledger: ## nothing lost, nothing doubled: 10,000 mails under kill -9, and trouble after trouble (minutes)
 	@tools/ledger.sh
->>>>>>> ledger
+
+race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
+	@tools/race.sh $(ROUNDS)
+
+crowd: ## what thousands of slow and idle clients cost the others (CROWD="SLOW IDLE")
+	@tools/crowd.sh $(CROWD)
 
 bench: ## the criterion benches (BENCH="--bench framing")
 	@tools/bench.sh $(BENCH)
 
-<<<<<<< HEAD
 fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them, or several)
 	@TARGET="$(TARGET)" tools/fuzz.sh $(TIME)
-=======
-crowd: ## what thousands of slow and idle clients cost the others (CROWD="SLOW IDLE")
-	@tools/crowd.sh $(CROWD)
-
-fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them)
-	@TARGET=$(TARGET) tools/fuzz.sh $(TIME)
->>>>>>> ledger
 
 dist: ## the release as a tarball in dist/
 	@tools/dist.sh

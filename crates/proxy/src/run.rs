@@ -31,6 +31,8 @@ use crate::wiring::{self, Generation};
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long a command of the command line, which has the store, is waited for at the start.
 const OTHERS: Duration = Duration::from_secs(10);
+/// How long the store may take to put itself in order at the end.
+const SETTLING: Duration = Duration::from_secs(10);
 /// How long goodbyes to mail servers may take at the end.
 const FAREWELLS: Duration = Duration::from_secs(1);
 /// How long observers may take at the end.
@@ -104,7 +106,7 @@ impl Readiness for Health {
 struct House {
     registry: Registry,
     given: Option<PathBuf>,
-    opened: Opened,
+    opened: Arc<Opened>,
     followers: Followers,
     hall: Hall,
     health: Arc<Health>,
@@ -152,7 +154,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut house = House {
         registry,
         given,
-        opened,
+        opened: Arc::new(opened),
         followers,
         hall,
         health,
@@ -203,14 +205,15 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         }
     }
     let config = Arc::clone(&house.health.house.load().config);
-    let archive = Arc::clone(&house.opened.archive);
+    let opened = Arc::clone(&house.opened);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
     finished.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     let _ = tokio::time::timeout(LAST_RECORDS, control).await;
     let _ = tokio::time::timeout(LAST_RECORDS, keeping_house).await;
-    archive.close().await;
+    opened.archive.close().await;
+    let _ = tokio::time::timeout(SETTLING, opened.settle()).await;
     Ok(())
 }
 
