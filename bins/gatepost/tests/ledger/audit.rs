@@ -75,6 +75,10 @@ pub fn audit(evidence: &Evidence<'_>) -> Report {
     for (attempt, to) in evidence.kept {
         *copies.entry((*attempt, to)).or_default() += 1;
     }
+    let mut tries: BTreeMap<u32, Vec<&Attempt>> = BTreeMap::new();
+    for attempt in evidence.sent {
+        tries.entry(attempt.mail).or_default().push(attempt);
+    }
     let attempts: BTreeMap<u32, &Attempt> = evidence.sent.iter().map(|attempt| (attempt.number, attempt)).collect();
     for ((attempt, to), times) in &copies {
         let named = attempts
@@ -127,10 +131,7 @@ pub fn audit(evidence: &Evidence<'_>) -> Report {
             ));
         }
         // An attempt that died unheard and was not the last: the excuse.
-        let again = evidence
-            .sent
-            .iter()
-            .filter(|one| one.mail == what.0 && one.number > last.number);
+        let again = tries[&what.0].iter().filter(|one| one.number > last.number);
         let again = again.filter(|one| one.to.iter().any(|(to, _)| to == what.1)).count();
         if again > 0 && last.broken.is_none() {
             report
@@ -143,13 +144,9 @@ pub fn audit(evidence: &Evidence<'_>) -> Report {
     }
     for mail in evidence.mails {
         for to in &mail.pending {
-            settle(
-                evidence,
-                mail.number,
-                to,
-                served.get(&(mail.number, to.as_str())),
-                &mut report,
-            );
+            let tries = tries.get(&mail.number).map_or(&[][..], Vec::as_slice);
+            let served = served.contains_key(&(mail.number, to.as_str()));
+            settle(mail.number, to, tries, served, &mut report);
         }
     }
     report
@@ -179,17 +176,14 @@ fn excuse(evidence: &Evidence<'_>, attempt: &Attempt, to: &str, report: &mut Rep
     }
 }
 
-/// Whether a recipient's copy has met the fate that was meant.
-fn settle(evidence: &Evidence<'_>, mail: u32, to: &str, served: Option<&Vec<&Attempt>>, report: &mut Report) {
-    let last = evidence
-        .sent
-        .iter()
-        .rev()
-        .find(|attempt| attempt.mail == mail && attempt.heard(to).is_some_and(|code| !(400..500).contains(&code)));
-    match (last.and_then(|attempt| attempt.heard(to)), fate(to)) {
+/// Whether a recipient's copy has met the fate that was meant, after these tries.
+fn settle(mail: u32, to: &str, tries: &[&Attempt], served: bool, report: &mut Report) {
+    let mut heard = tries.iter().rev().filter_map(|attempt| attempt.heard(to));
+    let last = heard.find(|code| !(400..500).contains(code));
+    match (last, fate(to)) {
         (Some(200..=299), Fate::Delivered) => report.delivered += 1,
         (Some(200..=299), Fate::Kept) => report.kept += 1,
-        (Some(500..=599), Fate::Refused) if served.is_none() => report.refused += 1,
+        (Some(500..=599), Fate::Refused) if !served => report.refused += 1,
         (last, meant) => report
             .unsettled
             .push(format!("mail {mail} to {to}: {last:?}, where {meant:?} was meant")),

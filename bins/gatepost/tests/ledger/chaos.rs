@@ -3,6 +3,7 @@
 //! Whatever happens, nothing is lost or doubled, no session is dropped, nobody hears 5xx for it, and an operator can be
 //! woken by it: a counter moves, and the log has a line. When it is over, mail flows by itself.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -226,12 +227,11 @@ pub fn run(seed: u64, rounds: usize, each: usize) -> Option<Report> {
         std::mem::forget(over);
     });
     let kept = kept(&stage.gatepost());
-    let sent = stage.books.sent.lock().expect("a lock").clone();
-    let begun = |number: u32| sent.iter().any(|attempt| attempt.mail == number);
-    let mails: Vec<Mail> = (1..=MAILS)
-        .filter(|number| begun(*number))
-        .map(|number| Mail::new(seed, number))
-        .collect();
+    let begun: BTreeSet<u32> = {
+        let sent = stage.books.sent.lock().expect("a lock");
+        sent.iter().map(|attempt| attempt.mail).collect()
+    };
+    let mails: Vec<Mail> = begun.into_iter().map(|number| Mail::new(seed, number)).collect();
     Some(crate::compare(&stage, &mails, &kept))
 }
 
