@@ -13,8 +13,11 @@ use gatepost_core::Time;
 use crate::clock::ticks;
 use crate::upstream::Line;
 
-/// A connection is used no longer than this, however often. As Postfix has it (`smtp_connection_reuse_time_limit`).
+/// A connection that is older begins no other session. As Postfix has it (`smtp_connection_reuse_time_limit`).
 const AGE: Duration = Duration::from_secs(300);
+
+/// How long one goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How connections are kept for other clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +66,8 @@ impl Idle {
         }
         loop {
             let (since, line) = self.resting().lines.pop()?;
-            if ticks().since(since) < self.keep.idle && line.is_quiet() {
+            let now = ticks();
+            if now.since(since) < self.keep.idle && now.since(line.opened) < AGE && line.is_quiet() {
                 return Some(line);
             }
         }
@@ -110,7 +114,7 @@ impl Idle {
                 resting.lines.drain(..count).collect()
             };
             for (_, line) in over {
-                line.farewell().await;
+                let _ = tokio::time::timeout(FAREWELL, line.farewell()).await;
             }
         }
     }
@@ -123,7 +127,7 @@ impl Idle {
             std::mem::take(&mut resting.lines)
         };
         for (_, line) in lines {
-            line.farewell().await;
+            let _ = tokio::time::timeout(FAREWELL, line.farewell()).await;
         }
     }
 }

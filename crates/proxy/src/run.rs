@@ -428,6 +428,8 @@ impl House {
                 tracing::info!("the configuration is reloaded");
                 let house = self.health.house.load_full();
                 tokio::spawn(async move {
+                    // Nobody comes through the old doors any more.
+                    before.ways.close().await;
                     house.ways.ask_all().await;
                     house.offer_anew();
                 });

@@ -296,8 +296,7 @@ impl Line {
             && !self.fallen_back
             && !self.server.proxy_header
             && self.server.settings.client != ClientMode::XClient
-            && self.relay.is_open()
-            && !self.relay.in_transaction()
+            && self.relay.may_be_reused()
             && self.is_quiet()
     }
 
@@ -323,8 +322,6 @@ pub struct Way {
     missing: Option<&'static str>,
     /// The client logged in, on the connection that is open or was.
     logged_in: bool,
-    /// The line served another client before and has not answered this one yet.
-    reused: bool,
 }
 
 impl Way {
@@ -336,11 +333,10 @@ impl Way {
             accepted: Vec::new(),
             missing: None,
             logged_in: false,
-            reused: false,
         }
     }
 
-    /// The line to the server. A fresh one is one that has served nobody else.
+    /// The line to the server; if there is none yet, and `fresh`, one that has served nobody else.
     async fn line(&mut self, visit: &Visit, fresh: bool) -> Result<&mut Line, Loss> {
         if self.line.as_ref().is_none_or(|line| !line.relay.is_open()) {
             self.drop_line();
@@ -356,14 +352,10 @@ impl Way {
                 tls: visit.client.tls.is_some(),
                 login: visit.login.as_ref().map(|login| login.name.clone()),
             };
-            let resting = (!fresh).then(|| self.server.idle.take()).flatten();
-            if let Some(mut line) = resting
-                && line.relay.reuse(client.clone())
-            {
-                self.reused = true;
-                return Ok(&mut **self.line.insert(line));
-            }
-            let line = self.server.open(client, visit.client.local).await?;
+            let line = match (!fresh).then(|| self.resting(&client)).flatten() {
+                Some(line) => line,
+                None => Box::new(self.server.open(client, visit.client.local).await?),
+            };
             self.missing = line.relay.missing();
             if let Some(missing) = self.missing {
                 counter!("gatepost_upstream_missing_total", "route" => self.server.route.clone()).increment(1);
@@ -374,14 +366,19 @@ impl Way {
                     "the mail server does not offer what `client_address` asks for"
                 );
             }
-            self.line = Some(Box::new(line));
+            self.line = Some(line);
         }
         self.line.as_deref_mut().ok_or(Loss::new(Whose::Us, What::OutOfPlace))
     }
 
+    /// One that has served others and may serve this client.
+    fn resting(&self, client: &Client) -> Option<Box<Line>> {
+        std::iter::from_fn(|| self.server.idle.take())
+            .find_map(|mut line| line.relay.reuse(client.clone()).then_some(line))
+    }
+
     fn drop_line(&mut self) {
         self.line = None;
-        self.reused = false;
         self.accepted.clear();
     }
 
@@ -523,6 +520,7 @@ impl Upstream for Way {
     ) -> Result<Reply, Loss> {
         let kept = self.line.is_some();
         let opened = self.line(visit, false).await?.relay.in_transaction();
+        let reused = self.line.as_deref().is_some_and(|line| line.relay.is_used());
         if !opened {
             self.accepted.clear();
         }
@@ -535,7 +533,6 @@ impl Upstream for Way {
             Some(line) => line.order(order).await,
             None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
         };
-        let reused = std::mem::take(&mut self.reused);
         let ended = match &outcome {
             Outcome::Lost(loss) => loss.what == What::Gone || reused && loss.what != What::Silent,
             Outcome::Recipient(reply) => reply.code() == 421,
@@ -594,6 +591,9 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
+        if self.line.as_deref().is_some_and(|line| line.relay.is_used()) {
+            self.drop_line();
+        }
         let line = self.line(visit, true).await?;
         if line.fallen_back {
             return Ok(NO_SECRETS);

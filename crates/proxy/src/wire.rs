@@ -197,7 +197,7 @@ impl Wire {
     }
 
     /// Ends it in order, within reason: the peer is told, nobody is waited for. Of a plain connection the kernel tells it,
-    /// after all that was written.
+    /// after what was written, unless the peer said more than was read.
     pub async fn close(mut self) {
         if let Some(tls) = &mut self.tls {
             let _ = tls.shutdown().await;

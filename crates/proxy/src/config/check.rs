@@ -21,6 +21,9 @@ use super::walk::listing;
 use super::{Config, Registry, machine_name};
 use crate::tls;
 
+/// How long a connection to a mail server may wait for the next client (RFC 5321 §4.5.3.2.7: a server waits five minutes).
+const KEEP_IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// The most days that anything is kept unless it is kept for ever.
 const DAYS_MAX: u32 = 36_500;
 /// No limit for messages may be below this (RFC 5321 §4.5.3.1.7).
@@ -361,6 +364,12 @@ impl Check<'_> {
                     self.warning(&["route", name, key], "only checked with tls = \"verified\"");
                 }
             }
+        }
+        if *route.keep.idle > KEEP_IDLE_MAX {
+            self.error(
+                &["route", name, "keep", "idle"],
+                "at most five minutes: a mail server hangs up on connections that wait longer",
+            );
         }
         let timeouts = &route.timeouts;
         let all = [

@@ -170,13 +170,23 @@ impl Relay {
     /// The next transaction begins with RSET; a server that does not take that loses the connection, and nothing else.
     pub fn reuse(&mut self, client: Client) -> bool {
         self.written();
-        let idle = matches!(self.state, State::Idle) && self.outcome.is_none() && self.reader.pending() == 0;
-        if !idle || self.in_transaction || self.tried_xclient || self.logged_in {
+        if !self.may_be_reused() {
             return false;
         }
         *self.client = client;
         self.used = true;
         true
+    }
+
+    /// Whether [`Relay::reuse`] would be granted now.
+    pub fn may_be_reused(&self) -> bool {
+        let idle = matches!(self.state, State::Idle) && self.outcome.is_none() && self.reader.pending() == 0;
+        idle && !self.in_transaction && !self.tried_xclient && !self.logged_in
+    }
+
+    /// Whether it served another client, and has not taken the RSET that separates that one from this.
+    pub fn is_used(&self) -> bool {
+        self.used
     }
 
     /// What the server offers, from [`Outcome::Ready`] on. PRDR is left out: this machine does not speak it.
