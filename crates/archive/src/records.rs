@@ -19,7 +19,7 @@ use crate::facet::{self, Facet};
 use crate::search::{self, Walk};
 
 /// So much of a transaction's id goes into its key as it is: what rises with time (see `Pipeline::new_id`). The hash that
-/// is left has 56 bits, for the transactions of one millisecond.
+/// is left tells those of one millisecond apart, as the rest of their ids does.
 const RISING: usize = 9;
 
 /// The partition of all records.

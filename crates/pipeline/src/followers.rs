@@ -6,7 +6,8 @@
 //!
 //! **How.** What ends within a moment is told at once, by one task that lives as long as there is something to tell: so a
 //! loaded proxy writes one batch of lines and records for dozens of mails, and wakes one task for them. A mail whose
-//! copies or filters have to wait for something is finished by a task of its own, and nobody else's line waits for it.
+//! copies or filters have to wait for something is finished by a task of its own, and nobody else's line waits for it. An
+//! observer that waits keeps the others' later mails waiting, within its time limit.
 
 use std::future::poll_fn;
 use std::hash::Hasher;
@@ -28,6 +29,8 @@ use crate::run::guarded;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long what has ended may wait for more that ends.
 const MOMENT: Duration = Duration::from_millis(10);
+/// So many mails are told of together, at most.
+const SOME: usize = 64;
 /// A body of more octets is hashed on a thread for work; this much takes a fraction of a millisecond.
 const HASHED_HERE: usize = 256 * 1024;
 
@@ -182,30 +185,39 @@ impl Followers {
         ended: Vec<(Ended, OwnedSemaphorePermit)>,
     ) {
         let (mut ended, mut places): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
-        for (finished, place) in finished {
-            let mut conclude = Box::pin(finished.conclude(self.filters));
+        for (n, (finished, place)) in finished.into_iter().enumerate() {
+            if n % SOME == SOME - 1 {
+                tokio::task::yield_now().await;
+            }
+            let id = finished.record.id.clone();
+            let mut conclude = Box::pin(AssertUnwindSafe(finished.conclude(self.filters)).catch_unwind());
             match poll_fn(|cx| Poll::Ready(conclude.as_mut().poll(cx))).await {
-                Poll::Ready(one) => {
+                Poll::Ready(Ok(one)) => {
                     ended.push(one);
                     places.push(place);
                 }
+                Poll::Ready(Err(_)) => tracing::error!(id, "a panic: nobody is told of this mail"),
                 Poll::Pending => {
                     let followers = self.clone();
                     tokio::spawn(async move {
-                        let one = conclude.await;
-                        followers.line_up(|waiting| waiting.ended.push((one, place)));
+                        match conclude.await {
+                            Ok(one) => followers.line_up(|waiting| waiting.ended.push((one, place))),
+                            Err(_) => tracing::error!(id, "a panic: nobody is told of this mail"),
+                        }
                     });
                 }
             }
         }
-        for observer in self.observers.iter().filter(|_| !ended.is_empty()) {
-            let told = async {
-                observer.observe_all(&ended).await;
-                Ok(())
-            };
-            if let Err(fault) = guarded(PATIENCE, told).await {
-                let (id, mails) = (ended.first().map(|one| &*one.record.id), ended.len());
-                tracing::warn!(id, mails, %fault, "an observer failed to take note of mails");
+        for observer in self.observers.iter() {
+            for some in ended.chunks(SOME) {
+                let told = async {
+                    observer.observe_all(some).await;
+                    Ok(())
+                };
+                if let Err(fault) = guarded(PATIENCE, told).await {
+                    let ids: Vec<&str> = some.iter().map(|one| &*one.record.id).collect();
+                    tracing::warn!(ids = ids.join(" "), %fault, "an observer failed to take note of these mails");
+                }
             }
         }
     }
