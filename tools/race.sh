@@ -27,6 +27,7 @@ running=()
 end() {
   [ ! -d "$folder/postfix" ] || postfix -c "$folder/postfix/config" stop >/dev/null 2>&1 || true
   for one in "${running[@]}"; do kill "$one" 2>/dev/null || true; done
+  wait "${running[@]}" 2>/dev/null || true
   rm -rf "$folder"
 }
 trap end EXIT
