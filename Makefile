@@ -2,17 +2,19 @@
 
 # The profile of `make run`: dev, since `make test` compiles the same and optimising costs a newcomer minutes.
 PROFILE ?= dev
-# Seconds of fuzzing per target, and one target instead of all.
+# Seconds of fuzzing per target, and some targets instead of all.
 TIME ?= 60
 TARGET ?=
 # What `make bench` gives to cargo bench, for example BENCH="--bench framing".
 BENCH ?=
+# How often each load of `make race` is repeated.
+ROUNDS ?= 3
 # The slow and the idle clients of `make crowd`.
 CROWD ?= 5000 5000
 # The folder of `make suites`.
 SUITES ?=
 
-.PHONY: help run test ledger bench crowd fuzz dist suites lint
+.PHONY: help run test ledger race crowd bench fuzz dist suites lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -26,14 +28,17 @@ test: ## all tests, doctests, the custom build, the fuzz targets' stored inputs
 ledger: ## nothing lost, nothing doubled: 10,000 mails under kill -9, and trouble after trouble (minutes)
 	@tools/ledger.sh
 
-bench: ## the criterion benches (BENCH="--bench framing")
-	@tools/bench.sh $(BENCH)
+race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
+	@tools/race.sh $(ROUNDS)
 
 crowd: ## what thousands of slow and idle clients cost the others (CROWD="SLOW IDLE")
 	@tools/crowd.sh $(CROWD)
 
-fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them)
-	@TARGET=$(TARGET) tools/fuzz.sh $(TIME)
+bench: ## the criterion benches (BENCH="--bench framing")
+	@tools/bench.sh $(BENCH)
+
+fuzz: ## fuzz every target (TIME=seconds for each, TARGET=one of them, or several)
+	@TARGET="$(TARGET)" tools/fuzz.sh $(TIME)
 
 dist: ## the release as a tarball in dist/
 	@tools/dist.sh

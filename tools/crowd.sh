@@ -41,10 +41,9 @@ trap end EXIT
 smtp-sink -u nobody -m 20000 127.0.0.1:2610 4096 >"$folder/sink" 2>&1 &
 running+=($!)
 sed -e "s|^data_dir.*|data_dir = '$folder/data'|" -e 's|127.0.0.1:2525|127.0.0.1:2535|' -e 's|127.0.0.1:2600|127.0.0.1:2610|' \
+  -e "s|^sessions = .*|sessions = $((2 * (slow + idle)))|" \
   benches/load.toml >"$folder/gatepost.toml"
 cat >>"$folder/gatepost.toml" <<EOF
-[capacity]
-sessions = $((2 * (slow + idle)))
 [admin]
 bind = "127.0.0.1:9935"
 [log]

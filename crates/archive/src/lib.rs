@@ -203,7 +203,12 @@ impl Kept for Archive {
 
     async fn record(&self, record: &Record) -> Result<(), Fault> {
         self.inner.open()?;
-        self.inner.records.add(record).await
+        self.inner.records.add(&[record]).await
+    }
+
+    async fn record_all(&self, records: &[&Record]) -> Result<(), Fault> {
+        self.inner.open()?;
+        self.inner.records.add(records).await
     }
 
     async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault> {

@@ -2,9 +2,9 @@
 //!
 //! | where | order | value | for |
 //! |---|---|---|---|
-//! | key `r`, hash of the transaction | | the record as JSON | |
-//! | `a` | began, hash | nothing | all records by time |
-//! | `f`, kind, hash | began, hash | row | records by recipient, domain, sender, fate |
+//! | key `r`, time and hash of the transaction | | the record as JSON | |
+//! | `a` | began, key | nothing | all records by time |
+//! | `f`, kind, hash | began, key | row | records by recipient, domain, sender, fate |
 //!
 //! **Invariant:** the entry of `a` is written first and removed last, so that no record outlives its time unseen, and a
 //! row stands only beside its record. A record of a newer version is passed over, and goes when its time comes.
@@ -12,11 +12,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use gatepost_core::{Fault, Query, Record, Seed, Store, Swap, Time};
+use gatepost_core::{Fault, Query, Record, Seed, Store, Swap, Time, Write};
 use serde::Deserialize;
 
 use crate::facet::{self, Facet};
 use crate::search::{self, Walk};
+
+/// So much of a transaction's id goes into its key as it is: what rises with time (see `Pipeline::new_id`). The hash that
+/// is left tells those of one millisecond apart, as the rest of their ids does.
+const RISING: usize = 9;
 
 /// The partition of all records.
 const ALL: &[u8] = b"a";
@@ -31,11 +35,16 @@ const TRIES: usize = 4;
 /// What is left of a record that is too large for the store.
 const CUT: usize = 100;
 
-/// The key of the record of a transaction, without its first octet.
+/// The key of the record of a transaction, without its first octet: the beginning of its id, which rises with time, and a
+/// hash. So records that come one after another lie one after another, and the store, as it merges what was written, need
+/// not write all the older ones again.
 pub fn record_key(seed: &Seed, transaction: &str) -> [u8; 16] {
     let halves = [0u8, 1].map(|half| seed.hash(&[b"record", &[half], transaction.as_bytes()]).to_be_bytes());
     let mut key = [0; 16];
     for (to, from) in key.iter_mut().zip(halves.as_flattened()) {
+        *to = *from;
+    }
+    for (to, from) in key.iter_mut().zip(transaction.as_bytes().iter().take(RISING)) {
         *to = *from;
     }
     key
@@ -136,8 +145,21 @@ impl Records {
         }
     }
 
-    /// Adds a record.
-    pub async fn add(&self, record: &Record) -> Result<(), Fault> {
+    /// Adds records.
+    pub async fn add(&self, records: &[&Record]) -> Result<(), Fault> {
+        let mut writes = Vec::with_capacity(records.len() * 6);
+        for record in records {
+            self.prepare(record, &mut writes)?;
+        }
+        self.store.write(writes).await?;
+        // Before all are counted, the count will come by.
+        if self.counted.load(Ordering::Acquire) {
+            self.count.fetch_add(records.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, record: &Record, writes: &mut Vec<Write>) -> Result<(), Fault> {
         let key = record_key(&self.seed, &record.id);
         let order = order(record.began, &key);
         let recipients = record.recipients.iter();
@@ -148,17 +170,19 @@ impl Records {
             None,
             recipients.map(|to| to.to.as_str()),
         );
-        let json = json(record)?;
-        let row = facet::row(&facets);
-        self.store.insert(ALL, &order, b"").await?;
-        self.store.put(&place(&key), &json, None).await?;
-        for facet in facets {
-            self.store.insert(&facet.part(), &order, &row).await?;
-        }
-        // Before all are counted, the count will come by.
-        if self.counted.load(Ordering::Acquire) {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
+        let insert = |part: Vec<u8>, value: &[u8]| Write::Insert {
+            part,
+            order: order.clone(),
+            value: value.to_vec(),
+        };
+        let (row, value) = (facet::row(&facets), json(record)?);
+        writes.push(insert(ALL.to_vec(), b""));
+        writes.push(Write::Put {
+            key: place(&key),
+            value,
+            until: None,
+        });
+        writes.extend(facets.into_iter().map(|facet| insert(facet.part(), &row)));
         Ok(())
     }
 

@@ -179,6 +179,13 @@ pub trait Kept: Send + Sync {
     async fn delete(&self, id: &KeptId) -> Result<bool, Fault>;
     /// Adds a record.
     async fn record(&self, record: &Record) -> Result<(), Fault>;
+    /// Adds some. After a fault some may be there.
+    async fn record_all(&self, records: &[&Record]) -> Result<(), Fault> {
+        for record in records {
+            self.record(record).await?;
+        }
+        Ok(())
+    }
     /// Records, the newest first.
     async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault>;
 }

@@ -46,7 +46,7 @@ pub use filter::{Concern, Filter, FilterKind};
 pub use identity::{DmarcResult, Identify, Identity, Proof, Reverse, Sender, Spf, SpfResult};
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{Learner, Learning, LogOdds, ModelSlot, Models, Sample};
-pub use observer::Observer;
+pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
 pub use post::{Letter, Post};
@@ -54,7 +54,7 @@ pub use record::{CallRecord, End, FindingRecord, RecipientRecord, Record};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
 pub use services::Services;
-pub use store::{Backend, Page, Store, Swap};
+pub use store::{Backend, Page, Store, Swap, Write};
 pub use upstream::{Consignment, Delivery, Queue, Queued, Upstream, Upstreams};
 pub use verdict::{Fate, Level, Marks, Terms, Verdict};
 

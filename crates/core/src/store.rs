@@ -27,6 +27,29 @@ pub struct Page {
     pub more: bool,
 }
 
+/// One of several writes that are done together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// [`Backend::put`].
+    Put {
+        /// The key.
+        key: Vec<u8>,
+        /// Its value.
+        value: Vec<u8>,
+        /// When it goes.
+        until: Option<Time>,
+    },
+    /// [`Backend::insert`].
+    Insert {
+        /// The partition.
+        part: Vec<u8>,
+        /// The entry's place in it.
+        order: Vec<u8>,
+        /// The entry.
+        value: Vec<u8>,
+    },
+}
+
 /// A store, as a crate behind this trait implements it. It offers only what an embedded store and a shared one both do
 /// atomically.
 ///
@@ -61,6 +84,17 @@ pub trait Backend: Send + Sync {
     async fn range(&self, part: &[u8], range: Range<&[u8]>, newest: bool, limit: usize) -> Result<Page, Fault>;
     /// Removes all entries of a partition whose order is below `before`, and tells how many.
     async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault>;
+    /// Does several writes, in this order where one would see another. It may be much cheaper than one after the other,
+    /// and promises no more: after a fault some may be done.
+    async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        for write in writes {
+            match write {
+                Write::Put { key, value, until } => self.put(&key, &value, until).await?,
+                Write::Insert { part, order, value } => self.insert(&part, &order, &value).await?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A store as filters and services hold it: a [`Backend`] narrowed to keys below a prefix, with bounded keys and values.
@@ -175,6 +209,24 @@ impl Store {
     /// [`Backend::trim`].
     pub async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault> {
         self.backend.trim(&self.key(part)?, before).await
+    }
+
+    /// [`Backend::write`].
+    pub async fn write(&self, mut writes: Vec<Write>) -> Result<(), Fault> {
+        for write in &mut writes {
+            match write {
+                Write::Put { key, value, .. } => {
+                    Store::check(value)?;
+                    *key = self.key(key)?;
+                }
+                Write::Insert { part, order, value } => {
+                    Store::check(value)?;
+                    self.check_order(part, order)?;
+                    *part = self.key(part)?;
+                }
+            }
+        }
+        self.backend.write(writes).await
     }
 
     fn check_order(&self, part: &[u8], order: &[u8]) -> Result<(), Fault> {

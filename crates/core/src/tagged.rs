@@ -80,8 +80,13 @@ fn is_batv(tag: &str) -> bool {
             .all(|(n, b)| b.is_ascii_digit() || (n >= 4 && b.is_ascii_hexdigit()))
 }
 
+/// The address of a local part as it is, without the quotes and backslashes that it is written with.
 fn address(local: &str, domain: &Domain) -> Option<Address> {
-    Address::parse(&format!("{local}@{domain}"), true).ok()
+    let written = match local.contains(['"', '\\']) {
+        true => format!("\"{}\"@{domain}", local.replace('\\', "\\\\").replace('"', "\\\"")),
+        false => format!("{local}@{domain}"),
+    };
+    Address::parse(&written, true).ok()
 }
 
 /// The address that stays the same where VERP made this one for a single mail: what stands before the recipient or the
@@ -133,5 +138,14 @@ mod tests {
             Some(read("list-bounce@b.example"))
         );
         assert_eq!(stem(&read("ann@b.example")), None);
+    }
+
+    #[test]
+    fn quotes_within_a_local_part_are_a_part_of_it() {
+        let read = |text: &str| Address::parse(text, true).expect(text);
+        let tagged = r#""prvs=1234abcdef=\"ann\""@b.example"#;
+        assert_eq!(original(&read(tagged)), read(r#""\"ann\""@b.example"#));
+        let verp = r#""\"\"+carl=d.example"@b.example"#;
+        assert_eq!(stem(&read(verp)), Some(read(r#""\"\""@b.example"#)));
     }
 }

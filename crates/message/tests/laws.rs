@@ -175,6 +175,13 @@ proptest! {
     }
 
     #[test]
+    fn our_name_is_found_in_every_disguise_and_nowhere_else(bytes in mail()) {
+        oracle::our_name_is_found_in_every_disguise(&bytes);
+        oracle::our_trace_names_its_writer(&bytes);
+        oracle::a_trace_is_read_without_comments(&bytes);
+    }
+
+    #[test]
     fn no_value_has_a_line_of_its_own(value in words(), more in words(), name in "[!-9;-~]{1,64}") {
         let checked = Name::new(name.clone()).unwrap();
         is_one_field(&name, &Field::text(&checked, &value));

@@ -3,14 +3,23 @@
 //! **Invariants:** nothing here can change an answer; at most [`Followers::BOUND`] (or what it was made with) tellings go
 //! on at once, and a session whose telling finds no place waits before its next answer, so none is dropped; each listener
 //! has a time limit, so a drain ends.
+//!
+//! **How.** What ends within a moment is told at once, by one task that lives as long as there is something to tell: so a
+//! loaded proxy writes one batch of lines and records for dozens of mails, and wakes one task for them. A mail whose
+//! copies or filters have to wait for something is finished by a task of its own, and nobody else's line waits for it. An
+//! observer that waits keeps the others' later mails waiting, within its time limit.
 
+use std::future::poll_fn;
 use std::hash::Hasher;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use gatepost_core::{Context, Envelope, Facts, Keeping, Message, Observer, Path, Record, Terms, Time, Visit};
+use futures_util::FutureExt;
+use gatepost_core::{Context, Ended, Envelope, Facts, Keeping, Message, Observer, Path, Record, Terms, Time, Visit};
 use siphasher::sip128::{Hasher128, SipHasher13};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::names::Names;
 use crate::pipeline::Pipeline;
@@ -18,14 +27,44 @@ use crate::run::guarded;
 
 /// How long one listener may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what has ended may wait for more that ends.
+const MOMENT: Duration = Duration::from_millis(10);
+/// So many mails are told of together, at most.
+const SOME: usize = 64;
+/// A body of more octets is hashed on a thread for work; this much takes a fraction of a millisecond.
+const HASHED_HERE: usize = 256 * 1024;
 
 /// The queue behind the answers. Cheap to clone; one for all pipelines, old ones and new.
 #[derive(Clone)]
 pub struct Followers {
+    line: Arc<Line>,
     observers: Arc<[Arc<dyn Observer>]>,
     places: Arc<Semaphore>,
     bound: u32,
     filters: bool,
+}
+
+/// Those that are to be told.
+#[derive(Default)]
+struct Line {
+    waiting: Mutex<Waiting>,
+    /// Somebody waits for the end of it.
+    hurry: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    finished: Vec<(Box<Finished>, OwnedSemaphorePermit)>,
+    /// Copies, hash and filters are done, elsewhere.
+    ended: Vec<(Ended, OwnedSemaphorePermit)>,
+    /// There is a task that will look here.
+    tended: bool,
+}
+
+impl Line {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A transaction that is over, with all that listeners may want to see.
@@ -51,6 +90,7 @@ impl Followers {
     pub fn new(observers: Vec<Arc<dyn Observer>>, bound: u32) -> Followers {
         let bound = bound.clamp(1, 1 << 20);
         Followers {
+            line: Arc::default(),
             observers: observers.into(),
             places: Arc::new(Semaphore::new(bound as usize)),
             bound,
@@ -72,6 +112,7 @@ impl Followers {
 
     /// Waits until all tellings so far have ended.
     pub async fn drained(&self) {
+        self.line.hurry.notify_one();
         // All places at once are free only when nobody has one; they are given back at once.
         drop(self.places.acquire_many(self.bound).await);
     }
@@ -96,21 +137,97 @@ impl Followers {
     }
 
     fn begin(&self, finished: Box<Finished>, place: OwnedSemaphorePermit) {
-        let (observers, filters) = (Arc::clone(&self.observers), self.filters);
-        tokio::spawn(async move {
-            finished.tell(&observers, filters).await;
-            drop(place);
-        });
+        self.line_up(|waiting| waiting.finished.push((finished, place)));
+    }
+
+    fn line_up(&self, add: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.line.waiting();
+        add(&mut waiting);
+        if !std::mem::replace(&mut waiting.tended, true) {
+            tokio::spawn(self.clone().tend());
+        }
+    }
+
+    /// Tells until there is nobody left to be told of.
+    async fn tend(self) {
+        loop {
+            self.pause().await;
+            let (finished, ended) = {
+                let mut waiting = self.line.waiting();
+                if waiting.finished.is_empty() && waiting.ended.is_empty() {
+                    waiting.tended = false;
+                    return;
+                }
+                (
+                    std::mem::take(&mut waiting.finished),
+                    std::mem::take(&mut waiting.ended),
+                )
+            };
+            // Should this panic, the next are told all the same.
+            let _ = AssertUnwindSafe(self.tell_all(finished, ended)).catch_unwind().await;
+        }
+    }
+
+    /// Waits a moment for more, unless half of the places are taken already or somebody waits for the end.
+    async fn pause(&self) {
+        if self.waiting() * 2 >= self.bound as usize {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MOMENT) => {}
+            () = self.line.hurry.notified() => {}
+        }
+    }
+
+    async fn tell_all(
+        &self,
+        finished: Vec<(Box<Finished>, OwnedSemaphorePermit)>,
+        ended: Vec<(Ended, OwnedSemaphorePermit)>,
+    ) {
+        let (mut ended, mut places): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        for (n, (finished, place)) in finished.into_iter().enumerate() {
+            if n % SOME == SOME - 1 {
+                tokio::task::yield_now().await;
+            }
+            let id = finished.record.id.clone();
+            let mut conclude = Box::pin(AssertUnwindSafe(finished.conclude(self.filters)).catch_unwind());
+            match poll_fn(|cx| Poll::Ready(conclude.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(one)) => {
+                    ended.push(one);
+                    places.push(place);
+                }
+                Poll::Ready(Err(_)) => tracing::error!(id, "a panic: nobody is told of this mail"),
+                Poll::Pending => {
+                    let followers = self.clone();
+                    tokio::spawn(async move {
+                        match conclude.await {
+                            Ok(one) => followers.line_up(|waiting| waiting.ended.push((one, place))),
+                            Err(_) => tracing::error!(id, "a panic: nobody is told of this mail"),
+                        }
+                    });
+                }
+            }
+        }
+        for observer in self.observers.iter() {
+            for some in ended.chunks(SOME) {
+                let told = async {
+                    observer.observe_all(some).await;
+                    Ok(())
+                };
+                if let Err(fault) = guarded(PATIENCE, told).await {
+                    let ids: Vec<&str> = some.iter().map(|one| &*one.record.id).collect();
+                    tracing::warn!(ids = ids.join(" "), %fault, "an observer failed to take note of these mails");
+                }
+            }
+        }
     }
 }
 
 impl Finished {
-    async fn tell(mut self: Box<Self>, observers: &[Arc<dyn Observer>], filters: bool) {
+    /// Copies, hash, and filters that take note.
+    async fn conclude(mut self: Box<Self>, filters: bool) -> Ended {
         self.keep_copies().await;
-        if let Some(message) = self.message.clone() {
-            let hash = self.pipeline.services().compute.run(move |_| hash(&message)).await;
-            self.record.hash = hash.ok().flatten();
-        }
+        self.record.hash = self.hash().await;
         let Finished {
             pipeline,
             record,
@@ -122,31 +239,38 @@ impl Finished {
             at,
             ..
         } = &*self;
-        let mut cx = Context::new(*at, visit, &names.memo).with_facts(*facts);
-        cx = envelope.iter().fold(cx, Context::with_envelope);
-        cx = message.iter().fold(cx, Context::with_message);
-        let domains = domains(envelope.as_ref());
-        let domains: Vec<Option<&str>> = domains.iter().map(|domain| domain.as_deref()).collect();
-        for slot in pipeline.tiers().iter().flatten().filter(|_| filters) {
-            for (filter, _) in slot.speaking_for(&domains) {
-                let told = async {
-                    filter.observe(&cx, record, message.as_ref()).await;
-                    Ok(())
-                };
-                if let Err(fault) = guarded(PATIENCE, told).await {
-                    tracing::warn!(filter = &*slot.name, id = record.id, %fault, "a filter failed to take note of a mail");
+        if filters && pipeline.tiers().iter().flatten().next().is_some() {
+            let mut cx = Context::new(*at, visit, &names.memo).with_facts(*facts);
+            cx = envelope.iter().fold(cx, Context::with_envelope);
+            cx = message.iter().fold(cx, Context::with_message);
+            let domains = domains(envelope.as_ref());
+            let domains: Vec<Option<&str>> = domains.iter().map(|domain| domain.as_deref()).collect();
+            for slot in pipeline.tiers().iter().flatten() {
+                for (filter, _) in slot.speaking_for(&domains) {
+                    let told = async {
+                        filter.observe(&cx, record, message.as_ref()).await;
+                        Ok(())
+                    };
+                    if let Err(fault) = guarded(PATIENCE, told).await {
+                        tracing::warn!(filter = &*slot.name, id = record.id, %fault, "a filter failed to take note of a mail");
+                    }
                 }
             }
         }
-        for observer in observers {
-            let told = async {
-                observer.observe(record, message.as_ref()).await;
-                Ok(())
-            };
-            if let Err(fault) = guarded(PATIENCE, told).await {
-                tracing::warn!(id = record.id, %fault, "an observer failed to take note of a mail");
-            }
+        Ended {
+            record: self.record,
+            message: self.message,
         }
+    }
+
+    async fn hash(&self) -> Option<String> {
+        let message = self.message.as_ref()?;
+        if message.body().whole().is_some_and(|body| body.len() <= HASHED_HERE) {
+            return hash(message);
+        }
+        let message = Arc::clone(message);
+        let hashed = self.pipeline.services().compute.run(move |_| hash(&message)).await;
+        hashed.ok().flatten()
     }
 
     /// Keeps the copies that nobody's answer rests on.

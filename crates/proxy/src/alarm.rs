@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gatepost_core::{
     Backend, Clock, Dns, Fault, Keeping, Kept, KeptId, KeptMail, Label, Login, Lookup, Message, Mx, Page, Query,
-    Record, Swap, Time, async_trait,
+    Record, Swap, Time, Write, async_trait,
 };
 use metrics::counter;
 
@@ -129,6 +129,9 @@ impl<S: Backend + ?Sized> Backend for Watched<S> {
     async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault> {
         self.hear(self.inner.trim(part, before).await)
     }
+    async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        self.hear(self.inner.write(writes).await)
+    }
 }
 
 #[async_trait]
@@ -156,6 +159,9 @@ impl<S: Kept + ?Sized> Kept for Watched<S> {
     }
     async fn record(&self, record: &Record) -> Result<(), Fault> {
         self.hear(self.inner.record(record).await)
+    }
+    async fn record_all(&self, records: &[&Record]) -> Result<(), Fault> {
+        self.hear(self.inner.record_all(records).await)
     }
     async fn records(&self, query: &Query) -> Result<Vec<Record>, Fault> {
         self.hear(self.inner.records(query).await)

@@ -62,20 +62,26 @@ struct Driver {
     session: Session,
     reception: Reception,
     driving: Driving,
-    spool: Option<Spool>,
+    spool: Option<Box<Spool>>,
     notes: Facts,
     draining: bool,
     /// A message was answered and the answer is not written yet.
     owed: bool,
 }
 
-/// Drives one session to its end.
-pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, driving: Driving) {
+/// Drives one session to its end. What it is made of is in one place on the heap: a future that held it would hold it once
+/// for each function that it is handed through.
+pub fn drive(
+    wire: Wire,
+    settings: Arc<Settings>,
+    reception: Reception,
+    driving: Driving,
+) -> impl Future<Output = ()> + Send {
     let mut session = Session::new(settings, wire.agreed(), ticks());
     if reception.visit().login.is_some() {
         session.trust();
     }
-    let driver = Driver {
+    let mut driver = Box::new(Driver {
         wire,
         session,
         reception,
@@ -84,12 +90,16 @@ pub async fn drive(wire: Wire, settings: Arc<Settings>, reception: Reception, dr
         notes: Facts::default(),
         draining: false,
         owed: false,
-    };
-    driver.run().await;
+    });
+    async move {
+        driver.run().await;
+        // Whoever does not read our last words has no claim on them.
+        let _ = tokio::time::timeout(FAREWELL, Box::pin(driver.wire.close())).await;
+    }
 }
 
 impl Driver {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         loop {
             let now = ticks();
             match self.session.poll(now) {
@@ -106,17 +116,20 @@ impl Driver {
                     }
                 }
                 Output::Body(octets) => {
-                    self.spool
-                        .get_or_insert_with(|| Spool::new(Arc::clone(&self.driving.room)))
-                        .push(octets)
-                        .await;
+                    let spool = self
+                        .spool
+                        .get_or_insert_with(|| Box::new(Spool::new(Arc::clone(&self.driving.room))));
+                    if !spool.keep(octets) {
+                        Box::pin(spool.push(octets)).await;
+                    }
                 }
                 Output::Ask(question) => {
-                    let answer = self.answer(question).await;
+                    // Its state is large and ends here: a session that waits for its client does not hold room for it.
+                    let answer = Box::pin(self.answer(question)).await;
                     self.session.give(ticks(), Input::Answer(answer));
                 }
                 Output::Wait { until, read } => self.wait(now, until, read).await,
-                Output::StartTls => self.secure().await,
+                Output::StartTls => Box::pin(self.secure()).await,
                 Output::Close => break,
             }
         }
@@ -129,9 +142,7 @@ impl Driver {
             Some(session::End::Refused) => End::Refused,
             _ => End::Closed,
         };
-        self.reception.end(self.driving.clock.now(), how).await;
-        // Whoever does not read our last words has no claim on them.
-        let _ = tokio::time::timeout(FAREWELL, self.wire.close()).await;
+        Box::pin(self.reception.end(self.driving.clock.now(), how)).await;
     }
 
     /// Waits for the client, the deadline, or the end of the proxy.
@@ -214,7 +225,7 @@ impl Driver {
                 let spool = self
                     .spool
                     .take()
-                    .unwrap_or_else(|| Spool::new(Arc::clone(&self.driving.room)));
+                    .unwrap_or_else(|| Box::new(Spool::new(Arc::clone(&self.driving.room))));
                 match spool.finish().await {
                     Ok(spooled) => message = Some(Arc::new(spooled)),
                     Err(error) => {
@@ -353,4 +364,29 @@ fn give(session: &mut Session, now: Time, octets: &[u8]) {
             Input::Bytes(octets)
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl FnOnce(Wire, Arc<Settings>, Reception, Driving) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_for_its_client_is_small() {
+        let parts = [
+            ("wire", size_of::<Wire>()),
+            ("session", size_of::<Session>()),
+            ("reception", size_of::<Reception>()),
+            ("driving", size_of::<Driving>()),
+        ];
+        assert!(
+            size(drive) + size_of::<Driver>() <= 1_536,
+            "{} and {} octets {parts:?}",
+            size(drive),
+            size_of::<Driver>()
+        );
+    }
 }

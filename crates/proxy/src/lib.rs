@@ -15,6 +15,7 @@ mod control;
 mod descriptors;
 mod drive;
 mod identify;
+mod idle;
 mod listen;
 mod lock;
 mod log;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use gatepost_core::{Client, Clock, Direction, Login, LoginBy, Upstreams, Visit};
 use gatepost_pipeline::{Pipeline, Reception};
 use ipnet::IpNet;
 use metrics::counter;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, Admitted};
 use crate::drive::{Driving, drive};
 use crate::proxy_header::{self, Header};
 use crate::spool::Room;
@@ -129,9 +130,11 @@ impl Listener {
     /// Begins to accept.
     pub fn open(socket: TcpListener, door: Arc<Door>, hall: &Hall) -> io::Result<Listener> {
         let address = socket.local_addr()?;
+        // All that it accepts inherit it.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
         let door = Arc::new(ArcSwap::new(door));
         let stop = hall.drain.child_token();
-        let accepting = tokio::spawn(accept(socket, Arc::clone(&door), hall.clone(), stop.clone()));
+        let accepting = tokio::spawn(accept(socket, address, Arc::clone(&door), hall.clone(), stop.clone()));
         Ok(Listener {
             door,
             stop,
@@ -163,7 +166,15 @@ impl Listener {
     }
 }
 
-async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop: CancellationToken) {
+async fn accept(
+    socket: TcpListener,
+    address: SocketAddr,
+    door: Arc<ArcSwap<Door>>,
+    hall: Hall,
+    stop: CancellationToken,
+) {
+    // Which of our addresses a client came to must be asked for only where there may be several.
+    let only = (!address.ip().is_unspecified()).then_some(address);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -173,7 +184,8 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop:
         match accepted {
             Ok((stream, peer)) => {
                 let (door, one) = (door.load_full(), hall.clone());
-                hall.sessions.spawn(async move { enter(stream, peer, door, one).await });
+                hall.sessions
+                    .spawn(attend(Box::pin(come_in(stream, peer, only, door, one))));
             }
             Err(error) => {
                 // A client that is gone already, or no descriptors: neither ends the listener.
@@ -184,27 +196,44 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, hall: Hall, stop:
     }
 }
 
-async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall) {
-    let local = stream.local_addr().ok();
-    let mut wire = Wire::new(stream);
+/// A session from its beginning to its end. What is only needed on the way in is gone before it waits for its client.
+async fn attend<S>(way_in: Pin<Box<impl Future<Output = Option<(Pin<Box<S>>, Admitted)>>>>)
+where
+    S: Future<Output = ()> + Send,
+{
+    if let Some((session, _admitted)) = way_in.await {
+        session.await;
+    }
+}
+
+/// The way in: the PROXY header, the limits, TLS. Nothing, where it ends there.
+async fn come_in(
+    stream: TcpStream,
+    peer: SocketAddr,
+    only: Option<SocketAddr>,
+    door: Arc<Door>,
+    hall: Hall,
+) -> Option<(Pin<Box<impl Future<Output = ()> + Send>>, Admitted)> {
+    let local = only.or_else(|| stream.local_addr().ok());
+    let mut wire = Wire::accepted(stream);
     let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     counter!("gatepost_sessions_total", "listener" => door.name.to_string()).increment(1);
     if contains(&door.proxies, peer.ip()) {
         let header = tokio::select! {
             header = tokio::time::timeout(door.proxy_header, proxy_header::read(&mut wire)) => header,
-            () = hall.drain.cancelled() => return,
+            () = hall.drain.cancelled() => return None,
         };
         match header {
             Ok(Ok(Header::Client(client))) => peer = client,
             Ok(Ok(Header::Local)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(listener = &*door.name, %peer, %error, "a load balancer sent no valid PROXY header");
-                return;
+                return None;
             }
-            Err(_) => return,
+            Err(_) => return None,
         }
     }
-    let _admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
+    let admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
         Ok(admitted) => admitted,
         Err(refused) => {
             counter!("gatepost_sessions_refused_total", "listener" => door.name.to_string(), "limit" => refused.name())
@@ -217,18 +246,19 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
                 )
                 .await;
             }
-            return wire.close().await;
+            wire.close().await;
+            return None;
         }
     };
     let tls = match &door.secure {
         Secure::Implicit(acceptor, patience) => {
             let shaken = tokio::select! {
                 shaken = tokio::time::timeout(*patience, wire.accept(acceptor)) => matches!(shaken, Ok(Ok(()))),
-                () = hall.drain.cancelled() => return,
+                () = hall.drain.cancelled() => return None,
             };
             if !shaken {
                 tracing::debug!(listener = &*door.name, client = %peer.ip(), "TLS handshake failed");
-                return;
+                return None;
             }
             None
         }
@@ -258,5 +288,23 @@ async fn enter(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, hall: Hall)
         drain: hall.drain,
     };
     drop(door);
-    drive(wire, settings, reception, driving).await;
+    Some((Box::pin(drive(wire, settings, reception, driving)), admitted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<I, F>(
+        _: impl Fn(TcpStream, SocketAddr, Option<SocketAddr>, Arc<Door>, Hall) -> I,
+        _: impl Fn(Pin<Box<I>>) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_for_its_client_is_small() {
+        let size = size(come_in, attend);
+        assert!(size <= 160, "{size} octets");
+    }
 }

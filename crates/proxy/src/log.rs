@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use gatepost_core::{Evidence, Message, Observer, Record, async_trait};
+use gatepost_core::{Ended, Evidence, Message, Observer, Record, async_trait};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Full, Json, JsonFields, Writer};
@@ -19,6 +19,9 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 const MAIL: &str = "mail";
 /// The most characters that a text line shows of one stranger's string.
 const SHOWN: usize = 200;
+
+/// Lines that are written together have hardly more octets.
+const WRITTEN: usize = 64 * 1024;
 
 /// How lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +133,9 @@ fn is_harmless(c: char) -> bool {
 
 /// The text with every harmful character as `\uXXXX`, which is what JSON calls it, too.
 pub fn harmless(text: &str) -> String {
+    if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmless(c) {
@@ -213,11 +219,35 @@ pub struct Log(pub Style);
 #[async_trait]
 impl Observer for Log {
     async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
-        let line = match self.0 {
+        let line = self.line(record);
+        tracing::info!(target: MAIL, line = line.as_str());
+    }
+
+    /// One write for several lines.
+    async fn observe_all(&self, ended: &[Ended]) {
+        let mut lines = String::new();
+        for one in ended {
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(&self.line(&one.record));
+            if lines.len() >= WRITTEN {
+                tracing::info!(target: MAIL, line = lines.as_str());
+                lines.clear();
+            }
+        }
+        if !lines.is_empty() {
+            tracing::info!(target: MAIL, line = lines.as_str());
+        }
+    }
+}
+
+impl Log {
+    fn line(&self, record: &Record) -> String {
+        match self.0 {
             Style::Json => json_line(record),
             Style::Text => text_line(record),
-        };
-        tracing::info!(target: MAIL, line = line.as_str());
+        }
     }
 }
 

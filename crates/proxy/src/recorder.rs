@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_archive::{Archive, Mended, Swept};
-use gatepost_core::{Kept, Message, Observer, Record, async_trait};
+use gatepost_core::{Ended, Kept, Message, Observer, Record, async_trait};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,11 @@ use tokio_util::sync::CancellationToken;
 const SWEEP: Duration = Duration::from_mins(10);
 /// How soon again where there was more than one sweep takes.
 const SOON: Duration = Duration::from_millis(200);
+
+/// So many records are written together at most.
+const AT_ONCE: usize = 64;
+/// And no more than this and one more record's recipients.
+const RECIPIENTS_AT_ONCE: usize = 256;
 
 /// The most recipients of a record that is kept; the log has them all.
 const RECIPIENTS_MAX: usize = 200;
@@ -55,14 +60,57 @@ impl Recorder {
 #[async_trait]
 impl Observer for Recorder {
     async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
-        match self.kept.record(&bounded(record)).await {
+        self.note(&[record]).await;
+    }
+
+    async fn observe_all(&self, ended: &[Ended]) {
+        let records: Vec<&Record> = ended.iter().map(|one| &one.record).collect();
+        for some in records.chunk_by(together()) {
+            self.note(some).await;
+        }
+    }
+}
+
+/// Puts records together until they are many, or have many recipients: what is written at once must not take long.
+fn together() -> impl FnMut(&&Record, &&Record) -> bool {
+    let (mut records, mut recipients) = (1, 0);
+    move |last, _| {
+        records += 1;
+        recipients += last.recipients.len();
+        let fits = records <= AT_ONCE && recipients <= RECIPIENTS_AT_ONCE;
+        if !fits {
+            (records, recipients) = (1, 0);
+        }
+        fits
+    }
+}
+
+impl Recorder {
+    async fn note(&self, records: &[&Record]) {
+        let bounded: Vec<Cow<'_, Record>> = records.iter().map(|record| bounded(record)).collect();
+        let bounded: Vec<&Record> = bounded.iter().map(|record| &**record).collect();
+        let mut lost = 0;
+        let mut done = self.kept.record_all(&bounded).await;
+        if done.is_err() && bounded.len() > 1 {
+            // One that cannot be written shall not cost the others.
+            done = Ok(());
+            for record in &bounded {
+                if let Err(fault) = self.kept.record(record).await {
+                    lost += 1;
+                    done = Err(fault);
+                }
+            }
+        } else if done.is_err() {
+            lost = 1;
+        }
+        match done {
             Ok(()) => {
                 if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!("records are kept again");
                 }
             }
             Err(fault) => {
-                counter!("gatepost_records_lost_total").increment(1);
+                counter!("gatepost_records_lost_total").increment(lost);
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(%fault, "records of mail cannot be kept; they are in the log only");
                 }
@@ -156,5 +204,29 @@ mod tests {
         assert_eq!(bounded(&record).recipients.len(), 200);
         record.recipients.truncate(200);
         assert!(matches!(bounded(&record), Cow::Borrowed(_)));
+    }
+
+    fn naming(recipients: u16) -> Record {
+        let client = "192.0.2.1".parse().expect("an address");
+        let mut record = Record::new("id".into(), 0, Direction::Inbound, "mx".into(), client, 1);
+        for n in 0..recipients {
+            record
+                .recipients
+                .push(RecipientRecord::new(RecipientId(n), format!("r{n}@d.example")));
+        }
+        record
+    }
+
+    fn sizes(recipients: &[u16]) -> Vec<usize> {
+        let records: Vec<Record> = recipients.iter().map(|count| naming(*count)).collect();
+        let records: Vec<&Record> = records.iter().collect();
+        records.chunk_by(together()).map(<[_]>::len).collect()
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_bounded_by_records_and_by_recipients() {
+        assert_eq!(sizes(&[1; 130]), [64, 64, 2]);
+        assert_eq!(sizes(&[200; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
     }
 }

@@ -31,6 +31,10 @@ use crate::wiring::{self, Generation};
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long a command of the command line, which has the store, is waited for at the start.
 const OTHERS: Duration = Duration::from_secs(10);
+/// How long the store may take to put itself in order at the end.
+const SETTLING: Duration = Duration::from_secs(10);
+/// How long goodbyes to mail servers may take at the end.
+const FAREWELLS: Duration = Duration::from_secs(1);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 
@@ -102,7 +106,7 @@ impl Readiness for Health {
 struct House {
     registry: Registry,
     given: Option<PathBuf>,
-    opened: Opened,
+    opened: Arc<Opened>,
     followers: Followers,
     hall: Hall,
     health: Arc<Health>,
@@ -150,7 +154,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut house = House {
         registry,
         given,
-        opened,
+        opened: Arc::new(opened),
         followers,
         hall,
         health,
@@ -201,14 +205,15 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         }
     }
     let config = Arc::clone(&house.health.house.load().config);
-    let archive = Arc::clone(&house.opened.archive);
+    let opened = Arc::clone(&house.opened);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
     finished.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     let _ = tokio::time::timeout(LAST_RECORDS, control).await;
     let _ = tokio::time::timeout(LAST_RECORDS, keeping_house).await;
-    archive.close().await;
+    opened.archive.close().await;
+    let _ = tokio::time::timeout(SETTLING, opened.settle()).await;
     Ok(())
 }
 
@@ -423,6 +428,8 @@ impl House {
                 tracing::info!("the configuration is reloaded");
                 let house = self.health.house.load_full();
                 tokio::spawn(async move {
+                    // Nobody comes through the old doors any more.
+                    before.ways.close().await;
                     house.ways.ask_all().await;
                     house.offer_anew();
                 });
@@ -462,6 +469,8 @@ impl House {
             _ = interrupt.recv() => {}
         }
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
+        let ways = Arc::clone(&self.health.house.load().ways);
+        let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
         tracing::info!("stopped");
     }
 }

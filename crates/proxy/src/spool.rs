@@ -132,20 +132,29 @@ impl Spool {
         }
     }
 
+    /// Adds octets if memory has room for them, and says whether it has.
+    pub fn keep(&mut self, octets: &[u8]) -> bool {
+        if self.failed.is_some() || self.file.is_some() || !self.fits(octets.len()) {
+            return false;
+        }
+        self.length += octets.len() as u64;
+        if self.memory.capacity() < self.memory.len() + octets.len() {
+            let granted = self.taken.memory as usize;
+            self.memory.reserve_exact(granted - self.memory.len());
+        }
+        self.memory.extend_from_slice(octets);
+        true
+    }
+
     /// Adds octets. Trouble is remembered, and told by [`Spool::finish`]; nothing is stored after it.
     pub async fn push(&mut self, octets: &[u8]) {
         if self.failed.is_some() {
             return;
         }
-        self.length += octets.len() as u64;
-        if self.file.is_none() && self.fits(octets.len()) {
-            if self.memory.capacity() < self.memory.len() + octets.len() {
-                let granted = self.taken.memory as usize;
-                self.memory.reserve_exact(granted - self.memory.len());
-            }
-            self.memory.extend_from_slice(octets);
+        if self.keep(octets) {
             return;
         }
+        self.length += octets.len() as u64;
         if let Err(error) = self.spill(octets).await {
             self.failed = Some(error);
             self.pending = Vec::new();

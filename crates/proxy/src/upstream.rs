@@ -14,7 +14,7 @@ use gatepost_core::smtp::relay::{
 };
 use gatepost_core::smtp::{Class, Offer};
 use gatepost_core::{
-    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Upstream, Visit, async_trait,
+    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Time, Upstream, Visit, async_trait,
 };
 use metrics::counter;
 use rustls_pki_types::ServerName;
@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::ticks;
+use crate::idle::Idle;
 use crate::proxy_header;
 use crate::wire::Wire;
 
@@ -44,6 +45,8 @@ pub struct Server {
     pub proxy_header: bool,
     /// How long connecting may take.
     pub connect: Duration,
+    /// Connections that wait for the next client.
+    pub idle: Arc<Idle>,
 }
 
 impl Server {
@@ -111,7 +114,7 @@ impl Server {
             Ok(Err(error)) => return Err(unreachable(error.to_string())),
             Err(_) => return Err(unreachable(format!("no connection within {:?}", self.connect))),
         };
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::connected(stream);
         if self.proxy_header {
             let header = proxy_header::write(SocketAddr::new(client.ip, client.port), destination);
             wire.write(&header)
@@ -124,6 +127,9 @@ impl Server {
             relay,
             wire,
             fallen_back: false,
+            content: true,
+            opened: ticks(),
+            served: 0,
         };
         match line.run().await {
             Outcome::Ready => Ok(line),
@@ -161,6 +167,7 @@ impl Server {
             tls: self.tls.clone(),
             proxy_header: self.proxy_header,
             connect: self.connect,
+            idle: Arc::clone(&self.idle),
         });
         let mut line = server.open(ourselves, None).await?;
         let offer = line.relay.offer().clone();
@@ -172,12 +179,18 @@ impl Server {
 }
 
 /// One connection.
-struct Line {
+pub struct Line {
     server: Arc<Server>,
     relay: Relay,
     wire: Wire,
     /// Its TLS is broken, so it is spoken to without: no place for passwords.
     fallen_back: bool,
+    /// The server has refused nothing yet on it.
+    content: bool,
+    /// Since when.
+    pub opened: Time,
+    /// How many clients' sessions it has served.
+    pub served: u32,
 }
 
 impl Line {
@@ -264,7 +277,39 @@ impl Line {
 
     async fn order(&mut self, order: Order<'_>) -> Outcome {
         self.relay.order(order);
-        self.run().await
+        let outcome = self.run().await;
+        self.content &= match &outcome {
+            Outcome::Replied(reply) | Outcome::Recipient(reply) => {
+                matches!(reply.class(), Class::Done | Class::GoOn)
+            }
+            Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
+            Outcome::Ready => true,
+            Outcome::Challenge(_) | Outcome::Lost(_) => false,
+        };
+        outcome
+    }
+
+    /// Whether it may serve another client. A server counts errors by connection, slows down, and hangs up on the one who
+    /// makes too many: who comes next shall not pay for it.
+    pub fn may_rest(&self) -> bool {
+        self.content
+            && !self.fallen_back
+            && !self.server.proxy_header
+            && self.server.settings.client != ClientMode::XClient
+            && self.relay.may_be_reused()
+            && self.is_quiet()
+    }
+
+    /// Whether the server has said nothing and is still there, as far as the kernel knows.
+    pub fn is_quiet(&self) -> bool {
+        self.wire.shared().is_quiet()
+    }
+
+    /// Ends it. A goodbye is a courtesy: it is written, and its answer is not waited for.
+    pub async fn farewell(mut self: Box<Self>) {
+        self.relay.order(Order::Quit);
+        let _ = self.flush().await;
+        self.wire.close().await;
     }
 }
 
@@ -291,7 +336,8 @@ impl Way {
         }
     }
 
-    async fn line(&mut self, visit: &Visit) -> Result<&mut Line, Loss> {
+    /// The line to the server; if there is none yet, and `fresh`, one that has served nobody else.
+    async fn line(&mut self, visit: &Visit, fresh: bool) -> Result<&mut Line, Loss> {
         if self.line.as_ref().is_none_or(|line| !line.relay.is_open()) {
             self.drop_line();
             if self.logged_in {
@@ -306,7 +352,10 @@ impl Way {
                 tls: visit.client.tls.is_some(),
                 login: visit.login.as_ref().map(|login| login.name.clone()),
             };
-            let line = self.server.open(client, visit.client.local).await?;
+            let line = match (!fresh).then(|| self.resting(&client)).flatten() {
+                Some(line) => line,
+                None => Box::new(self.server.open(client, visit.client.local).await?),
+            };
             self.missing = line.relay.missing();
             if let Some(missing) = self.missing {
                 counter!("gatepost_upstream_missing_total", "route" => self.server.route.clone()).increment(1);
@@ -317,9 +366,15 @@ impl Way {
                     "the mail server does not offer what `client_address` asks for"
                 );
             }
-            self.line = Some(Box::new(line));
+            self.line = Some(line);
         }
         self.line.as_deref_mut().ok_or(Loss::new(Whose::Us, What::OutOfPlace))
+    }
+
+    /// One that has served others and may serve this client.
+    fn resting(&self, client: &Client) -> Option<Box<Line>> {
+        std::iter::from_fn(|| self.server.idle.take())
+            .find_map(|mut line| line.relay.reuse(client.clone()).then_some(line))
     }
 
     fn drop_line(&mut self) {
@@ -422,7 +477,10 @@ impl Way {
         }
         line.relay.end();
         match line.run().await {
-            Outcome::Replied(reply) => Ok(Delivery { reply, refused }),
+            Outcome::Replied(reply) => {
+                line.content &= reply.is_done();
+                Ok(Delivery { reply, refused })
+            }
             other => Err(other),
         }
     }
@@ -461,7 +519,8 @@ impl Upstream for Way {
         rcpt: &RcptParams,
     ) -> Result<Reply, Loss> {
         let kept = self.line.is_some();
-        let opened = self.line(visit).await?.relay.in_transaction();
+        let opened = self.line(visit, false).await?.relay.in_transaction();
+        let reused = self.line.as_deref().is_some_and(|line| line.relay.is_used());
         if !opened {
             self.accepted.clear();
         }
@@ -475,14 +534,14 @@ impl Upstream for Way {
             None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
         };
         let ended = match &outcome {
-            Outcome::Lost(loss) => loss.what == What::Gone,
+            Outcome::Lost(loss) => loss.what == What::Gone || reused && loss.what != What::Silent,
             Outcome::Recipient(reply) => reply.code() == 421,
             _ => false,
         };
-        if kept && !opened && ended {
+        if (kept || reused) && !opened && ended {
             // It ended while it was idle: nothing of this transaction is lost with it.
             self.drop_line();
-            outcome = self.line(visit).await?.order(order).await;
+            outcome = self.line(visit, true).await?.order(order).await;
         }
         match outcome {
             // With the connection go the recipients that were accepted on it: the transaction is lost, not this one only.
@@ -532,7 +591,10 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
-        let line = self.line(visit).await?;
+        if self.line.as_deref().is_some_and(|line| line.relay.is_used()) {
+            self.drop_line();
+        }
+        let line = self.line(visit, true).await?;
         if line.fallen_back {
             return Ok(NO_SECRETS);
         }
@@ -554,13 +616,11 @@ impl Upstream for Way {
     }
 
     async fn close(&mut self) {
-        if let Some(mut line) = self.line.take()
+        if let Some(line) = self.line.take()
             && line.relay.is_open()
+            && let Err(line) = self.server.idle.rest(line)
         {
-            // A goodbye is a courtesy: it is written, and its answer is not waited for.
-            line.relay.order(Order::Quit);
-            let _ = line.flush().await;
-            line.wire.close().await;
+            line.farewell().await;
         }
     }
 

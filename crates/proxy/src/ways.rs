@@ -16,6 +16,7 @@ use gatepost_core::{Upstream, Upstreams};
 use metrics::gauge;
 
 use crate::config::{ClientAddress, Config, Destination, IfNotOffered, Route, RouteTls};
+use crate::idle::{Idle, Keep};
 use crate::maildir::Maildir;
 use crate::tls::{self, BadTls, Trust};
 use crate::upstream::{Server, Way};
@@ -101,6 +102,11 @@ impl Leading {
             tls,
             proxy_header: route.client_address == ClientAddress::Proxy,
             connect: *route.timeouts.connect,
+            idle: Arc::new(Idle::new(Keep {
+                idle: *route.keep.idle,
+                connections: route.keep.connections,
+                sessions: route.keep.sessions,
+            })),
         };
         Ok(Leading {
             name: name.into(),
@@ -203,6 +209,15 @@ impl Ways {
             });
         }
         asking.join_all().await.into_iter().any(|new| new)
+    }
+
+    /// Ends the connections that wait for the next client, and lets none wait any more.
+    pub async fn close(&self) {
+        for leading in self.routes.values() {
+            if let End::Server(server) = &leading.end {
+                server.idle.close().await;
+            }
+        }
     }
 
     /// How long until somebody should be asked again.

@@ -5,14 +5,14 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -31,12 +31,20 @@ pub struct Shared(Arc<TcpStream>);
 impl Shared {
     /// Whether the peer has hung up, as far as the kernel knows at this moment. Asks it once and does not wait.
     pub fn is_closed(&self) -> bool {
-        let mut one = [MaybeUninit::uninit()];
-        match socket2::SockRef::from(&*self.0).peek(&mut one) {
+        match self.peek() {
             Ok(0) => true,
             Ok(_) => false,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock && error.kind() != io::ErrorKind::Interrupted,
         }
+    }
+
+    /// Whether the peer is there and has said nothing that was not read, as far as the kernel knows at this moment.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        socket2::SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()])
     }
 }
 
@@ -44,13 +52,25 @@ impl AsyncRead for Shared {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
+            let mut read = None;
+            let room = buf.initialize_unfilled();
+            let tried = self.0.try_io(Interest::READABLE, || {
+                let count = (&*socket2::SockRef::from(&*self.0)).read(room)?;
+                read = Some(count);
+                // Less than there was room for: the kernel has no more, and will say when it has. To tell the runtime so
+                // here, under the readiness that this read began with, spares a read in vain before each answer.
+                if count > 0 && count < room.len() {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(())
+            });
+            match (read, tried) {
+                (Some(count), _) => {
+                    buf.advance(count);
                     return Poll::Ready(Ok(()));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                (None, _) => {}
             }
         }
     }
@@ -87,10 +107,15 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// A plain connection. Nagle's algorithm is switched off: whole turns are written at once.
-    pub fn new(tcp: TcpStream) -> Wire {
+    /// A plain connection to a server. Nagle's algorithm is switched off: whole turns are written at once.
+    pub fn connected(tcp: TcpStream) -> Wire {
         // A socket that is already dead says so at the first read.
         let _ = tcp.set_nodelay(true);
+        Wire::accepted(tcp)
+    }
+
+    /// A plain connection of a client. It has from its listener that Nagle's algorithm is off (see `Listener::open`).
+    pub fn accepted(tcp: TcpStream) -> Wire {
         Wire {
             tcp: Shared(Arc::new(tcp)),
             tls: None,
@@ -171,11 +196,11 @@ impl Wire {
         })
     }
 
-    /// Ends it in order, within reason: the peer is told, nobody is waited for.
+    /// Ends it in order, within reason: the peer is told, nobody is waited for. Of a plain connection the kernel tells it,
+    /// after what was written, unless the peer said more than was read.
     pub async fn close(mut self) {
-        let _ = match &mut self.tls {
-            Some(tls) => tls.shutdown().await,
-            None => self.tcp.shutdown().await,
-        };
+        if let Some(tls) = &mut self.tls {
+            let _ = tls.shutdown().await;
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod body;
 pub mod command;
 pub mod line;
 pub mod offer;
+pub mod proxy_header;
 pub mod relay;
 pub mod reply;
 pub mod session;

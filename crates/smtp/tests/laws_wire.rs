@@ -44,6 +44,28 @@ const BODIES: &[&[u8]] = &[
     b"\xe4",
 ];
 
+const PROXY_HEADERS: &[&[u8]] = &[
+    b"PROXY ",
+    b"TCP4",
+    b"TCP6",
+    b"UNKNOWN",
+    b" ",
+    b"192.0.2.1",
+    b"::ffff:192.0.2.1",
+    b"2001:db8::1",
+    b"25",
+    b"+25",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"PROXY TCP4 192.0.2.1 198.51.100.1 4000 25\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n",
+    b"\x20\0\0\0",
+    b"\x21\x11\0\x0c",
+    b"\x21\x21\0\x24",
+    b"\0\0\0\0\0\0\0\0\0\0\xff\xff",
+];
+
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
     vec(1_usize..7, 0..5)
 }
@@ -346,6 +368,11 @@ proptest! {
         text in text_of(&["\r\n", "\n", "\r", "\0", "\u{1b}", "250 ", "5.7.1 ", "ä", "a", " ", X997], 30),
     ) {
         oracle::reply_can_be_passed_on(&Reply::new(code, enhanced, text));
+    }
+
+    #[test]
+    fn a_proxy_header_is_the_slow_definition_however_it_comes(input in made_of(PROXY_HEADERS, 12)) {
+        oracle::proxy_header_is_the_definition(&input);
     }
 
     #[test]

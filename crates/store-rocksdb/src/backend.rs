@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use gatepost_core::{Backend, Fault, Page, Swap, Time, async_trait};
+use gatepost_core::{Backend, Fault, Page, Swap, Time, Write, async_trait};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 
-use crate::db::{Change, KEYS, ORDERED, Stand, Work, family};
+use crate::db::{Change, KEYS, ORDERED, Prepared, Stand, Work, family};
 use crate::{RocksDb, entry};
 
 /// So many entries are removed in one write.
@@ -158,6 +158,14 @@ impl Backend for RocksDb {
             })
         })
         .await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        let prepared = writes.into_iter().map(|write| match write {
+            Write::Put { key, value, until } => Prepared::Key(key, entry::write(&value, until)),
+            Write::Insert { part, order, value } => Prepared::Place(place(&part, &order), value),
+        });
+        self.write_all(prepared.collect()).await
     }
 }
 

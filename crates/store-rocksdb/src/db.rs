@@ -97,6 +97,14 @@ pub enum Change {
     Delete,
 }
 
+/// One of several writes, as it goes into the database.
+pub enum Prepared {
+    /// A key and its entry.
+    Key(Vec<u8>, Vec<u8>),
+    /// A place in a partition and its value.
+    Place(Vec<u8>, Vec<u8>),
+}
+
 /// Is told what is at a key, and says what to tell and what shall be there.
 type Changing<T> = dyn Fn(Option<Vec<u8>>) -> Result<(T, Option<Change>), Fault> + Send + Sync;
 
@@ -241,6 +249,35 @@ impl Inner {
         })
     }
 
+    /// Does several writes at once; `None` if they would have to wait.
+    fn write_all(&self, writes: &[Prepared], stand: Stand) -> Option<Result<(), Fault>> {
+        let keys = writes.iter().filter_map(|write| match write {
+            Prepared::Key(key, _) => Some(&**key),
+            Prepared::Place(..) => None,
+        });
+        let work = || {
+            self.with(stand, Work::Write, |db| {
+                let mut batch = WriteBatch::default();
+                for write in writes {
+                    match write {
+                        Prepared::Key(key, entry) => batch.put_cf(family(db, KEYS), key, entry),
+                        Prepared::Place(place, value) => batch.put_cf(family(db, ORDERED), place, value),
+                    }
+                }
+                db.write_opt(batch, &stand.writing())
+            })
+        };
+        if stand == Stand::Aside {
+            let _locks = self.stripes.lock_all(keys);
+            return Some(self.twice(Work::Write, work));
+        }
+        let _locks = self.stripes.try_lock_all(keys)?;
+        match work() {
+            Err(Undone::Waits | Undone::Closed) => None,
+            done => Some(done.map_err(Undone::fault)),
+        }
+    }
+
     fn change<T>(&self, key: &[u8], stand: Stand, change: &Changing<T>) -> Option<Result<T, Fault>> {
         self.under_lock(key, stand, || {
             let found = self.with(stand, Work::Read, |db| {
@@ -312,6 +349,18 @@ impl RocksDb {
         let key = key.to_vec();
         self.aside(move |inner| {
             let done = inner.put(&key, &entry, Stand::Aside);
+            done.unwrap_or(Err(Fault::Unavailable("the store")))
+        })
+        .await
+    }
+
+    /// Does several writes at once, here if that need not wait.
+    pub(crate) async fn write_all(&self, writes: Vec<Prepared>) -> Result<(), Fault> {
+        if let Some(done) = self.inner.write_all(&writes, Stand::Here) {
+            return done;
+        }
+        self.aside(move |inner| {
+            let done = inner.write_all(&writes, Stand::Aside);
             done.unwrap_or(Err(Fault::Unavailable("the store")))
         })
         .await

@@ -84,8 +84,22 @@ fn family(settings: Settings, cache: &Cache) -> Options {
     blocks.set_pin_top_level_index_and_filter(true);
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
+    // What was just written is soon merged with what is there, and compressed then.
     options.set_compression_type(DBCompressionType::Lz4);
+    options.set_compression_per_level(&[
+        DBCompressionType::None,
+        DBCompressionType::Lz4,
+        DBCompressionType::Lz4,
+        DBCompressionType::Lz4,
+        DBCompressionType::Lz4,
+        DBCompressionType::Lz4,
+        DBCompressionType::Lz4,
+    ]);
+    // Each merge reads and writes all that lies below: fewer are cheaper, and filters spare a read the files above.
+    options.set_level_zero_file_num_compaction_trigger(8);
     options.set_write_buffer_size(settings.write_buffer);
+    // Small files: what is merged with what it overlaps drags less along that it does not.
+    options.set_target_file_size_base(8 << 20);
     // What nobody touches is looked at once a day, so that what has expired goes.
     options.set_periodic_compaction_seconds(24 * 3600);
     options

@@ -56,10 +56,23 @@ fn bad<T>(why: impl Into<String>) -> Result<T, BadEntry> {
 const EXPECTED: &str = "expected an address (a@b.example), a domain (@b.example), the domains below one \
                         (@*.b.example) or a network (192.0.2.0/24)";
 
+const ONE_FOR_ALL: &str = "`*` and `_all_` stand for every address of a domain and for nothing less; write *@b.example";
+
+/// The domain of which a text means every address.
+fn everybody_of(text: &str) -> Option<&str> {
+    let (local, domain) = text.split_once('@')?;
+    let everybody = matches!(local, "" | "*") || local.eq_ignore_ascii_case("_all_");
+    everybody.then_some(domain)
+}
+
 /// A domain as keys have it: lower case, A-labels (RFC 5890); nothing where a U-label has none.
 pub fn domain_key(domain: &Domain) -> Option<String> {
     let key = match domain {
-        Domain::Name(name) if !name.is_ascii() => idna::domain_to_ascii(name).ok()?,
+        Domain::Name(name) if !name.is_ascii() => {
+            let key = idna::domain_to_ascii(name).ok()?;
+            // Some characters stand for others that no name has, such as a semicolon or a slash.
+            matches!(Domain::parse(&key, false), Ok(Domain::Name(_))).then_some(key)?
+        }
         domain => domain.key(),
     };
     (!key.is_empty() && key.len() <= 255).then_some(key)
@@ -119,10 +132,7 @@ impl Pattern {
         if text.chars().any(char::is_control) {
             return bad("it holds a control character");
         }
-        let everybody = ["_ALL_@", "_all_@", "*@", "@"]
-            .into_iter()
-            .find_map(|all| text.strip_prefix(all));
-        if let Some(domain) = everybody {
+        if let Some(domain) = everybody_of(text) {
             return Pattern::of_domain(domain);
         }
         if !text.contains('@') {
@@ -130,7 +140,7 @@ impl Pattern {
         }
         let address = read_address(text)?;
         if address.rsplit_once('@').is_some_and(|(local, _)| local.contains('*')) {
-            return bad("`*` stands for every address of a domain and for nothing less; write *@b.example");
+            return bad(ONE_FOR_ALL);
         }
         Pattern::of_address(address)
     }
@@ -162,6 +172,10 @@ impl Pattern {
             ));
         }
         match address_key(&address) {
+            // In quotes, or behind a tag: written as a key it would be read as the whole domain.
+            Some(key) if everybody_of(&key).is_some() => bad(ONE_FOR_ALL),
+            // Who reads it again takes that off, and has another address.
+            Some(key) if key.starts_with(char::is_whitespace) => bad("its local part begins with a space"),
             Some(key) => Ok(Pattern::Address(key.into())),
             None => bad(EXPECTED),
         }
@@ -258,6 +272,7 @@ mod tests {
             ("@B.example", "@b.example"),
             ("*@b.example.", "@b.example"),
             ("_ALL_@b.example", "@b.example"),
+            ("_All_@b.example", "@b.example"),
             ("@*.b.example", "@*.b.example"),
             ("*@*.b.example", "@*.b.example"),
             ("ann@b\u{fc}cher.example", "ann@xn--bcher-kva.example"),
@@ -286,6 +301,9 @@ mod tests {
             ("b.example", "write @b.example"),
             ("*.b.example", "write @*.b.example"),
             ("news*@b.example", "every address"),
+            ("\"_all_\"@b.example", "every address"),
+            ("prvs=1234abcdef=_ALL_@b.example", "every address"),
+            ("msprvs1=x=\u{a0}ann@b.example", "begins with a space"),
             ("192.0.2.7/24", "the network is 192.0.2.0/24"),
             ("0.0.0.0/0", "wider than /8"),
             ("2000::/3", "wider than /16"),
@@ -305,6 +323,14 @@ mod tests {
         }
         assert!(refused(&format!("{}@b.example", "a".repeat(500))).contains("longer than 400"));
         assert!(refused(&format!("{}@b.example", "a".repeat(65))).contains("longer than an address"));
+    }
+
+    #[test]
+    fn a_name_that_stands_for_none_has_no_key() {
+        for domain in ["\u{37e}", "b\u{37e}c.example", "b\u{2100}.example"] {
+            let domain = Domain::parse(domain, true).unwrap_or_else(|bad| panic!("{domain}: {bad:?}"));
+            assert_eq!(domain_key(&domain), None, "{domain}");
+        }
     }
 
     proptest! {

@@ -257,6 +257,8 @@ impl DerefMut for Proxy<'_> {
 /// A proxy that keeps and refuses some of the mail of whoever says a nonsensical HELO.
 fn proxy(setup: Setup) -> Setup {
     setup
+        // As it is by default: connections that serve one client after another are killed, too.
+        .set("route.default.keep.idle", "'2s'")
         .set("local_domains", format!("['{OURS}', '{HELD}', '{REFUSED}']"))
         .set("filters.conduct.options.helo_syntax_points", "8")
         .set("policy.medium.action", "'header'")

@@ -19,6 +19,7 @@ mod faults;
 mod floods;
 mod gone;
 mod house;
+mod keeping;
 mod kept;
 mod keywords;
 mod memory;

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use gatepost_message::{
-    Edit, Edited, Edits, Field, HEAD_MAX, LINES_MAX, Message, Name, NamePattern, SignedNames, SubjectTag, own, results,
-    split,
+    Edit, Edited, Edits, Field, HEAD_MAX, LINES_MAX, Message, Name, NamePattern, Protocol, Received, SignedNames,
+    SubjectTag, own, received, results, split,
 };
 
 /// Our authserv-id and host name.
@@ -138,11 +138,82 @@ pub fn is_one_field(name: &str, field: &Field) {
     assert_eq!((found[0].name(), found[0].raw()), (name.as_bytes(), bytes));
 }
 
+/// Up to 60 characters that may stand in a comment.
+fn comment(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let plain = text.chars().filter(|c| !c.is_control() && !"()\\".contains(*c));
+    plain.take(60).collect()
+}
+
+fn head_of(field: &str) -> Message {
+    Message::from_bytes(format!("{field}\r\nNext: x\r\n\r\n").into_bytes())
+}
+
+/// Whatever stands in comments, however it is folded and quoted: results under our name are found, and others are not.
+pub fn our_name_is_found_in_every_disguise(bytes: &[u8]) {
+    let comment = comment(bytes);
+    let fold = ["", " ", "\r\n ", "\r\n\t"][bytes.len() % 4];
+    let around =
+        |id: &str| format!("Authentication-Results:{fold}({comment} (\\( ) x){fold}{id}({comment}) 1; dmarc=pass");
+    for id in [US.to_owned(), US.to_uppercase(), format!("\"{US}\""), format!("{US}.")] {
+        let message = head_of(&around(&id));
+        assert_eq!(results::forged(message.headers(), &[US]), [0], "{id}");
+    }
+    for id in [
+        format!("x{US}"),
+        format!("{US}.example"),
+        format!("({US}) other.example"),
+        "other.example".into(),
+    ] {
+        let message = head_of(&around(&id));
+        assert_eq!(results::forged(message.headers(), &[US]), [0_usize; 0], "{id}");
+    }
+}
+
+/// Whatever a client calls itself, our trace is one field that names the host that wrote it, and no other.
+pub fn our_trace_names_its_writer(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let forged = format!("x by {US} {}", comment(bytes));
+    for said in [&*text, &*forged, US, "by"] {
+        for (by, count) in [(US, 1), ("other.example", 0)] {
+            let received = Received {
+                helo: said,
+                client_ip: [192, 0, 2, 1].into(),
+                reverse: Some(said),
+                by,
+                with: Protocol::Esmtp,
+                id: said,
+                for_: Some(said),
+                at_millis: bytes.len() as u64,
+                tls: Some((said, said)),
+            };
+            let field = received.field();
+            is_one_field("Received", &field);
+            let message = Message::from_bytes([field.as_bytes(), b"\r\n"].concat());
+            assert_eq!(received::received_count(message.headers()), 1);
+            assert_eq!(received::names_us(message.headers(), US), count, "{said:?}");
+        }
+    }
+}
+
+/// Of the traces that came, whatever stands in comments: only the `by` clause names who wrote it.
+pub fn a_trace_is_read_without_comments(bytes: &[u8]) {
+    let comment = comment(bytes);
+    let fold = ["", " ", "\r\n ", "\r\n\t"][bytes.len() % 4];
+    let quiet = format!("Received: from a ({comment} (by {US}) by {US} ){fold}\"by {US}\" by other.example; by {US}");
+    assert_eq!(received::names_us(head_of(&quiet).headers(), US), 0, "{quiet:?}");
+    let named = format!("Received: from a ({comment}) ({comment} (b)){fold} BY {fold}({comment}){US}.({comment}); x");
+    assert_eq!(received::names_us(head_of(&named).headers(), US), 1, "{named:?}");
+}
+
 /// Everything above, for the fuzzer.
 #[allow(dead_code, reason = "only the fuzz target calls it")]
 pub fn message_holds(bytes: &[u8]) {
     viewing_changes_no_octet(bytes);
     the_head_ends_where_the_slow_rule_says(bytes);
+    our_name_is_found_in_every_disguise(bytes);
+    our_trace_names_its_writer(bytes);
+    a_trace_is_read_without_comments(bytes);
     is_one_field(
         "X-Us",
         &Field::text(&Name::new("X-Us").unwrap(), &String::from_utf8_lossy(bytes)),

@@ -19,8 +19,10 @@ use super::source::{Node, dotted};
 use super::values::{Destination, LocalDomain, Size};
 use super::walk::listing;
 use super::{Config, Registry, machine_name};
-use crate::control;
 use crate::tls;
+
+/// How long a connection to a mail server may wait for the next client (RFC 5321 §4.5.3.2.7: a server waits five minutes).
+const KEEP_IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The most days that anything is kept unless it is kept for ever.
 const DAYS_MAX: u32 = 36_500;
@@ -363,6 +365,12 @@ impl Check<'_> {
                 }
             }
         }
+        if *route.keep.idle > KEEP_IDLE_MAX {
+            self.error(
+                &["route", name, "keep", "idle"],
+                "at most five minutes: a mail server hangs up on connections that wait longer",
+            );
+        }
         let timeouts = &route.timeouts;
         let all = [
             ("connect", timeouts.connect),
@@ -517,7 +525,7 @@ impl Check<'_> {
                 "nobody could ask for anything: expected 1 or more",
             );
         }
-        if let Err(why) = control::path(config) {
+        if let Err(why) = config.socket() {
             let key: &[&str] = if config.desk.socket.is_some() {
                 &["desk", "socket"]
             } else {

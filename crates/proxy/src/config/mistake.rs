@@ -1,6 +1,6 @@
 //! A mistake in the configuration: where it stands, what was expected, what was found.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// Where something is written.
@@ -83,16 +83,24 @@ impl Mistake {
     }
 }
 
+/// In one line, whatever stands in names and values.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        let mut told = format!("{}: ", self.place);
         if self.gravity == Gravity::Warning {
-            f.write_str("warning: ")?;
+            told += "warning: ";
         }
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            told += &format!("{}: ", self.key);
         }
-        f.write_str(&self.message)
+        told += &self.message;
+        for c in told.chars() {
+            match c.is_control() {
+                true => write!(f, "{}", c.escape_default())?,
+                false => f.write_char(c)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -163,6 +171,20 @@ mod tests {
         assert_eq!(
             [at(0), at(4), at(6), at(9), at(99)],
             ["a.toml:1:1", "a.toml:1:5", "a.toml:2:1", "a.toml:2:3", "a.toml:3:1"]
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        let mistake = Mistake {
+            place: Place::Variable("GATEPOST_A\nB".into()),
+            key: "\"a\\n\"".into(),
+            gravity: Gravity::Error,
+            message: "there is another `a\r\nb\u{1b}[0m`".into(),
+        };
+        assert_eq!(
+            mistake.to_string(),
+            r#"environment variable GATEPOST_A\nB: "a\n": there is another `a\r\nb\u{1b}[0m`"#
         );
     }
 

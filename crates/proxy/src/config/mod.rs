@@ -39,6 +39,9 @@ pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
 
+/// The most octets of a path that a Unix address holds.
+const SOCKET_MAX: usize = 107;
+
 /// The filters of this binary, by name.
 pub type Registry = BTreeMap<&'static str, &'static Entry>;
 
@@ -144,6 +147,19 @@ impl Config {
     /// The folder for messages that are under way.
     pub fn spool_dir(&self) -> PathBuf {
         self.spool_dir.clone().unwrap_or_else(|| self.data_dir.join("spool"))
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> Result<PathBuf, String> {
+        let path = self.desk.socket.clone();
+        let path = path.unwrap_or_else(|| self.data_dir.join("control.sock"));
+        match path.as_os_str().len() {
+            0..=SOCKET_MAX => Ok(path),
+            long => Err(format!(
+                "desk.socket: {} has {long} octets, and a socket's path at most {SOCKET_MAX}: name a shorter one",
+                path.display()
+            )),
+        }
     }
 
     /// The tiers of a pipeline; none where it is not there.

@@ -36,9 +36,35 @@ pub struct Route {
     /// For how long the server's answer to EHLO is taken as what it offers.
     #[serde(default = "ten_minutes")]
     pub offer_valid: Timespan,
+    /// Connections that are kept for the next client.
+    #[serde(default)]
+    pub keep: RouteKeep,
     /// How long we wait for the mail server.
     #[serde(default)]
     pub timeouts: RouteTimeouts,
+}
+
+/// Connections to the mail server that have served one client and wait for the next: where the server is not told who the
+/// client is (`client_address` is `none` or `xforward`), nobody logged in, and it has refused nothing on them.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteKeep {
+    /// How long one waits; less than the mail server's patience. `"0s"`: each client session has a connection of its own.
+    pub idle: Timespan,
+    /// How many wait at once, at most.
+    pub connections: usize,
+    /// How many client sessions one serves, at most.
+    pub sessions: u32,
+}
+
+impl Default for RouteKeep {
+    fn default() -> RouteKeep {
+        RouteKeep {
+            idle: Timespan::secs(2),
+            connections: 8,
+            sessions: 100,
+        }
+    }
 }
 
 fn ten_minutes() -> Timespan {

@@ -63,25 +63,7 @@ impl Sources {
             variables.push((name.clone(), value.into_string().map_err(wrong)?));
         }
         let file = path.map(|path| match std::fs::read(&path) {
-            Ok(octets) => match String::from_utf8(octets) {
-                Ok(text) => Ok((path, text)),
-                Err(error) => {
-                    let name = path.display().to_string().into();
-                    let valid = String::from_utf8_lossy(
-                        error
-                            .as_bytes()
-                            .get(..error.utf8_error().valid_up_to())
-                            .unwrap_or_default(),
-                    )
-                    .into_owned();
-                    Err(Mistake {
-                        place: Place::at(&name, &valid, valid.len()),
-                        key: String::new(),
-                        gravity: Gravity::Error,
-                        message: "expected UTF-8".into(),
-                    })
-                }
-            },
+            Ok(octets) => Ok((path, octets)),
             Err(error) => {
                 let place = Place::at(&path.display().to_string().into(), "", 0);
                 Err(Mistake {
@@ -92,10 +74,14 @@ impl Sources {
                 })
             }
         });
-        Ok(Sources {
-            file: file.transpose()?,
-            variables,
-        })
+        Sources::of(file.transpose()?, variables)
+    }
+
+    /// A file's name and octets, and variables.
+    pub fn of(file: Option<(PathBuf, Vec<u8>)>, variables: Vec<(String, String)>) -> Result<Sources, Mistake> {
+        let file = file.map(|(path, octets)| Ok((text(&path, octets)?, path)));
+        let file = file.transpose()?.map(|(text, path)| (path, text));
+        Ok(Sources { file, variables })
     }
 
     /// Puts the layers on one another. A syntax error is the only mistake that can be told then.
@@ -130,6 +116,20 @@ impl Sources {
         };
         Ok(layers.node(Value::from(values), &[], String::new(), &root))
     }
+}
+
+/// The text of a file.
+fn text(path: &Path, octets: Vec<u8>) -> Result<String, Mistake> {
+    String::from_utf8(octets).map_err(|error| {
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let valid = String::from_utf8_lossy(valid.unwrap_or_default()).into_owned();
+        Mistake {
+            place: Place::at(&path.display().to_string().into(), &valid, valid.len()),
+            key: String::new(),
+            gravity: Gravity::Error,
+            message: "expected UTF-8".into(),
+        }
+    })
 }
 
 /// A text that was parsed: its values, and where each stands.

@@ -486,6 +486,17 @@ fn deep_keys_are_no_trouble() {
     assert!(!mistakes(&format!("a = {}1{}\n", "[".repeat(5_000), "]".repeat(5_000))).is_empty());
 }
 
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_told_with_what_to_do() {
+    let mut config = Config {
+        data_dir: "/x".repeat(60).into(),
+        ..Config::default()
+    };
+    assert!(config.socket().unwrap_err().contains("name a shorter one"));
+    config.desk.socket = Some("/run/gatepost.sock".into());
+    assert_eq!(config.socket(), Ok("/run/gatepost.sock".into()));
+}
+
 fn lines_are_within(text: &str) -> Result<(), TestCaseError> {
     if let Err(told) = read(text, &[]) {
         prop_assert!(!told.0.is_empty());

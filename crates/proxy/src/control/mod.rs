@@ -20,23 +20,10 @@ use crate::config::Config;
 const FRAME_MAX: u32 = 256 << 20;
 /// What a frame's first read sets aside; the rest grows as it comes.
 const FRAME_START: usize = 64 << 10;
-/// The most octets of a path that a Unix address holds.
-const PATH_MAX: usize = 107;
 
 /// Where the socket of a configuration is.
 pub fn path(config: &Config) -> Result<PathBuf, String> {
-    let path = config
-        .desk
-        .socket
-        .clone()
-        .unwrap_or_else(|| config.data_dir.join("control.sock"));
-    match path.as_os_str().len() {
-        0..=PATH_MAX => Ok(path),
-        long => Err(format!(
-            "desk.socket: {} has {long} octets, and a socket's path at most {PATH_MAX}: name a shorter one",
-            path.display()
-        )),
-    }
+    config.socket()
 }
 
 /// Writes a value as a frame.
@@ -94,16 +81,5 @@ mod tests {
         for bad in [&b"\0\0\0"[..], b"\0\0\0\x05abc", b"\xff\xff\xff\xffx", b"\0\0\0\x02{}"] {
             assert!(read::<String>(&mut &*bad).await.is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_path_that_is_too_long_is_told_with_what_to_do() {
-        let mut config = Config {
-            data_dir: "/x".repeat(60).into(),
-            ..Config::default()
-        };
-        assert!(path(&config).unwrap_err().contains("name a shorter one"));
-        config.desk.socket = Some("/run/gatepost.sock".into());
-        assert_eq!(path(&config), Ok("/run/gatepost.sock".into()));
     }
 }

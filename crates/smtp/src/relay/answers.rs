@@ -76,6 +76,7 @@ impl Relay {
                 return self.lose(Whose::Upstream, What::Refused(reply));
             }
             envelope.reset = false;
+            self.used = false;
             self.in_transaction = false;
             self.granted = 0;
         } else if envelope.forward > 0 {

@@ -1,4 +1,5 @@
-//! The machine towards the mail server: one upstream connection that serves all transactions of one client session.
+//! The machine towards the mail server: one upstream connection that serves all transactions of one client session, and
+//! afterwards perhaps those of another one ([`Relay::reuse`]).
 //!
 //! Poll until it says [`Output::Wait`] or [`Output::Done`]; then give it exactly one thing, or order the next thing when
 //! it is idle; then poll again. Whatever is called after an [`Output::Write`] says that all of it was written, except
@@ -115,7 +116,11 @@ pub struct Relay {
     tried_xclient: bool,
     /// XCLIENT was accepted: EHLO is the client's.
     as_client: bool,
+    /// AUTH was tried.
+    logged_in: bool,
     in_transaction: bool,
+    /// It served another client before: the next transaction begins with RSET, and goes on only if that is taken.
+    used: bool,
 }
 
 impl fmt::Debug for Relay {
@@ -153,8 +158,35 @@ impl Relay {
             tried_tls: false,
             tried_xclient: false,
             as_client: false,
+            logged_in: false,
             in_transaction: false,
+            used: false,
         }
+    }
+
+    /// Makes a connection that has served one client ready for another. `false`: it is of no use to anybody else, since
+    /// something is doubtful, or the server was told by XCLIENT, or by AUTH, who the client is.
+    ///
+    /// The next transaction begins with RSET; a server that does not take that loses the connection, and nothing else.
+    pub fn reuse(&mut self, client: Client) -> bool {
+        self.written();
+        if !self.may_be_reused() {
+            return false;
+        }
+        *self.client = client;
+        self.used = true;
+        true
+    }
+
+    /// Whether [`Relay::reuse`] would be granted now.
+    pub fn may_be_reused(&self) -> bool {
+        let idle = matches!(self.state, State::Idle) && self.outcome.is_none() && self.reader.pending() == 0;
+        idle && !self.in_transaction && !self.tried_xclient && !self.logged_in
+    }
+
+    /// Whether it served another client, and has not taken the RSET that separates that one from this.
+    pub fn is_used(&self) -> bool {
+        self.used
     }
 
     /// What the server offers, from [`Outcome::Ready`] on. PRDR is left out: this machine does not speak it.
@@ -217,7 +249,7 @@ impl Relay {
                 if self.cannot_tell(params.smtputf8, [from, to]) {
                     return self.done(Outcome::Recipient(NO_UTF8));
                 }
-                self.envelope(false, from, params, [(to, rcpt)].into_iter(), None);
+                self.envelope(self.used, from, params, [(to, rcpt)].into_iter(), None);
             }
             Order::Replay { from, params, to } => {
                 if self.cannot_tell(params.smtputf8, to.iter().map(|(to, _)| to).chain([from])) {
@@ -244,6 +276,7 @@ impl Relay {
             Order::Quit => self.ask(State::Quit, &[b"QUIT"]),
             Order::Noop => self.ask(State::Noop, &[b"NOOP"]),
             Order::Auth { mechanism, initial } => {
+                self.logged_in = true;
                 let is_name = (1..=Offer::MAX_WORD).contains(&mechanism.len())
                     && mechanism
                         .bytes()

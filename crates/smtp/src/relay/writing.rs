@@ -35,7 +35,7 @@ impl Relay {
             Order::Rcpt { to, .. } => self.in_transaction && !to.is_null(),
             Order::Replay { to, .. } => !to.is_empty() && !to.iter().any(|(to, _)| to.is_null()),
             Order::Data => self.granted > 0,
-            Order::Auth { .. } => !self.in_transaction,
+            Order::Auth { .. } => !self.in_transaction && !self.used,
             Order::AuthLine(_) | Order::AuthCancel => matches!(self.state, State::Challenged),
             Order::Reset | Order::Quit | Order::Noop => true,
         }

@@ -41,6 +41,8 @@ impl Setup {
         Setup::new()
             .set("route.default.upstream", format!("'{server}'"))
             .set("route.default.tls", "'none'")
+            // So that what the server does next is met by the next client; `keeping` has the stories of the other way.
+            .set("route.default.keep.idle", "'0s'")
             .listener("mx", "inbound", &[])
     }
 

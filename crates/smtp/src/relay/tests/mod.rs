@@ -6,6 +6,7 @@ mod identity;
 mod messages;
 mod opening;
 mod order;
+mod reuse;
 
 use super::*;
 use crate::address::{Address, Path};

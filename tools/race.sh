@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# Gatepost and Postfix's before-queue proxy (smtpd_proxy_filter) in turns, under the same load before the same sink.
+#
+#     tools/race.sh [ROUNDS]      default: 3
+#
+# GATEPOST   the binary, if it shall not be built
+# CONFIG     its configuration (default: benches/load.toml)
+# SCALE      how many mails, in per cent (default 100)
+#
+# Prints lines of CSV, as benches/README.md tells: the median of the rounds. Everything is on loopback, and ends with this.
+# shellcheck source=tools/env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+rounds=${1:-3}
+scale=${SCALE:-100}
+ulimit -Sn "$(ulimit -Hn)"
+prepare test
+binary=${GATEPOST:-}
+if [ -z "$binary" ]; then
+  cargo build --locked --release --package gatepost
+  binary=${CARGO_TARGET_DIR:-target}/release/gatepost
+fi
+
+PATH=$PATH:/usr/sbin
+folder=$(mktemp -d)
+running=()
+end() {
+  [ ! -d "$folder/postfix" ] || postfix -c "$folder/postfix/config" stop >/dev/null 2>&1 || true
+  for one in "${running[@]}"; do kill "$one" 2>/dev/null || true; done
+  wait "${running[@]}" 2>/dev/null || true
+  rm -rf "$folder"
+}
+trap end EXIT
+
+# It wants to be told whom to be, where it is root.
+as=()
+[ "$(id -u)" != 0 ] || as=(-u nobody)
+smtp-sink "${as[@]}" -m 20000 127.0.0.1:2611 4096 >/dev/null 2>"$folder/sink" &
+running+=($!)
+sed -e "s|^data_dir.*|data_dir = '$folder/data'|" -e 's|127.0.0.1:2525|127.0.0.1:2536|' -e 's|127.0.0.1:2600|127.0.0.1:2611|' \
+  "${CONFIG:-benches/load.toml}" >"$folder/gatepost.toml"
+printf '[admin]\nbind = "127.0.0.1:9936"\n' >>"$folder/gatepost.toml"
+"$binary" run --config "$folder/gatepost.toml" >"$folder/log" 2>&1 &
+running+=($!)
+gatepost=$!
+
+mkdir -p "$folder/postfix/"{config,queue,data}
+chmod 755 "$folder" "$folder/postfix" "$folder/postfix/"*
+chown postfix "$folder/postfix/data"
+cat >"$folder/postfix/config/main.cf" <<EOF
+compatibility_level = 3.6
+queue_directory = $folder/postfix/queue
+data_directory = $folder/postfix/data
+maillog_file = $folder/postfix/log
+maillog_file_prefixes = $folder
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = mx.d.example
+mydestination =
+mynetworks = 127.0.0.0/8
+relay_domains = example.net
+smtpd_proxy_filter = 127.0.0.1:2611
+smtpd_relay_restrictions = reject_unauth_destination
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_error_sleep_time = 0
+smtpd_peername_lookup = no
+smtputf8_enable = no
+default_process_limit = 200
+EOF
+cat >"$folder/postfix/config/master.cf" <<EOF
+127.0.0.1:2546 inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+EOF
+if ! postfix -c "$folder/postfix/config" start >"$folder/postfix/said" 2>&1; then
+  cat "$folder/postfix/said" >&2
+  die "Postfix does not start"
+fi
+for port in 2611 2536 2546; do
+  for _ in $(seq 100); do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 2; fi
+    sleep 0.1
+  done
+  cat "$folder/log" >&2
+  die "nobody listens on port $port"
+done
+postfix=$(tr -d ' ' <"$folder/postfix/queue/pid/master.pid")
+
+# The processor's seconds of a process and all below it, those that have ended too.
+seconds() { # pid
+  # A process may end while it is looked at.
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/([^)]*)/x/' | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
+    { parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17 }
+    END { for (pid in used) { up = pid; while (up != root && up in parent && up > 1) up = parent[up]; if (up == root) sum += used[pid] }
+          print sum / tick }'
+}
+
+# One load on one of them: mails a second, and CPU seconds per 1,000.
+run() { # who's port, pid (0: the sink itself), mails, arguments of smtp-source
+  local port=$1 pid=$2 mails=$3 before=0 after=0 began took
+  shift 3
+  [ "$pid" = 0 ] || before=$(seconds "$pid")
+  began=$(date +%s%N)
+  smtp-source -m "$mails" -f ann@b.example -M b.example "$@" "127.0.0.1:$port" >/dev/null 2>"$folder/trouble" ||
+    [ "${refused:-}" = 1 ] || { cat "$folder/trouble" >&2 && die "smtp-source failed at port $port"; }
+  took=$(($(date +%s%N) - began))
+  [ "$pid" = 0 ] || after=$(seconds "$pid")
+  awk -v n="$mails" -v ns="$took" -v cpu="$(awk "BEGIN{print $after - $before}")" \
+    'BEGIN { printf "%.1f %.4f\n", n * 1e9 / ns, cpu * 1000 / n }'
+}
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+race() { # what, mails, arguments of smtp-source
+  local what=$1 mails=$(($2 * scale / 100)) who port pid round
+  shift 2
+  rm -f "$folder"/run.*
+  for round in $(seq 0 "$rounds"); do
+    for who in sink:2611:0 postfix:2546:$postfix gatepost:2536:$gatepost; do
+      IFS=: read -r who port pid <<<"$who"
+      [ "$who" != sink ] || [ "${refused:-}" != 1 ] || continue
+      # The first round warms up.
+      [ "$round" -gt 0 ] || { run "$port" "$pid" $((mails / 10)) "$@" >/dev/null && continue; }
+      run "$port" "$pid" "$mails" "$@" >>"$folder/run.$who"
+    done
+  done
+  for who in "$folder"/run.*; do
+    printf '%s,%s,%s,%s\n' "${who##*.}" "$what" "$(cut -d' ' -f1 "$who" | median)" "$(cut -d' ' -f2 "$who" | median)"
+  done
+}
+
+echo 'who,load,mails per second,CPU seconds per 1000'
+to=(-t carl@example.net)
+race '4 kB; 10 sessions' 5000 -s 10 -l 4000 "${to[@]}"
+race '4 kB; 100 sessions' 5000 -s 100 -l 4000 "${to[@]}"
+race '4 kB; 10 sessions; many a connection' 10000 -s 10 -d -l 4000 "${to[@]}"
+race '50 kB; 10 sessions' 3000 -s 10 -l 50000 "${to[@]}"
+race '50 kB; 100 sessions' 3000 -s 100 -l 50000 "${to[@]}"
+refused=1
+race 'refused at RCPT; 10 sessions' 5000 -A -s 10 -t carl@elsewhere.example
+race 'refused at RCPT; 100 sessions' 5000 -A -s 100 -t carl@elsewhere.example
