@@ -277,6 +277,11 @@ fn suffer(world: &mut World<'_>, trouble: Trouble, resolver_at: std::net::Socket
     });
     world.end(trouble, resolver_at);
     mails(stage, each);
+    eventually(&format!("no more of {metrics:?} after {trouble:?}"), || {
+        let before = look();
+        attempts(stage, 20);
+        (look() == before).then_some(())
+    });
     let moved: Vec<String> = metrics
         .iter()
         .zip(after.iter().zip(&before))

@@ -28,7 +28,7 @@ pub fn may_mount() -> bool {
 /// Mounts the disks in this folder and becomes the binary.
 pub fn command(folder: &Path) -> Command {
     let data = folder.join("data");
-    let script = "mkdir -p \"$0\" && mount -t tmpfs -o size=48m,mode=700 tmpfs \"$0\" && mkdir -m 700 \"$0/spool\" \
+    let script = "mkdir -p \"$0\" && mount -t tmpfs -o size=160m,mode=700 tmpfs \"$0\" && mkdir -m 700 \"$0/spool\" \
                   && mount -t tmpfs -o size=24m,mode=700 tmpfs \"$0/spool\" && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", script]).arg(data).arg(BINARY);
