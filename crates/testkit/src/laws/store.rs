@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatepost_core::{Backend, Page, Store, Swap, Time};
+use gatepost_core::{Backend, Page, Store, Swap, Time, Write};
 use tokio::task::JoinSet;
 
 use crate::clock::FakeClock;
@@ -43,6 +43,7 @@ pub fn run<B: Backend + 'static>(fresh: impl FnOnce() -> Arc<B>) {
     runtime.block_on(filters_do_not_see_one_another(&store));
     runtime.block_on(counters_are_exact(store.within("counters")));
     runtime.block_on(swaps_are_atomic(store.within("swaps")));
+    runtime.block_on(many_writes_at_once_are_in_nobodys_way(store.within("writes")));
     histories::run(&runtime, &store);
 }
 
@@ -235,6 +236,54 @@ async fn swaps_are_atomic(store: Store) {
         TASKS * TIMES,
         "no swap is lost"
     );
+}
+
+/// Batches of keys that others change meanwhile, each in another order: all end, and nothing of anybody is lost.
+async fn many_writes_at_once_are_in_nobodys_way(store: Store) {
+    let key = |task: u64, n: u64| [task.to_be_bytes(), n.to_be_bytes()].concat();
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (batches, counters) = (store.clone(), store.clone());
+        tasks.spawn(async move {
+            let mut writes: Vec<Write> = (0..TIMES)
+                .map(|n| Write::Put {
+                    key: key(task, n),
+                    value: n.to_be_bytes().to_vec(),
+                    until: None,
+                })
+                .collect();
+            writes.push(Write::Insert {
+                part: b"part".to_vec(),
+                order: task.to_be_bytes().to_vec(),
+                value: Vec::new(),
+            });
+            for _ in 0..4 {
+                writes.rotate_left(task as usize);
+                batches.write(writes.clone()).await.unwrap();
+            }
+        });
+        tasks.spawn(async move {
+            for n in 0..TIMES {
+                counters
+                    .add(format!("count {n}").as_bytes(), 1, NOW + seconds(60), NOW)
+                    .await
+                    .unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    for n in 0..TIMES {
+        for task in 0..TASKS {
+            let value = store.get(&key(task, n), NOW).await.unwrap();
+            assert_eq!(value.as_deref(), Some(&n.to_be_bytes()[..]), "each write is there");
+        }
+        let total = store
+            .add(format!("count {n}").as_bytes(), 0, NOW + seconds(60), NOW)
+            .await;
+        assert_eq!(total, Ok(TASKS as i64), "no addition is lost beside writes");
+    }
+    let page = store.range(b"part", b""..b"", false, Store::PAGE_MAX).await.unwrap();
+    assert_eq!(page.entries.len() as u64, TASKS, "each entry is there");
 }
 
 fn number(value: Option<&[u8]>) -> u64 {

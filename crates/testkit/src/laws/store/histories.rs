@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use gatepost_core::{Page, Store, Swap, Time};
+use gatepost_core::{Page, Store, Swap, Time, Write};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -27,7 +27,16 @@ enum Call {
     Remove(usize, usize),
     Range(usize, usize, usize, bool, usize),
     Trim(usize, usize),
+    /// Several at once; what comes later in it counts.
+    Write(Vec<One>),
     Pass(u64),
+}
+
+/// One of several writes.
+#[derive(Clone, Debug)]
+enum One {
+    Put(usize, Vec<u8>, Option<u64>),
+    Insert(usize, usize, Vec<u8>),
 }
 
 /// Keys that are one another's prefixes, and hold every octet that an encoding might stumble over.
@@ -37,6 +46,10 @@ fn call() -> impl Strategy<Value = Call> {
     let key = || 0..KEYS.len();
     let value = || prop::collection::vec(any::<u8>(), 0..4);
     let life = || prop::option::of(0..20u64);
+    let one = prop_oneof![
+        (key(), value(), life()).prop_map(|(k, v, l)| One::Put(k, v, l)),
+        (0..3usize, key(), value()).prop_map(|(p, o, v)| One::Insert(p + 3, o, v)),
+    ];
     prop_oneof![
         3 => key().prop_map(Call::Get),
         3 => (key(), value(), life()).prop_map(|(k, v, l)| Call::Put(k, v, l)),
@@ -46,6 +59,7 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (0..3usize, key()).prop_map(|(p, o)| Call::Remove(p + 3, o)),
         4 => (0..3usize, key(), key(), any::<bool>(), 1..6usize).prop_map(|(p, a, b, n, l)| Call::Range(p + 3, a, b, n, l)),
         1 => (0..3usize, key()).prop_map(|(p, o)| Call::Trim(p + 3, o)),
+        2 => prop::collection::vec(one, 0..5).prop_map(Call::Write),
         2 => (1..8u64).prop_map(Call::Pass),
     ]
 }
@@ -148,6 +162,32 @@ async fn play(store: Store, calls: &[Call]) -> Result<(), TestCaseError> {
                 let kept = entries.split_off(KEYS[*before]);
                 prop_assert_eq!(keyed.trim(KEYS[*part], KEYS[*before]).await, Ok(entries.len() as u64));
                 *entries = kept;
+            }
+            Call::Write(all) => {
+                let writes = all.iter().map(|one| match one {
+                    One::Put(key, value, life) => Write::Put {
+                        key: KEYS[*key].to_vec(),
+                        value: value.clone(),
+                        until: life.map(|life| now + seconds(life)),
+                    },
+                    One::Insert(part, order, value) => Write::Insert {
+                        part: KEYS[*part].to_vec(),
+                        order: KEYS[*order].to_vec(),
+                        value: value.clone(),
+                    },
+                });
+                prop_assert_eq!(keyed.write(writes.collect()).await, Ok(()));
+                for one in all.clone() {
+                    match one {
+                        One::Put(key, value, life) => {
+                            model.keys.insert(key, (value, life.map(|life| now + seconds(life))));
+                        }
+                        One::Insert(part, order, value) => {
+                            let entries = model.parts.entry(part).or_default();
+                            entries.insert(KEYS[order].to_vec(), value);
+                        }
+                    }
+                }
             }
             Call::Pass(time) => now = now + seconds(*time),
         }
