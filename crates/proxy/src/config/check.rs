@@ -1,11 +1,9 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
-#![allow(
-    clippy::disallowed_types,
-    reason = "whether an address is this machine's own is told by binding it"
-)]
+
+mod routes;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
@@ -14,15 +12,11 @@ use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
 use super::mistake::{Gravity, Mistake, Place, nearest};
-use super::route::{ClientAddress, Route, RouteTls};
 use super::source::{Node, dotted};
-use super::values::{Destination, LocalDomain, Size};
+use super::values::Size;
 use super::walk::listing;
-use super::{Config, Registry, machine_name};
+use super::{Config, Registry};
 use crate::tls;
-
-/// How long a connection to a mail server may wait for the next client (RFC 5321 §4.5.3.2.7: a server waits five minutes).
-const KEEP_IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The most days that anything is kept unless it is kept for ever.
 const DAYS_MAX: u32 = 36_500;
@@ -279,112 +273,6 @@ impl Check<'_> {
         }
     }
 
-    fn routes(&mut self) {
-        let config = self.config;
-        let mut owners: BTreeMap<&LocalDomain, &str> = BTreeMap::new();
-        for (name, route) in &config.route {
-            self.route(name, route);
-            for (n, domain) in route.domains.iter().enumerate() {
-                let path = ["route", name, "domains", &n.to_string()];
-                if let Some(other) = owners.insert(domain, name) {
-                    self.error(&path, format!("`{domain}` is named by route `{other}` already"));
-                }
-                if !config.local_domains.iter().any(|local| local.includes(domain)) && !self.wrong(&["local_domains"]) {
-                    self.error(
-                        &path,
-                        format!("`{domain}` is not in local_domains, so its mail is refused before it is routed"),
-                    );
-                }
-            }
-            if route.domains.is_empty()
-                && !config.listen.iter().any(|listen| listen.route == *name)
-                && !self.wrong(&["listen"])
-            {
-                self.warning(
-                    &["route", name],
-                    "no listener names this route, and it names no domains: it is not used",
-                );
-            }
-        }
-    }
-
-    fn route(&mut self, name: &str, route: &Route) {
-        let Destination::Smtp { host, port } = &route.upstream else {
-            if route.client_address != ClientAddress::None {
-                self.error(
-                    &["route", name, "client_address"],
-                    "a Maildir learns no client: expected \"none\"",
-                );
-            }
-            if matches!(route.tls, RouteTls::Required | RouteTls::Verified) {
-                self.error(&["route", name, "tls"], "a Maildir speaks no TLS");
-            }
-            return;
-        };
-        let ours = self
-            .config
-            .listen
-            .iter()
-            .flat_map(|listen| listen.bind.iter().map(move |bind| (listen, bind.0)));
-        if let Some((listen, bind)) = ours
-            .into_iter()
-            .find(|(_, bind)| leads_to(host, *port, *bind, self.config))
-        {
-            self.error(
-                &["route", name, "upstream"],
-                format!(
-                    "leads to our own listener `{}` at {bind}: mail would run in circles",
-                    listen.name
-                ),
-            );
-        }
-        if route.tls == RouteTls::Verified {
-            let trust = route
-                .ca_file
-                .as_deref()
-                .map_or(tls::Trust::System, tls::Trust::Authority);
-            if let Err(error) = tls::connector(trust) {
-                self.error(
-                    &["route", name, if route.ca_file.is_some() { "ca_file" } else { "tls" }],
-                    error.to_string(),
-                );
-            }
-            if host.parse::<IpAddr>().is_ok() && route.server_name.is_none() {
-                self.warning(
-                    &["route", name, "tls"],
-                    "certificates seldom hold an address: name the server by server_name",
-                );
-            }
-        } else {
-            for (key, given) in [
-                ("ca_file", route.ca_file.is_some()),
-                ("server_name", route.server_name.is_some()),
-            ] {
-                if given {
-                    self.warning(&["route", name, key], "only checked with tls = \"verified\"");
-                }
-            }
-        }
-        if *route.keep.idle > KEEP_IDLE_MAX {
-            self.error(
-                &["route", name, "keep", "idle"],
-                "at most five minutes: a mail server hangs up on connections that wait longer",
-            );
-        }
-        let timeouts = &route.timeouts;
-        let all = [
-            ("connect", timeouts.connect),
-            ("greeting", timeouts.greeting),
-            ("command", timeouts.command),
-            ("data", timeouts.data),
-            ("block", timeouts.block),
-            ("dot", timeouts.dot),
-        ];
-        for (key, _) in all.iter().filter(|(_, time)| time.is_zero()) {
-            self.error(&["route", name, "timeouts", *key], "expected more than no time");
-        }
-    }
-
     fn pipelines(&mut self) {
         let config = self.config;
         let linked: Vec<&str> = self.registry.keys().copied().collect();
@@ -583,26 +471,5 @@ impl Check<'_> {
                 format!("expected 1 to 32 letters, digits and hyphens, found {product:?}"),
             );
         }
-    }
-}
-
-/// Whether a route to `host` and `port` ends at `bind`. Names other than our own are not looked up.
-fn leads_to(host: &str, port: u16, bind: SocketAddr, config: &Config) -> bool {
-    if port != bind.port() {
-        return false;
-    }
-    let own_name = || {
-        config
-            .hostname
-            .clone()
-            .or_else(machine_name)
-            .is_some_and(|name| name.eq_ignore_ascii_case(host))
-    };
-    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(address) if !bind.ip().is_unspecified() => address == bind.ip().to_canonical(),
-        // Only an address of this machine can be bound.
-        Ok(address) => address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok(),
-        Err(_) if host == "localhost" => bind.ip().is_unspecified() || bind.ip().is_loopback(),
-        Err(_) => bind.ip().is_unspecified() && own_name(),
     }
 }
