@@ -11,7 +11,7 @@ use std::time::Duration;
 use gatepost_core::Time;
 
 use crate::clock::ticks;
-use crate::upstream::Line;
+use crate::line::Line;
 
 /// A connection that is older begins no other session. As Postfix has it (`smtp_connection_reuse_time_limit`).
 const AGE: Duration = Duration::from_secs(300);

@@ -18,8 +18,9 @@ use metrics::gauge;
 use crate::config::{ClientAddress, Config, Destination, IfNotOffered, Route, RouteTls};
 use crate::idle::{Idle, Keep};
 use crate::maildir::Maildir;
+use crate::server::Server;
 use crate::tls::{self, BadTls, Trust};
-use crate::upstream::{Server, Way};
+use crate::upstream::Way;
 
 /// How soon a mail server that did not answer is asked again.
 const RETRY: Duration = Duration::from_secs(10);
