@@ -10,10 +10,11 @@
 # Prints lines of CSV, as benches/README.md tells: the median of the rounds. Everything is on loopback, and ends with this.
 # shellcheck source=tools/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+# shellcheck source=tools/stage.sh
+source tools/stage.sh
 
 rounds=${1:-3}
 scale=${SCALE:-100}
-ulimit -Sn "$(ulimit -Hn)"
 prepare test
 binary=${GATEPOST:-}
 if [ -z "$binary" ]; then
@@ -21,75 +22,26 @@ if [ -z "$binary" ]; then
   binary=${CARGO_TARGET_DIR:-target}/release/gatepost
 fi
 
-PATH=$PATH:/usr/sbin
-folder=$(mktemp -d)
-running=()
-end() {
-  [ ! -d "$folder/postfix" ] || postfix -c "$folder/postfix/config" stop >/dev/null 2>&1 || true
-  for one in "${running[@]}"; do kill "$one" 2>/dev/null || true; done
-  wait "${running[@]}" 2>/dev/null || true
-  rm -rf "$folder"
-}
-trap end EXIT
-
-# It wants to be told whom to be, where it is root.
-as=()
-[ "$(id -u)" != 0 ] || as=(-u nobody)
-smtp-sink "${as[@]}" -m 20000 127.0.0.1:2611 4096 >/dev/null 2>"$folder/sink" &
-running+=($!)
-sed -e "s|^data_dir.*|data_dir = '$folder/data'|" -e 's|127.0.0.1:2525|127.0.0.1:2536|' -e 's|127.0.0.1:2600|127.0.0.1:2611|' \
-  "${CONFIG:-benches/load.toml}" >"$folder/gatepost.toml"
-printf '[admin]\nbind = "127.0.0.1:9936"\n' >>"$folder/gatepost.toml"
-"$binary" run --config "$folder/gatepost.toml" >"$folder/log" 2>&1 &
-running+=($!)
-gatepost=$!
-
-mkdir -p "$folder/postfix/"{config,queue,data}
-chmod 755 "$folder" "$folder/postfix" "$folder/postfix/"*
-chown postfix "$folder/postfix/data"
-cat >"$folder/postfix/config/main.cf" <<EOF
-compatibility_level = 3.6
-queue_directory = $folder/postfix/queue
-data_directory = $folder/postfix/data
-maillog_file = $folder/postfix/log
-maillog_file_prefixes = $folder
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = mx.d.example
-mydestination =
-mynetworks = 127.0.0.0/8
-relay_domains = example.net
+free 2611 2536 2546 9936
+sink 2611
+gatepost "$binary" "${CONFIG:-benches/load.toml}" 2536 9936 2611
+rival 2546 <<EOF
 smtpd_proxy_filter = 127.0.0.1:2611
 smtpd_relay_restrictions = reject_unauth_destination
-smtpd_client_connection_count_limit = 0
-smtpd_client_connection_rate_limit = 0
-smtpd_error_sleep_time = 0
-smtpd_peername_lookup = no
 smtputf8_enable = no
 default_process_limit = 200
 EOF
-cat >"$folder/postfix/config/master.cf" <<EOF
-127.0.0.1:2546 inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-EOF
-if ! postfix -c "$folder/postfix/config" start >"$folder/postfix/said" 2>&1; then
-  cat "$folder/postfix/said" >&2
-  die "Postfix does not start"
-fi
-for port in 2611 2536 2546; do
-  for _ in $(seq 100); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 2; fi
-    sleep 0.1
-  done
-  cat "$folder/log" >&2
-  die "nobody listens on port $port"
-done
-postfix=$(tr -d ' ' <"$folder/postfix/queue/pid/master.pid")
+listening 2611 2536 2546
+
+# The load tool counts a refusal as no failure, whatever it says: it has to be the one that is meant.
+refuses() { # port
+  local line
+  exec 3<>"/dev/tcp/127.0.0.1/$1"
+  printf 'HELO b.example\r\nMAIL FROM:<ann@b.example>\r\nRCPT TO:<carl@elsewhere.example>\r\nQUIT\r\n' >&3
+  line=$(sed -n 4p <&3)
+  exec 3>&-
+  [[ $line = 5* ]] || die "port $1 does not refuse at RCPT: $line"
+}
 
 # The processor's seconds of a process and all below it, those that have ended too.
 seconds() { # pid
@@ -141,5 +93,7 @@ race '4 kB; 10 sessions; many a connection' 10000 -s 10 -d -l 4000 "${to[@]}"
 race '50 kB; 10 sessions' 3000 -s 10 -l 50000 "${to[@]}"
 race '50 kB; 100 sessions' 3000 -s 100 -l 50000 "${to[@]}"
 refused=1
+refuses 2536
+refuses 2546
 race 'refused at RCPT; 10 sessions' 5000 -A -s 10 -t carl@elsewhere.example
 race 'refused at RCPT; 100 sessions' 5000 -A -s 100 -t carl@elsewhere.example
