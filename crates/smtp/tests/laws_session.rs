@@ -543,3 +543,15 @@ fn the_random_sessions_reach_every_question() {
     ];
     assert!(all.iter().all(|end| ends.contains(*end)), "{ends:?}");
 }
+
+/// The room ends just behind a command that must come last, so only a cut session sees what came behind it.
+#[test]
+fn room_that_ends_behind_a_last_command_is_a_cut_like_any_other() {
+    for length in 970..1000 {
+        let segment = [vec![b'x'; length], b"\r\nBDAT\r\nDATA\r\n".to_vec()].concat();
+        for size in 1..20 {
+            let sizes = [1, size, 7, 2];
+            cuts_change_nothing(&tight(), std::slice::from_ref(&segment), Cut { sizes, late: false });
+        }
+    }
+}
