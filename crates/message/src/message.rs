@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::content::Content;
 use crate::header::{self, Excess, Headers};
+use crate::reading::Reading;
 
 /// A mail as its octets: CR LF line ends, no stuffed dots. Shared as `Arc<Message>`, parsed once for all.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub struct Message {
     head: Bytes,
     body: Arc<dyn Content>,
     headers: OnceLock<Headers>,
+    pub(crate) reading: OnceLock<Reading>,
 }
 
 impl Message {
@@ -34,6 +36,7 @@ impl Message {
             head,
             body,
             headers: OnceLock::new(),
+            reading: OnceLock::new(),
         }
     }
 
