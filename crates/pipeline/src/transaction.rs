@@ -262,7 +262,7 @@ impl Transaction {
             row,
         };
         let rules = scene.pipeline.policy().rules(guest.domain.as_deref());
-        let looked = self.look_up(scene, &recipient).await;
+        let looked = self.look_up(scene, &recipient, &route).await;
         let unknown = looked.as_ref().and_then(Looked::refused_by);
         let unknown = unknown.filter(|rule| !self.only_notes(rules, &recipient, rule));
         if let Some(rule) = unknown

@@ -119,6 +119,12 @@ pub fn policy(config: &Config) -> Policy {
 /// Who exists in our domains: the lists of the configuration, and what the mail server said, as the store remembers it.
 pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
     let recipients = Recipients::new(&services.store, services.seed).believing(config.recipients.spans());
+    let servers = config
+        .route
+        .iter()
+        .map(|(name, route)| (name, route.upstream.to_string()));
+    let servers: Vec<_> = servers.collect();
+    let recipients = recipients.with_servers(servers.iter().map(|(name, server)| (name.as_str(), server.as_str())));
     Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
 }
 
