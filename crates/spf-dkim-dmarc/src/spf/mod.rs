@@ -1,8 +1,21 @@
 //! SPF (RFC 7208): may this client send for this domain?
+//!
+//! **Invariant:** the same question and the same answers of DNS give the same answer. **Absent on purpose:** time, caches,
+//! and the choice of the identity: who calls says which domain is checked, and for how long it waits.
+
+mod evaluate;
+mod macros;
+mod name;
+mod parse;
+mod record;
 
 use std::net::IpAddr;
 
 use gatepost_core::{Dns, Domain, SpfResult, Time};
+
+pub use evaluate::{EXPLANATION_MAX, QUESTIONS_MAX, REASON_MAX};
+pub use parse::{BadRecord, RECORD_MAX};
+pub use record::{Directive, DomainSpec, Mechanism, Prefixes, Qualifier, Record, Selected, select};
 
 /// What is asked: one check of one identity.
 #[derive(Clone, Debug)]
@@ -39,11 +52,5 @@ pub struct Answer {
 /// Bounded: 10 terms that ask DNS, 2 void lookups, 10 names for each `mx` and `ptr`. It takes no time of its own: who
 /// calls it gives it a deadline, and a check that was given up is a `temperror`.
 pub async fn check(dns: &dyn Dns, question: &Question<'_>) -> Answer {
-    let _ = (dns, question);
-    Answer {
-        result: SpfResult::None,
-        authorised_by: None,
-        reason: String::new(),
-        explanation: None,
-    }
+    evaluate::evaluate(dns, question).await
 }
