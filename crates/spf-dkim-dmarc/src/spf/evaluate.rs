@@ -12,7 +12,7 @@ use gatepost_core::{Dns, Domain, Fault, Lookup, SpfResult};
 
 use super::macros::{self, Place};
 use super::record::{Directive, DomainSpec, Mechanism, Prefixes, Record, Selected, select};
-use super::{Answer, Question, name};
+use super::{Answer, POSTMASTER, Question, name};
 
 /// The most terms that ask DNS (RFC 7208 section 4.6.4).
 const TERMS_MAX: u8 = 10;
@@ -78,7 +78,7 @@ pub async fn evaluate(dns: &dyn Dns, question: &Question<'_>) -> Answer {
         question,
         client: question.client.to_canonical(),
         local: match question.local {
-            "" => "postmaster",
+            "" => POSTMASTER,
             local => local,
         },
         origin: &origin,
@@ -250,9 +250,7 @@ impl Check<'_> {
 
     async fn mx(&mut self, domain: &str, prefixes: Prefixes) -> Result<bool, End> {
         let found = self.dns.mx(domain).await;
-        let mut hosts = found
-            .map_err(|fault| trouble("MX", domain, &fault))?
-            .into_records();
+        let mut hosts = found.map_err(|fault| trouble("MX", domain, &fault))?.into_records();
         if hosts.len() > NAMES_MAX {
             return permerror(format!("{domain} has more than {NAMES_MAX} mail servers"));
         }
@@ -304,11 +302,7 @@ impl Check<'_> {
     }
 
     /// The name that a term asks for; none where it expands to what is no name of DNS.
-    async fn target<'t>(
-        &mut self,
-        spec: Option<&'t DomainSpec>,
-        domain: &'t str,
-    ) -> Result<Option<Cow<'t, str>>, End> {
+    async fn target<'t>(&mut self, spec: Option<&'t DomainSpec>, domain: &'t str) -> Result<Option<Cow<'t, str>>, End> {
         let Some(spec) = spec else {
             return Ok(Some(Cow::Borrowed(domain)));
         };

@@ -54,3 +54,41 @@ pub struct Answer {
 pub async fn check(dns: &dyn Dns, question: &Question<'_>) -> Answer {
     evaluate::evaluate(dns, question).await
 }
+
+/// The local part and the domain that are checked for a sender as it was written, with or without angle brackets: those of
+/// the address, or for the null sender the postmaster of HELO's name (RFC 7208 section 2.4).
+pub fn identity<'a>(from: &'a str, helo: &'a str) -> (&'a str, &'a str) {
+    let from = from
+        .strip_prefix('<')
+        .and_then(|it| it.strip_suffix('>'))
+        .unwrap_or(from);
+    match from.rsplit_once('@') {
+        Some(("", domain)) => (POSTMASTER, domain),
+        Some((local, domain)) => (local, domain),
+        None if from.is_empty() => (POSTMASTER, helo),
+        // An address without a domain has none that could be checked.
+        None => (from, ""),
+    }
+}
+
+/// Whom a sender without local part stands for.
+const POSTMASTER: &str = "postmaster";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_null_sender_stands_for_the_postmaster_of_the_client() {
+        for (from, local, domain) in [
+            ("ann@a.example", "ann", "a.example"),
+            ("<a@b@c.example>", "a@b", "c.example"),
+            ("@a.example", "postmaster", "a.example"),
+            ("", "postmaster", "mail.example"),
+            ("<>", "postmaster", "mail.example"),
+            ("ann", "ann", ""),
+        ] {
+            assert_eq!(identity(from, "mail.example"), (local, domain), "{from}");
+        }
+    }
+}

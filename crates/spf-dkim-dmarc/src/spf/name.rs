@@ -57,13 +57,31 @@ mod tests {
     #[test]
     fn a_sender_has_a_domain_of_several_labels() {
         for name in ["a.example", "A.Example.", "a_b.c-d.example", "xn--mnchen-3ya.example"] {
-            assert_eq!(of_sender(name).as_deref(), name.strip_suffix('.').or(Some(name)), "{name}");
+            assert_eq!(
+                of_sender(name).as_deref(),
+                name.strip_suffix('.').or(Some(name)),
+                "{name}"
+            );
         }
-        assert_eq!(of_sender("m\u{fc}nchen.example").as_deref(), Some("xn--mnchen-3ya.example"));
+        assert_eq!(
+            of_sender("m\u{fc}nchen.example").as_deref(),
+            Some("xn--mnchen-3ya.example")
+        );
         let long = format!("{}.example", "a".repeat(64));
         for text in [
-            "", ".", "example", "a..example", ".example", "[192.0.2.1]", "[IPv6:2001:db8::1]", "192.0.2.1", "a b.example",
-            "a\r\n.example", "a\0.example", &long, &"a.".repeat(130),
+            "",
+            ".",
+            "example",
+            "a..example",
+            ".example",
+            "[192.0.2.1]",
+            "[IPv6:2001:db8::1]",
+            "192.0.2.1",
+            "a b.example",
+            "a\r\n.example",
+            "a\0.example",
+            &long,
+            &"a.".repeat(130),
         ] {
             assert_eq!(of_sender(text), None, "{text}");
         }
@@ -77,7 +95,10 @@ mod tests {
         assert_eq!(of_expansion(&"a".repeat(300)), None);
         let long = "abcdefgh.".repeat(40) + "example";
         let name = of_expansion(&long).expect("a name");
-        assert!(name.len() <= 253 && name.len() > 253 - 9 && long.ends_with(name), "{name}");
+        assert!(
+            name.len() <= 253 && name.len() > 253 - 9 && long.ends_with(name),
+            "{name}"
+        );
     }
 
     #[test]

@@ -189,7 +189,8 @@ fn network(rest: &str, most: u8) -> Result<(&str, u8), &'static str> {
 /// A length without leading zeros.
 fn prefix(digits: &str, most: u8) -> Result<u8, &'static str> {
     let length = digits.parse().ok().filter(|length| *length <= most);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.starts_with('0') && digits.len() > 1) {
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.starts_with('0') && digits.len() > 1)
+    {
         return Err("no length of a prefix");
     }
     length.ok_or("the prefix is longer than the address")
