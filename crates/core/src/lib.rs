@@ -43,7 +43,10 @@ pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
 pub use fault::Fault;
 pub use filter::{Concern, Filter, FilterKind};
-pub use identity::{DmarcResult, Identify, Identity, Proof, Reverse, Sender, Spf, SpfResult};
+pub use identity::{
+    Alignment, ArcResult, Chain, DkimResult, DmarcPolicy, DmarcResult, Identify, Identity, Proof, Published, Reverse, Sender,
+    Signature, Spf, SpfResult, SpfScope,
+};
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{Learner, Learning, LogOdds, ModelSlot, Models, Sample};
 pub use observer::{Ended, Observer};
