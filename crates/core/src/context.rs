@@ -10,7 +10,7 @@ use gatepost_smtp::{Helo, Time};
 
 use crate::envelope::{Client, Direction, Envelope, Facts, Login};
 use crate::fault::Fault;
-use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
+use crate::identity::{Identify, Identity, Reverse, Sender, Spf, SpfResult};
 
 /// An answer that several filters wait for and one of them drives. Knows no runtime: whoever polls it, drives it, and if
 /// that one gives up (its patience is over) the next one goes on.
@@ -76,19 +76,29 @@ impl Memo {
 
     /// What SPF says about `sender`.
     pub async fn spf(&self, sender: Sender) -> Result<Spf, Fault> {
-        let identify = Arc::clone(&self.identify);
-        let asked = sender.clone();
-        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed()).await
+        self.ask_spf(sender).await
     }
 
-    /// Whom `message` is proven to be from.
+    fn ask_spf(&self, sender: Sender) -> Asked<Spf> {
+        let identify = Arc::clone(&self.identify);
+        let asked = sender.clone();
+        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed())
+    }
+
+    /// Whom `message` is proven to be from. SPF is part of that, and asked for once with it.
     pub async fn identity(&self, sender: Sender, message: &Arc<Message>) -> Result<Identity, Fault> {
         let identify = Arc::clone(&self.identify);
         let asked = sender.clone();
         let held = Arc::clone(message);
+        let spf = self.ask_spf(sender.clone());
         let key = (sender, Same(Arc::clone(message)));
         recall(&self.identity, key, || {
-            async move { identify.identity(&asked, &held).await }.boxed()
+            async move {
+                let trouble = |_| Spf::new(SpfResult::TempError, None, None);
+                let spf = spf.await.unwrap_or_else(trouble);
+                identify.identity(&asked, &spf, &held).await
+            }
+            .boxed()
         })
         .await
     }

@@ -59,7 +59,7 @@ impl Identify for ByDns {
         Ok(Spf::default())
     }
 
-    async fn identity(&self, _: &Sender, _: &Arc<Message>) -> Result<Identity, Fault> {
+    async fn identity(&self, _: &Sender, _: &Spf, _: &Arc<Message>) -> Result<Identity, Fault> {
         Ok(Identity::unknown())
     }
 }

@@ -20,6 +20,7 @@ use gatepost_pipeline::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::Proofs;
 use super::script::{BadScript, bad, span, table, word, words};
 use crate::book::Book;
 use crate::fakes::Fakes;
@@ -79,6 +80,8 @@ pub(super) struct House {
     archive: bool,
     queues: bool,
     ledger: Arc<Ledger>,
+    /// Who may look for proofs, and the settings where the script wants it.
+    proofs: (Option<Proofs>, Option<Map<String, Value>>),
     pipeline: Option<Arc<Pipeline>>,
 }
 
@@ -96,7 +99,7 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 impl House {
-    pub fn new(folder: &Path) -> House {
+    pub fn new(folder: &Path, proofs: Option<Proofs>) -> House {
         let mut settings = Settings::new(HOSTNAME);
         // Minutes pass in scripts; the session's patience is another script's matter.
         let day = Duration::from_secs(86_400);
@@ -124,6 +127,7 @@ impl House {
             archive: false,
             queues: false,
             ledger: Arc::default(),
+            proofs: (proofs, None),
             pipeline: None,
         }
     }
@@ -146,6 +150,19 @@ impl House {
             pipeline.followers().drained().await;
         }
         self.ledger.0.all()
+    }
+
+    /// The lines of a file beside the script, as a client sends them.
+    pub fn file(&self, name: &str) -> Result<Vec<u8>, BadScript> {
+        let octets = std::fs::read(self.folder.join(name.trim())).map_err(|error| BadScript(format!("a mail: {error}")))?;
+        let mut sent = Vec::with_capacity(octets.len());
+        for line in octets.split_inclusive(|&b| b == b'\n') {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let stuffed: &[u8] = if line.starts_with(b".") { b"." } else { b"" };
+            sent.extend([stuffed, line, b"\r\n"].concat());
+        }
+        Ok(sent)
     }
 
     /// A statement that sets up the house.
@@ -207,6 +224,8 @@ impl House {
                     }
                 }
             }
+            "proofs" if self.proofs.0.is_some() => self.proofs.1 = Some(table(words(rest))?),
+            "proofs" => return bad("a test that brings the service for `proofs`: `run_all_with`"),
             "archive" => self.archive = true,
             "queue" => self.queues = true,
             _ => return bad(format!("a statement, not `{what}`; see gatepost_testkit::dialogue")),
@@ -268,6 +287,9 @@ impl House {
         }
         if self.queues {
             services.queue = Some(self.queue.clone());
+        }
+        if let (Some(make), Some(settings)) = &self.proofs {
+            services.identify = make(&services, settings.clone()).map_err(BadScript)?;
         }
         let mut tiers: BTreeMap<usize, Vec<Slot>> = BTreeMap::new();
         for placed in &self.filters {
