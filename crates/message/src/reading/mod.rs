@@ -1,15 +1,153 @@
 //! What a reader of the mail sees: the decoded text and HTML of its parts, and the links in them.
+//!
+//! **Invariant:** any octets make a reading, in time in proportion to their number and within the bounds of S-08. What
+//! lies behind a bound is not looked at, and [`Excess`] says so; what is broken is read as far as a mail reader would
+//! read it, and [`Anomalies`] says so. The same octets give the same reading.
+//!
+//! **Absent on purpose:** fetching anything, following redirectors, running scripts, looking into archives and documents.
 
+mod decode;
+mod host;
+mod html;
 mod link;
+mod parts;
+mod scan;
+mod style;
+mod url;
 
-pub use link::{Host, Link, Links, Place, Trick};
+use std::fmt;
 
+pub use host::registrable;
+pub use html::{ATTRIBUTES_MAX, Markup, NESTING_MAX, TAGS_MAX};
+pub use link::{Host, LINKS_MAX, Link, Links, Place, Trick};
+pub use parts::{BODY_MAX, DEPTH_MAX, PARTS_MAX, Part, RAW_MAX};
+pub use url::URL_MAX;
+
+use self::link::Gather;
+use self::parts::{Kind, Leaf, Seen, Walk};
+use self::scan::Scanner;
+use self::url::Target;
 use crate::Message;
 
+/// Octets of HTML of a mail, decoded, that are looked at (S-08).
+pub const HTML_MAX: usize = 1_000_000;
+/// Octets of plain text of a mail, decoded, that are looked at.
+pub const TEXT_MAX: usize = 1_000_000;
+
+/// Which bounds of S-08 a mail passes. What lies behind them was not looked at, so such a mail must not pass unmarked;
+/// that is the policy's business.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Excess {
+    /// More than [`PARTS_MAX`] parts.
+    pub parts: bool,
+    /// Parts within parts beyond [`DEPTH_MAX`].
+    pub depth: bool,
+    /// The header of a part is longer than a header may be.
+    pub head: bool,
+    /// The body is longer than [`BODY_MAX`].
+    pub octets: bool,
+    /// More than [`HTML_MAX`] octets of HTML.
+    pub html: bool,
+    /// More than [`TAGS_MAX`] tags.
+    pub tags: bool,
+    /// Elements within elements beyond [`NESTING_MAX`].
+    pub nesting: bool,
+    /// A tag with more than [`ATTRIBUTES_MAX`] attributes.
+    pub attributes: bool,
+    /// More than [`TEXT_MAX`] octets of text, or a part with text of more than [`RAW_MAX`].
+    pub text: bool,
+    /// More than [`LINKS_MAX`] links.
+    pub links: bool,
+    /// A link that is longer, or has more links within it, than is looked at.
+    pub link: bool,
+    /// The time was over before the mail was.
+    pub time: bool,
+    /// The body could not be read from where it lies.
+    pub unread: bool,
+}
+
+impl Excess {
+    /// The bounds that are passed, each in one word.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.parts, "parts"),
+            (self.depth, "depth"),
+            (self.head, "head"),
+            (self.octets, "octets"),
+            (self.html, "html"),
+            (self.tags, "tags"),
+            (self.nesting, "nesting"),
+            (self.attributes, "attributes"),
+            (self.text, "text"),
+            (self.links, "links"),
+            (self.link, "link"),
+            (self.time, "time"),
+            (self.unread, "unread"),
+        ]
+        .into_iter()
+        .filter_map(|(passed, name)| passed.then_some(name))
+    }
+
+    /// Whether any bound was passed.
+    pub fn any(self) -> bool {
+        self != Excess::default()
+    }
+}
+
+/// What is broken in a mail, which readers mend each in their own way.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Anomalies {
+    /// Base64 with foreign octets, without its padding or with padding in the middle.
+    pub base64: bool,
+    /// Quoted-printable with an `=` that begins nothing.
+    pub quoted_printable: bool,
+    /// A transfer encoding that nobody knows.
+    pub transfer: bool,
+    /// Octets that are no text in the charset that is named, or none is named for them.
+    pub charset: bool,
+    /// A part with two fields of a name that may be there once.
+    pub twice: bool,
+    /// A multipart without a boundary.
+    pub no_boundary: bool,
+    /// A multipart without its last boundary.
+    pub unclosed: bool,
+}
+
+impl Anomalies {
+    /// The anomalies, each in one word.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.base64, "base64"),
+            (self.quoted_printable, "quoted-printable"),
+            (self.transfer, "transfer"),
+            (self.charset, "charset"),
+            (self.twice, "twice"),
+            (self.no_boundary, "no-boundary"),
+            (self.unclosed, "unclosed"),
+        ]
+        .into_iter()
+        .filter_map(|(there, name)| there.then_some(name))
+    }
+
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self != Anomalies::default()
+    }
+}
+
 /// What a reader of a mail sees.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Reading {
     links: Links,
+    parts: Vec<Part>,
+    subject: String,
+    text: String,
+    hidden: String,
+    markup: Markup,
+    excess: Excess,
+    anomalies: Anomalies,
 }
 
 impl Reading {
@@ -17,15 +155,182 @@ impl Reading {
     pub fn links(&self) -> &Links {
         &self.links
     }
+
+    /// The parts as they came, multiparts left out, messages within the mail included.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The Subject, decoded; of several the first.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The text that is seen, of all parts one after the other, at most [`TEXT_MAX`] and what [`HTML_MAX`] gives.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text in HTML that is not seen.
+    pub fn hidden(&self) -> &str {
+        &self.hidden
+    }
+
+    /// What the HTML has in it.
+    pub fn markup(&self) -> &Markup {
+        &self.markup
+    }
+
+    /// Which bounds the mail passes.
+    pub fn excess(&self) -> Excess {
+        self.excess
+    }
+
+    /// What is broken in it.
+    pub fn anomalies(&self) -> Anomalies {
+        self.anomalies
+    }
+}
+
+impl fmt::Debug for Reading {
+    /// Numbers only: mail does not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("links", &self.links.iter().len())
+            .field("parts", &self.parts.len())
+            .field("text", &self.text.len())
+            .field("hidden", &self.hidden.len())
+            .field("excess", &self.excess)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Message {
     /// What a reader sees, made at the first call and within the bounds of S-08. `spent` is asked now and then whether
     /// the time is over; what is read until then is what there is, and [`Reading`] says so.
     ///
-    /// Takes milliseconds for a large mail: a filter calls it through `Services::compute` unless the mail is small.
+    /// Takes milliseconds for a large mail: a filter calls it through `Services::compute` unless the mail is small. A
+    /// body in a file is read through a window of 64 KiB, so no more of it is in memory than its text parts within their
+    /// bounds.
     pub fn reading(&self, spent: &dyn Fn() -> bool) -> &Reading {
-        let _ = spent;
-        self.reading.get_or_init(Reading::default)
+        self.reading.get_or_init(|| read(self, spent))
     }
+}
+
+/// What all parts of a mail share: where links go, what was passed, and when it is over.
+struct Reach<'r> {
+    gather: Gather,
+    excess: Excess,
+    html_left: usize,
+    text_left: usize,
+    /// Octets of HTML that may be looked at a second time.
+    again: usize,
+    taken: usize,
+    spent: &'r dyn Fn() -> bool,
+}
+
+impl Reach<'_> {
+    /// Whether the time is over.
+    fn is_over(&mut self) -> bool {
+        self.excess.time = self.excess.time || (self.spent)();
+        self.excess.time
+    }
+
+    /// Takes a link; false when it is the last.
+    fn take(&mut self, target: Target, place: Place) -> bool {
+        self.gather.take(target, place);
+        self.taken += 1;
+        !(self.taken.is_multiple_of(64) && self.is_over())
+    }
+
+    fn within(&mut self, text: &str, place: Place) {
+        self.gather.within(text, place);
+    }
+}
+
+fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
+    let mut reach = Reach {
+        gather: Gather::default(),
+        excess: Excess::default(),
+        html_left: HTML_MAX,
+        text_left: TEXT_MAX,
+        again: HTML_MAX,
+        taken: 0,
+        spent,
+    };
+    let scanner = Scanner::new();
+    let mut reading = Reading::default();
+    let mut subjects = 0;
+    let mut walk = Walk::new(&mut reach);
+    walk.message(
+        message.headers(),
+        &**message.body(),
+        &mut |seen, reach, anomalies| match seen {
+            Seen::Subject(text) => {
+                scanner.scan(&text, &mut |target| reach.take(target, Place::Field));
+                if subjects == 0 {
+                    reading.subject = text;
+                }
+                subjects += 1;
+            }
+            Seen::Text(leaf, octets) if leaf.kind == Kind::Html => {
+                let named = if leaf.charset.is_none() {
+                    decode::named_in_html(&octets)
+                } else {
+                    None
+                };
+                let text = decode::text(&octets, leaf.charset.as_deref().or(named.as_deref()), anomalies);
+                let html = url::head(&text, reach.html_left);
+                reach.html_left -= html.len();
+                reach.excess.html |= html.len() < text.len();
+                let texts = html::read(html, &scanner, &mut reading.markup, reach);
+                for (place, seen, all) in [
+                    (Place::Text, texts.visible, &mut reading.text),
+                    (Place::Hidden, texts.hidden, &mut reading.hidden),
+                ] {
+                    scanner.scan(&seen, &mut |target| reach.take(target, place));
+                    append(all, &seen);
+                }
+            }
+            Seen::Text(leaf, octets) => {
+                let text = decode::text(&octets, leaf.charset.as_deref(), anomalies);
+                let seen = url::head(&text, reach.text_left);
+                reach.text_left -= seen.len();
+                reach.excess.text |= seen.len() < text.len();
+                let joined = leaf.flowed.then(|| flowed(seen, &leaf));
+                let seen = joined.as_deref().unwrap_or(seen);
+                scanner.scan(seen, &mut |target| reach.take(target, Place::Text));
+                append(&mut reading.text, seen);
+            }
+        },
+    );
+    let Walk { parts, anomalies, .. } = walk;
+    (reading.parts, reading.anomalies) = (parts, anomalies);
+    let gather = reach.gather;
+    reading.excess = reach.excess;
+    reading.excess.links |= gather.has_more();
+    reading.excess.link |= gather.has_cut();
+    reading.links = gather.finish();
+    reading
+}
+
+/// Appends the text of a part on a line of its own.
+fn append(all: &mut String, text: &str) {
+    if !all.is_empty() && !all.ends_with('\n') {
+        all.push('\n');
+    }
+    all.push_str(text);
+}
+
+/// Joins the lines that a writer only broke softly (RFC 3676).
+fn flowed(text: &str, leaf: &Leaf) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end_matches(['\r', '\n']);
+        match bare.strip_suffix(' ') {
+            Some(joined) if bare != "-- " => out.push_str(if leaf.delsp { joined } else { bare }),
+            _ => out.push_str(line),
+        }
+    }
+    out
 }

@@ -1,0 +1,233 @@
+//! From transfer encodings and charsets to text, forgiving as mail readers are.
+//!
+//! A reader shows what it can of a broken encoding; a filter that gave up there would see nothing (a single foreign octet
+//! in base64 is an old way past filters). So nothing here fails: what is wrong is left out and noted.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+
+use super::Anomalies;
+use super::host::hex;
+
+/// How the octets of a part are encoded for transfer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transfer {
+    Plain,
+    Base64,
+    QuotedPrintable,
+}
+
+impl Transfer {
+    /// Reads the value of Content-Transfer-Encoding.
+    pub(super) fn of(value: &[u8], anomalies: &mut Anomalies) -> Transfer {
+        let word = value.trim_ascii();
+        let word = word
+            .split(|b| matches!(b, b';' | b' ' | b'\t' | b'('))
+            .next()
+            .unwrap_or_default();
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        if is("base64") {
+            Transfer::Base64
+        } else if is("quoted-printable") {
+            Transfer::QuotedPrintable
+        } else {
+            anomalies.transfer |= !(is("7bit") || is("8bit") || is("binary") || word.is_empty());
+            Transfer::Plain
+        }
+    }
+
+    pub(super) fn decode<'a>(self, raw: &'a [u8], anomalies: &mut Anomalies) -> Cow<'a, [u8]> {
+        match self {
+            Transfer::Plain => Cow::Borrowed(raw),
+            Transfer::Base64 => Cow::Owned(base64(raw, anomalies)),
+            Transfer::QuotedPrintable => Cow::Owned(quoted_printable(raw, anomalies)),
+        }
+    }
+}
+
+/// Decodes base64: octets outside the alphabet are left out, padding may miss or stand in the middle, bits may trail.
+pub(super) fn base64(raw: &[u8], anomalies: &mut Anomalies) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    let mut padded = false;
+    for octet in raw {
+        let value = match octet {
+            b'A'..=b'Z' => octet - b'A',
+            b'a'..=b'z' => octet - b'a' + 26,
+            b'0'..=b'9' => octet - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'\r' | b'\n' | b' ' | b'\t' => continue,
+            b'=' => {
+                // What follows a padding begins a quantum of its own: encoders that stick pieces together do so.
+                (bits, count) = (0, 0);
+                padded = true;
+                continue;
+            }
+            _ => {
+                anomalies.base64 = true;
+                continue;
+            }
+        };
+        anomalies.base64 |= padded;
+        padded = false;
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    // Six bits alone are no octet; whole octets want their padding.
+    anomalies.base64 |= count != 0;
+    out
+}
+
+/// Decodes quoted-printable: an `=` that begins nothing stays as it is.
+pub(super) fn quoted_printable(raw: &[u8], anomalies: &mut Anomalies) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'=', rest) {
+        out.extend_from_slice(rest.get(..at).unwrap_or_default());
+        let after = rest.get(at + 1..).unwrap_or_default();
+        rest = match after {
+            [high, low, tail @ ..] if let (Some(high), Some(low)) = (hex(*high), hex(*low)) => {
+                out.push(high << 4 | low);
+                tail
+            }
+            [] => after,
+            _ => {
+                let blank = after
+                    .iter()
+                    .take_while(|b| matches!(b, b' ' | b'\t'))
+                    .take(1_000)
+                    .count();
+                match after.get(blank..).unwrap_or_default() {
+                    [b'\r', b'\n', tail @ ..] | [b'\n', tail @ ..] => tail,
+                    [] => &[],
+                    _ => {
+                        anomalies.quoted_printable = true;
+                        out.push(b'=');
+                        after
+                    }
+                }
+            }
+        };
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The encoding that a label names; `None` where there is none, or one that says nothing about octets above 127.
+fn encoding(label: &str) -> Option<&'static Encoding> {
+    let label = label.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+    let plain = ["us-ascii", "ascii", "ansi_x3.4-1968", "7bit", "8bit"];
+    if label.is_empty() || plain.iter().any(|name| label.eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    Encoding::for_label_no_replacement(label.as_bytes())
+}
+
+/// Makes text of octets. Where the charset is not named, is us-ascii or is unknown, octets above 127 are UTF-8 if they can
+/// be, and windows-1252 if not.
+pub(super) fn text<'a>(octets: &'a [u8], charset: Option<&str>, anomalies: &mut Anomalies) -> Cow<'a, str> {
+    let known = charset.and_then(encoding);
+    let chosen = match known {
+        Some(encoding) => encoding,
+        None if octets.is_ascii() => UTF_8,
+        None => {
+            anomalies.charset = true;
+            if std::str::from_utf8(octets).is_ok() {
+                UTF_8
+            } else {
+                WINDOWS_1252
+            }
+        }
+    };
+    let (text, _, broken) = chosen.decode(octets);
+    anomalies.charset |= broken;
+    text
+}
+
+/// The charset that HTML names in its first octets.
+pub(super) fn named_in_html(octets: &[u8]) -> Option<String> {
+    let head = octets.get(..1_024).unwrap_or(octets).to_ascii_lowercase();
+    let at = memchr::memmem::find(&head, b"charset=")?;
+    let value = head.get(at + 8..)?.trim_ascii_start();
+    let value = value.strip_prefix(b"\"").or(value.strip_prefix(b"'")).unwrap_or(value);
+    let len = value
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':' | b'.'))
+        .count();
+    String::from_utf8(value.get(..len)?.to_vec()).ok()
+}
+
+/// Decodes the encoded words of a field (RFC 2047), white space between two of them taken out.
+///
+/// Each word is looked at once. A word that is broken or in an unknown charset is decoded as far as it goes.
+pub(super) fn words(value: &[u8], anomalies: &mut Anomalies) -> String {
+    let mut out = String::new();
+    // Octets of words that follow each other in one charset are decoded together: encoders cut characters in two.
+    let mut open: Option<(String, Vec<u8>)> = None;
+    let mut rest = value;
+    let mut plain_from = rest;
+    fn close(out: &mut String, open: &mut Option<(String, Vec<u8>)>, anomalies: &mut Anomalies) {
+        if let Some((charset, octets)) = open.take() {
+            out.push_str(&text(&octets, Some(&charset), anomalies));
+        }
+    }
+    while let Some(at) = memchr::memmem::find(rest, b"=?") {
+        let begin = rest.get(at..).unwrap_or_default();
+        let Some((charset, octets, after)) = word(begin, anomalies) else {
+            rest = begin.get(2..).unwrap_or_default();
+            continue;
+        };
+        let between = plain_from.get(..plain_from.len() - begin.len()).unwrap_or_default();
+        let joined = open.is_some() && between.iter().all(|b| b.is_ascii_whitespace());
+        match &mut open {
+            Some((same, kept)) if joined && same.eq_ignore_ascii_case(&charset) => kept.extend_from_slice(&octets),
+            _ => {
+                close(&mut out, &mut open, anomalies);
+                if !joined {
+                    out.push_str(&text(between, None, anomalies));
+                }
+                open = Some((charset, octets));
+            }
+        }
+        rest = after;
+        plain_from = after;
+    }
+    close(&mut out, &mut open, anomalies);
+    out.push_str(&text(plain_from, None, anomalies));
+    out
+}
+
+/// Octets of a charset's name in an encoded word.
+const CHARSET_MAX: usize = 64;
+
+/// The encoded word at the start: its charset, its octets, and what follows.
+fn word<'a>(text: &'a [u8], anomalies: &mut Anomalies) -> Option<(String, Vec<u8>, &'a [u8])> {
+    let after = text.strip_prefix(b"=?")?;
+    let named = after.get(..CHARSET_MAX).unwrap_or(after);
+    let len = memchr::memchr(b'?', named)?;
+    let charset = std::str::from_utf8(after.get(..len)?).ok()?;
+    // RFC 2231 lets a language follow.
+    let charset = charset.split('*').next()?;
+    let [transfer, b'?', after @ ..] = after.get(len + 1..)? else {
+        return None;
+    };
+    let len = memchr::memchr(b'?', after)?;
+    let encoded = after.get(..len)?;
+    let rest = after.get(len + 1..)?.strip_prefix(b"=")?;
+    let octets = match transfer {
+        b'B' | b'b' => base64(encoded, anomalies),
+        b'Q' | b'q' => {
+            let spaced: Vec<u8> = encoded.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
+            quoted_printable(&spaced, anomalies)
+        }
+        _ => return None,
+    };
+    Some((charset.to_owned(), octets, rest))
+}
