@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod alarms;
 pub mod clock;
 pub mod compute;
 pub mod context;
@@ -35,6 +36,7 @@ pub mod tagged;
 pub mod upstream;
 pub mod verdict;
 
+pub use alarms::Alarms;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
 pub use context::{Context, Memo, Visit};

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use gatepost_message::Message;
 use gatepost_smtp::{Address, Time};
 
+use crate::alarms::Alarms;
 use crate::compute::{Budget, Job, Threads};
 use crate::desk::{Desk, Receipt, Request};
 use crate::dns::{Dns, Lookup, Mx};
@@ -185,6 +186,14 @@ impl Post for NoPost {
     async fn release(&self, _: &KeptId, _: &Address) -> Result<(), Fault> {
         Err(Fault::Unavailable("no post"))
     }
+}
+
+/// Nobody is told.
+pub struct NoAlarms;
+
+impl Alarms for NoAlarms {
+    fn raise(&self, _: &'static str, _: &str, _: &str) {}
+    fn over(&self, _: &'static str, _: &str) {}
 }
 
 /// No threads: a job runs where it is asked for. For tests and small tools.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::alarms::Alarms;
 use crate::clock::{Clock, Seed};
 use crate::compute::Compute;
 use crate::desk::Desk;
@@ -36,6 +37,8 @@ pub struct Services {
     pub post: Arc<dyn Post>,
     /// The queue, where there is one.
     pub queue: Option<Arc<dyn Queue>>,
+    /// Who is told what an operator should look at.
+    pub alarms: Arc<dyn Alarms>,
     /// Threads for work.
     pub compute: Compute,
     /// The clock. During a check use [`Context::now`](crate::Context::now).
@@ -57,6 +60,7 @@ impl Services {
             desk: Arc::new(null::NoDesk),
             post: Arc::new(null::NoPost),
             queue: None,
+            alarms: Arc::new(null::NoAlarms),
             compute: Compute::new(Arc::new(null::NoThreads)),
             clock,
             seed,

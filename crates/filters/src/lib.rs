@@ -7,5 +7,6 @@
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 use gatepost_conduct as _;
+use gatepost_dnsbl as _;
 use gatepost_greylist as _;
 use gatepost_whitelist as _;

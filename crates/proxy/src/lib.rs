@@ -8,6 +8,7 @@
 
 mod admission;
 mod alarm;
+mod alarms;
 mod cli;
 mod clock;
 mod config;

@@ -109,6 +109,10 @@ pub fn describe() {
         "gatepost_faults_total",
         "Faults of what mail is checked and stored with, by service (dns, store, archive, spool) and reason"
     );
+    describe_counter!(
+        "gatepost_alarms_total",
+        "What an operator should look at, by kind and subject, counted each time it is noticed"
+    );
     describe_counter!("gatepost_reloads_total", "Reloads, by result");
     describe_counter!(
         "gatepost_records_lost_total",

@@ -12,6 +12,7 @@ use gatepost_dns::Resolver;
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::alarm::Watched;
+use crate::alarms::Bells;
 use crate::config::Config;
 use crate::identify::ByDns;
 use crate::lock::DataLock;
@@ -75,6 +76,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     let mut services = Services::null(Arc::clone(&clock), seed);
     services.store = store.within("filter");
     services.dns = Arc::new(Watched::new("dns", &clock, Arc::new(resolver(config)?)));
+    services.alarms = Arc::new(Bells::new(Arc::clone(&clock)));
     services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));

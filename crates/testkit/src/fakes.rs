@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gatepost_core::{Backend, Seed, Services, Store};
 
+use crate::alarms::MemoryAlarms;
 use crate::clock::FakeClock;
 use crate::desk::MemoryDesk;
 use crate::kept::MemoryKept;
@@ -32,6 +33,8 @@ pub struct Fakes {
     pub desk: Arc<MemoryDesk>,
     /// The post.
     pub post: Arc<MemoryPost>,
+    /// What an operator was told.
+    pub alarms: Arc<MemoryAlarms>,
 }
 
 impl Fakes {
@@ -55,6 +58,7 @@ impl Fakes {
             models: MemoryModels::new(),
             desk: MemoryDesk::new(),
             post: MemoryPost::new(),
+            alarms: MemoryAlarms::new(),
         }
     }
 
@@ -68,6 +72,7 @@ impl Fakes {
         services.models = self.models.clone();
         services.desk = self.desk.clone();
         services.post = self.post.clone();
+        services.alarms = self.alarms.clone();
         services
     }
 }

@@ -12,6 +12,7 @@
 )]
 #![warn(missing_docs)]
 
+pub mod alarms;
 pub mod bench;
 pub mod book;
 pub mod clock;
@@ -31,6 +32,7 @@ pub mod told;
 pub mod upstream;
 pub mod zone;
 
+pub use alarms::{Alarm, MemoryAlarms};
 pub use book::Book;
 pub use clock::FakeClock;
 pub use desk::MemoryDesk;

@@ -9,6 +9,8 @@
 //! d.example        TXT  "v=spf1 mx" " -all"
 //! SERVFAIL broken.example
 //! TIMEOUT  slow.example                     a fault after 5 seconds
+//! *.wild.example   A    192.0.2.9           whatever lies below and has no line of its own; failing names, too
+//! GONE     www.d.example                    takes back what was said of a name
 //! ```
 
 use std::collections::BTreeMap;
@@ -161,13 +163,16 @@ impl Zone {
             }
             let bad = || BadZone {
                 line: n + 1,
-                expected: format!("`name [ttl] TYPE data`, `SERVFAIL name` or `TIMEOUT name`, not `{line}`"),
+                expected: format!(
+                    "`name [ttl] TYPE data`, `SERVFAIL name`, `TIMEOUT name` or `GONE name`, not `{line}`"
+                ),
             };
             let (first, rest) = line.split_once(char::is_whitespace).ok_or_else(bad)?;
             let rest = rest.trim_start();
             match first {
                 "SERVFAIL" => drop(names.insert(key(rest), Name::ServFail)),
                 "TIMEOUT" => drop(names.insert(key(rest), Name::Timeout)),
+                "GONE" => drop(names.remove(&key(rest))),
                 _ => {
                     let name = first.parse().map_or_else(|_| key(first), reverse_name);
                     let (second, after) = rest.split_once(char::is_whitespace).ok_or_else(bad)?;
@@ -204,6 +209,32 @@ impl Zone {
             .unwrap_or(0)
     }
 
+    /// How many queries there were for a name and all that lies below it, of any type.
+    pub fn asked_below(&self, name: &str) -> usize {
+        let (name, below) = (key(name), format!(".{}", key(name)));
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let within = asked
+            .iter()
+            .filter(|(known, _)| **known == name || known.ends_with(&below));
+        within.map(|(_, count)| count).sum()
+    }
+
+    /// What is there under a name: its own lines, or those of the nearest `*` above it.
+    fn known(&self, name: &str) -> Option<Name> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = names.get(name) {
+            return Some(own.clone());
+        }
+        let mut rest = name;
+        while let Some((_, above)) = rest.split_once('.') {
+            if let Some(wild) = names.get(&format!("*.{above}")) {
+                return Some(wild.clone());
+            }
+            rest = above;
+        }
+        None
+    }
+
     async fn find<T>(&self, name: &str, pick: impl Fn(&Data) -> Option<T> + Send) -> Result<Lookup<T>, Fault> {
         let mut name = key(name);
         *self
@@ -214,13 +245,7 @@ impl Zone {
             .or_default() += 1;
         let mut ttl = TTL;
         for _ in 0..=CNAMES_MAX {
-            let found = self
-                .names
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&name)
-                .cloned();
-            let records = match found {
+            let records = match self.known(&name) {
                 Some(Name::ServFail) => return Err(Fault::Unavailable("DNS: SERVFAIL")),
                 Some(Name::Timeout) => {
                     tokio::time::sleep(TIMEOUT).await;
@@ -376,6 +401,24 @@ mod tests {
             ),
             (3, 2, 0)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_star_stands_for_what_has_no_line_of_its_own_until_it_is_gone() {
+        let zone = Zone::parse("*.w.example A 192.0.2.9\nown.w.example A 192.0.2.1\nSERVFAIL *.bad.w.example").unwrap();
+        assert_eq!(
+            zone.a("a.b.w.example").await.unwrap().records(),
+            [Ipv4Addr::new(192, 0, 2, 9)]
+        );
+        assert_eq!(
+            zone.a("own.w.example").await.unwrap().records(),
+            [Ipv4Addr::new(192, 0, 2, 1)]
+        );
+        assert!(zone.a("x.bad.w.example").await.is_err());
+        assert!(matches!(zone.a("w.example").await, Ok(Lookup::NoData { .. })));
+        zone.add("GONE *.w.example").unwrap();
+        assert!(matches!(zone.a("a.b.w.example").await, Ok(Lookup::NxDomain { .. })));
+        assert_eq!((zone.asked_below("w.example"), zone.asked_below("b.w.example")), (5, 2));
     }
 
     #[test]

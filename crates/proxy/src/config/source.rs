@@ -17,7 +17,9 @@ use super::mistake::{Gravity, Mistake, Place};
 /// The configuration of a Gatepost that has none.
 pub const DEFAULTS: &str = include_str!("default.toml");
 /// What the defaults say about the trial on loopback only: a file of one's own takes none of it.
-const TRIAL_ONLY: [&str; 4] = ["local_domains", "listen", "route", "filters"];
+const TRIAL_ONLY: [&str; 3] = ["local_domains", "listen", "route"];
+/// Filters whose defaults are for the trial only, too.
+const TRIAL_FILTERS: [&str; 1] = ["greylist"];
 /// How the variables begin that override the file.
 pub const PREFIX: &str = "GATEPOST_";
 /// Variables with that beginning that are no configuration.
@@ -92,6 +94,9 @@ impl Sources {
         if let Some((path, text)) = &self.file {
             let written = Written::read(&path.display().to_string(), text)?;
             defaults.values.retain(|key, _| !TRIAL_ONLY.contains(&key.as_str()));
+            if let Some(Value::Dict(_, filters)) = defaults.values.get_mut("filters") {
+                filters.retain(|name, _| !TRIAL_FILTERS.contains(&name.as_str()));
+            }
             figment = figment.merge(&defaults).merge(&written);
             file = Some(written);
         } else {

@@ -4,6 +4,7 @@ use gatepost_core::Record;
 
 use super::script::{BadScript, bad, span, word};
 use super::talk::{Talk, Trouble, differs, same};
+use crate::alarms::Alarm;
 use crate::told::reply;
 use crate::upstream::{Delivered, Dies};
 
@@ -91,6 +92,33 @@ impl Talk {
             "lacks" if !content.contains(how) => Ok(()),
             "has" | "lacks" => differs(rest, content),
             _ => Ok(bad("`delivered` NUMBER, from, to, route, canonical, has or lacks")?),
+        }
+    }
+
+    /// How often DNS was asked.
+    pub(super) fn asked(&self, rest: &str) -> Result<(), Trouble> {
+        let (count, name) = word(rest.trim());
+        same("asked", count, self.house.fakes.zone.asked_below(name.trim()))
+    }
+
+    /// What an operator was told.
+    pub(super) fn alarm(&self, rest: &str) -> Result<(), Trouble> {
+        let said = self.house.fakes.alarms.book.all();
+        let mut words = rest.split_whitespace();
+        let told = match (words.next(), words.next(), words.next()) {
+            (Some("raised"), Some(kind), Some(about)) => said
+                .iter()
+                .any(|alarm| matches!(alarm, Alarm::Raised(known, of, _) if *known == kind && of == about)),
+            (Some("over"), Some(kind), Some(about)) => said
+                .iter()
+                .any(|alarm| matches!(alarm, Alarm::Over(known, of) if *known == kind && of == about)),
+            (Some("lacks"), Some(text), None) => !format!("{said:?}").contains(text),
+            _ => return Ok(bad("`alarm raised|over KIND ABOUT` or `alarm lacks WORD`")?),
+        };
+        if told {
+            Ok(())
+        } else {
+            differs(rest, format!("{said:?}"))
         }
     }
 

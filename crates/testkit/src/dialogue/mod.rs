@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # A comment. What stands before the first `client` sets up the house.
-//! zone <<EOF                                DNS, as `Zone` reads it; or `zone FILE` beside the script
+//! zone <<EOF                                DNS, as `Zone` reads it, at any time; or `zone FILE` beside the script
 //! 192.0.2.1 PTR mail.b.example
 //! EOF
 //! local d.example e.example                 our domains; d.example where nothing is said
@@ -52,6 +52,8 @@
 //! delivered from <> | to a@d.example b@d.example | route other                 of the last one
 //! delivered has text | lacks text | canonical                                   of the last one
 //! kept 1 | withdrawn 1 | queued 1           what the archive holds, gave back, what the queue has
+//! asked 3 l.example                         how often DNS was asked for a name and what lies below it
+//! alarm raised|over KIND ABOUT | lacks WORD what an operator was told
 //! record fate|would|because|level|score|finding|end|note|has|lacks WORDS        of the last record
 //! records 2                                 how many there are
 //! ```

@@ -252,6 +252,9 @@ impl Talk {
                 same("records", rest, records.len())?;
             }
             "record" => self.record(rest).await?,
+            "asked" => self.asked(rest)?,
+            "alarm" => self.alarm(rest)?,
+            "zone" => self.house.set(what, rest, block)?,
             _ if self.house.is_open() => {
                 return Ok(bad(format!(
                     "a statement of a dialogue, not `{what}`; the house is set up before the first session"

@@ -1,0 +1,141 @@
+//! What is remembered of lists: how each was when it was last checked, and which sessions have waited enough.
+//!
+//! Nothing but first-seen values with a time to go, and a counter: two checks at once write the same, or the first holds. A
+//! store that fails means that lists are checked more often, and nothing else.
+
+use std::sync::Arc;
+
+use gatepost_core::prelude::*;
+use gatepost_core::{Alarms, Seed, Store};
+
+use crate::health::{Health, Part};
+use crate::list::List;
+
+/// For so long a list is known to be well.
+const WELL: Duration = Duration::from_mins(10);
+/// For so long a list that is not is out, until it is checked again.
+const OUT: Duration = Duration::from_mins(1);
+/// So many answers that did not come in time within [`OUT`] put a list out.
+const LATE_MAX: i64 = 3;
+/// For so long a session that has waited for lists to no avail does not wait again.
+const WAITED: Duration = Duration::from_mins(1);
+
+/// What is remembered, and who is told.
+pub struct Memory {
+    store: Store,
+    alarms: Arc<dyn Alarms>,
+    seed: Seed,
+}
+
+impl Memory {
+    /// Over the filter's own part of the store.
+    pub fn new(services: &Services) -> Memory {
+        Memory {
+            store: services.store.clone(),
+            alarms: Arc::clone(&services.alarms),
+            seed: services.seed,
+        }
+    }
+
+    /// The key of a part of a list. A list that moves, gets a key or another check is another one.
+    fn key(&self, what: &[u8], list: &List, part: Part) -> Vec<u8> {
+        let entries = [&list.test_entry, &list.clean_entry].map(|entry| entry.as_deref().unwrap_or_default());
+        let check = [list.check as u8];
+        let hash = self.seed.hash(&[
+            b"dnsbl.list",
+            list.zone.asked().as_bytes(),
+            part.name().as_bytes(),
+            entries[0].as_bytes(),
+            entries[1].as_bytes(),
+            &check,
+        ]);
+        [what, &hash.to_le_bytes()].concat()
+    }
+
+    fn session(&self, cx: &Context<'_>) -> Vec<u8> {
+        let client = cx.client();
+        let (address, port) = (client.address.to_string(), client.port.to_le_bytes());
+        let hash = self.seed.hash(&[b"dnsbl.session", address.as_bytes(), &port]);
+        [b"session\0".as_slice(), &hash.to_le_bytes()].concat()
+    }
+
+    /// Whether a session has waited enough.
+    pub async fn has_waited(&self, cx: &Context<'_>) -> bool {
+        matches!(self.store.get(&self.session(cx), cx.now()).await, Ok(Some(mark)) if *mark == *b"waited")
+    }
+
+    /// Notes that it has.
+    pub async fn waited(&self, cx: &Context<'_>) {
+        let until = Some(cx.now() + WAITED);
+        let _ = self
+            .store
+            .swap(&self.session(cx), None, Some(b"waited"), until, cx.now())
+            .await;
+    }
+
+    async fn stored(&self, key: &[u8], now: Time) -> Option<Health> {
+        let stored = self.store.get(key, now).await.ok()??;
+        Health::read(&stored)
+    }
+
+    /// How a part of a list is, as far as is known.
+    pub async fn health(&self, list: &List, part: Part, now: Time) -> Option<Health> {
+        match self.stored(&self.key(b"out\0", list, part), now).await {
+            Some(out) => Some(out),
+            None => self.stored(&self.key(b"health\0", list, part), now).await,
+        }
+    }
+
+    /// Notes what a check has shown.
+    pub async fn checked(&self, list: &List, part: Part, health: Health, now: Time) {
+        let known_for = if health == Health::Well { WELL } else { OUT };
+        let key = self.key(b"health\0", list, part);
+        let until = Some(now + known_for);
+        let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
+        self.tell(list, part, health);
+    }
+
+    /// Notes that an ordinary answer has shown that a list is of no use.
+    pub async fn condemned(&self, list: &List, part: Part, health: Health, now: Time) {
+        let key = self.key(b"out\0", list, part);
+        let until = Some(now + OUT);
+        let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
+        self.tell(list, part, health);
+    }
+
+    /// Notes that a list did not answer in time; so often, and it is out.
+    pub async fn late(&self, list: &List, part: Part, now: Time) {
+        let key = self.key(b"late\0", list, part);
+        let total = self.store.add(&key, 1, now + OUT, now).await;
+        if total.is_ok_and(|total| total >= LATE_MAX) {
+            self.condemned(list, part, Health::Silent, now).await;
+        }
+    }
+
+    fn tell(&self, list: &List, part: Part, health: Health) {
+        let about = match part {
+            Part::V4 | Part::Domains => list.name.to_string(),
+            Part::V6 => format!("{} (IPv6)", list.name),
+        };
+        let raised = health.alarm();
+        if let Some(kind) = raised {
+            let hint = match health {
+                Health::Refuses(_) => "ask it through a resolver of your own, or with a key",
+                Health::Empty | Health::Everything => {
+                    "it may be gone: see whether it still exists, and disable it if not"
+                }
+                Health::Silent | Health::Well => "it is asked again every minute",
+            };
+            let why = format!(
+                "DNS list {} {health}: it is out until it is well; {hint}",
+                list.zone.shown()
+            );
+            self.alarms.raise(kind, &about, &why);
+        }
+        if health == Health::Well {
+            for kind in Health::ALARMS {
+                self.alarms.over(kind, &about);
+            }
+        }
+    }
+}

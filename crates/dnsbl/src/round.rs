@@ -1,0 +1,282 @@
+//! One round of questions: all lists at the same time, under one deadline.
+//!
+//! **Invariants:** a list counts only where it is known to be well, or is seen to be in the same round; what one list or
+//! one stranger's name server does costs the others nothing but the deadline; a session waits one deadline in all, since
+//! once it has waited in vain it asks no more.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, Shared, join, join_all, select};
+use gatepost_core::prelude::*;
+use gatepost_core::{Dns, Lookup};
+
+use crate::answer::{Answer, Meaning, Unusable};
+use crate::health::{self, Health, Part};
+use crate::list::List;
+use crate::memory::Memory;
+
+/// The most octets of a list's own text that are told.
+const TEXT_MAX: usize = 200;
+/// The most octets of it that are read.
+const TEXT_READ: usize = 4096;
+
+/// One question to a list.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// The list.
+    pub list: &'a List,
+    /// Which part of it.
+    pub part: Part,
+    /// What is asked.
+    pub name: String,
+    /// About what, for people.
+    pub subject: Arc<str>,
+    /// Whether that is a client that connects to us itself.
+    pub connecting: bool,
+}
+
+/// What a list has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hit<'a> {
+    /// The list.
+    pub list: &'a List,
+    /// About what.
+    pub subject: Arc<str>,
+    /// What it says; at least one.
+    pub meanings: Vec<(&'a Meaning, Ipv4Addr)>,
+    /// Its own text, where that is wanted.
+    pub text: Option<String>,
+}
+
+/// What a round has shown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Shown<'a> {
+    /// What lists have.
+    pub hits: Vec<Hit<'a>>,
+    /// Lists of which nothing may be concluded, and why; each once, by name.
+    pub unusable: BTreeMap<&'a str, String>,
+    /// Those of them that have shown in this round that they are of no use at all.
+    pub condemned: Vec<&'a str>,
+}
+
+/// The end of a round, for whoever waits in it.
+#[derive(Clone)]
+pub struct Deadline(Shared<Pin<Box<tokio::time::Sleep>>>);
+
+impl Deadline {
+    /// Begins.
+    pub fn after(time: Duration) -> Deadline {
+        Deadline(Box::pin(tokio::time::sleep(time)).shared())
+    }
+
+    /// The result, if it comes in time.
+    pub async fn wait<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let work = std::pin::pin!(work);
+        match select(work, self.0.clone()).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(((), _)) => None,
+        }
+    }
+}
+
+/// Questions that depend on what DNS says of something else first: a stranger's name servers, or the client's name.
+pub type Chain<'a> = BoxFuture<'a, Vec<Query<'a>>>;
+
+/// Whom a round asks, and what it remembers.
+pub struct Round<'a> {
+    /// DNS.
+    pub dns: &'a dyn Dns,
+    /// What is known of lists.
+    pub memory: &'a Memory,
+    /// The moment.
+    pub cx: &'a Context<'a>,
+    /// How long it may last.
+    pub deadline: Deadline,
+}
+
+type Records = Result<Vec<Ipv4Addr>, Unusable>;
+
+impl<'a> Round<'a> {
+    async fn a(&self, name: &str) -> Records {
+        match self.deadline.wait(self.dns.a(name)).await {
+            Some(Ok(lookup)) => Ok(lookup.into_records()),
+            Some(Err(Fault::Unavailable(what))) => Err(Unusable::Fault(what)),
+            Some(Err(_)) => Err(Unusable::Fault("DNS: no usable answer")),
+            None => Err(Unusable::Late),
+        }
+    }
+
+    async fn text(&self, query: &Query<'_>) -> Option<String> {
+        if !(query.list.refuse && query.list.txt) {
+            return None;
+        }
+        let found = self.deadline.wait(self.dns.txt(&query.name)).await?.ok()?;
+        let Lookup::Found { records, .. } = found else {
+            return None;
+        };
+        let text = query.list.zone.masked(&printable(records.first()?));
+        // Cut only now: half a key is one, too.
+        Some(text.chars().take(TEXT_MAX).collect()).filter(|text: &String| !text.is_empty())
+    }
+
+    /// An ordinary question, and the list's text where it is listed.
+    async fn one(&self, query: &Query<'_>) -> (Records, Option<String>) {
+        let records = self.a(&query.name).await;
+        let listed = matches!(&records, Ok(records) if matches!(query.list.code.read(records), Answer::Listed(_)));
+        let text = if listed { self.text(query).await } else { None };
+        (records, text)
+    }
+
+    async fn check(&self, list: &List, part: Part) -> Health {
+        let probes = health::probes(list, part);
+        let answers = join_all(probes.iter().map(|probe| self.a(&probe.name))).await;
+        health::judge(&list.code, probes.iter().zip(answers))
+    }
+
+    /// Questions that come later, to lists that are not out.
+    async fn chain(&self, chain: Chain<'a>, open: &[(&List, Part)]) -> Vec<(Query<'a>, (Records, Option<String>))> {
+        let mut queries = self.deadline.wait(chain).await.unwrap_or_default();
+        queries.retain(|query| holds(open, query.list, query.part));
+        let answers = join_all(queries.iter().map(|query| self.one(query))).await;
+        queries.into_iter().zip(answers).collect()
+    }
+
+    /// Asks. `ahead` are the lists that chains are going to ask: they are checked meanwhile.
+    pub async fn ask(&self, queries: Vec<Query<'a>>, chains: Vec<Chain<'a>>, ahead: &[(&'a List, Part)]) -> Shown<'a> {
+        let mut shown = Shown::default();
+        if queries.is_empty() && chains.is_empty() {
+            return shown;
+        }
+        let (cx, memory) = (self.cx, self.memory);
+        let mut all = parts(&queries);
+        let more = ahead.iter().filter(|(list, part)| !holds(&all, list, *part));
+        all.extend(more.copied().collect::<Vec<_>>());
+        if memory.has_waited(cx).await {
+            let why = "not asked: DNS was too slow earlier in this session";
+            shown
+                .unusable
+                .extend(all.iter().map(|(list, _)| (&*list.name, why.to_owned())));
+            return shown;
+        }
+        let (mut well, mut unknown) = (Vec::new(), Vec::new());
+        for (list, part) in all {
+            match memory.health(list, part, cx.now()).await {
+                Some(Health::Well) => well.push((list, part)),
+                Some(out) => drop(shown.unusable.insert(&list.name, out.to_string())),
+                None => unknown.push((list, part)),
+            }
+        }
+        let open = [well.as_slice(), unknown.as_slice()].concat();
+        let mut asked = queries;
+        asked.retain(|query| holds(&open, query.list, query.part));
+        let answers = join_all(asked.iter().map(|query| self.one(query)));
+        let checks = join_all(unknown.iter().map(|(list, part)| self.check(list, *part)));
+        let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open)));
+        let ((answers, checks), chained) = join(join(answers, checks), chains).await;
+        for ((list, part), health) in unknown.into_iter().zip(checks) {
+            memory.checked(list, part, health, cx.now()).await;
+            match health {
+                Health::Well => well.push((list, part)),
+                out => drop(shown.unusable.insert(&list.name, out.to_string())),
+            }
+        }
+        let mut late = Vec::new();
+        for (query, (records, text)) in asked.into_iter().zip(answers) {
+            // Who did not answer in time is noted once a round, however often it was asked.
+            if matches!(records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
+                late.push((query.list, query.part));
+            }
+            if holds(&well, query.list, query.part) {
+                self.read(query, records, text, &mut shown).await;
+            }
+        }
+        // A stranger's name server may have left them no time: that is not the lists' fault.
+        for (query, (records, text)) in chained.into_iter().flatten() {
+            if holds(&well, query.list, query.part) {
+                self.read(query, records, text, &mut shown).await;
+            }
+        }
+        if !late.is_empty() {
+            memory.waited(cx).await;
+        }
+        for (list, part) in late {
+            memory.late(list, part, cx.now()).await;
+        }
+        // What is of no use now was of no use a moment ago.
+        let Shown { hits, condemned, .. } = &mut shown;
+        hits.retain(|hit| !condemned.contains(&&*hit.list.name));
+        shown
+    }
+
+    /// What an answer of a list that is well shows.
+    async fn read(&self, query: Query<'a>, records: Records, text: Option<String>, shown: &mut Shown<'a>) {
+        let list = query.list;
+        let why = match records.as_deref().map(|records| list.code.read(records)) {
+            Ok(Answer::Clear) => return,
+            Ok(Answer::Listed(meanings)) => {
+                let counts = |(meaning, _): &(&Meaning, Ipv4Addr)| query.connecting || !meaning.connecting_only;
+                let meanings: Vec<_> = meanings.into_iter().filter(counts).collect();
+                if !meanings.is_empty() {
+                    shown.hits.push(Hit {
+                        list,
+                        subject: query.subject,
+                        meanings,
+                        text,
+                    });
+                }
+                return;
+            }
+            Ok(Answer::Unusable(why)) => why,
+            Err(why) => *why,
+        };
+        if let Some(health) = Health::after(why) {
+            self.memory.condemned(list, query.part, health, self.cx.now()).await;
+            shown.condemned.push(&list.name);
+        }
+        shown.unusable.insert(&list.name, why.to_string());
+    }
+}
+
+fn holds(all: &[(&List, Part)], list: &List, part: Part) -> bool {
+    all.iter().any(|(known, of)| std::ptr::eq(*known, list) && *of == part)
+}
+
+/// The lists that are asked, and which parts of them, each once.
+fn parts<'a>(queries: &[Query<'a>]) -> Vec<(&'a List, Part)> {
+    let mut all = Vec::new();
+    for query in queries {
+        if !holds(&all, query.list, query.part) {
+            all.push((query.list, query.part));
+        }
+    }
+    all
+}
+
+/// A stranger's text as one line of printable ASCII, without the braces that replies fill in.
+fn printable(text: &[u8]) -> String {
+    let legible = |b: &u8| match b {
+        b'{' | b'}' => ' ',
+        b' '..=b'~' => char::from(*b),
+        _ => ' ',
+    };
+    let line: String = text.iter().take(TEXT_READ).map(legible).collect();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lists_text_is_one_line_of_printable_ascii() {
+        assert_eq!(
+            printable(b"see\r\n250 ok {id} \xc3\xa4\0 https://l.example/"),
+            "see 250 ok id https://l.example/"
+        );
+        assert_eq!(printable(&[b'a'; 10_000]).len(), TEXT_READ);
+    }
+}
