@@ -146,13 +146,16 @@ fn nothing<T>(error: &NetError) -> Result<Lookup<T>, Fault> {
 }
 
 fn absolute(name: &str) -> Option<Name> {
+    let name = name.strip_suffix('.').unwrap_or(name);
     if name.len() > 253 {
         return None;
     }
-    // U-labels are asked for as A-labels (RFC 5891 §5).
     let name = if name.is_ascii() {
-        Name::from_ascii(name)
+        // Label by label: DNS knows any character, and a backslash escapes nothing here.
+        let labels = name.split('.').map(str::as_bytes);
+        labels.fold(Ok(Name::new()), |name, label| name?.append_label(label))
     } else {
+        // U-labels are asked for as A-labels (RFC 5891 §5).
         Name::from_utf8(name)
     };
     let mut name = name.ok()?;
@@ -160,7 +163,16 @@ fn absolute(name: &str) -> Option<Name> {
     Some(name)
 }
 
+/// A name of an answer, as it can be asked for again. One with dots within labels, spaces or octets that cannot be seen
+/// cannot be, and keeps the escapes of DNS.
 fn text(name: &Name) -> Box<str> {
+    let plain = |label: &[u8]| label.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'.');
+    if name.iter().all(plain) {
+        let labels: Vec<&[u8]> = name.iter().collect();
+        if let Ok(text) = String::from_utf8(labels.join(&b'.')) {
+            return text.into();
+        }
+    }
     let text = name.to_ascii();
     text.strip_suffix('.').unwrap_or(&text).into()
 }
