@@ -18,7 +18,6 @@ use gatepost_pipeline::{Followers, Pipeline, Replay, Routes, replay};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Listen, Registry};
-use crate::identify::ByDns;
 use crate::threads::Cores;
 use crate::{services, wiring};
 
@@ -72,8 +71,8 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
 
     let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
     services.dns = Arc::new(services::resolver(config)?);
-    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
     services.kept = Arc::new(replay::Pretence);
     let services = replay::services(&services);

@@ -81,11 +81,12 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Dull "dull", Greylist "greylist", Whitelist "whitelist");
+dull!(Dull "dull", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
 static GREYLIST: Entry = Entry::of::<Greylist>();
+static PROOFS: Entry = Entry::of::<Proofs>();
 static WHITELIST: Entry = Entry::of::<Whitelist>();
 
 fn linked() -> Registry {
@@ -94,6 +95,7 @@ fn linked() -> Registry {
         ("conduct", &CONDUCT),
         ("dull", &DULL),
         ("greylist", &GREYLIST),
+        ("spf_dkim_dmarc", &PROOFS),
         ("whitelist", &WHITELIST),
     ]
     .into()
@@ -142,7 +144,7 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
     );
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "whitelist"], vec!["greylist"]]
+        [vec!["conduct", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
     );
     assert!(
         matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
@@ -170,7 +172,7 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     assert_eq!(config.listen.len(), 1);
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "whitelist"], vec!["greylist"]]
+        [vec!["conduct", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
     );
     let text = mistakes("data_dir = \"x\"\n");
     assert!(text.iter().any(|line| line.contains("no listener")), "{text:?}");
@@ -326,10 +328,10 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.bayes]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dull`, `greylist`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.bayes: no filter of this name")
-            && told[1].ends_with("there are `conduct`, `dull`, `greylist`, `whitelist`"),
+            && told[1].ends_with("there are `conduct`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"),
         "{told:?}"
     );
 }
