@@ -416,15 +416,27 @@ mod tests {
 
     #[test]
     fn results_are_spelt_as_the_rfcs_do_and_read_as_they_once_were_written() {
-        for result in [SpfResult::SoftFail, SpfResult::TempError, SpfResult::PermError, SpfResult::None] {
+        for result in [
+            SpfResult::SoftFail,
+            SpfResult::TempError,
+            SpfResult::PermError,
+            SpfResult::None,
+        ] {
             assert_eq!(serde_json::to_value(result).ok(), Some(result.name().into()));
         }
         for result in [DmarcResult::TempError, DmarcResult::PermError, DmarcResult::Unknown] {
             assert_eq!(serde_json::to_value(result).ok(), Some(result.name().into()));
         }
-        assert_eq!(serde_json::to_value(DkimResult::TempError).ok(), Some("temperror".into()));
-        assert_eq!(serde_json::to_value(ArcResult::TempError).ok(), Some("temperror".into()));
-        let old = serde_json::from_str::<(SpfResult, SpfResult, DmarcResult)>(r#"["soft_fail","temp_error","perm_error"]"#);
+        assert_eq!(
+            serde_json::to_value(DkimResult::TempError).ok(),
+            Some("temperror".into())
+        );
+        assert_eq!(
+            serde_json::to_value(ArcResult::TempError).ok(),
+            Some("temperror".into())
+        );
+        let old =
+            serde_json::from_str::<(SpfResult, SpfResult, DmarcResult)>(r#"["soft_fail","temp_error","perm_error"]"#);
         assert_eq!(
             old.ok(),
             Some((SpfResult::SoftFail, SpfResult::TempError, DmarcResult::PermError))

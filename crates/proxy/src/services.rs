@@ -107,7 +107,12 @@ pub fn identify(config: &Config, services: &Services) -> Arc<dyn Identify> {
     let settings = Settings {
         hostname: config.hostname().into(),
         deadline: *config.identity.deadline,
-        arc_sealers: config.identity.arc_sealers.iter().map(|sealer| sealer.to_string()).collect(),
+        arc_sealers: config
+            .identity
+            .arc_sealers
+            .iter()
+            .map(|sealer| sealer.to_string())
+            .collect(),
         every_chain: false,
     };
     Arc::new(Identifier::new(services, settings))

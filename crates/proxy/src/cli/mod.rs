@@ -3,6 +3,7 @@
 //! Exit codes: 0 it is done, 1 it failed, 2 the command or the configuration is wrong. What was asked for goes to standard
 //! output, everything else to standard error.
 
+mod auth;
 mod filters;
 mod kept;
 mod lists;
@@ -56,6 +57,8 @@ enum Verb {
     Replay(replay::Mail),
     /// Tells what SPF says of a client and a sender, and why: pass, fail, softfail, neutral, none, permerror or temperror.
     CheckSpf(spf::Asked),
+    /// Tells what SPF, DKIM, ARC and DMARC say of a mail, and why.
+    CheckAuth(auth::Mail),
     /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
     Selftest {
         /// A recipient that exists there; the postmaster of the first domain without it.
@@ -159,6 +162,7 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }
         Verb::CheckSpf(asked) => spf::run(&asked, find),
+        Verb::CheckAuth(mail) => auth::run(&mail, find),
         Verb::Replay(mail) => find().map(|loaded| {
             replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
         }),

@@ -23,6 +23,8 @@ pub(super) struct Asking {
     pub dns: Resolver,
     /// Our own name; `unknown` where no configuration was read (RFC 7208 section 7.3).
     pub receiver: String,
+    /// The sealers that the configuration trusts; none where none was read.
+    pub arc_sealers: Vec<String>,
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {
@@ -61,7 +63,14 @@ impl Server {
                 Ok(dns) => {
                     let own = |loaded: &Loaded| loaded.config.hostname().to_owned();
                     let receiver = loaded.as_ref().map_or_else(|| "unknown".to_owned(), own);
-                    work(Asking { dns, receiver }).await
+                    let trusted = loaded.iter().flat_map(|loaded| &loaded.config.identity.arc_sealers);
+                    let arc_sealers = trusted.map(|sealer| sealer.to_string()).collect();
+                    work(Asking {
+                        dns,
+                        receiver,
+                        arc_sealers,
+                    })
+                    .await
                 }
                 Err(why) => super::failed(&why),
             }

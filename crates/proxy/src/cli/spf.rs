@@ -51,7 +51,7 @@ pub(super) fn run(asked: &Asked, find: impl FnOnce() -> Result<Loaded, Mistakes>
         .ask(find, async |asking| super::say(&line(&answer(asked, &asking).await)))
 }
 
-async fn answer(asked: &Asked, Asking { dns, receiver }: &Asking) -> Answer {
+async fn answer(asked: &Asked, Asking { dns, receiver, .. }: &Asking) -> Answer {
     within(asked, dns, receiver).await.unwrap_or_else(|_| Answer {
         result: SpfResult::TempError,
         authorised_by: None,
