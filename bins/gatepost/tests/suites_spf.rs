@@ -10,9 +10,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use gatepost_core::{SpfResult, Time};
+use gatepost_core::Time;
 use gatepost_dns::{Resolver, Settings};
-use gatepost_spf_dkim_dmarc::spf::{Answer, Question, check, identity};
+use gatepost_spf_dkim_dmarc::spf::{Answer, Question, check, identity, word};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// How many cases the suite has.
@@ -63,16 +63,7 @@ fn every_case_of_the_rfc_7208_suite_passes() {
 }
 
 fn judge(case: &Yaml, answer: &Answer) -> Result<(), String> {
-    let word = match answer.result {
-        SpfResult::Unknown => "unknown",
-        SpfResult::None => "none",
-        SpfResult::Neutral => "neutral",
-        SpfResult::Pass => "pass",
-        SpfResult::Fail => "fail",
-        SpfResult::SoftFail => "softfail",
-        SpfResult::TempError => "temperror",
-        SpfResult::PermError => "permerror",
-    };
+    let word = word(answer.result);
     let wanted: Vec<&str> = list(&case["result"]).iter().map(string).collect();
     if !wanted.contains(&word) {
         return Err(format!("{word} where {wanted:?} is wanted"));

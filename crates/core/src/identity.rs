@@ -30,7 +30,7 @@ impl Reverse {
 
 /// The results of SPF (RFC 7208 §2.6), and one more: nobody looked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum SpfResult {
     /// Nobody looked: no service for it.
     #[default]
@@ -44,10 +44,13 @@ pub enum SpfResult {
     /// `-`.
     Fail,
     /// `~`.
+    #[serde(alias = "soft_fail")]
     SoftFail,
     /// DNS trouble.
+    #[serde(alias = "temp_error")]
     TempError,
     /// The record cannot be understood.
+    #[serde(alias = "perm_error")]
     PermError,
 }
 
@@ -125,7 +128,7 @@ impl Spf {
 
 /// The results of a DKIM signature (RFC 8601 §2.7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum DkimResult {
     /// There is no signature.
     #[default]
@@ -182,7 +185,7 @@ pub struct Signature {
 
 /// The results of a chain of ARC (RFC 8617).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum ArcResult {
     /// Nobody looked: the last sealer is none of those that the operator trusts.
     #[default]
@@ -287,7 +290,7 @@ pub struct Published {
 
 /// The results of DMARC (RFC 9989), and one more: nobody looked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum DmarcResult {
     /// Nobody looked, or the message is not there yet.
     #[default]
@@ -299,8 +302,10 @@ pub enum DmarcResult {
     /// None did.
     Fail,
     /// DNS trouble.
+    #[serde(alias = "temp_error")]
     TempError,
     /// The record cannot be understood.
+    #[serde(alias = "perm_error")]
     PermError,
 }
 
@@ -403,4 +408,38 @@ pub trait Identify: Send + Sync {
     async fn spf(&self, sender: &Sender) -> Result<Spf, Fault>;
     /// Whom the message is proven to be from; `spf` is what SPF says of the sender, a fault of it being `temperror`.
     async fn identity(&self, sender: &Sender, spf: &Spf, message: &Arc<Message>) -> Result<Identity, Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_spelt_as_the_rfcs_do_and_read_as_they_once_were_written() {
+        for result in [
+            SpfResult::SoftFail,
+            SpfResult::TempError,
+            SpfResult::PermError,
+            SpfResult::None,
+        ] {
+            assert_eq!(serde_json::to_value(result).ok(), Some(result.name().into()));
+        }
+        for result in [DmarcResult::TempError, DmarcResult::PermError, DmarcResult::Unknown] {
+            assert_eq!(serde_json::to_value(result).ok(), Some(result.name().into()));
+        }
+        assert_eq!(
+            serde_json::to_value(DkimResult::TempError).ok(),
+            Some("temperror".into())
+        );
+        assert_eq!(
+            serde_json::to_value(ArcResult::TempError).ok(),
+            Some("temperror".into())
+        );
+        let old =
+            serde_json::from_str::<(SpfResult, SpfResult, DmarcResult)>(r#"["soft_fail","temp_error","perm_error"]"#);
+        assert_eq!(
+            old.ok(),
+            Some((SpfResult::SoftFail, SpfResult::TempError, DmarcResult::PermError))
+        );
+    }
 }

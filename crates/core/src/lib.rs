@@ -46,8 +46,8 @@ pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient
 pub use fault::Fault;
 pub use filter::{Concern, Filter, FilterKind};
 pub use identity::{
-    Alignment, ArcResult, Chain, DkimResult, DmarcPolicy, DmarcResult, Identify, Identity, Proof, Published, Reverse, Sender,
-    Signature, Spf, SpfResult, SpfScope,
+    Alignment, ArcResult, Chain, DkimResult, DmarcPolicy, DmarcResult, Identify, Identity, Proof, Published, Reverse,
+    Sender, Signature, Spf, SpfResult, SpfScope,
 };
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{Learner, Learning, LogOdds, ModelSlot, Models, Sample};

@@ -353,7 +353,10 @@ mod tests {
         }));
         let json = serde_json::to_string(&new).expect("JSON");
         assert_eq!(serde_json::from_str::<Record>(&json).ok(), Some(new));
-        let sparse = old.replace("\"findings\"", "\"auth\":{\"dmarc\":\"fail\",\"dkim\":[{}]},\"findings\"");
+        let sparse = old.replace(
+            "\"findings\"",
+            "\"auth\":{\"dmarc\":\"fail\",\"dkim\":[{}]},\"findings\"",
+        );
         let read = serde_json::from_str::<Record>(&sparse).expect("a record");
         assert_eq!(read.auth.map(|auth| auth.dmarc), Some(DmarcResult::Fail));
     }

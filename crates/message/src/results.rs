@@ -149,10 +149,13 @@ impl Results {
 pub fn received_spf(result: &'static str, comment: &str, pairs: &[(&'static str, &str)]) -> Field {
     // Nothing in a comment opens, closes or escapes.
     let comment = ascii(comment, VALUE_MAX).replace(['(', ')', '\\', '"'], "'");
-    let mut clauses = vec![match comment.trim() {
-        "" => result.to_owned(),
-        comment => format!("{result} ({comment})"),
-    }];
+    // Folded apart from its comment, the result stands in the first line, where simple readers look for it.
+    let mut clauses = vec![result.to_owned()];
+    clauses.extend(
+        Some(comment.trim())
+            .filter(|comment| !comment.is_empty())
+            .map(|comment| format!("({comment})")),
+    );
     let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
     let pairs: Vec<_> = pairs.map(|(key, value)| format!("{key}={}", dotted(value))).collect();
     let last = pairs.len().saturating_sub(1);

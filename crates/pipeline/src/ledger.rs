@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gatepost_core::message::{Headers, Message};
 use gatepost_core::{
-    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, FindingRecord, Identity, Level, RecipientRecord, Record, Sender,
-    Spf, SpfRecord, SpfResult, Time, Visit,
+    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, FindingRecord, Identity, Level, RecipientRecord, Record,
+    Sender, Spf, SpfRecord, SpfResult, Time, Visit,
 };
 
 use crate::names::Known;
@@ -78,7 +78,10 @@ pub fn close(
     if let Some(envelope) = envelope {
         let sender = Sender::new(visit.origin, visit.helo.clone(), envelope.from.clone());
         let spf = known.spf.filter(|(of, _)| *of == sender).map(|(_, spf)| spf);
-        let identity = known.identity.filter(|(of, _)| *of == sender).map(|(_, identity)| identity);
+        let identity = known
+            .identity
+            .filter(|(of, _)| *of == sender)
+            .map(|(_, identity)| identity);
         if let Some(spf) = &spf {
             record.spf = spf.result;
         }
@@ -99,7 +102,12 @@ pub fn close(
 }
 
 /// What was proven, where somebody who knows was asked.
-fn auth(record: &Record, envelope: &Envelope, spf: Option<&Spf>, identity: Option<Identity>) -> Option<Box<AuthRecord>> {
+fn auth(
+    record: &Record,
+    envelope: &Envelope,
+    spf: Option<&Spf>,
+    identity: Option<Identity>,
+) -> Option<Box<AuthRecord>> {
     let spf = spf.filter(|spf| spf.result != SpfResult::Unknown);
     let identity = identity.filter(|identity| identity.dmarc != DmarcResult::Unknown);
     if spf.is_none() && identity.is_none() {

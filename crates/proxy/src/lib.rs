@@ -15,7 +15,6 @@ mod config;
 mod control;
 mod descriptors;
 mod drive;
-mod identify;
 mod idle;
 mod line;
 mod listen;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_archive::Archive;
-use gatepost_core::{Clock, Compute, Seed, Services, Store};
+use gatepost_core::{Clock, Compute, Identify, Seed, Services, Store};
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
+use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::alarm::Watched;
 use crate::alarms::Bells;
 use crate::config::Config;
-use crate::identify::ByDns;
 use crate::lock::DataLock;
 use crate::post::Courier;
 use crate::threads::Cores;
@@ -77,8 +77,8 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     services.store = store.within("filter");
     services.dns = Arc::new(Watched::new("dns", &clock, Arc::new(resolver(config)?)));
     services.alarms = Arc::new(Bells::new(Arc::clone(&clock)));
-    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.identify = identify(config, &services);
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
     let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
     services.post = Arc::<Courier>::clone(&courier);
@@ -102,6 +102,22 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
         store: rocks,
         _lock: lock,
     })
+}
+
+/// Who tells whom a mail is from, as configured.
+pub fn identify(config: &Config, services: &Services) -> Arc<dyn Identify> {
+    let settings = Settings {
+        hostname: config.hostname().into(),
+        deadline: *config.identity.deadline,
+        arc_sealers: config
+            .identity
+            .arc_sealers
+            .iter()
+            .map(|sealer| sealer.to_string())
+            .collect(),
+        every_chain: false,
+    };
+    Arc::new(Identifier::new(services, settings))
 }
 
 /// A resolver as configured.

@@ -133,6 +133,7 @@ pub fn ours(config: &Config) -> Ours {
     let mut ours = Ours::new(config.hostname());
     ours.authserv_id = config.authserv_id().into();
     ours.product = config.identity.product.as_str().into();
+    ours.results = config.identity.results;
     ours
 }
 
@@ -169,6 +170,13 @@ fn routes(config: &Config, listen: &Listen) -> Routes {
     }
 }
 
+/// The services, and among them one that tells whom a mail is from as this configuration wants it.
+fn with_identity(config: &Config, services: &Services) -> Services {
+    let mut services = services.clone();
+    services.identify = crate::services::identify(config, &services);
+    services
+}
+
 /// Builds everything anew. `before` is the generation in service, whose knowledge of mail servers is kept.
 pub fn build(
     config: Arc<Config>,
@@ -177,6 +185,7 @@ pub fn build(
     followers: &Followers,
     before: Option<&Generation>,
 ) -> Result<Generation, String> {
+    let services = &with_identity(&config, services);
     let ways = Ways::new(&config, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
     ways.prepare()?;
     let ways = Arc::new(ways);

@@ -73,7 +73,9 @@ pub fn find(headers: &Headers) -> Found {
     let places = |name: &str, number: fn(&[u8]) -> Option<usize>| {
         let fields = headers.iter().filter(|header| header.is(name));
         let fields = fields.take(SETS_MAX + 1);
-        fields.map(|header| (number(header.value()), header.index())).collect::<Vec<_>>()
+        fields
+            .map(|header| (number(header.value()), header.index()))
+            .collect::<Vec<_>>()
     };
     let seals = places("ARC-Seal", instance_anywhere);
     let messages = places("ARC-Message-Signature", instance_anywhere);
@@ -271,7 +273,10 @@ mod tests {
             (set(2, "pass"), "its sets are not whole"),
             (set(1, "none") + &set(1, "none"), "its sets are not whole"),
             (set(1, "none") + "ARC-Seal: i=2; cv=pass\r\n", "its sets are not whole"),
-            ("ARC-Authentication-Results: i=1; x\r\n".into(), "its sets are not whole"),
+            (
+                "ARC-Authentication-Results: i=1; x\r\n".into(),
+                "its sets are not whole",
+            ),
             (set(1, "pass"), "a seal says the wrong thing of those before it"),
             (set(1, "none") + &set(2, "fail"), "a sealer found it broken"),
             (
@@ -282,7 +287,10 @@ mod tests {
                 set(1, "none").replace("bh=", "l=3; bh="),
                 "a signature over part of the body",
             ),
-            (set(1, "none").replace("rsa-sha256; cv", "rsa-sha1; cv"), "a seal made with SHA-1"),
+            (
+                set(1, "none").replace("rsa-sha256; cv", "rsa-sha1; cv"),
+                "a seal made with SHA-1",
+            ),
         ] {
             assert_eq!(why(&mail), reason, "{mail}");
         }
@@ -290,7 +298,11 @@ mod tests {
 
     #[test]
     fn fifty_sets_are_a_chain_and_one_more_fails_unread() {
-        let chain = |n| (1..=n).map(|i| set(i, if i == 1 { "none" } else { "pass" })).collect::<String>();
+        let chain = |n| {
+            (1..=n)
+                .map(|i| set(i, if i == 1 { "none" } else { "pass" }))
+                .collect::<String>()
+        };
         assert_eq!(why(&chain(50)), "a chain");
         assert_eq!(why(&chain(51)), "more than 50 sets");
     }
@@ -299,7 +311,10 @@ mod tests {
     fn a_sealer_vouches_for_the_author_it_names() {
         for (value, vouches) in [
             ("i=1; f.example; dmarc=pass header.from=b.example", true),
-            ("i=1; f.example; spf=fail; DMARC = pass (p=reject) header.from = B.Example", true),
+            (
+                "i=1; f.example; spf=fail; DMARC = pass (p=reject) header.from = B.Example",
+                true,
+            ),
             ("i=1; f.example; dmarc=pass", true),
             ("i=1; f.example; dmarc=pass header.from=c.example", false),
             ("i=1; f.example; dmarc=fail header.from=b.example", false),

@@ -147,7 +147,11 @@ mod tests {
         if form == Canonicalization::Relaxed {
             for line in &mut lines {
                 let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
-                let indent = if line.starts_with([' ', '\t']) && !words.is_empty() { " " } else { "" };
+                let indent = if line.starts_with([' ', '\t']) && !words.is_empty() {
+                    " "
+                } else {
+                    ""
+                };
                 *line = format!("{indent}{}", words.join(" "));
             }
         }

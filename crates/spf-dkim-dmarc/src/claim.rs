@@ -137,11 +137,15 @@ impl Claim {
             Some(_) => return Err("an unknown algorithm"),
             None => return Err("no algorithm"),
         };
-        let octets = |name, none| match tags.get(name) {
-            Some(value) if value.len() <= 2 * SIGNATURE_MAX => tags::base64(value).filter(|octets| !octets.is_empty()),
-            _ => None,
-        }
-        .ok_or(none);
+        let octets = |name, none| {
+            match tags.get(name) {
+                Some(value) if value.len() <= 2 * SIGNATURE_MAX => {
+                    tags::base64(value).filter(|octets| !octets.is_empty())
+                }
+                _ => None,
+            }
+            .ok_or(none)
+        };
         let (header, body) = match tags.text("c") {
             Some(text) => {
                 let (header, body) = text.split_once('/').unwrap_or((&text, "simple"));

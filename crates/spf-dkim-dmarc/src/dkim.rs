@@ -230,17 +230,25 @@ mod tests {
 
     #[test]
     fn of_many_signatures_the_authors_come_first_and_the_rest_is_counted() {
-        let mail: String = ["x.example", "y.test", "mail.b.example", "other.example", "b.example", "z.test", "w.test"]
-            .iter()
-            .map(|domain| format!("DKIM-Signature: v=1; d={domain}\r\n"))
-            .collect();
+        let mail: String = [
+            "x.example",
+            "y.test",
+            "mail.b.example",
+            "other.example",
+            "b.example",
+            "z.test",
+            "w.test",
+        ]
+        .iter()
+        .map(|domain| format!("DKIM-Signature: v=1; d={domain}\r\n"))
+        .collect();
         let want = ["b.example", "mail.b.example", "x.example", "y.test", "other.example"];
-        assert_eq!(
-            chosen(&mail, Some("b.example")),
-            (want.map(str::to_owned).to_vec(), 2)
-        );
+        assert_eq!(chosen(&mail, Some("b.example")), (want.map(str::to_owned).to_vec(), 2));
         let (top, _) = chosen(&mail, None);
-        assert_eq!(top, ["x.example", "y.test", "mail.b.example", "other.example", "b.example"]);
+        assert_eq!(
+            top,
+            ["x.example", "y.test", "mail.b.example", "other.example", "b.example"]
+        );
     }
 
     #[test]
@@ -261,7 +269,10 @@ mod tests {
         ];
         let bodies = Bodies::hash(&message, forms.into_iter(), &|| false).expect("a body");
         assert_eq!(bodies.0.len(), 2);
-        assert_eq!(bodies.find(Canonicalization::Relaxed, None).map(|(_, len)| *len), Some(7));
+        assert_eq!(
+            bodies.find(Canonicalization::Relaxed, None).map(|(_, len)| *len),
+            Some(7)
+        );
         assert!(Bodies::hash(&message, forms.into_iter(), &|| true).is_err());
     }
 }

@@ -88,7 +88,11 @@ impl Work {
     }
 
     fn verify(&self, spent: &dyn Fn() -> bool) -> Verified {
-        let claims = self.plan.candidates.iter().filter_map(|candidate| candidate.claim.as_ref().ok());
+        let claims = self
+            .plan
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.claim.as_ref().ok());
         let wanted = claims.filter(|claim| self.key(&claim.key_name()).is_ok());
         let of_chain = self.chain.as_ref().map(|sets| &sets.message);
         let forms = wanted.chain(of_chain).map(|claim| (claim.body, claim.length));
@@ -130,7 +134,11 @@ impl Work {
 impl Identifier {
     /// Over services; of the settings only those sealers count that are names.
     pub fn new(services: &Services, mut settings: Settings) -> Identifier {
-        settings.arc_sealers = settings.arc_sealers.iter().filter_map(|name| names::plain(name)).collect();
+        settings.arc_sealers = settings
+            .arc_sealers
+            .iter()
+            .filter_map(|name| names::plain(name))
+            .collect();
         Identifier {
             dns: Arc::clone(&services.dns),
             clock: Arc::clone(&services.clock),
@@ -242,7 +250,10 @@ impl Identify for Identifier {
             }
         };
 
-        let claims = plan.candidates.iter().filter_map(|candidate| candidate.claim.as_ref().ok());
+        let claims = plan
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.claim.as_ref().ok());
         let mut wanted: Vec<String> = claims.map(|claim| claim.key_name()).collect();
         wanted.extend(sets.iter().flat_map(Sets::key_names));
         wanted.sort_unstable();
@@ -305,7 +316,10 @@ fn proven(identity: &mut Identity, spf: &Spf, signatures: &[Signature]) {
     if let (SpfResult::Pass, Some(domain)) = (spf.result, &spf.domain) {
         identity.proven.push((domain.clone(), Proof::Spf));
     }
-    for signature in signatures.iter().filter(|signature| signature.result == DkimResult::Pass) {
+    for signature in signatures
+        .iter()
+        .filter(|signature| signature.result == DkimResult::Pass)
+    {
         if let Ok(domain) = Domain::parse(&signature.domain, false)
             && !identity.proven.contains(&(domain.clone(), Proof::Dkim))
         {

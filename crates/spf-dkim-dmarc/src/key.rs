@@ -58,7 +58,12 @@ impl Key {
         if !lists("s", "email") {
             return Err(bad("the key is not for mail"));
         }
-        let algorithm = match tags.text("k").unwrap_or_else(|| "rsa".into()).to_ascii_lowercase().as_str() {
+        let algorithm = match tags
+            .text("k")
+            .unwrap_or_else(|| "rsa".into())
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "rsa" => Algorithm::RsaSha256,
             "ed25519" => Algorithm::Ed25519Sha256,
             _ => return Err(bad("an unknown kind of key")),
@@ -144,8 +149,14 @@ mod tests {
         assert!(key.is_some_and(|key| key.strict && key.algorithm == Algorithm::Ed25519Sha256));
         assert_eq!(why(&format!("h=sha1:sha256; s=*; k=ed25519; p={ED}")), None);
         for (record, reason) in [
-            (format!("v=DKIM2; k=ed25519; p={ED}"), "its record is of an unknown version"),
-            (format!("k=ed25519; v=DKIM1; p={ED}"), "its record is of an unknown version"),
+            (
+                format!("v=DKIM2; k=ed25519; p={ED}"),
+                "its record is of an unknown version",
+            ),
+            (
+                format!("k=ed25519; v=DKIM1; p={ED}"),
+                "its record is of an unknown version",
+            ),
             (format!("h=sha1; k=ed25519; p={ED}"), "the key is not for SHA-256"),
             (format!("s=tlsrpt; k=ed25519; p={ED}"), "the key is not for mail"),
             (format!("k=dsa; p={ED}"), "an unknown kind of key"),
@@ -178,7 +189,14 @@ mod tests {
         };
         assert_eq!(
             [rsa(64), rsa(127), rsa(128), rsa(512), rsa(513), rsa(2_048)],
-            [Some(NoKey::Short), Some(NoKey::Short), None, None, Some(NoKey::Long), Some(NoKey::Long)]
+            [
+                Some(NoKey::Short),
+                Some(NoKey::Short),
+                None,
+                None,
+                Some(NoKey::Long),
+                Some(NoKey::Long)
+            ]
         );
     }
 }

@@ -154,7 +154,9 @@ impl FilterKind for SpfDkimDmarc {
     fn build(mut config: Config, _: &Services) -> Result<SpfDkimDmarc, BuildError> {
         for (key, list) in [("forwarders", &mut config.forwarders), ("strict", &mut config.strict)] {
             for entry in list {
-                let plain = names::plain(entry).ok_or_else(|| BuildError::at(key, format!("expected domains such as \"b.example\", found {entry:?}")))?;
+                let plain = names::plain(entry).ok_or_else(|| {
+                    BuildError::at(key, format!("expected domains such as \"b.example\", found {entry:?}"))
+                })?;
                 *entry = plain;
             }
         }

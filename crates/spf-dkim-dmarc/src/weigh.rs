@@ -24,14 +24,20 @@ pub enum Excuse {
 
 /// What excuses a mail that fails.
 pub fn excuse(config: &Config, identity: &Identity, headers: &Headers) -> Option<Excuse> {
-    let proven: Vec<String> = identity.proven.iter().filter_map(|(domain, _)| names::of(domain)).collect();
+    let proven: Vec<String> = identity
+        .proven
+        .iter()
+        .filter_map(|(domain, _)| names::of(domain))
+        .collect();
     if proven.iter().any(|domain| is_one_of(&config.forwarders, domain)) {
         return Some(Excuse::Known);
     }
     if identity.chain.vouches {
         return Some(Excuse::Vouched);
     }
-    let list = headers.get("List-Id").and_then(|field| list_domain(&field.unfolded()))?;
+    let list = headers
+        .get("List-Id")
+        .and_then(|field| list_domain(&field.unfolded()))?;
     let signed = identity.signatures.iter().filter(|one| one.result == DkimResult::Pass);
     let of_list = |domain: &str| is_within(&list, domain) || is_within(domain, &list);
     signed
@@ -54,9 +60,21 @@ fn is_one_of(list: &[String], domain: &str) -> bool {
 }
 
 const SPF_FAIL: Tag = Tag::new("spf_dkim_dmarc.spf_fail");
-const SPF_REPLY: Reply = Reply::fixed(550, Enhanced(5, 7, 23), "SPF: the sender's domain does not let this client send its mail");
-const STRICT: Reply = Reply::fixed(550, Enhanced(5, 7, 1), "This mail does not prove to be from its author's domain");
-const SPOOFED: Reply = Reply::fixed(550, Enhanced(5, 7, 1), "This mail claims to be from us and does not prove it");
+const SPF_REPLY: Reply = Reply::fixed(
+    550,
+    Enhanced(5, 7, 23),
+    "SPF: the sender's domain does not let this client send its mail",
+);
+const STRICT: Reply = Reply::fixed(
+    550,
+    Enhanced(5, 7, 1),
+    "This mail does not prove to be from its author's domain",
+);
+const SPOOFED: Reply = Reply::fixed(
+    550,
+    Enhanced(5, 7, 1),
+    "This mail claims to be from us and does not prove it",
+);
 
 fn finding(tag: Tag, points: Score, note: impl Into<String>) -> Finding {
     Finding::new(tag, Evidence::Points(points), note)
@@ -119,11 +137,17 @@ pub fn at_message(config: &Config, spf: &Spf, identity: &Identity, hints: Hints)
     let by_signature = identity.signatures.iter().any(|one| one.aligned);
     let points = given(config, spf);
     if by_signature && points > Score::ZERO {
-        say("spf_dkim_dmarc.spf_forgiven", -points, "the author's domain signed it: it was forwarded".into());
+        say(
+            "spf_dkim_dmarc.spf_forgiven",
+            -points,
+            "the author's domain signed it: it was forwarded".into(),
+        );
     }
     if passed(DkimResult::Fail) && !passed(DkimResult::Pass) {
         let failed = identity.signatures.iter().find(|one| one.result == DkimResult::Fail);
-        let note = failed.map(|one| format!("{}: {}", one.domain, one.reason)).unwrap_or_default();
+        let note = failed
+            .map(|one| format!("{}: {}", one.domain, one.reason))
+            .unwrap_or_default();
         say("spf_dkim_dmarc.dkim_fail", config.dkim_fail_points, note);
     }
     if identity.signatures_left > 0 {
@@ -131,27 +155,50 @@ pub fn at_message(config: &Config, spf: &Spf, identity: &Identity, hints: Hints)
         say("spf_dkim_dmarc.many_signatures", config.many_signatures_points, note);
     }
     if identity.ambiguous {
-        say("spf_dkim_dmarc.author_ambiguous", config.ambiguous_author_points, identity.reason.to_string());
+        say(
+            "spf_dkim_dmarc.author_ambiguous",
+            config.ambiguous_author_points,
+            identity.reason.to_string(),
+        );
     } else if identity.dmarc == DmarcResult::Fail {
         let (tag, points) = dmarc_fail(config, identity.policy.unwrap_or_default(), hints.excuse);
         let domain = identity.author.as_ref().map(|author| author.domain().to_string());
-        say(tag, points, format!("{}: {}", domain.unwrap_or_default(), identity.reason));
+        say(
+            tag,
+            points,
+            format!("{}: {}", domain.unwrap_or_default(), identity.reason),
+        );
     } else if identity.dmarc == DmarcResult::TempError {
-        say("spf_dkim_dmarc.dmarc_temperror", Score::ZERO, identity.reason.to_string());
+        say(
+            "spf_dkim_dmarc.dmarc_temperror",
+            Score::ZERO,
+            identity.reason.to_string(),
+        );
     }
     if identity.aligned && config.aligned_points != Score::ZERO {
-        say("spf_dkim_dmarc.aligned", config.aligned_points, identity.reason.to_string());
+        say(
+            "spf_dkim_dmarc.aligned",
+            config.aligned_points,
+            identity.reason.to_string(),
+        );
     }
     let unproven = is_unproven(spf, identity) && hints.excuse.is_none();
     let author = identity.author.as_ref().and_then(|author| names::of(author.domain()));
     let spoofed = unproven && hints.is_own && config.own_domains != OwnDomains::Off;
-    let strict = unproven && author.as_deref().is_some_and(|author| is_one_of(&config.strict, author));
+    let strict = unproven
+        && author
+            .as_deref()
+            .is_some_and(|author| is_one_of(&config.strict, author));
     if spoofed {
         let note = format!("from outside, in the name of {}", author.as_deref().unwrap_or_default());
         say("spf_dkim_dmarc.own_domain", config.own_domain_points, note);
     }
     if strict {
-        say("spf_dkim_dmarc.strict", Score::ZERO, "the author's domain must be proven here".into());
+        say(
+            "spf_dkim_dmarc.strict",
+            Score::ZERO,
+            "the author's domain must be proven here".into(),
+        );
     }
     match () {
         () if spoofed && config.own_domains == OwnDomains::Reject => opinion.wish(Wish::Reject(SPOOFED)),
@@ -164,7 +211,10 @@ pub fn at_message(config: &Config, spf: &Spf, identity: &Identity, hints: Hints)
 fn is_unproven(spf: &Spf, identity: &Identity) -> bool {
     let trouble = identity.dmarc == DmarcResult::TempError
         || spf.result == SpfResult::TempError
-        || identity.signatures.iter().any(|one| one.result == DkimResult::TempError);
+        || identity
+            .signatures
+            .iter()
+            .any(|one| one.result == DkimResult::TempError);
     !identity.aligned && !trouble && identity.dmarc != DmarcResult::Unknown
 }
 
@@ -249,7 +299,12 @@ mod tests {
         use DmarcPolicy::{None as Nothing, Quarantine, Reject};
         let say = |dmarc, policy, excuse| {
             let hints = Hints { excuse, is_own: false };
-            told(&at_message(&Config::default(), &spf(SpfResult::None), &identity(dmarc, policy), hints))
+            told(&at_message(
+                &Config::default(),
+                &spf(SpfResult::None),
+                &identity(dmarc, policy),
+                hints,
+            ))
         };
         for (policy, excuse, want) in [
             (Nothing, None, "dmarc_fail 0"),
@@ -307,7 +362,10 @@ mod tests {
                 },
             ),
         ] {
-            assert!(!say(spf, identity, hints).contains("reject 5"), "{spf:?} {identity:?} {hints:?}");
+            assert!(
+                !say(spf, identity, hints).contains("reject 5"),
+                "{spf:?} {identity:?} {hints:?}"
+            );
         }
     }
 
@@ -331,7 +389,10 @@ mod tests {
         assert_eq!(of("l.example", "l.example", DkimResult::Fail), None);
         assert_eq!(of("l.example", "other.example", DkimResult::Pass), None);
         assert_eq!(of("example", "l.example", DkimResult::Pass), None);
-        assert_eq!(of("l.example", "out.known.example", DkimResult::Pass), Some(Excuse::Known));
+        assert_eq!(
+            of("l.example", "out.known.example", DkimResult::Pass),
+            Some(Excuse::Known)
+        );
         assert_eq!(of("l.example", "known.example", DkimResult::Fail), None);
     }
 }

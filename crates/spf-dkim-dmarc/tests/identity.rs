@@ -63,7 +63,10 @@ async fn a_mail_that_its_author_signed_proves_to_be_from_there() {
     for mail in [mail!("signed"), mail!("signed-simple"), mail!("signed-ed25519")] {
         let identity = house.identity(mail).await;
         assert_eq!(told(&identity), [("b.example", DkimResult::Pass, "")]);
-        assert_eq!(identity.proven_author().map(ToString::to_string).as_deref(), Some("ann@b.example"));
+        assert_eq!(
+            identity.proven_author().map(ToString::to_string).as_deref(),
+            Some("ann@b.example")
+        );
         assert_eq!(
             (identity.dmarc, &*identity.reason, identity.policy),
             (DmarcResult::Pass, "DKIM is aligned", Some(DmarcPolicy::Reject))
@@ -76,13 +79,20 @@ async fn a_mail_that_its_author_signed_proves_to_be_from_there() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_mail_fails() {
     let identity = House::new(REJECT).identity(mail!("changed")).await;
-    assert_eq!(told(&identity), [("b.example", DkimResult::Fail, "the body was changed")]);
+    assert_eq!(
+        told(&identity),
+        [("b.example", DkimResult::Fail, "the body was changed")]
+    );
     assert_eq!((identity.dmarc, identity.aligned), (DmarcResult::Fail, false));
     let other = String::from_utf8(mail!("signed").to_vec()).expect("ASCII");
     let subject = other.replace("Subject: Lunch", "Subject: Money");
     let identity = House::new(REJECT).identity(subject.as_bytes()).await;
     assert_eq!(identity.signatures[0].result, DkimResult::Fail);
-    assert!(identity.signatures[0].reason.contains("not a signature of this header section"));
+    assert!(
+        identity.signatures[0]
+            .reason
+            .contains("not a signature of this header section")
+    );
     assert!(identity.proven.is_empty());
 }
 
@@ -90,13 +100,19 @@ async fn a_changed_mail_fails() {
 async fn the_signature_of_another_proves_the_other_and_not_the_author() {
     let identity = House::new(REJECT).identity(mail!("signed-by-another")).await;
     assert_eq!(identity.signatures[0].result, DkimResult::Pass);
-    assert_eq!((identity.dmarc, &*identity.reason), (DmarcResult::Fail, "what is proven is of others"));
+    assert_eq!(
+        (identity.dmarc, &*identity.reason),
+        (DmarcResult::Fail, "what is proven is of others")
+    );
     assert_eq!(identity.proven.len(), 1);
     assert!(identity.proven_author().is_none());
     let two = House::new(REJECT).identity(mail!("signed-by-two")).await;
     assert_eq!(
         told(&two),
-        [("b.example", DkimResult::Pass, ""), ("other.example", DkimResult::Pass, "")]
+        [
+            ("b.example", DkimResult::Pass, ""),
+            ("other.example", DkimResult::Pass, "")
+        ]
     );
     assert_eq!(two.dmarc, DmarcResult::Pass);
 }
@@ -106,7 +122,11 @@ async fn what_goes_on_beyond_the_signed_length_is_no_pass() {
     let identity = House::new(REJECT).identity(mail!("length")).await;
     assert_eq!(
         told(&identity),
-        [("b.example", DkimResult::Policy, "the body goes on beyond what was signed")]
+        [(
+            "b.example",
+            DkimResult::Policy,
+            "the body goes on beyond what was signed"
+        )]
     );
     assert!(!identity.aligned && identity.dmarc == DmarcResult::Fail);
     let whole = String::from_utf8(mail!("length").to_vec()).expect("ASCII");
@@ -119,7 +139,10 @@ async fn what_goes_on_beyond_the_signed_length_is_no_pass() {
 async fn several_authors_prove_nothing() {
     for mail in [mail!("two-authors"), mail!("two-from-fields")] {
         let identity = House::new(REJECT).identity(mail).await;
-        assert!(identity.ambiguous && !identity.aligned && identity.author.is_none(), "{identity:?}");
+        assert!(
+            identity.ambiguous && !identity.aligned && identity.author.is_none(),
+            "{identity:?}"
+        );
         assert_eq!((identity.dmarc, identity.policy), (DmarcResult::Fail, None));
     }
 }
@@ -134,7 +157,10 @@ async fn a_key_that_is_gone_and_one_that_dns_does_not_tell_are_told_apart() {
     let identity = house.identity(mail!("signed")).await;
     assert_eq!(told(&identity), [("b.example", DkimResult::PermError, "no such key")]);
     assert_eq!(identity.dmarc, DmarcResult::Fail);
-    for trouble in ["SERVFAIL k1._domainkey.b.example\n", "TIMEOUT k1._domainkey.b.example\n"] {
+    for trouble in [
+        "SERVFAIL k1._domainkey.b.example\n",
+        "TIMEOUT k1._domainkey.b.example\n",
+    ] {
         let zone = Zone::parse(&format!("{REJECT}{trouble}")).expect("a zone");
         let house = House {
             fakes: Fakes::with_zone(zone),
@@ -142,7 +168,11 @@ async fn a_key_that_is_gone_and_one_that_dns_does_not_tell_are_told_apart() {
         };
         let identity = house.identity(mail!("signed")).await;
         assert_eq!(identity.signatures[0].result, DkimResult::TempError, "{trouble}");
-        assert_eq!(identity.dmarc, DmarcResult::TempError, "trouble is never a fail: {trouble}");
+        assert_eq!(
+            identity.dmarc,
+            DmarcResult::TempError,
+            "trouble is never a fail: {trouble}"
+        );
     }
 }
 
@@ -174,10 +204,18 @@ async fn spf_proves_the_author_where_it_is_aligned() {
     assert!(passed.spf_aligned && passed.aligned && passed.proven[0].1 == Proof::Spf);
     assert_eq!(of(spf(SpfResult::Pass, "other.example")).await.dmarc, DmarcResult::Fail);
     assert_eq!(of(spf(SpfResult::Fail, "b.example")).await.dmarc, DmarcResult::Fail);
-    assert_eq!(of(spf(SpfResult::TempError, "b.example")).await.dmarc, DmarcResult::TempError);
-    assert_eq!(of(spf(SpfResult::TempError, "other.example")).await.dmarc, DmarcResult::Fail);
+    assert_eq!(
+        of(spf(SpfResult::TempError, "b.example")).await.dmarc,
+        DmarcResult::TempError
+    );
+    assert_eq!(
+        of(spf(SpfResult::TempError, "other.example")).await.dmarc,
+        DmarcResult::Fail
+    );
     let strict = House::new("_dmarc.b.example TXT \"v=DMARC1; p=reject; aspf=s\"\n");
-    let passed = strict.identity_with(mail!("forged"), spf(SpfResult::Pass, "bounces.b.example")).await;
+    let passed = strict
+        .identity_with(mail!("forged"), spf(SpfResult::Pass, "bounces.b.example"))
+        .await;
     assert_eq!(passed.dmarc, DmarcResult::Fail);
 }
 
@@ -185,12 +223,18 @@ async fn spf_proves_the_author_where_it_is_aligned() {
 async fn a_chain_of_a_trusted_sealer_vouches_and_that_of_a_stranger_does_not() {
     let mut house = House::new(REJECT);
     let identity = house.identity(mail!("arc")).await;
-    assert_eq!((identity.chain.result, identity.chain.vouches), (ArcResult::Unknown, false));
+    assert_eq!(
+        (identity.chain.result, identity.chain.vouches),
+        (ArcResult::Unknown, false)
+    );
     let asked = house.fakes.zone.asked_for("k1._domainkey.f.example");
     assert_eq!(asked, 0, "the keys of a stranger's chain are not asked for");
     house.settings.every_chain = true;
     let identity = house.identity(mail!("arc")).await;
-    assert_eq!((identity.chain.result, identity.chain.vouches), (ArcResult::Pass, false));
+    assert_eq!(
+        (identity.chain.result, identity.chain.vouches),
+        (ArcResult::Pass, false)
+    );
     house.settings.every_chain = false;
     house.settings.arc_sealers = vec!["F.example".into()];
     let identity = house.identity(mail!("arc")).await;
@@ -207,7 +251,10 @@ async fn a_chain_of_a_trusted_sealer_vouches_and_that_of_a_stranger_does_not() {
 async fn two_thousand_signatures_cost_five_questions() {
     let house = House::new(REJECT);
     let one = |n: usize| {
-        format!("DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s{n}; h=from; bh=YWJj; b={}\r\n", "A".repeat(20))
+        format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s{n}; h=from; bh=YWJj; b={}\r\n",
+            "A".repeat(20)
+        )
     };
     let many: String = (0..2_000).map(one).collect();
     let mail = [many.as_bytes(), mail!("forged")].concat();
@@ -234,8 +281,14 @@ async fn a_domain_of_ten_labels_costs_eight_questions() {
     let house = House::new("_dmarc.i.example TXT \"v=DMARC1; p=quarantine; sp=reject\"\n");
     let mail = b"From: a@a.b.c.d.e.f.g.h.i.example\r\n\r\n";
     let identity = house.identity(mail).await;
-    assert_eq!((identity.dmarc, identity.policy), (DmarcResult::Fail, Some(DmarcPolicy::Reject)));
-    assert_eq!(identity.published.map(|published| published.domain).as_deref(), Some("i.example"));
+    assert_eq!(
+        (identity.dmarc, identity.policy),
+        (DmarcResult::Fail, Some(DmarcPolicy::Reject))
+    );
+    assert_eq!(
+        identity.published.map(|published| published.domain).as_deref(),
+        Some("i.example")
+    );
     assert_eq!(house.fakes.zone.asked(), 8);
 }
 
@@ -243,9 +296,21 @@ async fn a_domain_of_ten_labels_costs_eight_questions() {
 async fn each_tag_decides_which_policy_applies() {
     for (zone, author, want) in [
         ("_dmarc.b.example TXT \"v=DMARC1; p=none\"", "b.example", Some("none")),
-        ("_dmarc.b.example TXT \"v=DMARC1; p=reject; t=y\"", "b.example", Some("quarantine")),
-        ("_dmarc.b.example TXT \"v=DMARC1; p=reject; pct=0; ri=1; zz=1\"", "b.example", Some("reject")),
-        ("_dmarc.b.example TXT \"v=DMARC1; rua=mailto:a@b.example\"", "b.example", Some("none")),
+        (
+            "_dmarc.b.example TXT \"v=DMARC1; p=reject; t=y\"",
+            "b.example",
+            Some("quarantine"),
+        ),
+        (
+            "_dmarc.b.example TXT \"v=DMARC1; p=reject; pct=0; ri=1; zz=1\"",
+            "b.example",
+            Some("reject"),
+        ),
+        (
+            "_dmarc.b.example TXT \"v=DMARC1; rua=mailto:a@b.example\"",
+            "b.example",
+            Some("none"),
+        ),
         ("_dmarc.b.example TXT \"v=DMARC1; p=bad\"", "b.example", None),
         ("_dmarc.b.example TXT \"p=reject; v=DMARC1\"", "b.example", None),
         (
@@ -263,7 +328,11 @@ async fn each_tag_decides_which_policy_applies() {
             "x.b.example",
             Some("quarantine"),
         ),
-        ("_dmarc.b.example TXT \"v=DMARC1; p=reject\"", "x.b.example", Some("reject")),
+        (
+            "_dmarc.b.example TXT \"v=DMARC1; p=reject\"",
+            "x.b.example",
+            Some("reject"),
+        ),
         (
             "_dmarc.example TXT \"v=DMARC1; psd=y; p=quarantine\"\nb.example A 192.0.2.1",
             "b.example",
@@ -283,7 +352,11 @@ async fn each_tag_decides_which_policy_applies() {
         let house = House::new(&format!("{zone}\n"));
         let identity = house.identity(format!("From: a@{author}\r\n\r\n").as_bytes()).await;
         assert_eq!(identity.policy.map(DmarcPolicy::name), want, "{zone}");
-        let result = if want.is_some() { DmarcResult::Fail } else { DmarcResult::None };
+        let result = if want.is_some() {
+            DmarcResult::Fail
+        } else {
+            DmarcResult::None
+        };
         assert_eq!(identity.dmarc, result, "{zone}");
     }
 }

@@ -17,7 +17,11 @@ pub(super) fn fields(stamp: &Stamp<'_>) -> Vec<Field> {
     let mut told = Results::new(&stamp.ours.authserv_id);
     if let Some(spf) = spf {
         let (property, value) = checked(stamp, spf);
-        told.add("spf", spf.result.name(), &[("reason", failing(spf)), (property, &value)]);
+        told.add(
+            "spf",
+            spf.result.name(),
+            &[("reason", failing(spf)), (property, &value)],
+        );
     }
     if let Some(identity) = identity {
         add_identity(&mut told, stamp, identity);
@@ -44,7 +48,11 @@ fn helo<'a>(stamp: &Stamp<'a>) -> &'a str {
 }
 
 fn add_identity(told: &mut Results, stamp: &Stamp<'_>, identity: &Identity) {
-    let author = identity.author.as_ref().map(|author| author.domain().key()).unwrap_or_default();
+    let author = identity
+        .author
+        .as_ref()
+        .map(|author| author.domain().key())
+        .unwrap_or_default();
     let (policy, at) = match (&identity.policy, &identity.published) {
         (Some(policy), Some(published)) => (policy.name(), &*published.domain),
         _ => ("", ""),
@@ -116,8 +124,8 @@ fn received_spf(stamp: &Stamp<'_>, spf: &Spf) -> Field {
 #[cfg(test)]
 mod tests {
     use gatepost_core::{
-        Address, Chain, Client, Direction, DkimResult, DmarcPolicy, Domain, Envelope, Helo, MailParams, Path, Published,
-        Signature, Visit,
+        Address, Chain, Client, Direction, DkimResult, DmarcPolicy, Domain, Envelope, Helo, MailParams, Path,
+        Published, Signature, Visit,
     };
 
     use super::*;
@@ -169,7 +177,10 @@ mod tests {
     fn nobody_who_looked_means_no_field() {
         assert_eq!(written("a@b.example", None, None), Vec::<String>::new());
         let (spf, identity) = (Spf::default(), Identity::unknown());
-        assert_eq!(written("a@b.example", Some(&spf), Some(&identity)), Vec::<String>::new());
+        assert_eq!(
+            written("a@b.example", Some(&spf), Some(&identity)),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -196,8 +207,14 @@ mod tests {
             .of(SpfScope::Helo)
             .because("a", None);
         let fields = written("", Some(&spf), None);
-        assert_eq!(fields[0], "Authentication-Results: mx.d.example; spf=pass smtp.helo=\"mail(b.example\"");
-        assert!(fields[1].ends_with("receiver=mx.d.example; identity=helo"), "{fields:?}");
+        assert_eq!(
+            fields[0],
+            "Authentication-Results: mx.d.example; spf=pass smtp.helo=\"mail(b.example\""
+        );
+        assert!(
+            fields[1].ends_with("receiver=mx.d.example; identity=helo"),
+            "{fields:?}"
+        );
     }
 
     #[test]

@@ -185,7 +185,10 @@ impl Transaction {
         }
         let known = scene.names.known();
         let spf = known.spf.filter(|(of, _)| *of == sender).map(|(_, spf)| spf);
-        let identity = known.identity.filter(|(of, _)| *of == sender).map(|(_, identity)| identity);
+        let identity = known
+            .identity
+            .filter(|(of, _)| *of == sender)
+            .map(|(_, identity)| identity);
         let reverse = known
             .reverse
             .filter(|reverse| reverse.confirmed)

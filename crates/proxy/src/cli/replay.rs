@@ -11,14 +11,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use gatepost_core::{
-    Backend, Bytes, Client, Compute, Direction, Evidence, Facts, Fault, Helo, Login, LoginBy, Message, Page, Path,
-    Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
+    AuthRecord, Backend, Bytes, Chain, Client, Compute, Direction, DmarcResult, Evidence, Facts, Fault, Helo, Login,
+    LoginBy, Message, Page, Path, Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
 };
 use gatepost_pipeline::{Followers, Pipeline, Replay, Routes, replay};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Listen, Registry};
-use crate::identify::ByDns;
 use crate::threads::Cores;
 use crate::{services, wiring};
 
@@ -72,8 +71,8 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
 
     let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
     services.dns = Arc::new(services::resolver(config)?);
-    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
     services.kept = Arc::new(replay::Pretence);
     let services = replay::services(&services);
@@ -139,7 +138,7 @@ fn listener<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Listen, St
 
 const NO_ADDRESS: &str = "expected an address such as a@example.org";
 
-fn reverse(address: &str) -> Result<Path, &'static str> {
+pub(super) fn reverse(address: &str) -> Result<Path, &'static str> {
     Path::reverse(bare(address), true).map_err(|_| NO_ADDRESS)
 }
 
@@ -157,7 +156,7 @@ fn bare(address: &str) -> &str {
 }
 
 /// The mail as it would be after DATA: files often end their lines in LF alone.
-fn canonical(octets: &[u8]) -> Vec<u8> {
+pub(super) fn canonical(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len() + octets.len() / 32);
     for line in octets.split_inclusive(|octet| *octet == b'\n') {
         match line
@@ -257,6 +256,9 @@ pub(super) fn table(record: &Record) -> String {
     if record.findings.iter().any(|finding| !finding.counts) {
         out += "[points] are only logged: the filter's mode is monitor.\n";
     }
+    if let Some(auth) = &record.auth {
+        let _ = write!(out, "\n{}", proofs(auth));
+    }
     out += "\n";
     for recipient in &record.recipients {
         let would = recipient
@@ -281,6 +283,47 @@ pub(super) fn table(record: &Record) -> String {
         let _ = writeln!(out, "note: {}", shown(note));
     }
     let _ = write!(out, "answer: {}", shown(&record.reply));
+    out
+}
+
+/// What proves the mail, and what does not.
+fn proofs(auth: &AuthRecord) -> String {
+    let mut out = String::new();
+    let mut line = |head: String, words: &[&str]| {
+        let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+        let _ = writeln!(out, "{}", shown(&format!("{head}  {}", words.join("; "))));
+    };
+    let aligned = |aligned| if aligned { "aligned" } else { "" };
+    if let Some(spf) = &auth.spf {
+        line(
+            format!("spf={}", spf.result.name()),
+            &[&spf.domain, &spf.reason, aligned(spf.aligned)],
+        );
+    }
+    if auth.dmarc == DmarcResult::Unknown {
+        return out;
+    }
+    for one in &auth.dkim {
+        line(
+            format!("dkim={}", one.result.name()),
+            &[&one.domain, &one.reason, aligned(one.aligned)],
+        );
+    }
+    if auth.dkim.is_empty() {
+        line("dkim=none".into(), &["there is no signature"]);
+    }
+    let chain = auth.arc.as_ref();
+    let none = Chain::default();
+    let result = chain.map_or("none", |chain| chain.result.name());
+    let chain = chain.unwrap_or(&none);
+    let vouches = if chain.vouches { "it vouches for the author" } else { "" };
+    line(format!("arc={result}"), &[&chain.sealer, &chain.reason, vouches]);
+    let policy = match (&auth.policy, &auth.published) {
+        (Some(policy), Some(published)) => format!("policy {} from {}", policy.name(), published.domain),
+        _ => String::new(),
+    };
+    let author = auth.header_from.as_deref().unwrap_or_default();
+    line(format!("dmarc={}", auth.dmarc.name()), &[author, &auth.reason, &policy]);
     out
 }
 

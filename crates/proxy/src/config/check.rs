@@ -465,6 +465,13 @@ impl Check<'_> {
         if config.dns.timeout.is_zero() {
             self.error(&["dns", "timeout"], "expected more than no time");
         }
+        let deadline = config.identity.deadline;
+        if deadline.is_zero() || deadline.as_secs() > 20 {
+            self.error(
+                &["identity", "deadline"],
+                format!("expected more than no time and at most 20s, found {deadline}"),
+            );
+        }
         let product = &config.identity.product;
         if product.is_empty() || product.len() > 32 || !product.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         {

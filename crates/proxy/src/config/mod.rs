@@ -358,6 +358,14 @@ pub struct Identity {
     pub authserv_id: Option<HostName>,
     /// The product's name: in our greeting and in the names of the header fields that we add.
     pub product: String,
+    /// Whether Authentication-Results and Received-SPF stand on every mail from the world. Without it they stand on mail
+    /// about which a filter asked, as `spf_dkim_dmarc` does where it stands in a tier.
+    pub results: bool,
+    /// How long each of three answers may wait for DNS: the reverse name, SPF, and what DKIM, ARC and DMARC prove. What is
+    /// not known by then is a `temperror`, which is held against nobody.
+    pub deadline: Timespan,
+    /// Domains of forwarders and lists that seal mail (ARC), whose word counts that DMARC passed where they took it.
+    pub arc_sealers: Vec<HostName>,
 }
 
 impl Default for Identity {
@@ -365,6 +373,9 @@ impl Default for Identity {
         Identity {
             authserv_id: None,
             product: "Gatepost".into(),
+            results: false,
+            deadline: Timespan::secs(5),
+            arc_sealers: Vec::new(),
         }
     }
 }

@@ -81,12 +81,13 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Whitelist "whitelist");
+dull!(Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
 static DNSBL: Entry = Entry::of::<Dnsbl>();
 static GREYLIST: Entry = Entry::of::<Greylist>();
+static PROOFS: Entry = Entry::of::<Proofs>();
 static WHITELIST: Entry = Entry::of::<Whitelist>();
 
 fn linked() -> Registry {
@@ -96,6 +97,7 @@ fn linked() -> Registry {
         ("dnsbl", &DNSBL),
         ("dull", &DULL),
         ("greylist", &GREYLIST),
+        ("spf_dkim_dmarc", &PROOFS),
         ("whitelist", &WHITELIST),
     ]
     .into()
@@ -144,7 +146,7 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
     );
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "whitelist"], vec!["greylist"]]
+        [vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
     );
     assert!(
         matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
@@ -172,7 +174,7 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     assert_eq!(config.listen.len(), 1);
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "whitelist"], vec!["greylist"]]
+        [vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
     assert_eq!(config.filter("dnsbl").mode, Mode::Monitor, "until the operator says otherwise");
@@ -330,10 +332,10 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.bayes]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dnsbl`, `dull`, `greylist`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.bayes: no filter of this name")
-            && told[1].ends_with("there are `conduct`, `dnsbl`, `dull`, `greylist`, `whitelist`"),
+            && told[1].ends_with("there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"),
         "{told:?}"
     );
 }

@@ -101,12 +101,7 @@ async fn aligned(tree: &Tree<'_>, author: &str, domain: &str, how: Alignment) ->
 
 /// Judges a mail by its author and what is proven. `spf` is the domain that SPF stands for; `dkim` has an entry for each
 /// signature, none for those that prove nothing.
-pub async fn judge(
-    tree: &Tree<'_>,
-    author: &str,
-    spf: Option<Witness<'_>>,
-    dkim: &[Option<Witness<'_>>],
-) -> Answer {
+pub async fn judge(tree: &Tree<'_>, author: &str, spf: Option<Witness<'_>>, dkim: &[Option<Witness<'_>>]) -> Answer {
     let mut answer = Answer {
         dkim_aligned: vec![false; dkim.len()],
         ..Answer::default()
@@ -116,8 +111,7 @@ pub async fn judge(
         Err(Trouble) => {
             (answer.result, answer.reason) = (DmarcResult::TempError, "its policy cannot be looked up".into());
             // The very same domain is aligned, whatever the policy says.
-            let same =
-                |witness: &Witness<'_>| witness.standing == Standing::Proven && witness.domain == author;
+            let same = |witness: &Witness<'_>| witness.standing == Standing::Proven && witness.domain == author;
             answer.spf_aligned = spf.as_ref().is_some_and(same);
             answer.dkim_aligned = dkim.iter().map(|witness| witness.as_ref().is_some_and(same)).collect();
             return answer;
@@ -156,7 +150,11 @@ pub async fn judge(
         (false, false) => {
             let proven = |witness: &&Witness<'_>| witness.standing == Standing::Proven;
             let other = spf.iter().chain(dkim.iter().flatten()).any(|witness| proven(&witness));
-            let why = if other { "what is proven is of others" } else { "nothing is proven" };
+            let why = if other {
+                "what is proven is of others"
+            } else {
+                "nothing is proven"
+            };
             (DmarcResult::Fail, why.into())
         }
     };

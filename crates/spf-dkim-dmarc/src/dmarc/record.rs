@@ -153,7 +153,14 @@ mod tests {
         for text in ["v=DMARC1", "v=DMARC1;", " v = DMARC1 ; p=none", "v=DMARC1;p=reject"] {
             assert!(Record::parse(text.as_bytes()).is_some(), "{text}");
         }
-        for text in ["", "v=dmarc1; p=none", "v=DMARC2; p=none", "p=none; v=DMARC1", "V=DMARC1", "v=spf1 -all"] {
+        for text in [
+            "",
+            "v=dmarc1; p=none",
+            "v=DMARC2; p=none",
+            "p=none; v=DMARC1",
+            "V=DMARC1",
+            "v=spf1 -all",
+        ] {
             assert_eq!(Record::parse(text.as_bytes()), None, "{text}");
         }
     }

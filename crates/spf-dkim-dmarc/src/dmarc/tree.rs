@@ -158,11 +158,17 @@ mod tests {
     fn an_organisation_is_where_the_records_say() {
         let of = |records: &[(&'static str, &str)]| organisation("a.b.c.example", &found(records));
         assert_eq!(of(&[]), "a.b.c.example");
-        assert_eq!(of(&[("a.b.c.example", "v=DMARC1"), ("c.example", "v=DMARC1")]), "c.example");
+        assert_eq!(
+            of(&[("a.b.c.example", "v=DMARC1"), ("c.example", "v=DMARC1")]),
+            "c.example"
+        );
         assert_eq!(of(&[("b.c.example", "v=DMARC1; psd=n")]), "b.c.example");
         assert_eq!(of(&[("c.example", "v=DMARC1; psd=y")]), "b.c.example");
         assert_eq!(of(&[("example", "v=DMARC1; psd=y")]), "c.example");
-        assert_eq!(of(&[("b.c.example", "v=DMARC1"), ("example", "v=DMARC1; psd=y")]), "c.example");
+        assert_eq!(
+            of(&[("b.c.example", "v=DMARC1"), ("example", "v=DMARC1; psd=y")]),
+            "c.example"
+        );
         assert_eq!(of(&[("a.b.c.example", "v=DMARC1; psd=y")]), "a.b.c.example");
     }
 }

@@ -71,6 +71,20 @@ pub fn identity<'a>(from: &'a str, helo: &'a str) -> (&'a str, &'a str) {
     }
 }
 
+/// A result as RFC 7208 section 2.6 calls it.
+pub fn word(result: SpfResult) -> &'static str {
+    match result {
+        SpfResult::Unknown => "unknown",
+        SpfResult::None => "none",
+        SpfResult::Neutral => "neutral",
+        SpfResult::Pass => "pass",
+        SpfResult::Fail => "fail",
+        SpfResult::SoftFail => "softfail",
+        SpfResult::TempError => "temperror",
+        SpfResult::PermError => "permerror",
+    }
+}
+
 /// Whom a sender without local part stands for.
 const POSTMASTER: &str = "postmaster";
 

@@ -154,7 +154,8 @@ impl House {
 
     /// The lines of a file beside the script, as a client sends them.
     pub fn file(&self, name: &str) -> Result<Vec<u8>, BadScript> {
-        let octets = std::fs::read(self.folder.join(name.trim())).map_err(|error| BadScript(format!("a mail: {error}")))?;
+        let octets =
+            std::fs::read(self.folder.join(name.trim())).map_err(|error| BadScript(format!("a mail: {error}")))?;
         let mut sent = Vec::with_capacity(octets.len());
         for line in octets.split_inclusive(|&b| b == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);

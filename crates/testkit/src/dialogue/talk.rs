@@ -11,9 +11,9 @@ use gatepost_core::smtp::session::{Answer, Input, Output, Question, Session, Tls
 use gatepost_core::{Client, Facts, Kept, Message, Query, Visit};
 use gatepost_pipeline::{Reception, Seen};
 
-use super::{Failure, Proofs};
 use super::house::House;
 use super::script::{self, BadScript, Line, bad, span, unquote, word};
+use super::{Failure, Proofs};
 
 /// The most lines of a transcript that a failure shows, the last ones.
 const TRANSCRIPT: usize = 60;
