@@ -7,6 +7,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use gatepost_core::{Dns, Fault};
+
 use crate::answer::{Answer, Code, Unusable, refusal};
 use crate::list::List;
 use crate::name;
@@ -182,6 +184,15 @@ pub fn probes(list: &List, part: Part) -> Vec<Probe> {
     };
     let wanted = [test.then_some(true), clean.then_some(false)];
     wanted.into_iter().flatten().filter_map(probe).collect()
+}
+
+/// The answer of DNS to one question.
+pub async fn ask(dns: &dyn Dns, name: &str) -> Result<Vec<Ipv4Addr>, Unusable> {
+    match dns.a(name).await {
+        Ok(found) => Ok(found.into_records()),
+        Err(Fault::Unavailable(what)) => Err(Unusable::Fault(what)),
+        Err(_) => Err(Unusable::Fault("DNS: no usable answer")),
+    }
 }
 
 /// What the answers to the probes come to; each is the records that came, or that none came.

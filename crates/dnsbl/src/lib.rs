@@ -333,12 +333,13 @@ impl Filter for Dnsbl {
             let note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);
             opinion = opinion.with(points(TOO_MANY_LINKS, self.config.too_many_links_points, note));
         }
-        if reading.links().is_cut() {
-            let note = "there were more links than are kept".to_owned();
+        if reading.excess().any() {
+            let names: Vec<_> = reading.excess().names().collect();
+            let note = format!("bounds that the mail passes: {}", names.join(", "));
             opinion = opinion.with(points(UNREAD, self.config.unread_points, note));
         }
         if let Some((url, trick)) = linked.disguised {
-            let note = format!("{}: {url}", subjects::words(trick));
+            let note = format!("{}: {url}", trick.as_str());
             opinion = opinion.with(points(DISGUISED, self.config.disguised_link_points, note));
         }
         if let Some(url) = linked.other_shown {

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use gatepost_core::message::reading;
+
 /// The longest name of DNS in text.
 const NAME_MAX: usize = 253;
 /// The longest label.
@@ -91,7 +93,7 @@ pub fn host(text: &str) -> Option<String> {
 
 /// What lists have an entry for: the registrable domain of a host by the public suffix list, or a public suffix itself.
 pub fn registrable(host: &str) -> &str {
-    psl::domain_str(host).unwrap_or(host)
+    reading::registrable(host).unwrap_or(host)
 }
 
 /// Whether `host` is `domain` or lies below it. Both in lower case.
@@ -260,10 +262,9 @@ mod tests {
 
         #[test]
         fn whatever_a_stranger_calls_a_domain_the_question_is_a_name(text in "\\PC{0,80}") {
-            for asked in [of_domain(&text, "l.example"), host(&text).and_then(|host| of_domain(registrable(&host), "l.example"))] {
-                if let Some(name) = asked {
-                    prop_assert!(name.is_ascii() && name.len() <= NAME_MAX && name.split('.').all(is_label));
-                }
+            let of_host = host(&text).and_then(|host| of_domain(registrable(&host), "l.example"));
+            for name in [of_domain(&text, "l.example"), of_host].into_iter().flatten() {
+                prop_assert!(name.is_ascii() && name.len() <= NAME_MAX && name.split('.').all(is_label));
             }
         }
     }

@@ -4,11 +4,11 @@
 //! domain, or an address with two codes, are no more than one. **Absent on purpose:** a sum over lists; that is policy's.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use gatepost_core::prelude::*;
 
 use crate::answer::Meaning;
-use crate::list::List;
 use crate::options::Config;
 use crate::round::{Hit, Shown};
 
@@ -76,39 +76,49 @@ impl Refusal {
     }
 }
 
-fn heaviest<'a>(hit: &Hit<'a>) -> Option<(&'a Meaning, std::net::Ipv4Addr)> {
-    let weight = |meaning: &Meaning| meaning.points.as_hundredths().unsigned_abs();
-    // The first of equals.
-    hit.meanings
-        .iter()
-        .copied()
-        .rev()
-        .max_by_key(|(meaning, _)| weight(meaning))
+/// The heaviest that a list says of something.
+struct Weighed<'s, 'a> {
+    hit: &'s Hit<'a>,
+    meaning: &'a Meaning,
+    code: Ipv4Addr,
+}
+
+impl Weighed<'_, '_> {
+    fn weight(&self) -> u32 {
+        weight(self.meaning)
+    }
+}
+
+fn weight(meaning: &Meaning) -> u32 {
+    meaning.points.as_hundredths().unsigned_abs()
+}
+
+fn weighed<'s, 'a>(hit: &'s Hit<'a>) -> Option<Weighed<'s, 'a>> {
+    // Of equals the first.
+    let heaviest = hit.meanings.iter().rev().max_by_key(|(meaning, _)| weight(meaning));
+    heaviest.map(|&(meaning, code)| Weighed { hit, meaning, code })
 }
 
 /// The opinion about what a round has shown.
 pub fn of(shown: &Shown<'_>, refusal: &Refusal) -> Opinion {
-    let mut by_list: BTreeMap<&str, (&List, Vec<(&Hit<'_>, &Meaning, std::net::Ipv4Addr)>)> = BTreeMap::new();
-    for hit in &shown.hits {
-        let Some((meaning, code)) = heaviest(hit) else { continue };
-        let (_, hits) = by_list.entry(&hit.list.name).or_insert((hit.list, Vec::new()));
-        hits.push((hit, meaning, code));
+    let mut by_list: BTreeMap<&str, Vec<Weighed<'_, '_>>> = BTreeMap::new();
+    for weighed in shown.hits.iter().filter_map(weighed) {
+        by_list.entry(&weighed.hit.list.name).or_default().push(weighed);
     }
     let mut opinion = Opinion::none();
     let mut refused = None;
-    for (name, (list, mut hits)) in by_list {
-        hits.sort_by_key(|(_, meaning, _)| std::cmp::Reverse(meaning.points.as_hundredths().unsigned_abs()));
-        let Some((first, meaning, _)) = hits.first() else {
-            continue;
-        };
-        let note: Vec<_> = hits
+    for (name, mut all) in by_list {
+        all.sort_by_key(|weighed| std::cmp::Reverse(weighed.weight()));
+        let Some(first) = all.first() else { continue };
+        let note: Vec<_> = all
             .iter()
-            .map(|(hit, meaning, code)| format!("{}: {} ({code})", hit.subject, meaning.about))
+            .map(|one| format!("{}: {} ({})", one.hit.subject, one.meaning.about, one.code))
             .collect();
         let tag = Tag::owned(format!("dnsbl.{name}"));
-        opinion = opinion.with(Finding::new(tag, Evidence::Points(meaning.points), note.join("; ")));
-        if list.refuse && meaning.points > Score::ZERO && refused.is_none() {
-            refused = Some(refusal.say(first, meaning));
+        let points = first.meaning.points;
+        opinion = opinion.with(Finding::new(tag, Evidence::Points(points), note.join("; ")));
+        if first.hit.list.refuse && points > Score::ZERO && refused.is_none() {
+            refused = Some(refusal.say(first.hit, first.meaning));
         }
     }
     if !shown.unusable.is_empty() {
@@ -127,8 +137,6 @@ pub fn of(shown: &Shown<'_>, refusal: &Refusal) -> Opinion {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::answer::Answer;
     use crate::list;

@@ -102,12 +102,8 @@ type Records = Result<Vec<Ipv4Addr>, Unusable>;
 
 impl<'a> Round<'a> {
     async fn a(&self, name: &str) -> Records {
-        match self.deadline.wait(self.dns.a(name)).await {
-            Some(Ok(lookup)) => Ok(lookup.into_records()),
-            Some(Err(Fault::Unavailable(what))) => Err(Unusable::Fault(what)),
-            Some(Err(_)) => Err(Unusable::Fault("DNS: no usable answer")),
-            None => Err(Unusable::Late),
-        }
+        let answer = self.deadline.wait(health::ask(self.dns, name)).await;
+        answer.unwrap_or(Err(Unusable::Late))
     }
 
     async fn text(&self, query: &Query<'_>) -> Option<String> {

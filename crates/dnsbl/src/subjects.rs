@@ -114,21 +114,6 @@ impl Linked<'_> {
 /// The most addresses of links that are looked at; further ones are told by the caller, who asks about fewer.
 pub const ADDRESSES_MAX: usize = 64;
 
-/// A trick, in words.
-pub fn words(trick: Trick) -> &'static str {
-    match trick {
-        Trick::UserInfo => "a name before @",
-        Trick::OddAddress => "an address in odd writing",
-        Trick::Slashes => "odd slashes",
-        Trick::EncodedHost => "an encoded host",
-        Trick::Invisible => "invisible characters",
-        Trick::Defanged => "written so that only people read it",
-        Trick::OtherShown => "another domain shown",
-        Trick::MixedScripts => "mixed scripts",
-        _ => "in disguise",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use gatepost_core::Message;

@@ -327,7 +327,10 @@ impl Check<'_> {
         let longest = Rules::fold([&config.policy]).deadline.0;
         for (name, filter) in &config.filters {
             // What the defaults say of a filter that a file of one's own does not ask is nobody's mistake.
-            let ours = self.tree.at(&["filters", name]).is_some_and(|node| node.key_place.is_embedded());
+            let ours = self
+                .tree
+                .at(&["filters", name])
+                .is_some_and(|node| node.key_place.is_embedded());
             if !asked(name) && !ours {
                 self.warning(
                     &["filters", name],

@@ -177,7 +177,11 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
         [vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
-    assert_eq!(config.filter("dnsbl").mode, Mode::Monitor, "until the operator says otherwise");
+    assert_eq!(
+        config.filter("dnsbl").mode,
+        Mode::Monitor,
+        "until the operator says otherwise"
+    );
     let text = mistakes("data_dir = \"x\"\n");
     assert!(text.iter().any(|line| line.contains("no listener")), "{text:?}");
 }
