@@ -7,6 +7,8 @@
 //! 192.0.2.1        PTR  mail.d.example      an address stands for its name in in-addr.arpa or ip6.arpa
 //! www.d.example    CNAME mail.d.example
 //! d.example        TXT  "v=spf1 mx" " -all"
+//! *.list.example   A    127.0.0.2           every name below that is not there itself
+//! 192.0.2.2        PTR  odd\013\010name.example   octets of a name as RFC 1035 §5.1 writes them
 //! SERVFAIL broken.example
 //! TIMEOUT  slow.example                     a fault after 5 seconds
 //! ```
@@ -20,14 +22,14 @@ use async_trait::async_trait;
 use gatepost_core::{Dns, Fault, Lookup, Mx};
 
 /// How long a record holds where its line does not say so, and how long a name's absence holds.
-const TTL: Duration = Duration::from_secs(300);
+pub(crate) const TTL: Duration = Duration::from_secs(300);
 /// How long a name that times out takes to do so.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most CNAMEs that are followed.
-const CNAMES_MAX: usize = 8;
+pub(crate) const CNAMES_MAX: usize = 8;
 
 #[derive(Clone, Debug)]
-enum Data {
+pub(crate) enum Data {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
     Ptr(Box<str>),
@@ -38,7 +40,7 @@ enum Data {
 }
 
 #[derive(Clone, Debug)]
-enum Name {
+pub(crate) enum Name {
     Records(Vec<(Duration, Data)>),
     ServFail,
     Timeout,
@@ -89,7 +91,7 @@ pub fn reverse_name(address: IpAddr) -> String {
     }
 }
 
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -214,13 +216,7 @@ impl Zone {
             .or_default() += 1;
         let mut ttl = TTL;
         for _ in 0..=CNAMES_MAX {
-            let found = self
-                .names
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&name)
-                .cloned();
-            let records = match found {
+            let records = match self.named(&name) {
                 Some(Name::ServFail) => return Err(Fault::Unavailable("DNS: SERVFAIL")),
                 Some(Name::Timeout) => {
                     tokio::time::sleep(TIMEOUT).await;
@@ -257,8 +253,28 @@ impl Zone {
         Err(Fault::Unavailable("DNS: too many aliases"))
     }
 
+    /// What stands for a name: its own entry, or that of the nearest `*` above it with no other name in between.
+    pub(crate) fn named(&self, name: &str) -> Option<Name> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = names.get(name) {
+            return Some(own.clone());
+        }
+        let above = |name: &str| name.split_once('.').map(|(_, above)| above.to_owned());
+        let mut next = above(name);
+        while let Some(name) = next {
+            if let Some(all) = names.get(&format!("*.{name}")) {
+                return Some(all.clone());
+            }
+            if names.contains_key(&name) {
+                return None;
+            }
+            next = above(&name);
+        }
+        None
+    }
+
     /// Whether a name exists because one below it does.
-    fn has_below(&self, name: &str) -> bool {
+    pub(crate) fn has_below(&self, name: &str) -> bool {
         let below = format!(".{name}");
         self.names
             .lock()
@@ -358,6 +374,15 @@ mod tests {
         let before = tokio::time::Instant::now();
         assert!(zone.a("slow.example").await.is_err());
         assert_eq!(before.elapsed(), TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_star_stands_for_what_is_not_there_itself() {
+        let zone = Zone::parse("*.list.example A 127.0.0.2\nown.list.example TXT x").unwrap();
+        assert_eq!(zone.a("2.0.0.127.list.example").await.unwrap().records().len(), 1);
+        for name in ["own.list.example", "a.own.list.example", "list.example"] {
+            assert!(zone.a(name).await.unwrap().records().is_empty(), "{name}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
