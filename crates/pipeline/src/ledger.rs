@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_core::message::{Headers, Message};
-use gatepost_core::{Envelope, FindingRecord, Record, Sender, Time, Visit};
+use gatepost_core::{Envelope, FindingRecord, Record, Time, Visit};
 
 use crate::names::Known;
 use crate::run::Run;
@@ -64,6 +64,7 @@ pub fn close(
 ) {
     record.took = now.millis().saturating_sub(record.began);
     record.origin = (visit.origin != visit.client.address).then_some(visit.origin);
+    record.origin_helo = visit.origin_helo.as_ref().map(|helo| helo.name.to_string());
     record.helo = visit.helo.as_ref().map(|helo| helo.name.to_string());
     record.tls = visit
         .client
@@ -73,7 +74,7 @@ pub fn close(
     record.login = visit.login.clone();
     record.reverse = known.reverse.and_then(|reverse| reverse.name).map(Into::into);
     if let Some(envelope) = envelope {
-        let sender = Sender::new(visit.origin, visit.helo.clone(), envelope.from.clone());
+        let sender = visit.sender(&envelope.from);
         if let Some((_, spf)) = known.spf.filter(|(of, _)| *of == sender) {
             record.spf = spf.result;
         }
