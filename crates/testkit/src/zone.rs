@@ -95,7 +95,7 @@ pub(crate) fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// The strings of a TXT record, joined: quoted ones with `\"` and `\\`, or bare words.
+/// The strings of a TXT record, joined: quoted ones with `\"`, `\\` and `\DDD`, or bare words.
 fn strings(mut text: &str) -> Option<Box<[u8]>> {
     let mut whole = Vec::new();
     loop {
@@ -113,7 +113,13 @@ fn strings(mut text: &str) -> Option<Box<[u8]>> {
         let end = loop {
             match chars.next()? {
                 (at, '"') => break at,
-                (_, '\\') => whole.extend_from_slice(chars.next()?.1.to_string().as_bytes()),
+                (at, '\\') => match quoted.get(at + 1..at + 4).and_then(|digits| digits.parse().ok()) {
+                    Some(octet) => {
+                        whole.push(octet);
+                        chars.nth(2)?;
+                    }
+                    None => whole.extend_from_slice(chars.next()?.1.to_string().as_bytes()),
+                },
                 (_, c) => whole.extend_from_slice(c.to_string().as_bytes()),
             }
         };
