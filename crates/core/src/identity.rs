@@ -389,12 +389,26 @@ pub struct Sender {
     pub helo: Option<Helo>,
     /// The reverse path.
     pub from: Path,
+    /// The origin is known. Behind a trusted relay whose header does not tell, it is not, and SPF can say nothing.
+    pub known: bool,
 }
 
 impl Sender {
     /// A sender.
     pub fn new(origin: IpAddr, helo: Option<Helo>, from: Path) -> Sender {
-        Sender { origin, helo, from }
+        Sender {
+            origin,
+            helo,
+            from,
+            known: true,
+        }
+    }
+
+    /// The same where the address is a trusted relay's, and the origin is not known.
+    #[must_use]
+    pub fn unknown(mut self) -> Sender {
+        self.known = false;
+        self
     }
 }
 

@@ -39,7 +39,7 @@ pub mod verdict;
 pub use alarms::Alarms;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
-pub use context::{Context, Memo, Visit};
+pub use context::{Context, Memo, Via, Visit};
 pub use desk::{Acting, Audited, Change, Desk, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep};
 pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};

@@ -217,6 +217,9 @@ pub struct Record {
     /// The address that was judged, where it is not the peer's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub origin: Option<IpAddr>,
+    /// What that one called itself, as the trusted relay wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub origin_helo: Option<String>,
     /// The reverse name, where somebody asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reverse: Option<String>,
@@ -304,6 +307,7 @@ impl Record {
             client,
             port,
             origin: None,
+            origin_helo: None,
             reverse: None,
             helo: None,
             tls: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gatepost_core::message::{Headers, Message};
 use gatepost_core::{
     AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, FindingRecord, Identity, Level, RecipientRecord, Record,
-    Sender, Spf, SpfRecord, SpfResult, Time, Visit,
+    Spf, SpfRecord, SpfResult, Time, Visit,
 };
 
 use crate::names::Known;
@@ -67,6 +67,7 @@ pub fn close(
 ) {
     record.took = now.millis().saturating_sub(record.began);
     record.origin = (visit.origin != visit.client.address).then_some(visit.origin);
+    record.origin_helo = visit.origin_helo.as_ref().map(|helo| helo.name.to_string());
     record.helo = visit.helo.as_ref().map(|helo| helo.name.to_string());
     record.tls = visit
         .client
@@ -76,7 +77,7 @@ pub fn close(
     record.login = visit.login.clone();
     record.reverse = known.reverse.and_then(|reverse| reverse.name).map(Into::into);
     if let Some(envelope) = envelope {
-        let sender = Sender::new(visit.origin, visit.helo.clone(), envelope.from.clone());
+        let sender = visit.sender(&envelope.from);
         let spf = known.spf.filter(|(of, _)| *of == sender).map(|(_, spf)| spf);
         let identity = known
             .identity

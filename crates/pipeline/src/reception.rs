@@ -14,7 +14,7 @@ use gatepost_core::message::Message;
 use gatepost_core::smtp::body::Notes;
 use gatepost_core::smtp::session::{Answer, Question, Tls};
 use gatepost_core::{
-    End, Facts, Fate, Helo, Login, LoginBy, MailParams, Path, Phase, RcptParams, Reply, Time, Upstreams, Visit,
+    End, Facts, Fate, Helo, Login, LoginBy, MailParams, Path, Phase, RcptParams, Reply, Time, Upstreams, Via, Visit,
 };
 
 use crate::auth::Exchange;
@@ -23,6 +23,7 @@ use crate::ledger;
 use crate::names::Names;
 use crate::pipeline::Pipeline;
 use crate::refusal::{self, relayed, worded};
+use crate::relays::trace;
 use crate::run::{Asked, Run};
 use crate::said::Said;
 use crate::scene::{Scene, dawdle};
@@ -75,7 +76,10 @@ macro_rules! scene {
 
 impl Reception {
     /// Receives a client.
-    pub fn new(pipeline: Arc<Pipeline>, visit: Visit, upstreams: Arc<dyn Upstreams>) -> Reception {
+    pub fn new(pipeline: Arc<Pipeline>, mut visit: Visit, upstreams: Arc<dyn Upstreams>) -> Reception {
+        if visit.login.is_none() && pipeline.is_relay(visit.client.address) {
+            visit.relayed();
+        }
         let names = Names::new(&pipeline.services().identify);
         Reception {
             pipeline,
@@ -291,6 +295,9 @@ impl Reception {
         };
         let spoken = match &message {
             Some(message) => {
+                if self.visit.via == Via::Relay {
+                    transaction.note(trace(&self.pipeline, &mut self.visit, message));
+                }
                 let scene = scene!(self, now);
                 transaction.message(&scene, &mut self.ways, message, gone).await
             }
@@ -300,6 +307,10 @@ impl Reception {
             }
         };
         self.finished = Some(self.finish(now, transaction, End::Answered, Some(&spoken.reply)).await);
+        if self.visit.via == Via::Traced {
+            // The next mail comes from somebody else.
+            self.visit.relayed();
+        }
         spoken
     }
 

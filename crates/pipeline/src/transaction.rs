@@ -14,7 +14,7 @@ use accept::Acceptance;
 use gatepost_core::message::{Message, received};
 use gatepost_core::{
     Direction, End, Envelope, Fate, Level, MailParams, Path, Phase, RcptParams, Recipient, RecipientId,
-    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict,
+    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict, Via,
 };
 
 use crate::followers::Finished;
@@ -89,9 +89,9 @@ impl Class {
 }
 
 /// A granted recipient, beside its entry in the envelope.
-struct Guest {
+pub(crate) struct Guest {
     id: RecipientId,
-    domain: Option<Box<str>>,
+    pub(crate) domain: Option<Box<str>>,
     role: bool,
     /// Its place among those whom the mail server accepted; none if a filter takes it.
     place: Option<usize>,
@@ -100,7 +100,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn whom(&self) -> Whom<'_> {
+    pub(crate) fn whom(&self) -> Whom<'_> {
         Whom {
             id: Some(self.id),
             domain: self.domain.as_deref(),
@@ -111,10 +111,10 @@ impl Guest {
 
 /// One mail, from MAIL to its end.
 pub struct Transaction {
-    record: Record,
-    envelope: Envelope,
-    guests: Vec<Guest>,
-    said: Vec<Arc<Said>>,
+    pub(crate) record: Record,
+    pub(crate) envelope: Envelope,
+    pub(crate) guests: Vec<Guest>,
+    pub(crate) said: Vec<Arc<Said>>,
     class: Option<Class>,
     /// How many recipients were named.
     named: u16,
@@ -428,7 +428,12 @@ impl Transaction {
         self.message = Some(Arc::clone(message));
         let judgements = match self.objection(scene, &site, message) {
             Some(objection) => vec![objection; self.guests.len()],
-            None => self.judge_all(scene, deadline, message).await,
+            None => {
+                if scene.visit.via == Via::Traced {
+                    self.ask_late(scene, deadline).await;
+                }
+                self.judge_all(scene, deadline, message).await
+            }
         };
         for (n, judgement) in judgements.iter().enumerate() {
             self.put_down(self.row(n), judgement);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_core::smtp::session::{self, Answer, Input, Output, Question, Session, Settings};
-use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time};
+use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time, Via};
 use gatepost_pipeline::{Reception, Seen};
 use metrics::counter;
 use tokio_rustls::TlsAcceptor;
@@ -272,7 +272,9 @@ impl Driver {
         let (now, limits) = (self.driving.clock.now(), self.driving.limits);
         let failed_as = self.reception.failed_login();
         let visit = self.reception.visit();
-        if offence == Offence::UnknownRecipient && (visit.login.is_some() || visit.direction == Direction::Outbound) {
+        // A relay names the recipients that others named.
+        let not_its_own = visit.login.is_some() || visit.direction == Direction::Outbound || visit.via != Via::Nobody;
+        if offence == Offence::UnknownRecipient && not_its_own {
             return None;
         }
         let client = visit.client.address;

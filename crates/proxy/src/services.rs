@@ -75,7 +75,11 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     let archive = Arc::new(archive.map_err(|error| error.to_string())?);
     let mut services = Services::null(Arc::clone(&clock), seed);
     services.store = store.within("filter");
-    services.dns = Arc::new(Watched::new("dns", &clock, Arc::new(resolver(config)?)));
+    services.dns = Arc::new(Watched::new(
+        "dns",
+        &clock,
+        Arc::new(resolver(config, Arc::clone(&clock))?),
+    ));
     services.alarms = Arc::new(Bells::new(Arc::clone(&clock)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.identify = identify(config, &services);
@@ -121,13 +125,14 @@ pub fn identify(config: &Config, services: &Services) -> Arc<dyn Identify> {
 }
 
 /// A resolver as configured.
-pub fn resolver(config: &Config) -> Result<Resolver, String> {
+pub fn resolver(config: &Config, clock: Arc<dyn Clock>) -> Result<Resolver, String> {
     let settings = gatepost_dns::Settings {
         servers: config.dns.servers.iter().map(|server| server.0).collect(),
         timeout: *config.dns.timeout,
+        deadline: *config.dns.deadline,
         ..gatepost_dns::Settings::default()
     };
-    Resolver::new(&settings).map_err(|error| error.to_string())
+    Resolver::new(&settings, clock).map_err(|error| error.to_string())
 }
 
 fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<RocksDb, String> {

@@ -217,7 +217,10 @@ pub fn build(
             services.clone(),
             followers.clone(),
         );
-        let pipeline = Arc::new(pipeline.with_recipients(Arc::clone(&recipients)));
+        let pipeline = pipeline
+            .with_recipients(Arc::clone(&recipients))
+            .with_relays(nets(listen.trusted_relays.iter()));
+        let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
         let upstreams: Arc<Ways> = Arc::clone(&ways);
         doors.push(Arc::new(Door {
@@ -302,7 +305,8 @@ impl Generation {
     }
 }
 
-fn nets<'a>(networks: impl Iterator<Item = &'a crate::config::Network>) -> Vec<IpNet> {
+/// Networks as those who compare addresses take them.
+pub fn nets<'a>(networks: impl Iterator<Item = &'a crate::config::Network>) -> Vec<IpNet> {
     networks.map(|network| **network).collect()
 }
 

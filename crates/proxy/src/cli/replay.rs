@@ -70,7 +70,7 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
         std::fs::read(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
 
     let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
-    services.dns = Arc::new(services::resolver(config)?);
+    services.dns = Arc::new(services::resolver(config, Arc::new(SystemClock::new()))?);
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
@@ -87,8 +87,9 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
     let (policy, ours) = (wiring::policy(config), wiring::ours(config));
     let nobody = Followers::new(Vec::new(), 1);
     let known = wiring::recipients(config, &services);
-    let pipeline =
-        Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody).with_recipients(known);
+    let pipeline = Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody)
+        .with_recipients(known)
+        .with_relays(wiring::nets(listen.trusted_relays.iter()));
 
     let mut visit = Visit::new(listen.direction, listen.name.as_str().into(), Client::new(mail.ip, 0));
     visit.helo = Some(Helo {

@@ -42,6 +42,11 @@ pub struct Listen {
     /// Outbound: networks whose clients may send without AUTH.
     #[serde(default)]
     pub trusted_networks: Vec<Network>,
+    /// Inbound: forwarders and secondary mail servers of yours whose mail is judged by the host that they got it from, as
+    /// their Received field names it, and not by their own address. Name only hosts that write such a field, and all hosts
+    /// behind one another through which mail passes. Their mail is never greylisted; what they bring is judged at the dot.
+    #[serde(default)]
+    pub trusted_relays: Vec<Network>,
     /// Outbound: whether AUTH is offered, under TLS only. It is passed on to the mail server of `route`, which decides.
     #[serde(default)]
     pub auth: bool,

@@ -334,17 +334,22 @@ pub enum LogLevel {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dns {
-    /// The servers that are asked; without this those of the system.
+    /// The servers that are asked; without this those of the system. A resolver on the same host that validates is best:
+    /// DNS lists answer public resolvers with refusals.
     pub servers: Vec<Nameserver>,
-    /// How long one question may take.
+    /// How long one try of a question may take; it has two.
     pub timeout: Timespan,
+    /// How long a question may take in all. A resolver that answers nothing holds a session up so long, once, and costs
+    /// nobody's mail: the checks that need it go without.
+    pub deadline: Timespan,
 }
 
 impl Default for Dns {
     fn default() -> Dns {
         Dns {
             servers: Vec::new(),
-            timeout: Timespan::secs(5),
+            timeout: Timespan::secs(2),
+            deadline: Timespan::secs(5),
         }
     }
 }

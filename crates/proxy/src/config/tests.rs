@@ -238,6 +238,23 @@ fn a_mistake_in_a_variable_names_the_variable() {
     );
 }
 
+#[test]
+fn relays_stand_on_inbound_listeners_and_are_never_everybody() {
+    let config = |direction: &str, relays: &str| {
+        let text = format!(
+            "local_domains = [\"example.org\"]\nroute.default.upstream = \"192.0.2.9:25\"\n[[listen]]\nname = \"mx\"\n\
+             bind = \"127.0.0.1:2525\"\ndirection = \"{direction}\"\ntrusted_relays = [{relays}]\n\
+             trusted_networks = [{}]\n",
+            if direction == "outbound" { "\"127.0.0.0/8\"" } else { "" }
+        );
+        read(&text, &[]).map_err(|mistakes| format!("{:?}", mistakes.0))
+    };
+    let read = config("inbound", "\"192.0.2.10\", \"2001:db8::/64\"").expect("no mistake");
+    assert_eq!(read.config.listen[0].trusted_relays.len(), 2);
+    assert!(config("inbound", "\"0.0.0.0/0\"").expect_err("a mistake").contains("whole Internet"));
+    assert!(config("outbound", "\"192.0.2.10\"").expect_err("a mistake").contains("bring mail from the world"));
+}
+
 /// Each line that ends in `# !` holds a mistake, and what stands behind that must be told of it.
 const TWELVE: &str = r#"hostname = "mx_.example.org:25"               # ! expected a host name
 local_domain = ["example.org"]                # ! did you mean `local_domains`?

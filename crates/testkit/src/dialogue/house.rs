@@ -1,6 +1,7 @@
 //! The house that a script sets up before anybody knocks: domains, filters, policy, the mail server.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
     Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Slot,
 };
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -69,6 +71,7 @@ pub(super) struct House {
     pub queue: Arc<MemoryQueue>,
     pub direction: Direction,
     pub login: Option<Login>,
+    relays: Vec<IpNet>,
     local: Vec<String>,
     routes: BTreeMap<String, String>,
     filters: Vec<Placed>,
@@ -117,6 +120,7 @@ impl House {
             queue: MemoryQueue::new(),
             direction: Direction::Inbound,
             login: None,
+            relays: Vec::new(),
             local: vec!["d.example".into()],
             routes: BTreeMap::new(),
             filters: Vec::new(),
@@ -187,6 +191,15 @@ impl House {
             },
             "direction" => self.direction = read(rest.trim().into())?,
             "login" => self.login = Some(Login::new(rest.trim(), LoginBy::Network)),
+            "relays" => {
+                let network = |word: &str| {
+                    let alone = word.parse().map(|address: IpAddr| address.into());
+                    word.parse()
+                        .or(alone)
+                        .map_err(|_| BadScript(format!("a host or network, not `{word}`")))
+                };
+                self.relays = words(rest).into_iter().map(network).collect::<Result<_, _>>()?;
+            }
             "filter" => {
                 let (name, mode, options) = filter(rest)?;
                 let placed = place(name, mode, options)?;
@@ -318,6 +331,7 @@ impl House {
         });
         let ours = Ours::new(HOSTNAME);
         let pipeline = Pipeline::new("dialogue", tiers, policy, routes, ours, services, followers);
+        let pipeline = pipeline.with_relays(self.relays.clone());
         self.pipeline = Some(Arc::new(match known {
             Some(known) => pipeline.with_recipients(known),
             None => pipeline,

@@ -8,6 +8,7 @@
 //! local d.example e.example                 our domains; d.example where nothing is said
 //! route e.example=other                     the mail server of a domain; all go to `default` otherwise
 //! direction outbound                        our people write to the world; inbound where nothing is said
+//! relays 192.0.2.10 198.51.100.0/24          hosts whose mail is judged by whom they got it from
 //! login carl                                the client's network is trusted under this name
 //! filter told enforce at=rcpt wish=defer    a filter in a mode with options; it may be called `name=kind`
 //! filter told score tier=2 patience=2s      (`tier`, `patience` and `on_fault` are the slot's)
