@@ -216,6 +216,7 @@ pub fn build(
             proxies: nets(listen.proxy_protocol_from.iter()),
             proxy_header: *listen.timeouts.proxy_header,
             limits: limits(&listen.limits, capacity.sessions),
+            tarpitted: capacity.tarpitted as usize,
             room: Arc::clone(&room),
         }));
     }
