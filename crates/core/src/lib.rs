@@ -31,6 +31,7 @@ pub mod record;
 pub mod registry;
 pub mod score;
 pub mod services;
+pub mod site;
 pub mod store;
 pub mod tagged;
 pub mod upstream;
@@ -59,6 +60,7 @@ pub use record::{AuthRecord, CallRecord, End, FindingRecord, RecipientRecord, Re
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
 pub use services::Services;
+pub use site::Site;
 pub use store::{Backend, Page, Store, Swap, Write};
 pub use upstream::{Consignment, Delivery, Queue, Queued, Upstream, Upstreams};
 pub use verdict::{Fate, Level, Marks, Terms, Verdict};

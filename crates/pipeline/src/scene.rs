@@ -47,7 +47,8 @@ impl Scene<'_> {
         Some(visit)
     }
 
-    /// Runs a phase. Behind a trusted relay nobody is asked before the message: there is nobody to judge yet.
+    /// Runs a phase. Behind a trusted relay nobody is asked before the message: there is nobody to judge yet. How long
+    /// filters wish the client to wait is in what it brings.
     pub async fn run(
         &self,
         asked: Asked<'_>,
@@ -108,11 +109,24 @@ impl Scene<'_> {
     }
 }
 
-/// Waits as long as a filter wishes, within what the session has left.
-pub async fn dawdle(wished: Duration, dawdled: &mut Duration) {
-    let delay = wished.min(DELAY_MAX.saturating_sub(*dawdled));
-    if !delay.is_zero() {
-        *dawdled += delay;
-        tokio::time::sleep(delay).await;
+/// How long filters hold up one session. Nobody waits here: whoever drives the session takes what it owes and holds
+/// back the reply, so that a session that waits holds nothing but itself.
+#[derive(Default)]
+pub struct Dawdle {
+    granted: Duration,
+    owed: Duration,
+}
+
+impl Dawdle {
+    /// A filter wishes that the client waits; granted within what the session has left.
+    pub fn wish(&mut self, wished: Duration) {
+        let delay = wished.min(DELAY_MAX.saturating_sub(self.granted));
+        self.granted += delay;
+        self.owed += delay;
+    }
+
+    /// How long the reply to what was just asked is held back; once.
+    pub fn take(&mut self) -> Duration {
+        std::mem::take(&mut self.owed)
     }
 }

@@ -26,7 +26,7 @@ use crate::refusal::{self, relayed, worded};
 use crate::routes;
 use crate::run::{Asked, Deadline, Run, ticks};
 use crate::said::Said;
-use crate::scene::{Scene, dawdle};
+use crate::scene::{Dawdle, Scene};
 use crate::sender;
 use crate::settle::{Copy, Settlement, settle};
 use crate::ways::Ways;
@@ -161,7 +161,7 @@ impl Transaction {
     }
 
     /// Answers MAIL. `Err` is a refusal: there is no transaction.
-    pub async fn mail(&mut self, scene: &Scene<'_>, dawdled: &mut Duration) -> Result<Reply, Spoken> {
+    pub async fn mail(&mut self, scene: &Scene<'_>, dawdle: &mut Dawdle) -> Result<Reply, Spoken> {
         let rules = scene.pipeline.policy().rules(None);
         if let (Some(sender), Direction::Outbound) = (self.envelope.from.mailbox(), scene.visit.direction)
             && !sender::may_send(
@@ -178,9 +178,11 @@ impl Transaction {
         let run = scene
             .run(asked, Some(&self.envelope), &[], None, &mut self.said, open)
             .await;
-        dawdle(run.delay, dawdled).await;
-        ledger::add_run(&mut self.record, run);
         let judgement = scene.judge_early(&self.said, Phase::Mail);
+        if judgement.rank != Rank::Exempt {
+            dawdle.wish(run.delay);
+        }
+        ledger::add_run(&mut self.record, run);
         match judgement.verdict.fate {
             Fate::Defer(reply) | Fate::Refuse(reply) => Err(Spoken {
                 reply: worded(reply, &self.record.id),
@@ -195,7 +197,7 @@ impl Transaction {
         &mut self,
         scene: &Scene<'_>,
         ways: &mut Ways,
-        dawdled: &mut Duration,
+        dawdle: &mut Dawdle,
         to: Path,
         params: RcptParams,
     ) -> Spoken {
@@ -206,7 +208,7 @@ impl Transaction {
         let recipient = Recipient::new(RecipientId(self.named), to, params);
         self.named += 1;
         let row = self.enlist(&recipient);
-        let spoken = self.consider(scene, ways, dawdled, recipient, row).await;
+        let spoken = self.consider(scene, ways, dawdle, recipient, row).await;
         self.write(row, |row| row.reply = spoken.reply.to_string());
         spoken
     }
@@ -241,7 +243,7 @@ impl Transaction {
         &mut self,
         scene: &Scene<'_>,
         ways: &mut Ways,
-        dawdled: &mut Duration,
+        dawdle: &mut Dawdle,
         recipient: Recipient,
         row: Option<usize>,
     ) -> Spoken {
@@ -284,7 +286,7 @@ impl Transaction {
 
         let judgement = judge(rules, scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
         if judgement.rank != Rank::Exempt {
-            dawdle(delay, dawdled).await;
+            dawdle.wish(delay);
         }
         self.put_down(row, &judgement);
         if let (Some(rule), false) = (unknown, matches!(judgement.verdict.fate, Fate::Refuse(_))) {

@@ -30,6 +30,7 @@ mod selftest;
 mod server;
 mod services;
 mod spool;
+mod tarpit;
 mod threads;
 mod tls;
 mod upkeep;

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::body::{Strictness, Treat};
 use gatepost_core::smtp::session::{self, Settings};
-use gatepost_core::{Direction, Services};
+use gatepost_core::{Direction, Services, Site};
 use gatepost_desk::rights::Staff;
 use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
@@ -128,6 +128,27 @@ pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
     Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
 }
 
+/// The services as the filters of a configuration see them: they know what is ours by it.
+pub fn services(config: &Config, services: &Services) -> Services {
+    let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
+    let named: Vec<_> = config
+        .route
+        .values()
+        .flat_map(|route| &route.domains)
+        .map(ToString::to_string)
+        .collect();
+    let binds = config.listen.iter().flat_map(|listen| listen.bind.iter());
+    let addresses = binds
+        .map(|bind| bind.0.ip())
+        .filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    let site = Site::new(config.hostname())
+        .with_domains(local.iter().chain(&named).map(String::as_str))
+        .with_addresses(addresses);
+    let mut services = services.clone();
+    services.site = Arc::new(site);
+    services
+}
+
 /// Who we say we are.
 pub fn ours(config: &Config) -> Ours {
     let mut ours = Ours::new(config.hostname());
@@ -205,6 +226,7 @@ pub fn build(
         }
     };
     let (mut doors, mut handlers) = (Vec::new(), Handlers::new());
+    let services = &self::services(&config, services);
     let recipients = recipients(&config, services);
     for listen in &config.listen {
         let tiers = tiers(&config, listen.pipeline(), registry, services, &mut handlers)?;
@@ -234,6 +256,7 @@ pub fn build(
             proxies: nets(listen.proxy_protocol_from.iter()),
             proxy_header: *listen.timeouts.proxy_header,
             limits: limits(&listen.limits, capacity.sessions),
+            tarpitted: capacity.tarpitted as usize,
             room: Arc::clone(&room),
         }));
     }
@@ -249,6 +272,7 @@ pub fn build(
 /// The filters of all pipelines that a listener uses, without anything that listens: for a desk without a daemon.
 pub fn handlers(config: &Config, registry: &Registry, services: &Services) -> Result<Handlers, String> {
     let mut handlers = Handlers::new();
+    let services = &self::services(config, services);
     for listen in &config.listen {
         tiers(config, listen.pipeline(), registry, services, &mut handlers)?;
     }

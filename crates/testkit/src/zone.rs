@@ -225,6 +225,7 @@ impl Zone {
             .filter(|(known, _)| **known == name || known.ends_with(&below));
         within.map(|(_, count)| count).sum()
     }
+
     async fn find<T>(&self, name: &str, pick: impl Fn(&Data) -> Option<T> + Send) -> Result<Lookup<T>, Fault> {
         let mut name = key(name);
         *self

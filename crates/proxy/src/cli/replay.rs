@@ -75,7 +75,7 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
     services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
     services.kept = Arc::new(replay::Pretence);
-    let services = replay::services(&services);
+    let services = wiring::services(config, &replay::services(&services));
     let now = services.clock.now();
 
     let local: Vec<String> = config.local_domains.iter().map(ToString::to_string).collect();

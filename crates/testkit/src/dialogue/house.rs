@@ -1,7 +1,7 @@
 //! The house that a script sets up before anybody knocks: domains, filters, policy, the mail server.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::Treat;
 use gatepost_core::smtp::session::Settings;
 use gatepost_core::{
-    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Time, Upstreams,
-    Visit, null, registry,
+    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Site, Time,
+    Upstreams, Visit, null, registry,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
@@ -32,6 +32,8 @@ use crate::upstream::ScriptedUpstreams;
 
 /// Our host name in every dialogue.
 const HOSTNAME: &str = "mx.d.example";
+/// And our address.
+const OUR_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 25));
 
 /// Observer of finished transactions.
 #[derive(Default)]
@@ -296,6 +298,8 @@ impl House {
             return Ok(());
         }
         let mut services = self.fakes.services();
+        let site = Site::new(HOSTNAME).with_domains(self.local.iter().map(String::as_str));
+        services.site = Arc::new(site.with_addresses([OUR_ADDRESS]));
         if !self.archive {
             services.kept = Arc::new(null::NoKept);
         }

@@ -348,6 +348,7 @@ impl Talk {
                 Output::Body(bytes) => call.body.extend_from_slice(bytes),
                 Output::Ask(question) => {
                     let answer = call.answer(now, question).await;
+                    tokio::time::sleep(call.reception.delay()).await;
                     call.session.give(house.now(), Input::Answer(answer));
                 }
                 Output::Wait { .. } => break,
