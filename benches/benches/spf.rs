@@ -3,6 +3,7 @@
 //!
 //! `memory` is a map of answers: what the evaluation itself costs. `resolver` is the product's, with a warm cache before a
 //! name server on loopback. `parse` is one of the records.
+#![allow(clippy::disallowed_types, reason = "a name server has sockets")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
