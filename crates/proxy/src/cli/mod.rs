@@ -9,6 +9,7 @@ mod lists;
 mod office;
 mod replay;
 mod store;
+mod urls;
 mod when;
 
 use std::io::Write;
@@ -52,6 +53,8 @@ enum Verb {
     },
     /// Runs the pipeline over a mail and tells what would become of it, and why. Nobody is told, nothing is changed.
     Replay(replay::Mail),
+    /// Lists the links of a mail: the link, its registrable domain or address, where it stood, how it was disguised.
+    Urls(urls::Mail),
     /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
     Selftest {
         /// A recipient that exists there; the postmaster of the first domain without it.
@@ -157,6 +160,14 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Replay(mail) => find().map(|loaded| {
             replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
         }),
+        Verb::Urls(mail) => Ok(urls::run(&mail).map_or_else(
+            |why| failed(&why),
+            |(lines, notes)| {
+                complain(&notes);
+                // Not even an empty line where there is no link.
+                if lines.is_empty() { DONE } else { say(&lines) }
+            },
+        )),
         Verb::Store {
             what: store::Store::Restore { folder },
         } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),

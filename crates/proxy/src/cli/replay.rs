@@ -157,7 +157,7 @@ fn bare(address: &str) -> &str {
 }
 
 /// The mail as it would be after DATA: files often end their lines in LF alone.
-fn canonical(octets: &[u8]) -> Vec<u8> {
+pub(super) fn canonical(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len() + octets.len() / 32);
     for line in octets.split_inclusive(|octet| *octet == b'\n') {
         match line
