@@ -8,8 +8,8 @@ export LC_ALL=C
 
 made=fuzz/made
 rm -rf "$made"
-for target in addresses body commands config headers lines recipients relay replies senders session subjects \
-  transactions; do
+for target in addresses body commands config headers html lines links recipients relay replies senders session \
+  subjects transactions; do
   mkdir -p "$made/$target"
 done
 
@@ -125,6 +125,9 @@ END { finish() }
 
 cp fixtures/mail/*.eml "$made/headers/"
 for mail in fixtures/mail/*.eml; do
+  # A whole mail, and its body as HTML.
+  { printf '\003' && cat "$mail"; } >"$made/links/${mail##*/}"
+  awk 'body { print } /^\r?$/ { body = 1 }' "$mail" >"$made/html/${mail##*/}"
   # What stands before the first piece says how it is cut: not at all.
   { printf ' ' && cat "$mail" && printf '\r\n.\r\n'; } >"$made/body/${mail##*/}"
   awk 'tolower($0) ~ /^subject: / { printf "    %s", substr($0, 10); exit }' "$mail" >"$made/subjects/${mail##*/}"

@@ -99,6 +99,7 @@ fn links_need_no_scheme_where_they_are_meant() {
             ("evil.example.com:8080", &[EVIL]),
             ("//evil.example.com/a", &[EVIL]),
             ("example.de", &["example.de example.de text"]),
+            ("a.example.com.np", &["a.example.com.np example.com.np text"]),
             ("x.de/y", &["x.de x.de text"]),
             ("192.0.2.1", &["192.0.2.1 - text"]),
             ("请访问evil.example.com谢谢", &[EVIL]),

@@ -270,7 +270,10 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
             // What is there is what was read until then.
             _ if reach.excess.time => {}
             Seen::Subject(text) => {
-                scanner.scan(&text, &mut |target| reach.take(target, Place::Field));
+                let seen = url::head(&text, reach.text_left);
+                reach.text_left -= seen.len();
+                reach.excess.text |= seen.len() < text.len();
+                scanner.scan(seen, &mut |target| reach.take(target, Place::Field));
                 if subjects == 0 {
                     reading.subject = text;
                 }

@@ -5,7 +5,7 @@
 
 use linkify::{LinkFinder, LinkKind};
 
-use super::host::is_invisible;
+use super::host::{has_known_suffix, is_invisible};
 use super::link::{Host, Trick};
 use super::url::{self, REST_MAX, Target};
 
@@ -13,6 +13,8 @@ use super::url::{self, REST_MAX, Target};
 const MARKS_MAX: usize = 10_000;
 /// Characters on either side of a dot that are looked at for a name without a scheme.
 const SIDE_MAX: usize = 256;
+/// Octets of a name without a scheme.
+const BARE_MAX: usize = 512;
 /// What stands before the part behind a host when linkify is asked where it ends.
 const PROBE: &str = "http://a.example/";
 
@@ -36,11 +38,11 @@ impl Scanner {
         let plain = Plain::of(text);
         let text = plain.text.as_str();
         let octets = text.as_bytes();
-        let (mut from, mut at, mut mark) = (0, 0, 0);
+        let (mut from, mut at, mut mark, mut tried) = (0, 0, 0, 0);
         while let Some(octet) = octets.get(at) {
             let link = match octet {
                 b':' => self.with_scheme(text, from, at),
-                b'.' | 0xe3 | 0xef if is_dot(text, at) => self.bare(text, from, at),
+                b'.' | 0xe3 | 0xef if is_dot(text, at) => self.bare(text, from, at, &mut tried),
                 _ => None,
             };
             let Some(link) = link else {
@@ -142,8 +144,9 @@ impl Scanner {
         })
     }
 
-    /// A name without a scheme, about the dot at `dot`.
-    fn bare(&self, text: &str, from: usize, dot: usize) -> Option<Found> {
+    /// A name without a scheme, about the dot at `dot`. `tried` is where the last run of letters of all scripts ended that
+    /// was none.
+    fn bare(&self, text: &str, from: usize, dot: usize, tried: &mut usize) -> Option<Found> {
         let before = text.get(from..dot)?;
         let after = text.get(dot..)?;
         let left = |is: fn(char) -> bool| -> usize {
@@ -165,7 +168,15 @@ impl Scanner {
         };
         let (wide_left, wide_right) = (left(is_name), right(is_name));
         let (ascii_left, ascii_right) = (left(is_ascii_name), right(is_ascii_name));
-        let wide = self.named(text, dot - wide_left, dot + wide_right);
+        let end = dot + wide_right;
+        let wide = if *tried == end {
+            None
+        } else {
+            self.named(text, dot - wide_left, end)
+        };
+        if wide.is_none() {
+            *tried = end;
+        }
         // Text of a script without spaces may touch a name; letters of another are a part of it.
         let stops = |c: Option<char>| c.is_none_or(|c| !is_name(c) || is_unspaced(c));
         let plain = (ascii_left, ascii_right) == (wide_left, wide_right)
@@ -202,7 +213,13 @@ impl Scanner {
         let written = token.trim_end_matches(|c: char| is_any_dot(c) || matches!(c, '-' | '_'));
         let host_end = start + written.len();
         let written = written.trim_start_matches(['-', '_', '.']);
-        if !written.contains(is_any_dot) {
+        if !written.contains(is_any_dot) || written.len() > BARE_MAX {
+            return None;
+        }
+        // Cheaper than the reading of the host: does it end in what a name may end in?
+        let top = written.rsplit(is_any_dot).next().unwrap_or_default().to_lowercase();
+        let is_number = top.bytes().all(|b| b.is_ascii_digit());
+        if !is_number && !top.starts_with("xn--") && top.is_ascii() && !has_known_suffix(&format!("a.b.{top}")) {
             return None;
         }
         let (mut tail, mut path, mut after) = ("", "", host_end);

@@ -12,6 +12,7 @@ mod replay;
 mod resolver;
 mod spf;
 mod store;
+mod urls;
 mod when;
 
 use std::io::Write;
@@ -59,6 +60,8 @@ enum Verb {
     CheckSpf(spf::Asked),
     /// Tells what SPF, DKIM, ARC and DMARC say of a mail, and why.
     CheckAuth(auth::Mail),
+    /// Lists the links of a mail: the link, its registrable domain or address, where it stood, how it was disguised.
+    Urls(urls::Mail),
     /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
     Selftest {
         /// A recipient that exists there; the postmaster of the first domain without it.
@@ -166,6 +169,14 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Replay(mail) => find().map(|loaded| {
             replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
         }),
+        Verb::Urls(mail) => Ok(urls::run(&mail).map_or_else(
+            |why| failed(&why),
+            |(lines, notes)| {
+                complain(&notes);
+                // Not even an empty line where there is no link.
+                if lines.is_empty() { DONE } else { say(&lines) }
+            },
+        )),
         Verb::Store {
             what: store::Store::Restore { folder },
         } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),
