@@ -9,7 +9,7 @@
 use gatepost_core::message::{Headers, Message};
 use gatepost_core::{DkimResult, Signature};
 use mail_auth::common::crypto::Algorithm;
-use mail_auth::dkim::Canonicalization;
+pub use mail_auth::dkim::Canonicalization;
 
 use crate::canon::{Body, without_signature};
 use crate::claim::{Claim, Face, Kind, Made};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use gatepost_core::{
-    Compute, DmarcPolicy, Helo, Identify, Identity, Message, Path, Seed, Sender, Services, Spf, SpfResult,
+    Compute, DmarcPolicy, Dns, Helo, Identify, Identity, Message, Path, Seed, Sender, Services, Spf, SpfResult,
 };
 use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use serde_json::{Value, json};
@@ -81,15 +81,19 @@ fn read(file: &std::path::Path) -> Result<Vec<u8>, String> {
 }
 
 async fn told(mail: &Mail, octets: Vec<u8>, asking: Asking) -> Result<String, String> {
-    let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
-    services.dns = Arc::new(asking.dns);
-    services.compute = Compute::new(Arc::new(Cores::new(1)));
     let settings = Settings {
         hostname: asking.receiver,
         deadline: DEADLINE,
         arc_sealers: asking.arc_sealers,
         every_chain: true,
     };
+    proven(mail, octets, Arc::new(asking.dns), settings).await
+}
+
+async fn proven(mail: &Mail, octets: Vec<u8>, dns: Arc<dyn Dns>, settings: Settings) -> Result<String, String> {
+    let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
+    services.dns = dns;
+    services.compute = Compute::new(Arc::new(Cores::new(1)));
     let service = Identifier::new(&services, settings);
     let helo = Helo {
         name: mail.helo.as_str().into(),
@@ -211,4 +215,110 @@ pub(super) fn lines(spf: &Spf, identity: &Identity) -> String {
         &[&author, &identity.reason, &policy, aligned(identity.aligned)],
     );
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use gatepost_testkit::Zone;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        mail: Mail,
+    }
+
+    const ZONE: &str = concat!(
+        include_str!("../../../../fixtures/dialogues/spf_dkim_dmarc/keys.zone"),
+        "b.example TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc.b.example TXT \"v=DMARC1; p=reject; aspf=s\"\n"
+    );
+
+    macro_rules! mail {
+        ($name:literal) => {
+            include_str!(concat!(
+                "../../../../fixtures/dialogues/spf_dkim_dmarc/",
+                $name,
+                ".eml"
+            ))
+        };
+    }
+
+    async fn said(line: &str, mail: &str) -> String {
+        let line = format!("check-auth - --helo mail.b.example --from ann@b.example {line}");
+        let Line { mail: asked } = Line::try_parse_from(line.split_whitespace()).expect("a command line");
+        let zone: Arc<dyn Dns> = Arc::new(Zone::parse(ZONE).expect("a zone"));
+        let proven = proven(&asked, mail.as_bytes().to_vec(), zone, Settings::default()).await;
+        proven.expect("an answer")
+    }
+
+    #[tokio::test]
+    async fn each_proof_is_a_line_with_its_reason() {
+        let text = said("--ip 192.0.2.1", mail!("signed")).await;
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("spf=pass  b.example; ") && lines[0].ends_with("; aligned"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[1..],
+            [
+                "dkim=pass  b.example k1 rsa-sha256; aligned",
+                "arc=none",
+                "dmarc=pass  b.example; SPF and DKIM are aligned; policy reject from b.example, adkim=relaxed aspf=strict; \
+                 aligned"
+            ]
+        );
+        let text = said("--ip 198.51.100.1", &mail!("changed").replace("\r\n", "\n")).await;
+        assert!(
+            text.starts_with("spf=fail")
+                && text.contains("\ndkim=fail  b.example k1 rsa-sha256; the body was changed\n")
+        );
+        assert!(
+            text.contains("\ndmarc=fail  b.example; nothing is proven; policy reject"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_object_has_a_result_for_each() {
+        let json = said("--json --ip 198.51.100.1", mail!("signed-by-two")).await;
+        let object: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(
+            [
+                &object["spf"]["result"],
+                &object["arc"]["result"],
+                &object["dmarc"]["result"]
+            ],
+            ["fail", "none", "pass"]
+        );
+        let dkim = object["dkim"].as_array().expect("a list");
+        assert_eq!(dkim.len(), 2);
+        assert!(dkim.iter().all(|one| one["result"] == "pass"));
+        assert_eq!(
+            (&dkim[0]["aligned"], &dkim[1]["aligned"]),
+            (&Value::Bool(true), &Value::Bool(false))
+        );
+        assert_eq!(object["dmarc"]["published"]["domain"], "b.example");
+    }
+
+    #[tokio::test]
+    async fn a_chain_is_verified_whoever_sealed_it() {
+        assert!(said("", mail!("signed")).await.starts_with("spf=none"));
+        let mut settings = Settings {
+            every_chain: true,
+            ..Settings::default()
+        };
+        settings.arc_sealers = vec!["f.example".into()];
+        let Line { mail: asked } = Line::try_parse_from(["check-auth", "-"]).expect("a command line");
+        let zone: Arc<dyn Dns> = Arc::new(Zone::parse(ZONE).expect("a zone"));
+        let octets = mail!("arc").as_bytes().to_vec();
+        let text = proven(&asked, octets, zone, settings).await.expect("an answer");
+        assert!(
+            text.contains("\narc=pass  1 sets, the last by f.example; it vouches for the author\n"),
+            "{text}"
+        );
+        assert!(text.contains("\ndmarc=fail"));
+    }
 }
