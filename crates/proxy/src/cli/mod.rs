@@ -3,6 +3,7 @@
 //! Exit codes: 0 it is done, 1 it failed, 2 the command or the configuration is wrong. What was asked for goes to standard
 //! output, everything else to standard error.
 
+mod dns_lists;
 mod filters;
 mod kept;
 mod lists;
@@ -45,6 +46,8 @@ enum Verb {
     Check,
     /// Lists the filters of this binary and the order in which they are asked.
     Filters,
+    /// Asks each DNS list about its test entries and shows how it is; fails if one that is asked about mail is of no use.
+    Lists(dns_lists::Ask),
     /// Prints what can be configured.
     Config {
         #[command(subcommand)]
@@ -151,6 +154,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Config { what: Print::Reference } => Ok(say(&config::reference(&registry))),
         Verb::Check => find().map(|loaded| say(&summary(&loaded))),
         Verb::Filters => find().map(|loaded| say(&filters::table(&loaded, &registry))),
+        Verb::Lists(ask) => {
+            find().map(|loaded| dns_lists::run(&loaded.config, &ask).unwrap_or_else(|why| failed(&why)))
+        }
         Verb::Selftest { to } => {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }
