@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use gatepost_message::Message;
-use gatepost_smtp::{Helo, Time};
+use gatepost_smtp::{Helo, Path, Time};
 
 use crate::envelope::{Client, Direction, Envelope, Facts, Login};
 use crate::fault::Fault;
-use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
+use crate::identity::{Identify, Identity, Reverse, Sender, Spf, SpfResult};
 
 /// An answer that several filters wait for and one of them drives. Knows no runtime: whoever polls it, drives it, and if
 /// that one gives up (its patience is over) the next one goes on.
@@ -76,19 +76,29 @@ impl Memo {
 
     /// What SPF says about `sender`.
     pub async fn spf(&self, sender: Sender) -> Result<Spf, Fault> {
-        let identify = Arc::clone(&self.identify);
-        let asked = sender.clone();
-        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed()).await
+        self.ask_spf(sender).await
     }
 
-    /// Whom `message` is proven to be from.
+    fn ask_spf(&self, sender: Sender) -> Asked<Spf> {
+        let identify = Arc::clone(&self.identify);
+        let asked = sender.clone();
+        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed())
+    }
+
+    /// Whom `message` is proven to be from. SPF is part of that, and asked for once with it.
     pub async fn identity(&self, sender: Sender, message: &Arc<Message>) -> Result<Identity, Fault> {
         let identify = Arc::clone(&self.identify);
         let asked = sender.clone();
         let held = Arc::clone(message);
+        let spf = self.ask_spf(sender.clone());
         let key = (sender, Same(Arc::clone(message)));
         recall(&self.identity, key, || {
-            async move { identify.identity(&asked, &held).await }.boxed()
+            async move {
+                let trouble = |_| Spf::new(SpfResult::TempError, None, None);
+                let spf = spf.await.unwrap_or_else(trouble);
+                identify.identity(&asked, &spf, &held).await
+            }
+            .boxed()
         })
         .await
     }
@@ -97,6 +107,21 @@ impl Memo {
     pub fn forget_message(&self) {
         *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// Who stands between the origin of a mail and us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Via {
+    /// Nobody: the client is the origin.
+    #[default]
+    Nobody,
+    /// A trusted relay, and the origin is not known: the message is not there yet, or its header does not tell. Filters
+    /// are asked about the message only.
+    Relay,
+    /// A trusted relay, and its header told the origin. Filters are asked about every moment of the session then, as if
+    /// the origin itself had called.
+    Traced,
 }
 
 /// What stays the same from a session's first moment to its last, or changes only with TLS, HELO and AUTH.
@@ -111,6 +136,10 @@ pub struct Visit {
     pub client: Client,
     /// The address to judge: the client's, or behind a trusted relay the one found in the headers.
     pub origin: IpAddr,
+    /// Who stands between the origin and us.
+    pub via: Via,
+    /// What the origin called itself, as the trusted relay wrote it down.
+    pub origin_helo: Option<Helo>,
     /// Who authenticated to us.
     pub login: Option<Login>,
     /// Who it says it is.
@@ -129,9 +158,38 @@ impl Visit {
             listener,
             client,
             origin,
+            via: Via::Nobody,
+            origin_helo: None,
             login: None,
             helo: None,
             reverse: None,
+        }
+    }
+
+    /// The client is a trusted relay: whom it brings mail from is not known yet.
+    pub fn relayed(&mut self) {
+        (self.origin, self.via, self.origin_helo) = (self.client.address, Via::Relay, None);
+    }
+
+    /// The relay's header told where the mail comes from.
+    pub fn traced(&mut self, origin: IpAddr, helo: Option<Helo>) {
+        (self.origin, self.via, self.origin_helo) = (origin.to_canonical(), Via::Traced, helo);
+    }
+
+    /// What whoever is judged called itself.
+    pub fn helo_to_judge(&self) -> Option<&Helo> {
+        match self.via {
+            Via::Traced => self.origin_helo.as_ref(),
+            Via::Nobody | Via::Relay => self.helo.as_ref(),
+        }
+    }
+
+    /// What SPF is asked about.
+    pub fn sender(&self, from: &Path) -> Sender {
+        let sender = Sender::new(self.origin, self.helo_to_judge().cloned(), from.clone());
+        match self.via {
+            Via::Relay => sender.unknown(),
+            Via::Nobody | Via::Traced => sender,
         }
     }
 }
@@ -205,14 +263,20 @@ impl<'a> Context<'a> {
         self.visit.origin
     }
 
+    /// Who stands between the origin and us. While that is [`Via::Relay`], the origin is the relay's own address, and
+    /// nothing must be counted for or against it.
+    pub fn via(&self) -> Via {
+        self.visit.via
+    }
+
     /// Who authenticated to us, by AUTH or trusted network.
     pub fn login(&self) -> Option<&Login> {
         self.visit.login.as_ref()
     }
 
-    /// What the client calls itself; none before HELO.
+    /// What the client calls itself, or behind a trusted relay the origin; none before HELO, and where it is not known.
     pub fn helo(&self) -> Option<&Helo> {
-        self.visit.helo.as_ref()
+        self.visit.helo_to_judge()
     }
 
     /// MAIL and the recipients granted so far; none before MAIL.
@@ -225,16 +289,20 @@ impl<'a> Context<'a> {
         &self.facts
     }
 
-    /// The reverse name of the origin. Waits for DNS the first time.
+    /// The reverse name of the origin; none where the origin is not known. Waits for DNS the first time.
     pub async fn reverse(&self) -> Result<Reverse, Fault> {
+        if self.visit.via == Via::Relay {
+            return Ok(Reverse::default());
+        }
         self.memo.reverse(self.visit.origin).await
     }
 
-    /// What SPF says about origin, HELO and sender; [`SpfResult::Unknown`](crate::SpfResult::Unknown) before MAIL.
+    /// What SPF says about origin, HELO and sender; [`SpfResult::Unknown`](crate::SpfResult::Unknown) before MAIL
+    /// and where the origin is not known.
     pub async fn spf(&self) -> Result<Spf, Fault> {
         match self.sender() {
-            Some(sender) => self.memo.spf(sender).await,
-            None => Ok(Spf::default()),
+            Some(sender) if sender.known => self.memo.spf(sender).await,
+            _ => Ok(Spf::default()),
         }
     }
 
@@ -247,11 +315,6 @@ impl<'a> Context<'a> {
     }
 
     fn sender(&self) -> Option<Sender> {
-        let envelope = self.envelope?;
-        Some(Sender::new(
-            self.visit.origin,
-            self.visit.helo.clone(),
-            envelope.from.clone(),
-        ))
+        Some(self.visit.sender(&self.envelope?.from))
     }
 }

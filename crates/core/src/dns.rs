@@ -63,8 +63,10 @@ pub struct Mx {
     pub host: Box<str>,
 }
 
-/// DNS. Names are given and returned without trailing dot, in ASCII. Names in answers are a stranger's text: validate
-/// them before they reach a command or a header.
+/// DNS. Names are given and returned without trailing dot, in ASCII. In a question each character of a label stands for
+/// itself. In an answer so does visible ASCII, and a name of nothing else can be asked for again; other octets, and dots
+/// within a label, are `\DDD` in decimal. So no name holds a space or a line end; it is a stranger's text all the same:
+/// validate it before it reaches a command or a header. TXT is octets as they came.
 #[async_trait]
 pub trait Dns: Send + Sync {
     /// IPv4 addresses.

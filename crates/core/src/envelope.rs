@@ -170,3 +170,17 @@ pub struct Facts {
     /// Commands that do nothing (NOOP, RSET, VRFY ...), so far.
     pub junk: u32,
 }
+
+impl Facts {
+    /// What of this is about the message, and not about the client.
+    #[must_use]
+    pub fn of_message(self) -> Facts {
+        Facts {
+            early_talk: false,
+            unasked_pipelining: false,
+            errors: 0,
+            junk: 0,
+            ..self
+        }
+    }
+}

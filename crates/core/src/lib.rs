@@ -31,6 +31,7 @@ pub mod record;
 pub mod registry;
 pub mod score;
 pub mod services;
+pub mod site;
 pub mod store;
 pub mod tagged;
 pub mod upstream;
@@ -39,23 +40,27 @@ pub mod verdict;
 pub use alarms::Alarms;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
-pub use context::{Context, Memo, Visit};
+pub use context::{Context, Memo, Via, Visit};
 pub use desk::{Acting, Audited, Change, Desk, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep};
 pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
 pub use fault::Fault;
 pub use filter::{Concern, Filter, FilterKind};
-pub use identity::{DmarcResult, Identify, Identity, Proof, Reverse, Sender, Spf, SpfResult};
+pub use identity::{
+    Alignment, ArcResult, Chain, DkimResult, DmarcPolicy, DmarcResult, Identify, Identity, Proof, Published, Reverse,
+    Sender, Signature, Spf, SpfResult, SpfScope,
+};
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{Learner, Learning, LogOdds, ModelSlot, Models, Sample};
 pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
 pub use post::{Letter, Post};
-pub use record::{CallRecord, End, FindingRecord, RecipientRecord, Record};
+pub use record::{AuthRecord, CallRecord, End, FindingRecord, RecipientRecord, Record, SpfRecord};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
 pub use services::Services;
+pub use site::Site;
 pub use store::{Backend, Page, Store, Swap, Write};
 pub use upstream::{Consignment, Delivery, Queue, Queued, Upstream, Upstreams};
 pub use verdict::{Fate, Level, Marks, Terms, Verdict};

@@ -100,7 +100,7 @@ impl Identify for NoIdentify {
     async fn spf(&self, _: &Sender) -> Result<Spf, Fault> {
         Ok(Spf::default())
     }
-    async fn identity(&self, _: &Sender, _: &Arc<Message>) -> Result<Identity, Fault> {
+    async fn identity(&self, _: &Sender, _: &Spf, _: &Arc<Message>) -> Result<Identity, Fault> {
         Ok(Identity::unknown())
     }
 }

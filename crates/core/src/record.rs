@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Direction, Facts, Login, RecipientId};
-use crate::identity::{DmarcResult, SpfResult};
+use crate::identity::{Chain, DmarcPolicy, DmarcResult, Published, Signature, SpfResult, SpfScope};
 use crate::opinion::{Evidence, Scope, Tag};
 use crate::phase::Phase;
 use crate::score::Score;
@@ -116,6 +116,62 @@ impl CallRecord {
     }
 }
 
+/// What SPF said, as an aggregate report tells it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SpfRecord {
+    /// The domain that was checked.
+    pub domain: String,
+    /// Which name of the client it is.
+    pub scope: SpfScope,
+    /// The result.
+    pub result: SpfResult,
+    /// Why, in a few words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// It passes, and its domain is aligned with the author's.
+    pub aligned: bool,
+}
+
+/// What was proven of a mail: all that an aggregate report of DMARC needs, beside the client's address.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct AuthRecord {
+    /// The domain of the author in the From header; none where there is not one author.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_from: Option<String>,
+    /// The domain of the envelope sender; none for the null sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envelope_from: Option<String>,
+    /// SPF, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spf: Option<SpfRecord>,
+    /// The signatures that were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dkim: Vec<Signature>,
+    /// How many more there are.
+    pub dkim_left: u32,
+    /// The chain of ARC, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arc: Option<Chain>,
+    /// What DMARC said.
+    pub dmarc: DmarcResult,
+    /// Why, in a few words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What is published, and where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+    /// The policy in it that applies to this author.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<DmarcPolicy>,
+    /// What was done in its name: a mail that fails and was refused is `reject`, one that was kept back or marked
+    /// `quarantine`.
+    pub disposition: DmarcPolicy,
+}
+
 /// How a transaction ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,6 +217,9 @@ pub struct Record {
     /// The address that was judged, where it is not the peer's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub origin: Option<IpAddr>,
+    /// What that one called itself, as the trusted relay wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub origin_helo: Option<String>,
     /// The reverse name, where somebody asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reverse: Option<String>,
@@ -210,6 +269,9 @@ pub struct Record {
     /// The domain that the mail is proven to be from, aligned with its author.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub proven: Option<String>,
+    /// What proves it, and what does not, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub auth: Option<Box<AuthRecord>>,
     /// Each finding.
     pub findings: Vec<FindingRecord>,
     /// Each call of a filter.
@@ -245,6 +307,7 @@ impl Record {
             client,
             port,
             origin: None,
+            origin_helo: None,
             reverse: None,
             helo: None,
             tls: None,
@@ -264,11 +327,41 @@ impl Record {
             spf: SpfResult::Unknown,
             dmarc: DmarcResult::Unknown,
             proven: None,
+            auth: None,
             findings: Vec::new(),
             calls: Vec::new(),
             end: End::Reset,
             reply: String::new(),
             notes: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_before_there_were_proofs_is_read() {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let record = Record::new("1".into(), 0, Direction::Inbound, "mx".into(), client, 1);
+        let old = serde_json::to_string(&record).expect("JSON");
+        assert!(!old.contains("auth\""));
+        assert_eq!(serde_json::from_str::<Record>(&old).ok(), Some(record.clone()));
+        let mut new = record;
+        new.auth = Some(Box::new(AuthRecord {
+            dkim: vec![Signature::default()],
+            arc: Some(Chain::default()),
+            published: Some(Published::default()),
+            ..AuthRecord::default()
+        }));
+        let json = serde_json::to_string(&new).expect("JSON");
+        assert_eq!(serde_json::from_str::<Record>(&json).ok(), Some(new));
+        let sparse = old.replace(
+            "\"findings\"",
+            "\"auth\":{\"dmarc\":\"fail\",\"dkim\":[{}]},\"findings\"",
+        );
+        let read = serde_json::from_str::<Record>(&sparse).expect("a record");
+        assert_eq!(read.auth.map(|auth| auth.dmarc), Some(DmarcResult::Fail));
     }
 }

@@ -12,6 +12,7 @@ use crate::kept::Kept;
 use crate::learner::{Learning, Models};
 use crate::null;
 use crate::post::Post;
+use crate::site::Site;
 use crate::store::Store;
 use crate::upstream::Queue;
 
@@ -19,6 +20,8 @@ use crate::upstream::Queue;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Services {
+    /// What is ours.
+    pub site: Arc<Site>,
     /// DNS.
     pub dns: Arc<dyn Dns>,
     /// What is remembered; a filter sees only its own part.
@@ -51,6 +54,7 @@ impl Services {
     /// Services that do nothing: each says that it is not there, or that there is nothing. Set the fields that you have.
     pub fn null(clock: Arc<dyn Clock>, seed: Seed) -> Services {
         Services {
+            site: Arc::default(),
             dns: Arc::new(null::NoDns),
             store: Store::new(Arc::new(null::NoStore)),
             identify: Arc::new(null::NoIdentify),

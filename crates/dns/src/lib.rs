@@ -1,228 +1,95 @@
 //! DNS for Gatepost, by hickory-resolver, which hides here.
 //!
-//! **Invariant:** NXDOMAIN and NODATA are answers, everything else that is no record is a [`Fault`]: nobody concludes
-//! from a time-out or SERVFAIL that a name is not there. Answers are cached by their TTL, negative ones by the SOA.
-//! Names that a stranger chose are bounded before they are asked for.
+//! **Invariants:** NXDOMAIN and NODATA are answers, everything else that is no record is a [`Fault`]: nobody concludes
+//! from a time-out or SERVFAIL that a name is not there. Equal questions under way are asked once; answers are remembered
+//! for their TTL, within an hour and within a bound of memory; a question has one deadline for everything that it takes,
+//! and a resolver that answers nothing at all costs a session that deadline once. Names that a stranger chose are bounded
+//! before they are asked for, and come back as text in which no octet of theirs can do harm.
+//!
+//! **Absent on purpose:** remembering faults. A resolver does that itself (RFC 9520), and ours is next door.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
+mod answer;
+mod hickory;
+mod memory;
+mod name;
+mod pulse;
+mod questions;
+mod settings;
 
-use gatepost_core::{Dns, Fault, Lookup, Mx, async_trait};
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::lookup::Lookup as Found;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{Resolver as Hickory, TokioResolver};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
-/// How DNS is asked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// The resolvers; those of `/etc/resolv.conf` where none is given. A validating one on the same host is best.
-    pub servers: Vec<SocketAddr>,
-    /// How long one try may take.
-    pub timeout: Duration,
-    /// How many tries a question has.
-    pub attempts: usize,
-    /// How many answers are cached.
-    pub cache: u64,
-}
+use gatepost_core::{Clock, Dns, Fault, Lookup, Mx, async_trait};
+use hickory_resolver::proto::rr::Name;
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            servers: Vec::new(),
-            timeout: Duration::from_secs(2),
-            attempts: 2,
-            cache: 50_000,
-        }
-    }
-}
+use answer::{Datum, Key, Kind};
+use memory::Memory;
+use questions::Questions;
 
-/// Why no resolver can be set up, and what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BadSettings(String);
-
-impl fmt::Display for BadSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no DNS resolver: {}; name some under `[dns] servers`", self.0)
-    }
-}
-
-impl std::error::Error for BadSettings {}
+pub use settings::{BadSettings, Settings};
 
 /// DNS over the network.
 pub struct Resolver {
-    hickory: TokioResolver,
+    questions: Arc<Questions>,
 }
-
-/// How many questions may be under way to one server; the library's own bound of 32 is soon met by DNS lists.
-const UNDER_WAY: usize = 1024;
-/// An answer is cached at most so long, whatever its TTL.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Resolver {
     /// A resolver. Nothing is asked yet.
-    pub fn new(settings: &Settings) -> Result<Resolver, BadSettings> {
-        let bad = |error: NetError| BadSettings(error.to_string());
-        let mut builder = if settings.servers.is_empty() {
-            Hickory::builder_tokio().map_err(bad)?
-        } else {
-            let servers = settings.servers.iter().map(|server| {
-                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                (udp.port, tcp.port) = (server.port(), server.port());
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-            });
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-            Hickory::builder_with_config(config, TokioRuntimeProvider::default())
-        };
-        let options: &mut ResolverOpts = builder.options_mut();
-        options.timeout = settings.timeout;
-        options.attempts = settings.attempts.max(1);
-        options.cache_size = settings.cache;
-        options.use_hosts_file = ResolveHosts::Never;
-        options.max_active_requests = UNDER_WAY;
-        options.positive_max_ttl = Some(LONGEST);
-        options.negative_max_ttl = Some(LONGEST);
-        options.ndots = 0;
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Resolver, BadSettings> {
+        let (hickory, memory) = (hickory::resolver(settings)?, Memory::new(settings.memory));
+        let questions = Questions::new(hickory, clock, memory, settings.deadline, settings.under_way);
         Ok(Resolver {
-            hickory: builder.build().map_err(bad)?,
+            questions: Arc::new(questions),
         })
     }
 
-    async fn ask<T>(
-        &self,
-        name: &str,
-        kind: RecordType,
-        read: impl Fn(&RData) -> Option<T>,
-    ) -> Result<Lookup<T>, Fault> {
-        // A text that is no name of DNS does not exist there; asking would only say so later.
-        let Some(name) = absolute(name) else {
-            return Ok(Lookup::NxDomain { ttl: LONGEST });
-        };
-        match self.hickory.lookup(name, kind).await {
-            Ok(found) => {
-                let records: Vec<T> = found.answers().iter().filter_map(|record| read(&record.data)).collect();
-                let ttl = holds(&found);
-                Ok(if records.is_empty() {
-                    Lookup::NoData { ttl }
-                } else {
-                    Lookup::Found { records, ttl }
-                })
-            }
-            Err(error) => nothing(&error),
+    async fn ask<T>(&self, kind: Kind, name: &str, pick: impl Fn(&Datum) -> Option<T>) -> Result<Lookup<T>, Fault> {
+        let key = Key::name(kind, name);
+        let answer = self.questions.answer(kind, key, || name::absolute(name)).await?;
+        Ok(answer.tell(self.questions.clock().now(), pick))
+    }
+}
+
+macro_rules! pick {
+    ($variant:ident) => {
+        |datum| match datum {
+            Datum::$variant(it) => Some(it.clone()),
+            _ => None,
         }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the library tells the end of an answer's life as an Instant"
-)]
-fn holds(found: &Found) -> Duration {
-    found.valid_until().saturating_duration_since(Instant::now())
-}
-
-fn nothing<T>(error: &NetError) -> Result<Lookup<T>, Fault> {
-    if let NetError::Dns(DnsError::NoRecordsFound(nothing)) = error {
-        let ttl = Duration::from_secs(nothing.negative_ttl.unwrap_or(60).into()).min(LONGEST);
-        match nothing.response_code {
-            ResponseCode::NXDomain => return Ok(Lookup::NxDomain { ttl }),
-            ResponseCode::NoError => return Ok(Lookup::NoData { ttl }),
-            _ => {}
-        }
-    }
-    Err(Fault::Unavailable(match error {
-        NetError::Timeout => "DNS: no answer in time",
-        NetError::Busy => "DNS: too many questions under way",
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => "DNS: SERVFAIL",
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => "DNS: the resolver refuses us",
-        _ => "DNS: no usable answer",
-    }))
-}
-
-fn absolute(name: &str) -> Option<Name> {
-    if name.len() > 253 {
-        return None;
-    }
-    // U-labels are asked for as A-labels (RFC 5891 §5).
-    let name = if name.is_ascii() {
-        Name::from_ascii(name)
-    } else {
-        Name::from_utf8(name)
     };
-    let mut name = name.ok()?;
-    name.set_fqdn(true);
-    Some(name)
-}
-
-fn text(name: &Name) -> Box<str> {
-    let text = name.to_ascii();
-    text.strip_suffix('.').unwrap_or(&text).into()
 }
 
 #[async_trait]
 impl Dns for Resolver {
     async fn a(&self, name: &str) -> Result<Lookup<Ipv4Addr>, Fault> {
-        self.ask(name, RecordType::A, |data| {
-            if let RData::A(a) = data { Some(a.0) } else { None }
-        })
-        .await
+        self.ask(Kind::A, name, pick!(A)).await
     }
 
     async fn aaaa(&self, name: &str) -> Result<Lookup<Ipv6Addr>, Fault> {
-        self.ask(name, RecordType::AAAA, |data| {
-            if let RData::AAAA(a) = data { Some(a.0) } else { None }
-        })
-        .await
+        self.ask(Kind::Aaaa, name, pick!(Aaaa)).await
     }
 
     async fn ptr(&self, address: IpAddr) -> Result<Lookup<Box<str>>, Fault> {
-        let name = Name::from(address.to_canonical()).to_ascii();
-        self.ask(&name, RecordType::PTR, |data| {
-            if let RData::PTR(ptr) = data {
-                Some(text(&ptr.0))
-            } else {
-                None
-            }
-        })
-        .await
+        let address = address.to_canonical();
+        let key = Key::address(address);
+        let answer = self
+            .questions
+            .answer(Kind::Ptr, key, || Some(Name::from(address)))
+            .await?;
+        Ok(answer.tell(self.questions.clock().now(), pick!(Name)))
     }
 
     async fn txt(&self, name: &str) -> Result<Lookup<Box<[u8]>>, Fault> {
-        let join = |data: &RData| {
-            if let RData::TXT(txt) = data {
-                Some(txt.txt_data.concat().into())
-            } else {
-                None
-            }
-        };
-        self.ask(name, RecordType::TXT, join).await
+        self.ask(Kind::Txt, name, pick!(Txt)).await
     }
 
     async fn mx(&self, name: &str) -> Result<Lookup<Mx>, Fault> {
-        let read = |data: &RData| match data {
-            RData::MX(mx) => Some(Mx {
-                preference: mx.preference,
-                host: text(&mx.exchange),
-            }),
-            _ => None,
-        };
-        self.ask(name, RecordType::MX, read).await
+        self.ask(Kind::Mx, name, pick!(Mx)).await
     }
 
     async fn ns(&self, name: &str) -> Result<Lookup<Box<str>>, Fault> {
-        self.ask(name, RecordType::NS, |data| {
-            if let RData::NS(ns) = data {
-                Some(text(&ns.0))
-            } else {
-                None
-            }
-        })
-        .await
+        self.ask(Kind::Ns, name, pick!(Name)).await
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Dns, Fault, Lookup};
+use gatepost_core::{Clock, Dns, Fault, Lookup, Time};
 use gatepost_dns::{Resolver, Settings};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
@@ -28,6 +28,15 @@ null.test. 120 IN MX 0 .
 1.2.0.192.in-addr.test. 120 IN PTR a.test.
 alias.test. 120 IN CNAME a.test.
 "#;
+
+/// A clock that stands still.
+struct Wall;
+
+impl Clock for Wall {
+    fn now(&self) -> Time {
+        Time::from_secs(1_000_000)
+    }
+}
 
 async fn serve(zone: &str, origin: &str) -> (Server<Catalog>, SocketAddr) {
     let zone = zone.replace("BIG", &"x".repeat(250)).replace(
@@ -58,7 +67,7 @@ fn resolver(server: SocketAddr) -> Resolver {
         attempts: 1,
         ..Settings::default()
     };
-    Resolver::new(&settings).unwrap()
+    Resolver::new(&settings, Arc::new(Wall)).unwrap()
 }
 
 #[tokio::test]

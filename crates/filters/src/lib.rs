@@ -9,4 +9,5 @@
 use gatepost_conduct as _;
 use gatepost_dnsbl as _;
 use gatepost_greylist as _;
+use gatepost_spf_dkim_dmarc as _;
 use gatepost_whitelist as _;

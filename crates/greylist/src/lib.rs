@@ -18,7 +18,7 @@ pub mod triplet;
 use embargo::{Decision, Embargo, SKEW, about};
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
-use gatepost_core::{Level, SpfResult};
+use gatepost_core::{Level, SpfResult, Via};
 use memory::Memory;
 pub use options::Config;
 use triplet::{Keys, Origin};
@@ -44,6 +44,8 @@ impl Greylist {
     fn exempt(&self, cx: &Context<'_>, from: &Path) -> bool {
         cx.direction() == Direction::Outbound
             || cx.login().is_some()
+            // A relay comes again whoever the origin is: that proves nothing.
+            || cx.via() != Via::Nobody
             || from.is_null()
             || self
                 .config

@@ -24,6 +24,7 @@ pub mod reading;
 pub mod received;
 pub mod results;
 mod subject;
+pub mod trail;
 
 pub use content::Content;
 pub use date::date;

@@ -1,4 +1,4 @@
-//! Authentication-Results (RFC 8601): finding the forged ones, writing ours (P-51).
+//! Authentication-Results (RFC 8601) and Received-SPF (RFC 7208 §9.1): finding the forged ones, writing ours (P-51).
 //!
 //! Readers behind us believe what carries our authserv-id, so whatever came in with it is forged and must go before ours
 //! is added. Fields of others are theirs and stay.
@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use crate::edit::Edit;
-use crate::field::{Field, Name, ascii};
+use crate::field::{self, Field, Name, ascii};
 use crate::header::Headers;
 
 static RESULTS: Name = Name::known("Authentication-Results");
+static RECEIVED_SPF: Name = Name::known("Received-SPF");
 /// Characters of a property value that are written.
 const VALUE_MAX: usize = 320;
 
@@ -101,25 +102,34 @@ pub fn quoted(value: &str) -> String {
 #[derive(Clone, Debug)]
 pub struct Results {
     clauses: Vec<String>,
+    /// Octets of a field that are left.
+    room: usize,
 }
 
 impl Results {
     /// A field without results yet; `ours` is our authserv-id.
     pub fn new(ours: &str) -> Results {
+        let id = quoted(ours);
         Results {
-            clauses: vec![quoted(ours)],
+            room: field::VALUE_MAX.saturating_sub(id.len() + 1),
+            clauses: vec![id],
         }
     }
 
-    /// Adds a result: method and result as registered, properties as `("smtp.mailfrom", value)`. Values are quoted
-    /// where that is needed.
+    /// Adds a result: method and result as registered, properties as `("smtp.mailfrom", value)`, `("reason", words)` the
+    /// first of them where there is one. Values are quoted where that is needed, empty ones left out. A result that finds
+    /// no more room in the field is left out whole: add those first that matter most.
     pub fn add(&mut self, method: &'static str, result: &'static str, properties: &[(&'static str, &str)]) {
+        let mut clause = format!("{method}={result}");
+        for (property, value) in properties.iter().filter(|(_, value)| !value.is_empty()) {
+            clause.push_str(&format!(" {property}={}", value_of(value)));
+        }
+        let Some(room) = self.room.checked_sub(clause.len() + 1) else {
+            return;
+        };
+        self.room = room;
         if let Some(last) = self.clauses.last_mut() {
             last.push(';');
-        }
-        let mut clause = format!("{method}={result}");
-        for (property, value) in properties {
-            clause.push_str(&format!(" {property}={}", value_of(value)));
         }
         self.clauses.push(clause);
     }
@@ -132,6 +142,35 @@ impl Results {
             first.to_mut().push_str(none);
         }
         Field::clauses(&RESULTS, clauses.iter().map(AsRef::as_ref))
+    }
+}
+
+/// A Received-SPF field: the result, why in a comment, and keys with their values, empty ones left out.
+pub fn received_spf(result: &'static str, comment: &str, pairs: &[(&'static str, &str)]) -> Field {
+    // Nothing in a comment opens, closes or escapes.
+    let comment = ascii(comment, VALUE_MAX).replace(['(', ')', '\\', '"'], "'");
+    // Folded apart from its comment, the result stands in the first line, where simple readers look for it.
+    let mut clauses = vec![result.to_owned()];
+    clauses.extend(
+        Some(comment.trim())
+            .filter(|comment| !comment.is_empty())
+            .map(|comment| format!("({comment})")),
+    );
+    let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<_> = pairs.map(|(key, value)| format!("{key}={}", dotted(value))).collect();
+    let last = pairs.len().saturating_sub(1);
+    let ended = pairs.into_iter().enumerate();
+    clauses.extend(ended.map(|(n, pair)| if n < last { pair + ";" } else { pair }));
+    Field::clauses(&RECEIVED_SPF, clauses.iter().map(String::as_str))
+}
+
+/// A value as a dot-atom where it is one, else quoted.
+fn dotted(value: &str) -> String {
+    if is_half(value) {
+        value.to_owned()
+    } else {
+        let value = ascii(value, VALUE_MAX).replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{value}\"")
     }
 }
 
@@ -248,6 +287,63 @@ mod tests {
             "Authentication-Results: gate.example.org; spf=pass smtp.mailfrom=a@b.example;\r\n \
              dmarc=fail header.from=b.example policy.x=\"two words\"\r\n"
         );
+    }
+
+    #[test]
+    fn a_result_that_finds_no_room_is_left_out_whole() {
+        let mut results = Results::new("us");
+        let long = "x".repeat(300);
+        for _ in 0..20 {
+            results.add("dkim", "fail", &[("reason", &long), ("header.d", "")]);
+        }
+        let text = String::from_utf8(results.field().as_bytes().to_vec()).unwrap();
+        assert_eq!(text.matches("dkim=fail").count(), 6);
+        assert!(text.trim_end().ends_with(&long) && !text.contains("header.d"));
+    }
+
+    #[test]
+    fn received_spf_tells_why_and_of_whom() {
+        let pairs = [
+            ("client-ip", "2001:db8::1"),
+            ("envelope-from", "a b@c.example"),
+            ("helo", "mail.c.example"),
+            ("identity", ""),
+        ];
+        let field = received_spf("softfail", "mx: c.example: (~all)\r\n", &pairs);
+        assert_eq!(
+            std::str::from_utf8(field.as_bytes()).unwrap(),
+            "Received-SPF: softfail (mx: c.example: '~all'??) client-ip=\"2001:db8::1\";\r\n \
+             envelope-from=\"a b@c.example\"; helo=mail.c.example\r\n"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_it_is_made_of_it_is_one_field(
+            texts in proptest::collection::vec("(?s).{0,60}|[\"\\\\;()=@ \r\n]{0,20}|x{300,400}", 0..12)
+        ) {
+            let mut results = Results::new(texts.first().map_or("us", String::as_str));
+            for text in &texts {
+                results.add("dkim", "pass", &[("reason", text), ("header.d", text), ("smtp.mailfrom", text)]);
+            }
+            let first = texts.first().map_or("", String::as_str);
+            let spf = received_spf("pass", first, &[("helo", first), ("envelope-from", first)]);
+            for field in [results.field(), spf] {
+                let mail = [field.as_bytes(), b"\r\nbody\r\n"].concat();
+                let message = Message::from_bytes(mail);
+                proptest::prop_assert_eq!(message.headers().len(), 1);
+                proptest::prop_assert_eq!(message.body().whole(), Some(&b"body\r\n"[..]));
+                let text = field.as_bytes();
+                proptest::prop_assert!(text.iter().all(|b| matches!(b, b' '..=b'~' | b'\r' | b'\n')));
+                proptest::prop_assert!(text.split(|&b| b == b'\n').all(|line| line.len() <= 998));
+                let quotes = text.iter().scan(false, |escaped, &b| {
+                    let counts = b == b'"' && !*escaped;
+                    *escaped = b == b'\\' && !*escaped;
+                    Some(usize::from(counts))
+                });
+                proptest::prop_assert_eq!(quotes.sum::<usize>() % 2, 0, "every quote is closed");
+            }
+        }
     }
 
     #[test]

@@ -215,3 +215,81 @@ proptest! {
         prop_assert_eq!((text.matches('(').count(), text.matches(')').count(), text.matches(';').count()), (2, 2, 1));
     }
 }
+
+/// Hosts that are believed.
+fn is_ours(address: std::net::IpAddr) -> bool {
+    matches!(address, std::net::IpAddr::V4(v4) if v4.octets()[..3] == [192, 0, 2])
+}
+
+/// A line of a host that is believed about whoever it got the mail from, as different servers write it. HELO and reverse
+/// name are a stranger's.
+fn line(form: u8, from: std::net::Ipv4Addr, helo: &str, reverse: &str) -> Vec<u8> {
+    // As servers do it: what cannot be part of a name is masked.
+    let masked = |text: &str| -> String {
+        let clean = text.chars().take(60).map(|c| match c {
+            c if c.is_ascii_alphanumeric() || "-._:[]=@".contains(c) => c,
+            _ => '?',
+        });
+        let clean: String = clean.collect();
+        if clean.is_empty() { "unknown".into() } else { clean }
+    };
+    let (helo_masked, name) = (masked(helo), masked(reverse).replace(['[', ']', '=', ':', '@'], "?"));
+    let text = match form % 4 {
+        0 => format!("from {helo_masked} ({name} [{from}]) by mx (Postfix) with ESMTP; d"),
+        1 => format!("from {name} ([{from}] helo={helo_masked}) by mx with esmtp (Exim 4.96); d"),
+        2 => format!("from {name} (HELO {helo_masked}) ({from}) by mx with SMTP; d"),
+        _ => {
+            let received = Received {
+                helo,
+                client_ip: from.into(),
+                reverse: Some(reverse),
+                by: "mx.example.org",
+                with: Protocol::Esmtp,
+                id: "x1",
+                for_: None,
+                at_millis: 0,
+                tls: Some((helo, reverse)),
+            };
+            return received.field().as_bytes().to_vec();
+        }
+    };
+    format!("Received: {text}\r\n").into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// Whatever a stranger calls itself and writes below, the trail ends at the stranger's own address.
+    #[test]
+    fn no_forged_field_changes_where_the_trail_ends(
+        hops in prop::collection::vec((any::<u8>(), any::<u8>(), words(), words()), 0..6),
+        last in (any::<u8>(), words(), words()),
+        below in mail(),
+        forged in prop::collection::vec((any::<u8>(), any::<u32>(), words(), words()), 0..4),
+    ) {
+        let address = std::net::Ipv4Addr::new(203, 0, 113, 9);
+        let mut octets = Vec::new();
+        for (form, host, helo, reverse) in &hops {
+            octets.extend(line(*form, std::net::Ipv4Addr::new(192, 0, 2, *host), helo, reverse));
+        }
+        octets.extend(line(last.0, address, &last.1, &last.2));
+        for (form, host, helo, reverse) in &forged {
+            octets.extend(line(*form, (*host).into(), helo, reverse));
+        }
+        octets.extend(below);
+        let message = Message::from_bytes(octets);
+        let trail = gatepost_message::trail::follow(message.headers(), [192, 0, 2, 1].into(), is_ours);
+        match trail {
+            gatepost_message::trail::Trail::Stranger { address: found, .. } => prop_assert_eq!(found, address),
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    /// Any octets have a trail, and none makes a panic.
+    #[test]
+    fn any_octets_have_a_trail(octets in mail(), any in prop::collection::vec(any::<u8>(), 0..200)) {
+        let received = [b"Received: from ".as_slice(), &any, b"\r\n", &octets].concat();
+        let message = Message::from_bytes(received);
+        gatepost_message::trail::follow(message.headers(), [192, 0, 2, 1].into(), is_ours);
+    }
+}

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use gatepost_core::message::{Headers, Message};
-use gatepost_core::{Envelope, FindingRecord, Record, Sender, Time, Visit};
+use gatepost_core::{
+    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, FindingRecord, Identity, Level, RecipientRecord, Record,
+    Spf, SpfRecord, SpfResult, Time, Visit,
+};
 
 use crate::names::Known;
 use crate::run::Run;
@@ -64,6 +67,7 @@ pub fn close(
 ) {
     record.took = now.millis().saturating_sub(record.began);
     record.origin = (visit.origin != visit.client.address).then_some(visit.origin);
+    record.origin_helo = visit.origin_helo.as_ref().map(|helo| helo.name.to_string());
     record.helo = visit.helo.as_ref().map(|helo| helo.name.to_string());
     record.tls = visit
         .client
@@ -73,14 +77,20 @@ pub fn close(
     record.login = visit.login.clone();
     record.reverse = known.reverse.and_then(|reverse| reverse.name).map(Into::into);
     if let Some(envelope) = envelope {
-        let sender = Sender::new(visit.origin, visit.helo.clone(), envelope.from.clone());
-        if let Some((_, spf)) = known.spf.filter(|(of, _)| *of == sender) {
+        let sender = visit.sender(&envelope.from);
+        let spf = known.spf.filter(|(of, _)| *of == sender).map(|(_, spf)| spf);
+        let identity = known
+            .identity
+            .filter(|(of, _)| *of == sender)
+            .map(|(_, identity)| identity);
+        if let Some(spf) = &spf {
             record.spf = spf.result;
         }
-        if let Some((_, identity)) = known.identity.filter(|(of, _)| *of == sender) {
+        if let Some(identity) = &identity {
             record.dmarc = identity.dmarc;
             record.proven = identity.proven_author().map(|author| author.domain().key());
         }
+        record.auth = auth(record, envelope, spf.as_ref(), identity);
     }
     for said in said {
         let counts = said.mode_for(None) >= Mode::Score;
@@ -90,6 +100,53 @@ pub fn close(
             .findings
             .extend(findings.map(|finding| FindingRecord::new(&said.filter, said.phase, finding, counts)));
     }
+}
+
+/// What was proven, where somebody who knows was asked.
+fn auth(
+    record: &Record,
+    envelope: &Envelope,
+    spf: Option<&Spf>,
+    identity: Option<Identity>,
+) -> Option<Box<AuthRecord>> {
+    let spf = spf.filter(|spf| spf.result != SpfResult::Unknown);
+    let identity = identity.filter(|identity| identity.dmarc != DmarcResult::Unknown);
+    if spf.is_none() && identity.is_none() {
+        return None;
+    }
+    let mut auth = AuthRecord::default();
+    auth.envelope_from = envelope.from.mailbox().map(|sender| sender.domain().key());
+    auth.spf = spf.map(|spf| {
+        let mut row = SpfRecord::default();
+        row.domain = spf.domain.as_ref().map(Domain::key).unwrap_or_default();
+        (row.scope, row.result, row.reason) = (spf.scope, spf.result, cut(&spf.reason));
+        row
+    });
+    if let Some(identity) = identity {
+        auth.header_from = identity.author.as_ref().map(|author| author.domain().key());
+        if let Some(spf) = &mut auth.spf {
+            spf.aligned = identity.spf_aligned;
+        }
+        (auth.dkim, auth.dkim_left) = (identity.signatures, identity.signatures_left);
+        auth.arc = Some(identity.chain).filter(|chain| chain.sets > 0);
+        (auth.dmarc, auth.reason) = (identity.dmarc, identity.reason.into());
+        (auth.published, auth.policy) = (identity.published, identity.policy);
+        if auth.dmarc == DmarcResult::Fail {
+            auth.disposition = disposition(record);
+        }
+    }
+    Some(Box::new(auth))
+}
+
+/// What was done to a mail, in the words of DMARC: the mildest that any recipient saw.
+fn disposition(record: &Record) -> DmarcPolicy {
+    let of_row = |row: &RecipientRecord| match &*row.fate {
+        "refuse" => DmarcPolicy::Reject,
+        "hold" | "discard" => DmarcPolicy::Quarantine,
+        "deliver" if row.level > Level::None && row.would.is_none() => DmarcPolicy::Quarantine,
+        _ => DmarcPolicy::None,
+    };
+    record.recipients.iter().map(of_row).min().unwrap_or_default()
 }
 
 fn is_precedence(headers: &Headers, words: &[&str]) -> bool {

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod reception;
 pub mod recipients;
 pub mod refusal;
+mod relays;
 pub mod replay;
 pub mod routes;
 pub mod run;

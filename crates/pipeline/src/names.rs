@@ -75,8 +75,8 @@ impl Identify for Witness {
         })
     }
 
-    async fn identity(&self, sender: &Sender, message: &Arc<Message>) -> Result<Identity, Fault> {
-        let answer = self.identify.identity(sender, message).await;
+    async fn identity(&self, sender: &Sender, spf: &Spf, message: &Arc<Message>) -> Result<Identity, Fault> {
+        let answer = self.identify.identity(sender, spf, message).await;
         self.note(answer, |known, answer| {
             known.identity = Some((sender.clone(), answer.clone()))
         })

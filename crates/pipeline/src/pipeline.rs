@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gatepost_core::{Phase, Phases, Services, Time};
+use ipnet::IpNet;
 
 use crate::followers::Followers;
 use crate::fusion::Fusion;
@@ -26,6 +27,8 @@ pub struct Pipeline {
     /// Who exists behind those routes, where that is looked up.
     recipients: Option<Arc<Recipients>>,
     ours: Ours,
+    /// Hosts whose mail is judged by where they got it from.
+    relays: Vec<IpNet>,
     services: Services,
     followers: Followers,
     /// How many transactions were given an id.
@@ -57,6 +60,7 @@ impl Pipeline {
             routes,
             recipients: None,
             ours,
+            relays: Vec::new(),
             services,
             followers,
             count,
@@ -75,6 +79,14 @@ impl Pipeline {
     #[must_use]
     pub fn with_recipients(mut self, recipients: Arc<Recipients>) -> Pipeline {
         self.recipients = self.routes.is_inbound().then_some(recipients);
+        self
+    }
+
+    /// The same where these hosts are believed to say whom they got mail from: forwarders and secondary mail servers. Their
+    /// mail is judged by that. Outbound nothing changes.
+    #[must_use]
+    pub fn with_relays(mut self, relays: Vec<IpNet>) -> Pipeline {
+        self.relays = if self.routes.is_inbound() { relays } else { Vec::new() };
         self
     }
 
@@ -130,6 +142,12 @@ impl Pipeline {
     /// Who we are.
     pub fn ours(&self) -> &Ours {
         &self.ours
+    }
+
+    /// Whether a host is believed to say whom it got mail from.
+    pub fn is_relay(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.relays.iter().any(|network| network.contains(&address))
     }
 
     /// What filters and transactions use.

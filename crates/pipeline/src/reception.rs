@@ -14,18 +14,20 @@ use gatepost_core::message::Message;
 use gatepost_core::smtp::body::Notes;
 use gatepost_core::smtp::session::{Answer, Question, Tls};
 use gatepost_core::{
-    End, Facts, Fate, Helo, Login, LoginBy, MailParams, Path, Phase, RcptParams, Reply, Time, Upstreams, Visit,
+    End, Facts, Fate, Helo, Login, LoginBy, MailParams, Path, Phase, RcptParams, Reply, Time, Upstreams, Via, Visit,
 };
 
 use crate::auth::Exchange;
 use crate::followers::Finished;
+use crate::judge::Rank;
 use crate::ledger;
 use crate::names::Names;
 use crate::pipeline::Pipeline;
 use crate::refusal::{self, relayed, worded};
+use crate::relays::trace;
 use crate::run::{Asked, Run};
 use crate::said::Said;
-use crate::scene::{Scene, dawdle};
+use crate::scene::{Dawdle, Scene};
 use crate::transaction::{Spoken, Transaction};
 use crate::ways::Ways;
 
@@ -47,7 +49,7 @@ pub struct Reception {
     exchange: Option<Box<Exchange>>,
     /// As whom somebody failed to log in, until the driver asks.
     failed_login: Option<Box<str>>,
-    dawdled: Duration,
+    dawdle: Dawdle,
     facts: Facts,
 }
 
@@ -75,7 +77,10 @@ macro_rules! scene {
 
 impl Reception {
     /// Receives a client.
-    pub fn new(pipeline: Arc<Pipeline>, visit: Visit, upstreams: Arc<dyn Upstreams>) -> Reception {
+    pub fn new(pipeline: Arc<Pipeline>, mut visit: Visit, upstreams: Arc<dyn Upstreams>) -> Reception {
+        if visit.login.is_none() && pipeline.is_relay(visit.client.address) {
+            visit.relayed();
+        }
         let names = Names::new(&pipeline.services().identify);
         Reception {
             pipeline,
@@ -89,7 +94,7 @@ impl Reception {
             backlog: None,
             exchange: None,
             failed_login: None,
-            dawdled: Duration::ZERO,
+            dawdle: Dawdle::default(),
             facts: Facts::default(),
         }
     }
@@ -192,8 +197,10 @@ impl Reception {
         let scene = scene!(self, now);
         let open = |said: &[Arc<Said>]| scene.open_early(said, phase);
         let run = scene.run(asked, None, &[], None, &mut self.early, open).await;
-        dawdle(run.delay, &mut self.dawdled).await;
         let judgement = scene.judge_early(&self.early, phase);
+        if judgement.rank != Rank::Exempt {
+            self.dawdle.wish(run.delay);
+        }
         let kept = self.early_run.get_or_insert_default();
         // A client that greets again and again adds no more than a record would keep.
         if kept.calls.len() < gatepost_core::Record::CALLS_MAX && kept.notes.len() < ledger::NOTES_MAX {
@@ -240,7 +247,7 @@ impl Reception {
         let scene = scene!(self, now);
         let early = self.early_run.take().map(|run| *run).unwrap_or_default();
         let mut transaction = Box::new(Transaction::new(&scene, id, from, params, self.early.clone(), early));
-        match transaction.mail(&scene, &mut self.dawdled).await {
+        match transaction.mail(&scene, &mut self.dawdle).await {
             Ok(reply) => {
                 self.current = Some(transaction);
                 reply.into()
@@ -258,7 +265,7 @@ impl Reception {
         match &mut self.current {
             Some(transaction) => {
                 transaction
-                    .rcpt(&scene, &mut self.ways, &mut self.dawdled, to, params)
+                    .rcpt(&scene, &mut self.ways, &mut self.dawdle, to, params)
                     .await
             }
             None => refusal::LOCAL.into(),
@@ -291,6 +298,9 @@ impl Reception {
         };
         let spoken = match &message {
             Some(message) => {
+                if self.visit.via == Via::Relay {
+                    transaction.note(trace(&self.pipeline, &mut self.visit, message));
+                }
                 let scene = scene!(self, now);
                 transaction.message(&scene, &mut self.ways, message, gone).await
             }
@@ -300,6 +310,10 @@ impl Reception {
             }
         };
         self.finished = Some(self.finish(now, transaction, End::Answered, Some(&spoken.reply)).await);
+        if self.visit.via == Via::Traced {
+            // The next mail comes from somebody else.
+            self.visit.relayed();
+        }
         spoken
     }
 
@@ -377,6 +391,12 @@ impl Reception {
                 Answer::Reply(relayed(reply))
             }
         }
+    }
+
+    /// How long the answer that was just given is to be held back, as filters wish; once. What the client sends
+    /// meanwhile is given to the session as always, and whoever drives it may cut the time short.
+    pub fn delay(&mut self) -> Duration {
+        self.dawdle.take()
     }
 
     /// As whom the client failed to log in with what was just answered; once, so that the driver can count it.

@@ -8,6 +8,9 @@
 //! it), for hours, and never from a 4xx, from an answer to MAIL or about another thing than the mailbox; no trouble of
 //! ours, of the store or of the clock makes a recipient unknown; the store learns hashes, and no addresses.
 //!
+//! An answer is that of one mail server ([`Recipients::with_servers`]): what is asked over a route that leads to another
+//! one, at another listener or since the configuration was changed, is not answered by it.
+//!
 //! **Cost:** nothing where a list decides, else one read from the store, beside which that of the mark runs which
 //! [`forget`](Recipients::forget) sets for all. A write where the answer changed, or is half as old as it may become.
 //! What a stranger can make the store hold is what he can make the mail server answer, for as long as the spans say: "no"
@@ -15,6 +18,7 @@
 
 pub mod list;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -176,6 +180,8 @@ pub struct Recipients {
     seed: Seed,
     spans: Spans,
     lists: Arc<Lists>,
+    /// What tells the mail server of each route from every other.
+    servers: BTreeMap<Box<str>, u64>,
     /// The store failed, which was told.
     trouble: AtomicBool,
 }
@@ -188,6 +194,7 @@ impl Recipients {
             seed,
             spans: Spans::default(),
             lists: Arc::default(),
+            servers: BTreeMap::new(),
             trouble: AtomicBool::new(false),
         }
     }
@@ -204,18 +211,27 @@ impl Recipients {
         Recipients { lists, ..self }
     }
 
+    /// The same where each route leads, name and mail server, so that one server's answers are not taken for another's.
+    /// Routes that are not named share their answers.
+    #[must_use]
+    pub fn with_servers<'a>(self, servers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Recipients {
+        let seed = self.seed;
+        let servers = servers.into_iter();
+        let servers = servers.map(|(route, server)| (route.into(), seed.hash(&[b"server", server.as_bytes()])));
+        Recipients {
+            servers: servers.collect(),
+            ..self
+        }
+    }
+
     /// Whether it remembers who exists. Where it does not, that somebody is not known means nothing.
     pub fn remembers(&self) -> bool {
         !self.spans.known.is_zero()
     }
 
-    /// Whether a recipient exists, as far as is known without asking the mail server.
-    pub async fn known(&self, to: &Address, now: Time) -> Option<Known> {
-        self.look_up(to, now).await.known
-    }
-
-    /// The same, and what [`learn`](Recipients::learn) wants to know. A store in trouble knows nothing.
-    pub async fn look_up(&self, to: &Address, now: Time) -> Looked {
+    /// Whether a recipient of this route exists, as far as is known without asking the mail server, and what
+    /// [`learn`](Recipients::learn) wants to know. A store in trouble knows nothing.
+    pub async fn look_up(&self, to: &Address, route: &str, now: Time) -> Looked {
         if is_role_name(to.local()) {
             return Looked::surely(Known::Yes, By::Role);
         }
@@ -236,7 +252,7 @@ impl Recipients {
         let Some((answer, mark)) = self.heard(guarded(PATIENCE, reads).await) else {
             return looked;
         };
-        let mark = self.mark(mark.as_deref());
+        let mark = self.mark_of(self.mark(mark.as_deref()), route);
         looked.mark = Some(mark);
         if let Some(answer) = answer.as_deref().and_then(Answer::read)
             && answer.mark == mark
@@ -287,6 +303,14 @@ impl Recipients {
         value
             .try_into()
             .map_or_else(|_| self.seed.hash(&[MARK, value]), u64::from_be_bytes)
+    }
+
+    /// The mark of one route's server.
+    fn mark_of(&self, mark: u64, route: &str) -> u64 {
+        self.servers.get(route).map_or(mark, |server| {
+            self.seed
+                .hash(&[b"mark of a server", &mark.to_be_bytes(), &server.to_be_bytes()])
+        })
     }
 
     /// 16 octets that say nothing about the address to whoever has not the seed. Letter case does not count.

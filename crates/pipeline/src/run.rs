@@ -111,6 +111,8 @@ pub struct Runner<'a> {
     pub domains: &'a [Option<&'a str>],
     /// Until when.
     pub deadline: Option<Deadline>,
+    /// Wishes that are not heard, whoever voices them.
+    pub deaf: Wishes,
 }
 
 struct Call {
@@ -188,7 +190,10 @@ impl Runner<'_> {
         let micros = u64::try_from(ticks().saturating_duration_since(began).as_micros()).unwrap_or(u64::MAX);
         let mut notes = Vec::new();
         let (opinion, fault) = match outcome {
-            Ok(opinion) => (within_powers(slot, phase, opinion, &mut notes), None),
+            Ok(opinion) => {
+                let opinion = within_powers(slot, phase, opinion, &mut notes);
+                (self.heard(slot, opinion, &mut notes), None)
+            }
             Err(why) => (Opinion::none(), Some(why)),
         };
         if let Some(why) = &fault {
@@ -210,6 +215,31 @@ impl Runner<'_> {
             delay,
         }
     }
+}
+
+impl Runner<'_> {
+    /// The opinion without the wishes that are not heard at this moment, and a note of them.
+    fn heard(&self, slot: &Slot, opinion: Opinion, notes: &mut Vec<String>) -> Opinion {
+        let unheard = |wish: &Wish| self.deaf.has(wish.kind());
+        let Some((_, _, wish)) = opinion.wishes().iter().find(|(_, _, wish)| unheard(wish)) else {
+            return opinion;
+        };
+        let names = wish.kind().names().collect::<Vec<_>>().join(", ");
+        let (name, phase) = (&slot.name, self.asked.phase());
+        notes.push(format!(
+            "{name} wished {names} at {phase}, which does not count behind a trusted relay"
+        ));
+        without(&opinion, unheard)
+    }
+}
+
+/// An opinion without some of its wishes.
+fn without(opinion: &Opinion, dropped: impl Fn(&Wish) -> bool) -> Opinion {
+    let kept = opinion.findings().iter().cloned().fold(Opinion::none(), Opinion::with);
+    let wishes = opinion.wishes().iter().filter(|(_, _, wish)| !dropped(wish)).cloned();
+    wishes.fold(kept, |kept, (scope, standing, wish)| {
+        kept.wish_for(scope, standing, wish)
+    })
 }
 
 /// Runs a tier of filters that only listen, or take: with a bound on time and on panics.
@@ -273,11 +303,7 @@ fn within_powers(slot: &Slot, phase: Phase, opinion: Opinion, notes: &mut Vec<St
     };
     let names = wish.kind().names().collect::<Vec<_>>().join(", ");
     notes.push(format!("{} wished {names} at {phase}, which it may not", slot.name));
-    let kept = opinion.findings().iter().cloned().fold(Opinion::none(), Opinion::with);
-    let wishes = opinion.wishes().iter().filter(|(_, _, wish)| !forbidden(wish)).cloned();
-    wishes.fold(kept, |kept, (scope, standing, wish)| {
-        kept.wish_for(scope, standing, wish)
-    })
+    without(&opinion, forbidden)
 }
 
 #[cfg(test)]
@@ -348,6 +374,7 @@ mod tests {
             asked: Asked::Connect,
             domains: &[],
             deadline,
+            deaf: Wishes::NONE,
         };
         let run = runner.run(&mut said, |_| vec![open]).await;
         (said, run)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Context, Envelope, Facts, Phase, Time, Visit};
+use gatepost_core::{Context, Envelope, Facts, Phase, Time, Via, Visit, Wishes};
 
 use crate::judge::{Judgement, Openness, Whom, judge, openness};
 use crate::names::Names;
@@ -16,6 +16,10 @@ pub const DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// How long a mail server that wants to know the client's name waits for DNS.
 const NAME_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What no filter can wish behind a trusted relay about what came before the message: it has the recipients already, and
+/// it comes again whoever the origin is.
+const UNHEARD: Wishes = Wishes::DEFER.and(Wishes::DIVERT);
 
 /// What a moment is made of.
 pub struct Scene<'a> {
@@ -43,7 +47,8 @@ impl Scene<'_> {
         Some(visit)
     }
 
-    /// Runs a phase and waits as long as filters wish, `dawdled` being how long the session has waited already.
+    /// Runs a phase. Behind a trusted relay nobody is asked before the message: there is nobody to judge yet. How long
+    /// filters wish the client to wait is in what it brings.
     pub async fn run(
         &self,
         asked: Asked<'_>,
@@ -53,10 +58,17 @@ impl Scene<'_> {
         said: &mut Vec<Arc<Said>>,
         open: impl Fn(&[Arc<Said>]) -> Vec<Openness>,
     ) -> Run {
-        if !self.pipeline.asks_at(asked.phase()) {
+        let (phase, via) = (asked.phase(), self.visit.via);
+        if !self.pipeline.asks_at(phase) || (via == Via::Relay && phase != Phase::Message) {
             return Run::default();
         }
-        let mut cx = Context::new(self.now, self.visit, &self.names.memo).with_facts(self.facts);
+        // How the relay behaves says nothing of the origin.
+        let (facts, deaf) = match via {
+            Via::Nobody => (self.facts, Wishes::NONE),
+            _ if phase == Phase::Message => (self.facts.of_message(), Wishes::NONE),
+            _ => (self.facts.of_message(), UNHEARD),
+        };
+        let mut cx = Context::new(self.now, self.visit, &self.names.memo).with_facts(facts);
         if let Some(envelope) = envelope {
             cx = cx.with_envelope(envelope);
         }
@@ -69,6 +81,7 @@ impl Scene<'_> {
             asked,
             domains,
             deadline,
+            deaf,
         }
         .run(said, open)
         .await
@@ -96,11 +109,24 @@ impl Scene<'_> {
     }
 }
 
-/// Waits as long as a filter wishes, within what the session has left.
-pub async fn dawdle(wished: Duration, dawdled: &mut Duration) {
-    let delay = wished.min(DELAY_MAX.saturating_sub(*dawdled));
-    if !delay.is_zero() {
-        *dawdled += delay;
-        tokio::time::sleep(delay).await;
+/// How long filters hold up one session. Nobody waits here: whoever drives the session takes what it owes and holds
+/// back the reply, so that a session that waits holds nothing but itself.
+#[derive(Default)]
+pub struct Dawdle {
+    granted: Duration,
+    owed: Duration,
+}
+
+impl Dawdle {
+    /// A filter wishes that the client waits; granted within what the session has left.
+    pub fn wish(&mut self, wished: Duration) {
+        let delay = wished.min(DELAY_MAX.saturating_sub(self.granted));
+        self.granted += delay;
+        self.owed += delay;
+    }
+
+    /// How long the reply to what was just asked is held back; once.
+    pub fn take(&mut self) -> Duration {
+        std::mem::take(&mut self.owed)
     }
 }

@@ -4,9 +4,11 @@
 //! passes for ours. Nothing else of a mail is touched (P-53).
 
 use gatepost_core::message::{Edit, Excess, Headers, Message, Name, Protocol, Received, SignedNames, own, results};
-use gatepost_core::{Direction, Envelope, Level, Score, Visit};
+use gatepost_core::{Direction, Envelope, Identity, Level, Score, Spf, Visit};
 
 use crate::policy::{Action, Rules};
+
+mod proofs;
 
 /// Who we say we are.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +19,8 @@ pub struct Ours {
     pub authserv_id: Box<str>,
     /// What we call ourselves in the greeting, behind the host name; may be empty.
     pub product: Box<str>,
+    /// Whether what is proven stands on every mail from the world, or only where a filter asked.
+    pub results: bool,
 }
 
 impl Ours {
@@ -27,6 +31,7 @@ impl Ours {
             authserv_id: hostname.clone(),
             hostname,
             product: "".into(),
+            results: false,
         }
     }
 }
@@ -71,11 +76,15 @@ pub struct Stamp<'a> {
     pub at_millis: u64,
     /// The reverse name, where somebody asked for it.
     pub reverse: Option<&'a str>,
+    /// What SPF says of the sender, where somebody asked.
+    pub spf: Option<&'a Spf>,
+    /// What is proven of the mail, where somebody asked.
+    pub identity: Option<&'a Identity>,
 }
 
 impl Stamp<'_> {
     /// Whether the mail comes from a stranger, whose word about us is not believed.
-    fn is_external(&self) -> bool {
+    pub(crate) fn is_external(&self) -> bool {
         self.visit.direction == Direction::Inbound && self.visit.login.is_none()
     }
 
@@ -83,6 +92,9 @@ impl Stamp<'_> {
     pub fn edits(&self, rules: &Rules, message: &Message) -> (Vec<Edit>, Vec<String>) {
         let headers = message.headers();
         let (mut edits, mut notes) = (vec![Edit::Prepend(self.received())], Vec::new());
+        if self.is_external() {
+            edits.extend(proofs::fields(self).into_iter().map(Edit::Prepend));
+        }
         edits.extend(field("X-Gatepost-Id", self.id));
         let Excess {
             head,
@@ -189,6 +201,8 @@ mod tests {
             id: "x1",
             at_millis: 0,
             reverse: None,
+            spf: None,
+            identity: None,
         };
         let message = Message::from_bytes(mail.as_bytes());
         let (edits, notes) = stamp.edits(&Rules::default(), &message);

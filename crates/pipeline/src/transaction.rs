@@ -14,7 +14,7 @@ use accept::Acceptance;
 use gatepost_core::message::{Message, received};
 use gatepost_core::{
     Direction, End, Envelope, Fate, Level, MailParams, Path, Phase, RcptParams, Recipient, RecipientId,
-    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict,
+    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict, Via,
 };
 
 use crate::followers::Finished;
@@ -26,7 +26,7 @@ use crate::refusal::{self, relayed, worded};
 use crate::routes;
 use crate::run::{Asked, Deadline, Run, ticks};
 use crate::said::Said;
-use crate::scene::{Scene, dawdle};
+use crate::scene::{Dawdle, Scene};
 use crate::sender;
 use crate::settle::{Copy, Settlement, settle};
 use crate::ways::Ways;
@@ -89,9 +89,9 @@ impl Class {
 }
 
 /// A granted recipient, beside its entry in the envelope.
-struct Guest {
+pub(crate) struct Guest {
     id: RecipientId,
-    domain: Option<Box<str>>,
+    pub(crate) domain: Option<Box<str>>,
     role: bool,
     /// Its place among those whom the mail server accepted; none if a filter takes it.
     place: Option<usize>,
@@ -100,7 +100,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn whom(&self) -> Whom<'_> {
+    pub(crate) fn whom(&self) -> Whom<'_> {
         Whom {
             id: Some(self.id),
             domain: self.domain.as_deref(),
@@ -111,10 +111,10 @@ impl Guest {
 
 /// One mail, from MAIL to its end.
 pub struct Transaction {
-    record: Record,
-    envelope: Envelope,
-    guests: Vec<Guest>,
-    said: Vec<Arc<Said>>,
+    pub(crate) record: Record,
+    pub(crate) envelope: Envelope,
+    pub(crate) guests: Vec<Guest>,
+    pub(crate) said: Vec<Arc<Said>>,
     class: Option<Class>,
     /// How many recipients were named.
     named: u16,
@@ -161,7 +161,7 @@ impl Transaction {
     }
 
     /// Answers MAIL. `Err` is a refusal: there is no transaction.
-    pub async fn mail(&mut self, scene: &Scene<'_>, dawdled: &mut Duration) -> Result<Reply, Spoken> {
+    pub async fn mail(&mut self, scene: &Scene<'_>, dawdle: &mut Dawdle) -> Result<Reply, Spoken> {
         let rules = scene.pipeline.policy().rules(None);
         if let (Some(sender), Direction::Outbound) = (self.envelope.from.mailbox(), scene.visit.direction)
             && !sender::may_send(
@@ -178,9 +178,11 @@ impl Transaction {
         let run = scene
             .run(asked, Some(&self.envelope), &[], None, &mut self.said, open)
             .await;
-        dawdle(run.delay, dawdled).await;
-        ledger::add_run(&mut self.record, run);
         let judgement = scene.judge_early(&self.said, Phase::Mail);
+        if judgement.rank != Rank::Exempt {
+            dawdle.wish(run.delay);
+        }
+        ledger::add_run(&mut self.record, run);
         match judgement.verdict.fate {
             Fate::Defer(reply) | Fate::Refuse(reply) => Err(Spoken {
                 reply: worded(reply, &self.record.id),
@@ -195,7 +197,7 @@ impl Transaction {
         &mut self,
         scene: &Scene<'_>,
         ways: &mut Ways,
-        dawdled: &mut Duration,
+        dawdle: &mut Dawdle,
         to: Path,
         params: RcptParams,
     ) -> Spoken {
@@ -206,7 +208,7 @@ impl Transaction {
         let recipient = Recipient::new(RecipientId(self.named), to, params);
         self.named += 1;
         let row = self.enlist(&recipient);
-        let spoken = self.consider(scene, ways, dawdled, recipient, row).await;
+        let spoken = self.consider(scene, ways, dawdle, recipient, row).await;
         self.write(row, |row| row.reply = spoken.reply.to_string());
         spoken
     }
@@ -241,7 +243,7 @@ impl Transaction {
         &mut self,
         scene: &Scene<'_>,
         ways: &mut Ways,
-        dawdled: &mut Duration,
+        dawdle: &mut Dawdle,
         recipient: Recipient,
         row: Option<usize>,
     ) -> Spoken {
@@ -262,7 +264,7 @@ impl Transaction {
             row,
         };
         let rules = scene.pipeline.policy().rules(guest.domain.as_deref());
-        let looked = self.look_up(scene, &recipient).await;
+        let looked = self.look_up(scene, &recipient, &route).await;
         let unknown = looked.as_ref().and_then(Looked::refused_by);
         let unknown = unknown.filter(|rule| !self.only_notes(rules, &recipient, rule));
         if let Some(rule) = unknown
@@ -284,7 +286,7 @@ impl Transaction {
 
         let judgement = judge(rules, scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
         if judgement.rank != Rank::Exempt {
-            dawdle(delay, dawdled).await;
+            dawdle.wish(delay);
         }
         self.put_down(row, &judgement);
         if let (Some(rule), false) = (unknown, matches!(judgement.verdict.fate, Fate::Refuse(_))) {
@@ -428,7 +430,12 @@ impl Transaction {
         self.message = Some(Arc::clone(message));
         let judgements = match self.objection(scene, &site, message) {
             Some(objection) => vec![objection; self.guests.len()],
-            None => self.judge_all(scene, deadline, message).await,
+            None => {
+                if scene.visit.via == Via::Traced {
+                    self.ask_late(scene, deadline).await;
+                }
+                self.judge_all(scene, deadline, message).await
+            }
         };
         for (n, judgement) in judgements.iter().enumerate() {
             self.put_down(self.row(n), judgement);

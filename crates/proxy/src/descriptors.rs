@@ -7,7 +7,7 @@ const OTHERS: u64 = 256;
 
 /// Takes all that the system lets us have: what a shell gives at first is little, for the sake of programs that count on
 /// small numbers. Warns where that is too little for so many sessions, each of which may have a way to a mail server.
-pub fn raise(sessions: u32) {
+pub fn raise(sessions: u32, tarpitted: u32) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
         current: maximum,
@@ -18,18 +18,18 @@ pub fn raise(sessions: u32) {
         Ok(()) => maximum,
         Err(_) => current,
     };
-    let needed = needed(sessions);
+    let needed = needed(sessions, tarpitted);
     if let Some(may) = may.filter(|may| *may < needed) {
         tracing::warn!(
             may,
             needed,
-            "too few descriptors for `capacity.sessions`: raise LimitNOFILE or ulimit -Hn, or allow fewer sessions"
+            "too few descriptors for `capacity.sessions` and `capacity.tarpitted`: raise LimitNOFILE or ulimit -Hn, or allow fewer"
         );
     }
 }
 
-fn needed(sessions: u32) -> u64 {
-    2 * u64::from(sessions) + OTHERS
+fn needed(sessions: u32, tarpitted: u32) -> u64 {
+    2 * (u64::from(sessions) + u64::from(tarpitted)) + OTHERS
 }
 
 #[cfg(test)]
@@ -38,9 +38,9 @@ mod tests {
 
     #[test]
     fn all_that_may_be_had_is_taken() {
-        raise(1);
+        raise(1, 0);
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);
-        assert_eq!(needed(1_000), 2_256);
+        assert_eq!(needed(1_000, 5_000), 12_256);
     }
 }

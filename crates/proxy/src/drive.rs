@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_core::smtp::session::{self, Answer, Input, Output, Question, Session, Settings};
-use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time};
+use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time, Via};
 use gatepost_pipeline::{Reception, Seen};
 use metrics::counter;
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::{self, Admission, Offence};
 use crate::clock::ticks;
 use crate::spool::{Room, Spool};
+use crate::tarpit::Tarpit;
 use crate::wire::{Shared, Wire};
 
 /// A write that a client does not take within this time is its end.
@@ -44,6 +45,10 @@ pub struct Driving {
     pub admission: Arc<Admission>,
     /// How often a client may offend.
     pub limits: admission::Limits,
+    /// Who waits for a reply.
+    pub tarpit: Arc<Tarpit>,
+    /// How many may.
+    pub tarpitted: usize,
     /// Where messages lie.
     pub room: Arc<Room>,
     /// Cancelled when the proxy stops or the listener goes.
@@ -126,6 +131,10 @@ impl Driver {
                 Output::Ask(question) => {
                     // Its state is large and ends here: a session that waits for its client does not hold room for it.
                     let answer = Box::pin(self.answer(question)).await;
+                    let delay = self.reception.delay();
+                    if !delay.is_zero() {
+                        self.dawdle(delay).await;
+                    }
                     self.session.give(ticks(), Input::Answer(answer));
                 }
                 Output::Wait { until, read } => self.wait(now, until, read).await,
@@ -170,6 +179,40 @@ impl Driver {
             Woken::Draining => {
                 self.draining = true;
                 self.session.give(ticks(), Input::Drain);
+            }
+        }
+    }
+
+    /// Holds back an answer. The client may speak, which the session remembers; if it leaves, or the proxy stops, or
+    /// another needs the place, nothing is waited for any longer.
+    async fn dawdle(&mut self, delay: Duration) {
+        let Driver {
+            wire,
+            session,
+            driving,
+            draining,
+            ..
+        } = self;
+        let Some(place) = driving.tarpit.enter(driving.tarpitted) else {
+            return;
+        };
+        let until = tokio::time::sleep(delay);
+        tokio::pin!(until);
+        while !session.gone() && !*draining {
+            let room = session.room();
+            tokio::select! {
+                biased;
+                read = wire.read(room, |octets| give(session, ticks(), octets)), if room > 0 => {
+                    if read.is_err() {
+                        session.give(ticks(), Input::Eof);
+                    }
+                }
+                () = driving.drain.cancelled() => {
+                    *draining = true;
+                    session.give(ticks(), Input::Drain);
+                }
+                () = place.released() => return,
+                () = &mut until => return,
             }
         }
     }
@@ -272,7 +315,9 @@ impl Driver {
         let (now, limits) = (self.driving.clock.now(), self.driving.limits);
         let failed_as = self.reception.failed_login();
         let visit = self.reception.visit();
-        if offence == Offence::UnknownRecipient && (visit.login.is_some() || visit.direction == Direction::Outbound) {
+        // A relay names the recipients that others named.
+        let not_its_own = visit.login.is_some() || visit.direction == Direction::Outbound || visit.via != Via::Nobody;
+        if offence == Offence::UnknownRecipient && not_its_own {
             return None;
         }
         let client = visit.client.address;

@@ -23,6 +23,7 @@ use crate::admission::{self, Admission, Admitted};
 use crate::drive::{Driving, drive};
 use crate::proxy_header::{self, Header};
 use crate::spool::Room;
+use crate::tarpit::Tarpit;
 use crate::wire::Wire;
 
 /// How many connections may wait to be accepted.
@@ -87,6 +88,8 @@ pub struct Door {
     pub proxy_header: Duration,
     /// How many sessions.
     pub limits: admission::Limits,
+    /// How many may wait for a reply.
+    pub tarpitted: usize,
     /// Where messages lie.
     pub room: Arc<Room>,
 }
@@ -98,6 +101,8 @@ pub struct Hall {
     pub clock: Arc<dyn Clock>,
     /// Who may open a session.
     pub admission: Arc<Admission>,
+    /// Who waits for a reply.
+    pub tarpit: Arc<Tarpit>,
     /// The sessions that run.
     pub sessions: TaskTracker,
     /// Cancelled when the proxy stops: sessions end at their next command boundary.
@@ -233,7 +238,11 @@ async fn come_in(
             Err(_) => return None,
         }
     }
-    let admitted = match hall.admission.admit(peer.ip(), door.limits, hall.clock.now()) {
+    let mut limits = door.limits;
+    if limits.sessions > 0 {
+        limits.sessions += hall.tarpit.waiting();
+    }
+    let admitted = match hall.admission.admit(peer.ip(), limits, hall.clock.now()) {
         Ok(admitted) => admitted,
         Err(refused) => {
             counter!("gatepost_sessions_refused_total", "listener" => door.name.to_string(), "limit" => refused.name())
@@ -276,7 +285,7 @@ async fn come_in(
     if let Some(network) = door.trusted.iter().find(|network| network.contains(&peer.ip())) {
         visit.login = Some(Login::new(network.to_string(), LoginBy::Network));
     }
-    let busy = hall.admission.open() >= door.limits.sessions - door.limits.sessions / 4;
+    let busy = hall.admission.open() >= limits.sessions - door.limits.sessions / 4;
     let settings = door.settings.load().of(peer.ip(), busy && door.limits.sessions > 0);
     let reception = Reception::new(Arc::clone(&door.pipeline), visit, Arc::clone(&door.upstreams));
     let driving = Driving {
@@ -284,6 +293,8 @@ async fn come_in(
         tls,
         admission: Arc::clone(&hall.admission),
         limits: door.limits,
+        tarpit: hall.tarpit,
+        tarpitted: door.tarpitted,
         room: Arc::clone(&door.room),
         drain: hall.drain,
     };

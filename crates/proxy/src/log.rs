@@ -202,6 +202,10 @@ pub fn text_line(record: &Record) -> String {
         record.took,
         Shown(&record.reply)
     );
+    if let Some(auth) = &record.auth {
+        let spf = auth.spf.as_ref().map(|spf| spf.result.name());
+        let _ = write!(line, " spf={} dmarc={}", spf.unwrap_or("unknown"), auth.dmarc.name());
+    }
     for finding in record.findings.iter().take(10) {
         let weight = match finding.evidence {
             Evidence::Points(points) => points.to_string(),

@@ -87,6 +87,11 @@ pub fn describe() {
         "User names with many failed authentications within an hour"
     );
     describe_gauge!("gatepost_sessions", "Sessions that are open");
+    describe_gauge!("gatepost_tarpitted", "Sessions that filters keep waiting for a reply");
+    describe_counter!(
+        "gatepost_tarpit_released_total",
+        "Sessions that waited no longer, because another needed their place"
+    );
     describe_gauge!("gatepost_spool_memory_bytes", "Octets of messages in memory");
     describe_gauge!("gatepost_spool_disk_bytes", "Octets of messages in the spool");
     describe_gauge!(

@@ -125,6 +125,8 @@ impl Post for Courier {
             id: &mail.transaction,
             at_millis: self.clock.now().millis(),
             reverse: None,
+            spf: None,
+            identity: None,
         };
         let edits: Edits = stamp.edits(&outlet.rules, &message).0.into();
         let done = deliver(&mut *upstream, &visit, &envelope, &message, edits).await;

@@ -26,6 +26,7 @@ use crate::meter::{self, Meter};
 use crate::recorder::{Recorder, keep_house};
 use crate::resolvers;
 use crate::services::{self, Opened};
+use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
 
 /// How long the mail servers may take at start to say what they offer.
@@ -79,6 +80,7 @@ fn level(level: LogLevel) -> &'static str {
 struct Health {
     house: ArcSwap<Generation>,
     admission: Arc<Admission>,
+    tarpit: Arc<Tarpit>,
     followers: Followers,
     drain: CancellationToken,
 }
@@ -101,6 +103,7 @@ impl Readiness for Health {
     fn gauge(&self) {
         let house = self.house.load();
         gauge!("gatepost_sessions").set(self.admission.open() as f64);
+        gauge!("gatepost_tarpitted").set(self.tarpit.waiting() as f64);
         gauge!("gatepost_spool_memory_bytes").set(house.room.in_memory() as f64);
         gauge!("gatepost_spool_disk_bytes").set(house.room.on_disk() as f64);
         gauge!("gatepost_followers_waiting").set(self.followers.waiting() as f64);
@@ -132,7 +135,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
             tracing::warn!("{}", resolvers::advice(address));
         }
     }
-    descriptors::raise(config.capacity.sessions);
+    descriptors::raise(config.capacity.sessions, config.capacity.tarpitted);
     let metrics = Metrics::install()?;
     meter::describe();
     // Registered before anything is open, so that no signal meets the default of ending us on the spot.
@@ -152,12 +155,14 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
+        tarpit: Arc::default(),
         sessions: TaskTracker::new(),
         drain: CancellationToken::new(),
     };
     let health = Arc::new(Health {
         house: ArcSwap::from_pointee(generation),
         admission: Arc::clone(&hall.admission),
+        tarpit: Arc::clone(&hall.tarpit),
         followers: followers.clone(),
         drain: hall.drain.clone(),
     });

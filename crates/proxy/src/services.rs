@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_archive::Archive;
-use gatepost_core::{Clock, Compute, Seed, Services, Store};
+use gatepost_core::{Clock, Compute, Identify, Seed, Services, Store};
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
+use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::alarm::Watched;
 use crate::alarms::Bells;
 use crate::config::Config;
-use crate::identify::ByDns;
 use crate::lock::DataLock;
 use crate::post::Courier;
 use crate::threads::Cores;
@@ -75,10 +75,14 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     let archive = Arc::new(archive.map_err(|error| error.to_string())?);
     let mut services = Services::null(Arc::clone(&clock), seed);
     services.store = store.within("filter");
-    services.dns = Arc::new(Watched::new("dns", &clock, Arc::new(resolver(config)?)));
+    services.dns = Arc::new(Watched::new(
+        "dns",
+        &clock,
+        Arc::new(resolver(config, Arc::clone(&clock))?),
+    ));
     services.alarms = Arc::new(Bells::new(Arc::clone(&clock)));
-    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.identify = identify(config, &services);
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
     let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
     services.post = Arc::<Courier>::clone(&courier);
@@ -104,14 +108,31 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     })
 }
 
+/// Who tells whom a mail is from, as configured.
+pub fn identify(config: &Config, services: &Services) -> Arc<dyn Identify> {
+    let settings = Settings {
+        hostname: config.hostname().into(),
+        deadline: *config.identity.deadline,
+        arc_sealers: config
+            .identity
+            .arc_sealers
+            .iter()
+            .map(|sealer| sealer.to_string())
+            .collect(),
+        every_chain: false,
+    };
+    Arc::new(Identifier::new(services, settings))
+}
+
 /// A resolver as configured.
-pub fn resolver(config: &Config) -> Result<Resolver, String> {
+pub fn resolver(config: &Config, clock: Arc<dyn Clock>) -> Result<Resolver, String> {
     let settings = gatepost_dns::Settings {
         servers: config.dns.servers.iter().map(|server| server.0).collect(),
         timeout: *config.dns.timeout,
+        deadline: *config.dns.deadline,
         ..gatepost_dns::Settings::default()
     };
-    Resolver::new(&settings).map_err(|error| error.to_string())
+    Resolver::new(&settings, clock).map_err(|error| error.to_string())
 }
 
 fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<RocksDb, String> {

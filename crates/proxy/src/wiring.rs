@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::body::{Strictness, Treat};
 use gatepost_core::smtp::session::{self, Settings};
-use gatepost_core::{Direction, Services};
+use gatepost_core::{Direction, Services, Site};
 use gatepost_desk::rights::Staff;
 use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
@@ -119,7 +119,34 @@ pub fn policy(config: &Config) -> Policy {
 /// Who exists in our domains: the lists of the configuration, and what the mail server said, as the store remembers it.
 pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
     let recipients = Recipients::new(&services.store, services.seed).believing(config.recipients.spans());
+    let servers = config
+        .route
+        .iter()
+        .map(|(name, route)| (name, route.upstream.to_string()));
+    let servers: Vec<_> = servers.collect();
+    let recipients = recipients.with_servers(servers.iter().map(|(name, server)| (name.as_str(), server.as_str())));
     Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
+}
+
+/// The services as the filters of a configuration see them: they know what is ours by it.
+pub fn services(config: &Config, services: &Services) -> Services {
+    let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
+    let named: Vec<_> = config
+        .route
+        .values()
+        .flat_map(|route| &route.domains)
+        .map(ToString::to_string)
+        .collect();
+    let binds = config.listen.iter().flat_map(|listen| listen.bind.iter());
+    let addresses = binds
+        .map(|bind| bind.0.ip())
+        .filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    let site = Site::new(config.hostname())
+        .with_domains(local.iter().chain(&named).map(String::as_str))
+        .with_addresses(addresses);
+    let mut services = services.clone();
+    services.site = Arc::new(site);
+    services
 }
 
 /// Who we say we are.
@@ -127,6 +154,7 @@ pub fn ours(config: &Config) -> Ours {
     let mut ours = Ours::new(config.hostname());
     ours.authserv_id = config.authserv_id().into();
     ours.product = config.identity.product.as_str().into();
+    ours.results = config.identity.results;
     ours
 }
 
@@ -163,6 +191,13 @@ fn routes(config: &Config, listen: &Listen) -> Routes {
     }
 }
 
+/// The services, and among them one that tells whom a mail is from as this configuration wants it.
+fn with_identity(config: &Config, services: &Services) -> Services {
+    let mut services = services.clone();
+    services.identify = crate::services::identify(config, &services);
+    services
+}
+
 /// Builds everything anew. `before` is the generation in service, whose knowledge of mail servers is kept.
 pub fn build(
     config: Arc<Config>,
@@ -171,6 +206,7 @@ pub fn build(
     followers: &Followers,
     before: Option<&Generation>,
 ) -> Result<Generation, String> {
+    let services = &with_identity(&config, services);
     let ways = Ways::new(&config, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
     ways.prepare()?;
     let ways = Arc::new(ways);
@@ -190,6 +226,7 @@ pub fn build(
         }
     };
     let (mut doors, mut handlers) = (Vec::new(), Handlers::new());
+    let services = &self::services(&config, services);
     let recipients = recipients(&config, services);
     for listen in &config.listen {
         let tiers = tiers(&config, listen.pipeline(), registry, services, &mut handlers)?;
@@ -202,7 +239,10 @@ pub fn build(
             services.clone(),
             followers.clone(),
         );
-        let pipeline = Arc::new(pipeline.with_recipients(Arc::clone(&recipients)));
+        let pipeline = pipeline
+            .with_recipients(Arc::clone(&recipients))
+            .with_relays(nets(listen.trusted_relays.iter()));
+        let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
         let upstreams: Arc<Ways> = Arc::clone(&ways);
         doors.push(Arc::new(Door {
@@ -216,6 +256,7 @@ pub fn build(
             proxies: nets(listen.proxy_protocol_from.iter()),
             proxy_header: *listen.timeouts.proxy_header,
             limits: limits(&listen.limits, capacity.sessions),
+            tarpitted: capacity.tarpitted as usize,
             room: Arc::clone(&room),
         }));
     }
@@ -231,6 +272,7 @@ pub fn build(
 /// The filters of all pipelines that a listener uses, without anything that listens: for a desk without a daemon.
 pub fn handlers(config: &Config, registry: &Registry, services: &Services) -> Result<Handlers, String> {
     let mut handlers = Handlers::new();
+    let services = &self::services(config, services);
     for listen in &config.listen {
         tiers(config, listen.pipeline(), registry, services, &mut handlers)?;
     }
@@ -287,7 +329,8 @@ impl Generation {
     }
 }
 
-fn nets<'a>(networks: impl Iterator<Item = &'a crate::config::Network>) -> Vec<IpNet> {
+/// Networks as those who compare addresses take them.
+pub fn nets<'a>(networks: impl Iterator<Item = &'a crate::config::Network>) -> Vec<IpNet> {
     networks.map(|network| **network).collect()
 }
 

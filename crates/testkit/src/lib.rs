@@ -1,7 +1,8 @@
 //! What tests of Gatepost stand on: fakes, laws and the dialogue runner.
 //!
 //! A third party's filter tests itself with [`laws::filter::run`] and a dialogue script or two ([`dialogue`]); a third
-//! party's store with [`laws::store::run`]. Nothing here opens a socket, and no clock moves unless it is told to.
+//! party's store with [`laws::store::run`]. Nothing here opens a socket but
+//! [`nameserver`], for tests with sockets, and no clock moves unless it is told to.
 //!
 //! **Absent on purpose:** chance. What a test sees today it sees tomorrow.
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod mail;
 pub mod memory;
 pub mod models;
 pub mod names;
+pub mod nameserver;
 pub mod post;
 pub mod queue;
 pub mod told;
@@ -41,6 +43,7 @@ pub use kept::MemoryKept;
 pub use memory::MemoryStore;
 pub use models::MemoryModels;
 pub use names::ZoneNames;
+pub use nameserver::{Nameserver, Trouble};
 pub use post::MemoryPost;
 pub use queue::MemoryQueue;
 pub use upstream::{Delivered, Dies, ScriptedUpstreams};

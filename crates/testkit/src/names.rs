@@ -53,7 +53,7 @@ impl Identify for ZoneNames {
         Ok(self.spf.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    async fn identity(&self, _: &Sender, _: &Arc<Message>) -> Result<Identity, Fault> {
+    async fn identity(&self, _: &Sender, _: &Spf, _: &Arc<Message>) -> Result<Identity, Fault> {
         Ok(self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }

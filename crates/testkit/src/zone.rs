@@ -7,9 +7,10 @@
 //! 192.0.2.1        PTR  mail.d.example      an address stands for its name in in-addr.arpa or ip6.arpa
 //! www.d.example    CNAME mail.d.example
 //! d.example        TXT  "v=spf1 mx" " -all"
+//! *.list.example   A    127.0.0.2           every name below that is not there itself
+//! 192.0.2.2        PTR  odd\013\010name.example   octets of a name as RFC 1035 §5.1 writes them
 //! SERVFAIL broken.example
 //! TIMEOUT  slow.example                     a fault after 5 seconds
-//! *.wild.example   A    192.0.2.9           whatever lies below and has no line of its own; failing names, too
 //! GONE     www.d.example                    takes back what was said of a name
 //! ```
 
@@ -22,14 +23,14 @@ use async_trait::async_trait;
 use gatepost_core::{Dns, Fault, Lookup, Mx};
 
 /// How long a record holds where its line does not say so, and how long a name's absence holds.
-const TTL: Duration = Duration::from_secs(300);
+pub(crate) const TTL: Duration = Duration::from_secs(300);
 /// How long a name that times out takes to do so.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most CNAMEs that are followed.
-const CNAMES_MAX: usize = 8;
+pub(crate) const CNAMES_MAX: usize = 8;
 
 #[derive(Clone, Debug)]
-enum Data {
+pub(crate) enum Data {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
     Ptr(Box<str>),
@@ -40,7 +41,7 @@ enum Data {
 }
 
 #[derive(Clone, Debug)]
-enum Name {
+pub(crate) enum Name {
     Records(Vec<(Duration, Data)>),
     ServFail,
     Timeout,
@@ -91,11 +92,11 @@ pub fn reverse_name(address: IpAddr) -> String {
     }
 }
 
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// The strings of a TXT record, joined: quoted ones with `\"` and `\\`, or bare words.
+/// The strings of a TXT record, joined: quoted ones with `\"`, `\\` and `\DDD`, or bare words.
 fn strings(mut text: &str) -> Option<Box<[u8]>> {
     let mut whole = Vec::new();
     loop {
@@ -113,7 +114,13 @@ fn strings(mut text: &str) -> Option<Box<[u8]>> {
         let end = loop {
             match chars.next()? {
                 (at, '"') => break at,
-                (_, '\\') => whole.extend_from_slice(chars.next()?.1.to_string().as_bytes()),
+                (at, '\\') => match quoted.get(at + 1..at + 4).and_then(|digits| digits.parse().ok()) {
+                    Some(octet) => {
+                        whole.push(octet);
+                        chars.nth(2)?;
+                    }
+                    None => whole.extend_from_slice(chars.next()?.1.to_string().as_bytes()),
+                },
                 (_, c) => whole.extend_from_slice(c.to_string().as_bytes()),
             }
         };
@@ -219,22 +226,6 @@ impl Zone {
         within.map(|(_, count)| count).sum()
     }
 
-    /// What is there under a name: its own lines, or those of the nearest `*` above it.
-    fn known(&self, name: &str) -> Option<Name> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = names.get(name) {
-            return Some(own.clone());
-        }
-        let mut rest = name;
-        while let Some((_, above)) = rest.split_once('.') {
-            if let Some(wild) = names.get(&format!("*.{above}")) {
-                return Some(wild.clone());
-            }
-            rest = above;
-        }
-        None
-    }
-
     async fn find<T>(&self, name: &str, pick: impl Fn(&Data) -> Option<T> + Send) -> Result<Lookup<T>, Fault> {
         let mut name = key(name);
         *self
@@ -245,7 +236,7 @@ impl Zone {
             .or_default() += 1;
         let mut ttl = TTL;
         for _ in 0..=CNAMES_MAX {
-            let records = match self.known(&name) {
+            let records = match self.named(&name) {
                 Some(Name::ServFail) => return Err(Fault::Unavailable("DNS: SERVFAIL")),
                 Some(Name::Timeout) => {
                     tokio::time::sleep(TIMEOUT).await;
@@ -282,8 +273,28 @@ impl Zone {
         Err(Fault::Unavailable("DNS: too many aliases"))
     }
 
+    /// What stands for a name: its own entry, or that of the nearest `*` above it with no other name in between.
+    pub(crate) fn named(&self, name: &str) -> Option<Name> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = names.get(name) {
+            return Some(own.clone());
+        }
+        let above = |name: &str| name.split_once('.').map(|(_, above)| above.to_owned());
+        let mut next = above(name);
+        while let Some(name) = next {
+            if let Some(all) = names.get(&format!("*.{name}")) {
+                return Some(all.clone());
+            }
+            if names.contains_key(&name) {
+                return None;
+            }
+            next = above(&name);
+        }
+        None
+    }
+
     /// Whether a name exists because one below it does.
-    fn has_below(&self, name: &str) -> bool {
+    pub(crate) fn has_below(&self, name: &str) -> bool {
         let below = format!(".{name}");
         self.names
             .lock()
@@ -383,6 +394,15 @@ mod tests {
         let before = tokio::time::Instant::now();
         assert!(zone.a("slow.example").await.is_err());
         assert_eq!(before.elapsed(), TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_star_stands_for_what_is_not_there_itself() {
+        let zone = Zone::parse("*.list.example A 127.0.0.2\nown.list.example TXT x").unwrap();
+        assert_eq!(zone.a("2.0.0.127.list.example").await.unwrap().records().len(), 1);
+        for name in ["own.list.example", "a.own.list.example", "list.example"] {
+            assert!(zone.a(name).await.unwrap().records().is_empty(), "{name}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

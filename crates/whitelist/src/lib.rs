@@ -23,6 +23,7 @@ pub mod page;
 mod rows;
 pub mod sender;
 
+use entry::Pattern;
 use gatepost_core::desk::{Acting, Change, Request};
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
@@ -75,6 +76,9 @@ pub struct Config {
     /// address into From or MAIL passes all checks for spam, and whom your people write to is easily guessed. Without it
     /// a contact there is spared from greylisting and gets `contact_points`.
     pub trust_unproven: bool,
+    /// Entries of the lists that count without a proof, for senders who have none: `scanner@legacy.example`,
+    /// `@legacy.example`. Whoever writes such an address into From passes, unless SPF or DMARC say that it is forged.
+    pub unproven: Vec<String>,
 }
 
 impl Default for Config {
@@ -90,6 +94,7 @@ impl Default for Config {
             contact_points: Score::points(-2),
             denied_author_points: Score::points(5),
             trust_unproven: false,
+            unproven: Vec::new(),
         }
     }
 }
@@ -142,6 +147,7 @@ impl Filter for Whitelist {
             contact: self.config.contact_points,
             denied_author: self.config.denied_author_points,
             trust_unproven: self.config.trust_unproven,
+            unproven: &self.config.unproven,
         };
         let mut proof = Proof::Unproven;
         if rows.iter().any(|row| row.welcome().is_some()) {
@@ -179,7 +185,13 @@ impl FilterKind for Whitelist {
     const MAY: Wishes = Wishes::EXEMPT.and(Wishes::SPARE).and(Wishes::DENY).and(Wishes::REJECT);
     type Config = Config;
 
-    fn build(config: Config, services: &Services) -> Result<Whitelist, BuildError> {
+    fn build(mut config: Config, services: &Services) -> Result<Whitelist, BuildError> {
+        for (n, text) in config.unproven.iter_mut().enumerate() {
+            match Pattern::parse(text) {
+                Ok(pattern) => *text = pattern.to_string(),
+                Err(bad) => return Err(BuildError::at(format!("unproven[{n}]"), bad.to_string())),
+            }
+        }
         if !(1..=36_500).contains(&config.learned_days) {
             return Err(BuildError::at("learned_days", "expected 1 to 36500 days"));
         }

@@ -173,17 +173,19 @@ impl Row {
 
 /// What the operator made of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Weights {
+pub struct Weights<'a> {
     /// Points for a contact who is not proven.
     pub contact: Score,
     /// Points for an author whom some recipients denied, for those.
     pub denied_author: Score,
     /// Whether a contact is exempt where nobody looks for proofs.
     pub trust_unproven: bool,
+    /// Entries that count without a proof, as they are kept.
+    pub unproven: &'a [String],
 }
 
 /// What is said when the message is there. What concerns all recipients alike is said once.
-pub fn at_message(rows: &[Row], proof: Proof, weights: Weights) -> Opinion {
+pub fn at_message(rows: &[Row], proof: Proof, weights: Weights<'_>) -> Opinion {
     let denied_by_all = !rows.is_empty() && rows.iter().all(|row| row.author.denied.is_some());
     let said: Vec<_> = rows
         .iter()
@@ -221,7 +223,7 @@ impl Saying {
     }
 }
 
-fn of_row(row: &Row, proof: Proof, weights: Weights, denied_by_all: bool) -> Option<Saying> {
+fn of_row(row: &Row, proof: Proof, weights: Weights<'_>, denied_by_all: bool) -> Option<Saying> {
     let saying = |tag, points, note, wish| {
         Some(Saying {
             tag,
@@ -247,6 +249,7 @@ fn of_row(row: &Row, proof: Proof, weights: Weights, denied_by_all: bool) -> Opt
     match proof {
         Proof::Proven if row.author.name.is_some() => saying(PROVEN, Score::ZERO, note, Some(Wish::Exempt)),
         Proof::Refuted => saying(REFUTED, Score::ZERO, format!("{note}; SPF or DMARC fails"), None),
+        _ if weights.unproven.contains(&found.pattern) => saying(UNPROVEN, Score::ZERO, note, Some(Wish::Exempt)),
         Proof::NobodyLooks if weights.trust_unproven => saying(UNPROVEN, Score::ZERO, note, Some(Wish::Exempt)),
         _ => saying(CONTACT, weights.contact, note, None),
     }

@@ -8,15 +8,16 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use gatepost_testkit::nameserver::{self, Nameserver};
+
 use crate::audit::Report;
 use crate::chance::Chance;
 use crate::disks::{self, Disk};
 use crate::house::upstream::field;
-use crate::house::{Gatepost, Setup, eventually};
+use crate::house::{Gatepost, Setup, eventually, free_address};
 use crate::phase::Victim;
 use crate::plan::{HELD, Mail};
 use crate::receiver::Illness;
-use crate::resolver::{Health, Resolver};
 use crate::sender;
 use crate::stage::{Open, Stage};
 
@@ -90,15 +91,15 @@ impl Trouble {
 /// The world around the proxy.
 struct World<'a> {
     stage: &'a Open,
-    resolver: Option<Resolver>,
+    resolver: Option<Nameserver>,
 }
 
 impl World<'_> {
     fn begin(&mut self, trouble: Trouble) {
         let resolver = self.resolver.as_ref().expect("a resolver");
         match trouble {
-            Trouble::DnsFails => resolver.is(Health::Failing),
-            Trouble::DnsIsSilent => resolver.is(Health::Silent),
+            Trouble::DnsFails => resolver.trouble("*", nameserver::Trouble::ServFail),
+            Trouble::DnsIsSilent => resolver.trouble("*", nameserver::Trouble::Silent),
             Trouble::DnsIsDead => {
                 let address = resolver.address;
                 self.resolver = None;
@@ -121,9 +122,9 @@ impl World<'_> {
     fn end(&mut self, trouble: Trouble, resolver_at: std::net::SocketAddr) {
         match trouble {
             Trouble::DnsFails | Trouble::DnsIsSilent => {
-                self.resolver.as_ref().expect("a resolver").is(Health::Well);
+                self.resolver.as_ref().expect("a resolver").well();
             }
-            Trouble::DnsIsDead => self.resolver = Some(Resolver::start(Some(resolver_at))),
+            Trouble::DnsIsDead => self.resolver = Some(resolver(resolver_at)),
             Trouble::StoreIsFull => disks::empty(&self.stage.gatepost(), Disk::Data),
             Trouble::SpoolIsFull => disks::empty(&self.stage.gatepost(), Disk::Spool),
             Trouble::UpstreamIsDead => self.stage.revive(Victim::Upstream),
@@ -148,6 +149,11 @@ fn attempts(stage: &Stage, more: usize) {
     eventually("attempts", || (count() >= before + more).then_some(()));
 }
 
+/// A resolver that knows no name.
+fn resolver(at: std::net::SocketAddr) -> Nameserver {
+    Nameserver::start_at(at, "").expect("an empty zone")
+}
+
 /// Waits until so many mails have come to their end.
 fn mails(stage: &Stage, more: usize) {
     let count = || stage.finished.load(Ordering::SeqCst);
@@ -156,7 +162,7 @@ fn mails(stage: &Stage, more: usize) {
 }
 
 /// A proxy on small disks, whose filters ask DNS and the store, with little patience.
-fn proxy(setup: Setup, resolver: &Resolver) -> Setup {
+fn proxy(setup: Setup, resolver: &Nameserver) -> Setup {
     let mut setup = setup
         .set("pipeline.inbound.tiers", "[['conduct'], ['greylist']]")
         .set("dns.servers", format!("['{}']", resolver.address))
@@ -198,7 +204,7 @@ pub fn run(seed: u64, rounds: usize, each: usize) -> Option<Report> {
         println!("skipped: this user may not mount (unshare -rm)");
         return None;
     }
-    let resolver = Resolver::start(None);
+    let resolver = resolver(free_address());
     let at = resolver.address;
     let stage = Stage::open(seed, Duration::from_secs(500), true, |setup| {
         Gatepost::start_by(&proxy(setup, &resolver), disks::command)

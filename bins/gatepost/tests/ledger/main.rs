@@ -34,7 +34,6 @@ mod killer;
 mod phase;
 mod plan;
 mod receiver;
-mod resolver;
 mod sender;
 mod stage;
 

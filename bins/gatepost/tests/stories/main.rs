@@ -15,6 +15,7 @@
 mod addresses;
 mod auth;
 mod desk;
+mod dns;
 mod faults;
 mod floods;
 mod gone;

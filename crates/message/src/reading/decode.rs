@@ -166,8 +166,8 @@ pub(super) fn named_in_html(octets: &[u8]) -> Option<String> {
 
 /// Decodes the encoded words of a field (RFC 2047), white space between two of them taken out.
 ///
-/// Each word is looked at once. A word that is broken or in an unknown charset is decoded as far as it goes.
-pub(super) fn words(value: &[u8], anomalies: &mut Anomalies) -> String {
+/// What is no word is in the charset `plain`. Each word is looked at once. A word that is broken or in an unknown charset is decoded as far as it goes.
+pub(super) fn words(value: &[u8], plain: Option<&str>, anomalies: &mut Anomalies) -> String {
     let mut out = String::new();
     // Octets of words that follow each other in one charset are decoded together: encoders cut characters in two.
     let mut open: Option<(String, Vec<u8>)> = None;
@@ -191,7 +191,7 @@ pub(super) fn words(value: &[u8], anomalies: &mut Anomalies) -> String {
             _ => {
                 close(&mut out, &mut open, anomalies);
                 if !joined {
-                    out.push_str(&text(between, None, anomalies));
+                    out.push_str(&text(between, plain, anomalies));
                 }
                 open = Some((charset, octets));
             }
@@ -200,7 +200,7 @@ pub(super) fn words(value: &[u8], anomalies: &mut Anomalies) -> String {
         plain_from = after;
     }
     close(&mut out, &mut open, anomalies);
-    out.push_str(&text(plain_from, None, anomalies));
+    out.push_str(&text(plain_from, plain, anomalies));
     out
 }
 

@@ -9,9 +9,10 @@ use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
 use super::Reach;
+use super::element::{Name, Open, ROOT, is_block, is_void, letters, name};
 use super::link::{Place, Trick};
 use super::scan::Scanner;
-use super::style::{self, Colour, Ground, Hiding, Look};
+use super::style::{self, Ground, Hiding, Look};
 use super::url::{self, Reference, Target};
 
 /// Tags of a mail that are looked at (S-08).
@@ -81,6 +82,7 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
         later: Vec::new(),
         texts: Texts::default(),
         events: 0,
+        stopped: false,
     };
     let mut document = html.to_owned();
     loop {
@@ -111,21 +113,6 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
 /// The end of the walk before the end of the document.
 struct Stop;
 
-/// A name of a tag, as far as it matters.
-type Name = [u8; 12];
-
-fn name(written: &[u8]) -> Name {
-    let mut name = [0; 12];
-    for (to, from) in name.iter_mut().zip(written) {
-        *to = *from;
-    }
-    name
-}
-
-fn letters(name: &Name) -> &[u8] {
-    name.split(|&b| b == 0).next().unwrap_or_default()
-}
-
 /// A start tag as it is read.
 #[derive(Default)]
 struct Tag {
@@ -135,33 +122,6 @@ struct Tag {
     /// Whether the value of an attribute has character references in it.
     referenced: Vec<bool>,
     skipping: bool,
-}
-
-/// An open element, and how text within it looks.
-#[derive(Clone, Copy)]
-struct Open {
-    name: Name,
-    gone: bool,
-    tiny: bool,
-    invisible: bool,
-    colour: Colour,
-    ground: Ground,
-}
-
-const ROOT: Open = Open {
-    name: [0; 12],
-    gone: false,
-    tiny: false,
-    invisible: false,
-    colour: [0, 0, 0],
-    ground: Ground::Colour([255, 255, 255]),
-};
-
-impl Open {
-    fn is_seen(&self) -> bool {
-        let blended = matches!(self.ground, Ground::Colour(ground) if style::same(self.colour, ground));
-        !(self.gone || self.tiny || self.invisible || blended)
-    }
 }
 
 /// Elements whose inside is text and nothing else.
@@ -197,12 +157,15 @@ struct Walk<'a, 'r> {
     later: Vec<String>,
     texts: Texts,
     events: usize,
+    /// The tokenizer ends the step it is in, and gives what came to light in it.
+    stopped: bool,
 }
 
 impl Walk<'_, '_> {
     fn event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<Stop> {
         self.events += 1;
-        if self.events.is_multiple_of(256) && self.reach.is_over() {
+        self.stopped = self.stopped || self.events.is_multiple_of(256) && self.reach.is_over();
+        if self.stopped {
             return Some(Stop);
         }
         match event {
@@ -236,6 +199,7 @@ impl Walk<'_, '_> {
                 self.markup.tags += 1;
                 if self.markup.tags > TAGS_MAX {
                     self.reach.excess.tags = true;
+                    self.stopped = true;
                     return Some(Stop);
                 }
                 self.start(self_closing);
@@ -273,7 +237,9 @@ impl Walk<'_, '_> {
     fn start(&mut self, self_closing: bool) {
         let tag = self.tag.name;
         let kind = letters(&tag);
-        self.close_implied(kind);
+        while self.open.last().is_some_and(|top| top.ends_before(kind)) {
+            self.open.pop();
+        }
         let element = self.look();
         let seen = element.is_seen();
         self.separate(kind);
@@ -343,25 +309,6 @@ impl Walk<'_, '_> {
             None => element.ground,
         };
         element
-    }
-
-    /// Ends elements that a browser ends at the start of this one.
-    fn close_implied(&mut self, kind: &[u8]) {
-        while let Some(top) = self.open.last() {
-            let over = match letters(&top.name) {
-                b"p" => is_block(kind),
-                b"li" => kind == b"li",
-                b"td" | b"th" => matches!(kind, b"td" | b"th" | b"tr"),
-                b"tr" => kind == b"tr",
-                b"option" => kind == b"option",
-                b"dt" | b"dd" => matches!(kind, b"dt" | b"dd"),
-                _ => false,
-            };
-            if !over {
-                return;
-            }
-            self.open.pop();
-        }
     }
 
     fn end(&mut self, written: &Name) {
@@ -592,74 +539,4 @@ fn has_reference_in_host(written: &[u8]) -> bool {
         rest = after;
     }
     false
-}
-
-fn is_void(kind: &[u8]) -> bool {
-    matches!(
-        kind,
-        b"area"
-            | b"base"
-            | b"basefont"
-            | b"bgsound"
-            | b"br"
-            | b"col"
-            | b"embed"
-            | b"frame"
-            | b"hr"
-            | b"img"
-            | b"input"
-            | b"link"
-            | b"meta"
-            | b"param"
-            | b"source"
-            | b"track"
-            | b"wbr"
-    )
-}
-
-fn is_block(kind: &[u8]) -> bool {
-    matches!(
-        kind,
-        b"address"
-            | b"article"
-            | b"aside"
-            | b"blockquote"
-            | b"body"
-            | b"center"
-            | b"dd"
-            | b"details"
-            | b"dir"
-            | b"div"
-            | b"dl"
-            | b"dt"
-            | b"fieldset"
-            | b"figcaption"
-            | b"figure"
-            | b"footer"
-            | b"form"
-            | b"h1"
-            | b"h2"
-            | b"h3"
-            | b"h4"
-            | b"h5"
-            | b"h6"
-            | b"head"
-            | b"header"
-            | b"hr"
-            | b"html"
-            | b"li"
-            | b"main"
-            | b"menu"
-            | b"nav"
-            | b"ol"
-            | b"p"
-            | b"pre"
-            | b"section"
-            | b"table"
-            | b"tbody"
-            | b"tfoot"
-            | b"thead"
-            | b"tr"
-            | b"ul"
-    )
 }

@@ -7,6 +7,7 @@
 //! **Absent on purpose:** fetching anything, following redirectors, running scripts, looking into archives and documents.
 
 mod decode;
+mod element;
 mod host;
 mod html;
 mod link;
@@ -266,6 +267,8 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
         message.headers(),
         &**message.body(),
         &mut |seen, reach, anomalies| match seen {
+            // What is there is what was read until then.
+            _ if reach.excess.time => {}
             Seen::Subject(text) => {
                 scanner.scan(&text, &mut |target| reach.take(target, Place::Field));
                 if subjects == 0 {

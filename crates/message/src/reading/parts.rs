@@ -273,7 +273,7 @@ impl<'w, 'r> Walk<'w, 'r> {
         for subject in headers.all("Subject") {
             let value = subject.unfolded();
             let value = url::head_octets(&value, VALUE_MAX);
-            let text = decode::words(value, &mut self.anomalies);
+            let text = decode::words(value, None, &mut self.anomalies);
             take(Seen::Subject(text), self.reach, &mut self.anomalies);
         }
         let field = |name: &str| {
@@ -317,7 +317,7 @@ impl<'w, 'r> Walk<'w, 'r> {
         }
         let mut names = |map: &mut std::collections::BTreeMap<String, String>, name: &str| {
             let name = map.remove(name).filter(|name| !name.is_empty())?;
-            let name = decode::words(name.as_bytes(), &mut self.anomalies);
+            let name = decode::words(name.as_bytes(), Some("utf-8"), &mut self.anomalies);
             Some(Box::<str>::from(url::head(&name, NAME_MAX)))
         };
         let name = names(&mut parameters, "name");

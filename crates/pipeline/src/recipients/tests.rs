@@ -93,9 +93,13 @@ fn to(text: &str) -> Address {
     Address::parse(text, true).unwrap_or_else(|bad| panic!("{text}: {bad:?}"))
 }
 
+async fn known_of(recipients: &Recipients, who: &Address, now: Time) -> Option<Known> {
+    recipients.look_up(who, "default", now).await.known
+}
+
 /// As a transaction does it: looked up, asked, learned.
 async fn says(recipients: &Recipients, who: &str, said: Known, now: Time) {
-    let looked = recipients.look_up(&to(who), now).await;
+    let looked = recipients.look_up(&to(who), "default", now).await;
     recipients.learn(&to(who), said, &looked, now).await;
 }
 
@@ -147,30 +151,33 @@ fn only_words_about_the_mailbox_alone_mean_that_there_is_none() {
 async fn a_no_is_believed_for_two_hours_and_a_yes_for_seven_days() {
     let (_, recipients) = fresh();
     let (yes, no) = (to("ann@d.example"), to("nobody@d.example"));
-    assert_eq!(recipients.known(&yes, START).await, None);
+    assert_eq!(known_of(&recipients, &yes, START).await, None);
     says(&recipients, "ann@d.example", Known::Yes, START).await;
     says(&recipients, "nobody@d.example", Known::No, START).await;
     let moment = Duration::from_millis(1);
     for (who, known, span) in [(&yes, Known::Yes, DAY * 7), (&no, Known::No, HOUR * 2)] {
-        assert_eq!(recipients.known(who, START + (span - moment)).await, Some(known));
-        assert_eq!(recipients.known(who, START + span).await, None);
+        assert_eq!(known_of(&recipients, who, START + (span - moment)).await, Some(known));
+        assert_eq!(known_of(&recipients, who, START + span).await, None);
     }
-    let looked = recipients.look_up(&no, START).await;
+    let looked = recipients.look_up(&no, "default", START).await;
     assert_eq!(looked.refused_by(), Some("policy.known_unknown"));
-    assert_eq!(recipients.look_up(&yes, START).await.refused_by(), None);
+    assert_eq!(recipients.look_up(&yes, "default", START).await.refused_by(), None);
 }
 
 #[tokio::test]
 async fn letter_case_does_not_count_and_a_tag_does() {
     let (_, recipients) = fresh();
     says(&recipients, "Nobody@D.example", Known::No, START).await;
-    assert_eq!(recipients.known(&to("nobody@d.EXAMPLE"), START).await, Some(Known::No));
     assert_eq!(
-        recipients.known(&to("\"nobody\"@d.example"), START).await,
+        known_of(&recipients, &to("nobody@d.EXAMPLE"), START).await,
         Some(Known::No)
     );
-    assert_eq!(recipients.known(&to("nobody+x@d.example"), START).await, None);
-    assert_eq!(recipients.known(&to("nobody@e.example"), START).await, None);
+    assert_eq!(
+        known_of(&recipients, &to("\"nobody\"@d.example"), START).await,
+        Some(Known::No)
+    );
+    assert_eq!(known_of(&recipients, &to("nobody+x@d.example"), START).await, None);
+    assert_eq!(known_of(&recipients, &to("nobody@e.example"), START).await, None);
 }
 
 #[tokio::test]
@@ -184,14 +191,14 @@ async fn it_is_written_when_it_is_news_or_half_over_and_read_once_beside_the_mar
     says(&recipients, "ann@d.example", Known::Yes, START + half).await;
     assert_eq!(disk.counts(), (2, 1), "half over");
     assert_eq!(
-        recipients.known(&to("ann@d.example"), START + DAY * 8).await,
+        known_of(&recipients, &to("ann@d.example"), START + DAY * 8).await,
         Some(Known::Yes)
     );
     disk.counts();
     says(&recipients, "ann@d.example", Known::No, START + DAY * 8).await;
     assert_eq!(disk.counts(), (2, 1), "another answer");
     assert_eq!(
-        recipients.known(&to("ann@d.example"), START + DAY * 8).await,
+        known_of(&recipients, &to("ann@d.example"), START + DAY * 8).await,
         Some(Known::No)
     );
 }
@@ -208,10 +215,13 @@ async fn a_yes_takes_a_no_away() {
         let (_, recipients) = fresh();
         let recipients = recipients.believing(spans);
         says(&recipients, "new@d.example", Known::No, START).await;
-        assert_eq!(recipients.known(&to("new@d.example"), START).await, Some(Known::No));
+        assert_eq!(
+            known_of(&recipients, &to("new@d.example"), START).await,
+            Some(Known::No)
+        );
         says(&recipients, "new@d.example", Known::Yes, START).await;
         assert_ne!(
-            recipients.known(&to("new@d.example"), START).await,
+            known_of(&recipients, &to("new@d.example"), START).await,
             Some(Known::No),
             "{spans:?}"
         );
@@ -228,26 +238,26 @@ async fn what_is_forgotten_is_asked_again_at_once() {
     // The desk has a view of its own on the same store.
     let desk = on(&disk);
     desk.forget(Some(&to("ANN@d.example")), START).await.unwrap();
-    assert_eq!(recipients.known(&to(everybody[0]), START).await, None);
-    assert_eq!(recipients.known(&to(everybody[1]), START).await, Some(Known::No));
-    let under_way = recipients.look_up(&to("late@d.example"), START).await;
+    assert_eq!(known_of(&recipients, &to(everybody[0]), START).await, None);
+    assert_eq!(known_of(&recipients, &to(everybody[1]), START).await, Some(Known::No));
+    let under_way = recipients.look_up(&to("late@d.example"), "default", START).await;
     desk.forget(None, START).await.unwrap();
     for who in everybody {
-        assert_eq!(recipients.known(&to(who), START).await, None);
+        assert_eq!(known_of(&recipients, &to(who), START).await, None);
     }
     recipients
         .learn(&to("late@d.example"), Known::No, &under_way, START)
         .await;
     assert_eq!(
-        recipients.known(&to("late@d.example"), START).await,
+        known_of(&recipients, &to("late@d.example"), START).await,
         None,
         "it was asked before"
     );
     says(&recipients, everybody[1], Known::No, START).await;
-    assert_eq!(recipients.known(&to(everybody[1]), START).await, Some(Known::No));
+    assert_eq!(known_of(&recipients, &to(everybody[1]), START).await, Some(Known::No));
     desk.forget(None, START).await.unwrap();
     assert_eq!(
-        recipients.known(&to(everybody[1]), START).await,
+        known_of(&recipients, &to(everybody[1]), START).await,
         None,
         "the same moment, and no mark twice"
     );
@@ -266,7 +276,7 @@ async fn roles_and_listed_domains_need_no_store() {
         ("ann+x@d.example", Known::Yes, None),
         ("eve@d.example", Known::No, Some("policy.unknown_recipient")),
     ] {
-        let looked = recipients.look_up(&to(who), START).await;
+        let looked = recipients.look_up(&to(who), "default", START).await;
         assert_eq!((looked.known, looked.refused_by()), (Some(known), rule), "{who}");
         recipients.learn(&to(who), Known::No, &looked, START).await;
     }
@@ -278,7 +288,7 @@ async fn a_store_in_trouble_knows_nobody_and_learns_nothing() {
     let (disk, recipients) = fresh();
     says(&recipients, "nobody@d.example", Known::No, START).await;
     disk.broken.store(true, Ordering::Relaxed);
-    let looked = recipients.look_up(&to("nobody@d.example"), START).await;
+    let looked = recipients.look_up(&to("nobody@d.example"), "default", START).await;
     assert_eq!((looked.known, looked.refused_by()), (None, None));
     assert!(recipients.trouble.load(Ordering::Relaxed));
     disk.counts();
@@ -288,7 +298,10 @@ async fn a_store_in_trouble_knows_nobody_and_learns_nothing() {
     assert_eq!(disk.counts(), (0, 0));
     assert!(recipients.forget(None, START).await.is_err(), "a human hears of it");
     disk.broken.store(false, Ordering::Relaxed);
-    assert_eq!(recipients.known(&to("nobody@d.example"), START).await, Some(Known::No));
+    assert_eq!(
+        known_of(&recipients, &to("nobody@d.example"), START).await,
+        Some(Known::No)
+    );
     assert!(!recipients.trouble.load(Ordering::Relaxed));
 }
 
@@ -307,7 +320,7 @@ async fn no_span_switches_it_off() {
         ..Spans::default()
     });
     says(&only_yes, "nobody@d.example", Known::No, START).await;
-    assert_eq!(only_yes.known(&to("nobody@d.example"), START).await, None);
+    assert_eq!(known_of(&only_yes, &to("nobody@d.example"), START).await, None);
 }
 
 #[tokio::test]
@@ -318,13 +331,13 @@ async fn a_shorter_span_holds_at_once_and_a_clock_that_goes_back_believes_nothin
         unknown: Duration::from_secs(60),
         ..Spans::default()
     });
-    assert_eq!(shorter.known(&to("nobody@d.example"), START + HOUR).await, None);
+    assert_eq!(known_of(&shorter, &to("nobody@d.example"), START + HOUR).await, None);
     assert_eq!(
-        recipients.known(&to("nobody@d.example"), START + HOUR).await,
+        known_of(&recipients, &to("nobody@d.example"), START + HOUR).await,
         Some(Known::No)
     );
     assert_eq!(
-        recipients.known(&to("nobody@d.example"), Time::from_secs(5)).await,
+        known_of(&recipients, &to("nobody@d.example"), Time::from_secs(5)).await,
         None
     );
 }
@@ -353,14 +366,14 @@ proptest! {
             if let Some(mark) = &mark {
                 recipients.store.put(MARK, mark, None).await.unwrap();
             }
-            let looked = recipients.look_up(&who, START).await;
+            let looked = recipients.look_up(&who, "default", START).await;
             prop_assert!(looked.mark.is_some());
             if looked.known.is_some() {
                 prop_assert!(value.len() == 18 && value[0] == Answer::VERSION);
             }
             // Whatever it was, it can be written over.
             recipients.learn(&who, Known::Yes, &looked, START).await;
-            prop_assert_eq!(recipients.known(&who, START).await, Some(Known::Yes));
+            prop_assert_eq!(known_of(&recipients, &who, START).await, Some(Known::Yes));
             Ok(())
         })?;
     }
@@ -387,11 +400,11 @@ proptest! {
                 let spans = Spans::default();
                 let living = |said: &(Known, Time)| now.since(said.1) < spans.of(said.0);
                 model.retain(|_, said| living(said));
-                prop_assert_eq!(recipients.known(&address, now).await, model.get(&who).map(|said| said.0));
+                prop_assert_eq!(known_of(&recipients, &address, now).await, model.get(&who).map(|said| said.0));
                 match what {
                     0 | 1 => {
                         let said = if what == 0 { Known::Yes } else { Known::No };
-                        let looked = recipients.look_up(&address, now).await;
+                        let looked = recipients.look_up(&address, "default", now).await;
                         recipients.learn(&address, said, &looked, now).await;
                         let fresh = |old: &(Known, Time)| old.0 == said && now.since(old.1) < spans.of(said) / 2;
                         if !model.get(&who).is_some_and(fresh) {
@@ -412,4 +425,22 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test]
+async fn what_one_mail_server_said_is_not_taken_for_anothers_answer() {
+    let disk = Arc::new(Disk::default());
+    let leading = |servers: [(&'static str, &'static str); 2]| on(&disk).with_servers(servers);
+    let recipients = leading([("a", "192.0.2.1:25"), ("b", "192.0.2.2:25")]);
+    let who = to("carol@d.example");
+    let looked = recipients.look_up(&who, "a", START).await;
+    recipients.learn(&who, Known::No, &looked, START).await;
+    assert_eq!(recipients.look_up(&who, "a", START).await.known, Some(Known::No));
+    assert_eq!(recipients.look_up(&who, "b", START).await.known, None);
+    // Under another name the same server is the same; and after a move nothing is known.
+    let renamed = leading([("c", "192.0.2.1:25"), ("a", "192.0.2.3:25")]);
+    assert_eq!(renamed.look_up(&who, "c", START).await.known, Some(Known::No));
+    assert_eq!(renamed.look_up(&who, "a", START).await.known, None);
+    on(&disk).forget(None, START).await.unwrap();
+    assert_eq!(recipients.look_up(&who, "a", START).await.known, None);
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::message::{Edits, Message};
-use gatepost_core::{Consignment, Context, Delivery, Envelope, Filter, Keeping, KeptId, Queued, Reply, Terms};
+use gatepost_core::{
+    Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Queued, Reply, Sender, Terms,
+};
 
 use super::Transaction;
 use crate::refusal::{self, relayed, worded};
@@ -16,6 +18,9 @@ use crate::ways::Ways;
 
 /// How long the archive or the queue may take for one mail.
 const KEEPING: Duration = Duration::from_secs(30);
+
+/// How long mail that nobody asked about may wait for what stands on it.
+const PROVING: Duration = Duration::from_secs(15);
 
 /// What [`Transaction::accept`] does.
 pub(super) struct Acceptance {
@@ -82,7 +87,7 @@ impl Transaction {
             }
         }
         if let Some((first, rest)) = batches.split_first() {
-            let edits = self.stamp(scene, message);
+            let edits = self.stamp(scene, message).await;
             let reply = self.deliver(scene, ways, message, gone, &edits, first).await;
             if !reply.is_done() {
                 return Err(reply);
@@ -172,8 +177,18 @@ impl Transaction {
     }
 
     /// The edits that every delivery gets.
-    fn stamp(&mut self, scene: &Scene<'_>, message: &Message) -> Edits {
+    async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>) -> Edits {
+        let sender = Sender::new(scene.visit.origin, scene.visit.helo.clone(), self.envelope.from.clone());
+        if scene.pipeline.ours().results && scene.visit.direction == Direction::Inbound {
+            // Asked for what becomes known by it; a fault is told by those who know nothing.
+            let _ = guarded(PROVING, scene.names.memo.identity(sender.clone(), message)).await;
+        }
         let known = scene.names.known();
+        let spf = known.spf.filter(|(of, _)| *of == sender).map(|(_, spf)| spf);
+        let identity = known
+            .identity
+            .filter(|(of, _)| *of == sender)
+            .map(|(_, identity)| identity);
         let reverse = known
             .reverse
             .filter(|reverse| reverse.confirmed)
@@ -187,6 +202,8 @@ impl Transaction {
             reverse: reverse
                 .as_deref()
                 .filter(|_| scene.visit.origin == scene.visit.client.address),
+            spf: spf.as_ref(),
+            identity: identity.as_ref(),
         };
         let (edits, notes) = stamp.edits(scene.pipeline.policy().rules(None), message);
         self.record.notes.extend(notes);

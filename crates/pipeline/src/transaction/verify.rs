@@ -17,9 +17,9 @@ use crate::scene::Scene;
 
 impl Transaction {
     /// What is known of a recipient; `None` where nobody looks it up.
-    pub(super) async fn look_up(&self, scene: &Scene<'_>, recipient: &Recipient) -> Option<Looked> {
+    pub(super) async fn look_up(&self, scene: &Scene<'_>, recipient: &Recipient, route: &str) -> Option<Looked> {
         let to = recipient.path.mailbox()?;
-        Some(scene.pipeline.recipients()?.look_up(to, scene.now).await)
+        Some(scene.pipeline.recipients()?.look_up(to, route, scene.now).await)
     }
 
     /// Under `dry_run` a recipient that is not known is noted, and the mail server is asked.

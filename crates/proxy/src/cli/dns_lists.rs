@@ -1,7 +1,9 @@
 //! `gatepost lists`: how each DNS list answers the resolver of this machine.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,8 +13,9 @@ use gatepost_dnsbl::health::{self, Health, Part};
 use gatepost_dnsbl::list::{self, List, Off};
 use serde::Serialize;
 
+use super::resolver::server;
 use super::{complain, say};
-use crate::clock::ticks;
+use crate::clock::{SystemClock, ticks};
 use crate::config::{Config, Nameserver};
 use crate::log::harmless;
 use crate::{resolvers, services};
@@ -20,17 +23,12 @@ use crate::{resolvers, services};
 /// What is asked, and how.
 #[derive(Args, Debug)]
 pub struct Ask {
-    /// The DNS server that is asked, for example 127.0.0.1:53; else those of the configuration or of this machine.
+    /// The DNS server to ask, port 53 where none is given; else those of the configuration, or of this machine.
     #[arg(long, value_name = "HOST:PORT", value_parser = server)]
-    dns: Option<Nameserver>,
+    dns: Option<SocketAddr>,
     /// Prints one array of JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn server(text: &str) -> Result<Nameserver, String> {
-    text.parse()
-        .map_err(|_| "expected an address and port such as 127.0.0.1:53".to_owned())
 }
 
 /// One part of a list, and how it is.
@@ -57,13 +55,13 @@ pub(super) fn run(config: &Config, ask: &Ask) -> Result<ExitCode, String> {
     let lists = options.and_then(|options| list::all(&options));
     let lists = lists.map_err(|error| format!("filters.dnsbl.options: {error}"))?;
     let mut asked = config.clone();
-    if let Some(server) = &ask.dns {
-        asked.dns.servers = vec![*server];
+    if let Some(server) = ask.dns {
+        asked.dns.servers = vec![Nameserver(server)];
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
     let rows = runtime.block_on(async {
-        let dns = services::resolver(&asked)?;
+        let dns = services::resolver(&asked, Arc::new(SystemClock::new()))?;
         Ok::<_, String>(rows(&dns, &lists).await)
     })?;
     if ask.json {

@@ -3,12 +3,15 @@
 //! Exit codes: 0 it is done, 1 it failed, 2 the command or the configuration is wrong. What was asked for goes to standard
 //! output, everything else to standard error.
 
+mod auth;
 mod dns_lists;
 mod filters;
 mod kept;
 mod lists;
 mod office;
 mod replay;
+mod resolver;
+mod spf;
 mod store;
 mod when;
 
@@ -55,6 +58,10 @@ enum Verb {
     },
     /// Runs the pipeline over a mail and tells what would become of it, and why. Nobody is told, nothing is changed.
     Replay(replay::Mail),
+    /// Tells what SPF says of a client and a sender, and why: pass, fail, softfail, neutral, none, permerror or temperror.
+    CheckSpf(spf::Asked),
+    /// Tells what SPF, DKIM, ARC and DMARC say of a mail, and why.
+    CheckAuth(auth::Mail),
     /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
     Selftest {
         /// A recipient that exists there; the postmaster of the first domain without it.
@@ -160,6 +167,8 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Selftest { to } => {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }
+        Verb::CheckSpf(asked) => spf::run(&asked, find),
+        Verb::CheckAuth(mail) => auth::run(&mail, find),
         Verb::Replay(mail) => find().map(|loaded| {
             replay::run(&loaded.config, &registry, &mail).map_or_else(|why| failed(&why), |text| say(&text))
         }),
@@ -305,7 +314,7 @@ mod tests {
         );
         let text = told(&wrong.expect_err("mistakes"));
         assert!(
-            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n7 mistakes"),
+            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n8 mistakes"),
             "{text}"
         );
     }

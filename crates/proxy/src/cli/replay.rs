@@ -11,14 +11,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use gatepost_core::{
-    Backend, Bytes, Client, Compute, Direction, Evidence, Facts, Fault, Helo, Login, LoginBy, Message, Page, Path,
-    Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
+    AuthRecord, Backend, Bytes, Chain, Client, Compute, Direction, DmarcResult, Evidence, Facts, Fault, Helo, Login,
+    LoginBy, Message, Page, Path, Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
 };
 use gatepost_pipeline::{Followers, Pipeline, Replay, Routes, replay};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Listen, Registry};
-use crate::identify::ByDns;
 use crate::threads::Cores;
 use crate::{services, wiring};
 
@@ -71,12 +70,12 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
         std::fs::read(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
 
     let mut services = Services::null(Arc::new(SystemClock::new()), Seed::new([0; 16]));
-    services.dns = Arc::new(services::resolver(config)?);
-    services.identify = Arc::new(ByDns::new(Arc::clone(&services.dns)));
+    services.dns = Arc::new(services::resolver(config, Arc::new(SystemClock::new()))?);
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
+    services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
     services.kept = Arc::new(replay::Pretence);
-    let services = replay::services(&services);
+    let services = wiring::services(config, &replay::services(&services));
     let now = services.clock.now();
 
     let local: Vec<String> = config.local_domains.iter().map(ToString::to_string).collect();
@@ -88,8 +87,9 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
     let (policy, ours) = (wiring::policy(config), wiring::ours(config));
     let nobody = Followers::new(Vec::new(), 1);
     let known = wiring::recipients(config, &services);
-    let pipeline =
-        Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody).with_recipients(known);
+    let pipeline = Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody)
+        .with_recipients(known)
+        .with_relays(wiring::nets(listen.trusted_relays.iter()));
 
     let mut visit = Visit::new(listen.direction, listen.name.as_str().into(), Client::new(mail.ip, 0));
     visit.helo = Some(Helo {
@@ -139,7 +139,7 @@ fn listener<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Listen, St
 
 const NO_ADDRESS: &str = "expected an address such as a@example.org";
 
-fn reverse(address: &str) -> Result<Path, &'static str> {
+pub(super) fn reverse(address: &str) -> Result<Path, &'static str> {
     Path::reverse(bare(address), true).map_err(|_| NO_ADDRESS)
 }
 
@@ -157,7 +157,7 @@ fn bare(address: &str) -> &str {
 }
 
 /// The mail as it would be after DATA: files often end their lines in LF alone.
-fn canonical(octets: &[u8]) -> Vec<u8> {
+pub(super) fn canonical(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len() + octets.len() / 32);
     for line in octets.split_inclusive(|octet| *octet == b'\n') {
         match line
@@ -257,6 +257,9 @@ pub(super) fn table(record: &Record) -> String {
     if record.findings.iter().any(|finding| !finding.counts) {
         out += "[points] are only logged: the filter's mode is monitor.\n";
     }
+    if let Some(auth) = &record.auth {
+        let _ = write!(out, "\n{}", proofs(auth));
+    }
     out += "\n";
     for recipient in &record.recipients {
         let would = recipient
@@ -281,6 +284,47 @@ pub(super) fn table(record: &Record) -> String {
         let _ = writeln!(out, "note: {}", shown(note));
     }
     let _ = write!(out, "answer: {}", shown(&record.reply));
+    out
+}
+
+/// What proves the mail, and what does not.
+fn proofs(auth: &AuthRecord) -> String {
+    let mut out = String::new();
+    let mut line = |head: String, words: &[&str]| {
+        let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+        let _ = writeln!(out, "{}", shown(&format!("{head}  {}", words.join("; "))));
+    };
+    let aligned = |aligned| if aligned { "aligned" } else { "" };
+    if let Some(spf) = &auth.spf {
+        line(
+            format!("spf={}", spf.result.name()),
+            &[&spf.domain, &spf.reason, aligned(spf.aligned)],
+        );
+    }
+    if auth.dmarc == DmarcResult::Unknown {
+        return out;
+    }
+    for one in &auth.dkim {
+        line(
+            format!("dkim={}", one.result.name()),
+            &[&one.domain, &one.reason, aligned(one.aligned)],
+        );
+    }
+    if auth.dkim.is_empty() {
+        line("dkim=none".into(), &["there is no signature"]);
+    }
+    let chain = auth.arc.as_ref();
+    let none = Chain::default();
+    let result = chain.map_or("none", |chain| chain.result.name());
+    let chain = chain.unwrap_or(&none);
+    let vouches = if chain.vouches { "it vouches for the author" } else { "" };
+    line(format!("arc={result}"), &[&chain.sealer, &chain.reason, vouches]);
+    let policy = match (&auth.policy, &auth.published) {
+        (Some(policy), Some(published)) => format!("policy {} from {}", policy.name(), published.domain),
+        _ => String::new(),
+    };
+    let author = auth.header_from.as_deref().unwrap_or_default();
+    line(format!("dmarc={}", auth.dmarc.name()), &[author, &auth.reason, &policy]);
     out
 }
 

@@ -180,6 +180,12 @@ impl Check<'_> {
                 "an inbound listener trusts nobody: expected direction = \"outbound\" or no trusted_networks",
             );
         }
+        if outbound && !listen.trusted_relays.is_empty() {
+            self.error(
+                &at("trusted_relays"),
+                "relays bring mail from the world: expected direction = \"inbound\" or no trusted_relays",
+            );
+        }
         if outbound && !listen.auth && listen.trusted_networks.is_empty() && !self.wrong(&at("trusted_networks")) {
             self.error(
                 &["listen", n],
@@ -204,6 +210,11 @@ impl Check<'_> {
                 "proxy_protocol_from",
                 &listen.proxy_protocol_from,
                 "every client could name any address as its own",
+            ),
+            (
+                "trusted_relays",
+                &listen.trusted_relays,
+                "every client could name any address as its origin",
             ),
         ] {
             for (i, network) in networks.iter().enumerate().filter(|(_, network)| network.is_everyone()) {
@@ -467,6 +478,16 @@ impl Check<'_> {
         }
         if config.dns.timeout.is_zero() {
             self.error(&["dns", "timeout"], "expected more than no time");
+        }
+        let deadline = config.identity.deadline;
+        if deadline.is_zero() || deadline.as_secs() > 20 {
+            self.error(
+                &["identity", "deadline"],
+                format!("expected more than no time and at most 20s, found {deadline}"),
+            );
+        }
+        if config.dns.deadline.is_zero() {
+            self.error(&["dns", "deadline"], "expected more than no time");
         }
         let product = &config.identity.product;
         if product.is_empty() || product.len() > 32 || !product.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

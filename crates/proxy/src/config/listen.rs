@@ -42,6 +42,11 @@ pub struct Listen {
     /// Outbound: networks whose clients may send without AUTH.
     #[serde(default)]
     pub trusted_networks: Vec<Network>,
+    /// Inbound: forwarders and secondary mail servers of yours whose mail is judged by the host that they got it from, as
+    /// their Received field names it, and not by their own address. Name only hosts that write such a field, and all hosts
+    /// behind one another through which mail passes. Their mail is never greylisted; what they bring is judged at the dot.
+    #[serde(default)]
+    pub trusted_relays: Vec<Network>,
     /// Outbound: whether AUTH is offered, under TLS only. It is passed on to the mail server of `route`, which decides.
     #[serde(default)]
     pub auth: bool,
@@ -268,9 +273,12 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Capacity {
-    /// Sessions at once; one more gets 421.
+    /// Sessions at once; one more gets 421. Those that wait for a reply because a filter wishes so do not count.
     #[schemars(range(min = 1))]
     pub sessions: u32,
+    /// Sessions that may wait for a reply at once because a filter wishes so (`conduct`: `greet_delay`, `tarpit`); one more
+    /// releases the one that has waited longest. 0: none ever waits.
+    pub tarpitted: u32,
     /// Memory for the messages that are under way; beyond it each goes to a spool file at once.
     pub message_memory: Size,
     /// Memory for one message; the rest of it goes to a spool file.
@@ -291,6 +299,7 @@ impl Default for Capacity {
     fn default() -> Capacity {
         Capacity {
             sessions: 1000,
+            tarpitted: 5000,
             message_memory: Size::mib(256),
             memory_per_message: Size::kib(256),
             spool: Size::mib(4096),

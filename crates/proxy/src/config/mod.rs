@@ -343,17 +343,22 @@ pub enum LogLevel {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dns {
-    /// The servers that are asked; without this those of the system.
+    /// The servers that are asked; without this those of the system. A resolver on the same host that validates is best:
+    /// DNS lists answer public resolvers with refusals.
     pub servers: Vec<Nameserver>,
-    /// How long one question may take.
+    /// How long one try of a question may take; it has two.
     pub timeout: Timespan,
+    /// How long a question may take in all. A resolver that answers nothing holds a session up so long, once, and costs
+    /// nobody's mail: the checks that need it go without.
+    pub deadline: Timespan,
 }
 
 impl Default for Dns {
     fn default() -> Dns {
         Dns {
             servers: Vec::new(),
-            timeout: Timespan::secs(5),
+            timeout: Timespan::secs(2),
+            deadline: Timespan::secs(5),
         }
     }
 }
@@ -367,6 +372,14 @@ pub struct Identity {
     pub authserv_id: Option<HostName>,
     /// The product's name: in our greeting and in the names of the header fields that we add.
     pub product: String,
+    /// Whether Authentication-Results and Received-SPF stand on every mail from the world. Without it they stand on mail
+    /// about which a filter asked, as `spf_dkim_dmarc` does where it stands in a tier.
+    pub results: bool,
+    /// How long each of three answers may wait for DNS: the reverse name, SPF, and what DKIM, ARC and DMARC prove. What is
+    /// not known by then is a `temperror`, which is held against nobody.
+    pub deadline: Timespan,
+    /// Domains of forwarders and lists that seal mail (ARC), whose word counts that DMARC passed where they took it.
+    pub arc_sealers: Vec<HostName>,
 }
 
 impl Default for Identity {
@@ -374,6 +387,9 @@ impl Default for Identity {
         Identity {
             authserv_id: None,
             product: "Gatepost".into(),
+            results: false,
+            deadline: Timespan::secs(5),
+            arc_sealers: Vec::new(),
         }
     }
 }

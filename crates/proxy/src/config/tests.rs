@@ -81,12 +81,13 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Whitelist "whitelist");
+dull!(Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
 static DNSBL: Entry = Entry::of::<Dnsbl>();
 static GREYLIST: Entry = Entry::of::<Greylist>();
+static PROOFS: Entry = Entry::of::<Proofs>();
 static WHITELIST: Entry = Entry::of::<Whitelist>();
 
 fn linked() -> Registry {
@@ -96,6 +97,7 @@ fn linked() -> Registry {
         ("dnsbl", &DNSBL),
         ("dull", &DULL),
         ("greylist", &GREYLIST),
+        ("spf_dkim_dmarc", &PROOFS),
         ("whitelist", &WHITELIST),
     ]
     .into()
@@ -144,7 +146,10 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
     );
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "whitelist"], vec!["greylist"]]
+        [
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["greylist"]
+        ]
     );
     assert!(
         matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
@@ -172,7 +177,10 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     assert_eq!(config.listen.len(), 1);
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "whitelist"], vec!["greylist"]]
+        [
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["greylist"]
+        ]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
     assert_eq!(
@@ -233,6 +241,31 @@ fn a_mistake_in_a_variable_names_the_variable() {
     assert!(
         told.iter().any(|line| line.ends_with("did you mean \"debug\"?")),
         "{told:#?}"
+    );
+}
+
+#[test]
+fn relays_stand_on_inbound_listeners_and_are_never_everybody() {
+    let config = |direction: &str, relays: &str| {
+        let text = format!(
+            "local_domains = [\"example.org\"]\nroute.default.upstream = \"192.0.2.9:25\"\n[[listen]]\nname = \"mx\"\n\
+             bind = \"127.0.0.1:2525\"\ndirection = \"{direction}\"\ntrusted_relays = [{relays}]\n\
+             trusted_networks = [{}]\n",
+            if direction == "outbound" { "\"127.0.0.0/8\"" } else { "" }
+        );
+        read(&text, &[]).map_err(|mistakes| format!("{:?}", mistakes.0))
+    };
+    let read = config("inbound", "\"192.0.2.10\", \"2001:db8::/64\"").expect("no mistake");
+    assert_eq!(read.config.listen[0].trusted_relays.len(), 2);
+    assert!(
+        config("inbound", "\"0.0.0.0/0\"")
+            .expect_err("a mistake")
+            .contains("whole Internet")
+    );
+    assert!(
+        config("outbound", "\"192.0.2.10\"")
+            .expect_err("a mistake")
+            .contains("bring mail from the world")
     );
 }
 
@@ -334,10 +367,10 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.bayes]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dnsbl`, `dull`, `greylist`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.bayes: no filter of this name")
-            && told[1].ends_with("there are `conduct`, `dnsbl`, `dull`, `greylist`, `whitelist`"),
+            && told[1].ends_with("there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"),
         "{told:?}"
     );
 }

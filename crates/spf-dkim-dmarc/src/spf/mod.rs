@@ -1,8 +1,21 @@
 //! SPF (RFC 7208): may this client send for this domain?
+//!
+//! **Invariant:** the same question and the same answers of DNS give the same answer. **Absent on purpose:** time, caches,
+//! and the choice of the identity: who calls says which domain is checked, and for how long it waits.
+
+mod evaluate;
+mod macros;
+mod name;
+mod parse;
+mod record;
 
 use std::net::IpAddr;
 
 use gatepost_core::{Dns, Domain, SpfResult, Time};
+
+pub use evaluate::{EXPLANATION_MAX, QUESTIONS_MAX, REASON_MAX};
+pub use parse::{BadRecord, RECORD_MAX};
+pub use record::{Directive, DomainSpec, Mechanism, Prefixes, Qualifier, Record, Selected, select};
 
 /// What is asked: one check of one identity.
 #[derive(Clone, Debug)]
@@ -39,11 +52,57 @@ pub struct Answer {
 /// Bounded: 10 terms that ask DNS, 2 void lookups, 10 names for each `mx` and `ptr`. It takes no time of its own: who
 /// calls it gives it a deadline, and a check that was given up is a `temperror`.
 pub async fn check(dns: &dyn Dns, question: &Question<'_>) -> Answer {
-    let _ = (dns, question);
-    Answer {
-        result: SpfResult::None,
-        authorised_by: None,
-        reason: String::new(),
-        explanation: None,
+    evaluate::evaluate(dns, question).await
+}
+
+/// The local part and the domain that are checked for a sender as it was written, with or without angle brackets: those of
+/// the address, or for the null sender the postmaster of HELO's name (RFC 7208 section 2.4).
+pub fn identity<'a>(from: &'a str, helo: &'a str) -> (&'a str, &'a str) {
+    let from = from
+        .strip_prefix('<')
+        .and_then(|it| it.strip_suffix('>'))
+        .unwrap_or(from);
+    match from.rsplit_once('@') {
+        Some(("", domain)) => (POSTMASTER, domain),
+        Some((local, domain)) => (local, domain),
+        None if from.is_empty() => (POSTMASTER, helo),
+        // An address without a domain has none that could be checked.
+        None => (from, ""),
+    }
+}
+
+/// A result as RFC 7208 section 2.6 calls it.
+pub fn word(result: SpfResult) -> &'static str {
+    match result {
+        SpfResult::Unknown => "unknown",
+        SpfResult::None => "none",
+        SpfResult::Neutral => "neutral",
+        SpfResult::Pass => "pass",
+        SpfResult::Fail => "fail",
+        SpfResult::SoftFail => "softfail",
+        SpfResult::TempError => "temperror",
+        SpfResult::PermError => "permerror",
+    }
+}
+
+/// Whom a sender without local part stands for.
+const POSTMASTER: &str = "postmaster";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_null_sender_stands_for_the_postmaster_of_the_client() {
+        for (from, local, domain) in [
+            ("ann@a.example", "ann", "a.example"),
+            ("<a@b@c.example>", "a@b", "c.example"),
+            ("@a.example", "postmaster", "a.example"),
+            ("", "postmaster", "mail.example"),
+            ("<>", "postmaster", "mail.example"),
+            ("ann", "ann", ""),
+        ] {
+            assert_eq!(identity(from, "mail.example"), (local, domain), "{from}");
+        }
     }
 }

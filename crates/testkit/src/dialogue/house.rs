@@ -1,6 +1,7 @@
 //! The house that a script sets up before anybody knocks: domains, filters, policy, the mail server.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +11,18 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::Treat;
 use gatepost_core::smtp::session::Settings;
 use gatepost_core::{
-    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Time, Upstreams,
-    Visit, null, registry,
+    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Site, Time,
+    Upstreams, Visit, null, registry,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
     Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Slot,
 };
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::Proofs;
 use super::script::{BadScript, bad, span, table, word, words};
 use crate::book::Book;
 use crate::fakes::Fakes;
@@ -29,6 +32,8 @@ use crate::upstream::ScriptedUpstreams;
 
 /// Our host name in every dialogue.
 const HOSTNAME: &str = "mx.d.example";
+/// And our address.
+const OUR_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 25));
 
 /// Observer of finished transactions.
 #[derive(Default)]
@@ -68,6 +73,7 @@ pub(super) struct House {
     pub queue: Arc<MemoryQueue>,
     pub direction: Direction,
     pub login: Option<Login>,
+    relays: Vec<IpNet>,
     local: Vec<String>,
     routes: BTreeMap<String, String>,
     filters: Vec<Placed>,
@@ -79,6 +85,8 @@ pub(super) struct House {
     archive: bool,
     queues: bool,
     ledger: Arc<Ledger>,
+    /// Who may look for proofs, and the settings where the script wants it.
+    proofs: (Option<Proofs>, Option<Map<String, Value>>),
     pipeline: Option<Arc<Pipeline>>,
 }
 
@@ -96,7 +104,7 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 impl House {
-    pub fn new(folder: &Path) -> House {
+    pub fn new(folder: &Path, proofs: Option<Proofs>) -> House {
         let mut settings = Settings::new(HOSTNAME);
         // Minutes pass in scripts; the session's patience is another script's matter.
         let day = Duration::from_secs(86_400);
@@ -114,6 +122,7 @@ impl House {
             queue: MemoryQueue::new(),
             direction: Direction::Inbound,
             login: None,
+            relays: Vec::new(),
             local: vec!["d.example".into()],
             routes: BTreeMap::new(),
             filters: Vec::new(),
@@ -124,6 +133,7 @@ impl House {
             archive: false,
             queues: false,
             ledger: Arc::default(),
+            proofs: (proofs, None),
             pipeline: None,
         }
     }
@@ -148,6 +158,20 @@ impl House {
         self.ledger.0.all()
     }
 
+    /// The lines of a file beside the script, as a client sends them.
+    pub fn file(&self, name: &str) -> Result<Vec<u8>, BadScript> {
+        let octets =
+            std::fs::read(self.folder.join(name.trim())).map_err(|error| BadScript(format!("a mail: {error}")))?;
+        let mut sent = Vec::with_capacity(octets.len());
+        for line in octets.split_inclusive(|&b| b == b'\n') {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let stuffed: &[u8] = if line.starts_with(b".") { b"." } else { b"" };
+            sent.extend([stuffed, line, b"\r\n"].concat());
+        }
+        Ok(sent)
+    }
+
     /// A statement that sets up the house.
     pub fn set(&mut self, what: &str, rest: &str, block: Option<&str>) -> Result<(), BadScript> {
         match what {
@@ -169,6 +193,15 @@ impl House {
             },
             "direction" => self.direction = read(rest.trim().into())?,
             "login" => self.login = Some(Login::new(rest.trim(), LoginBy::Network)),
+            "relays" => {
+                let network = |word: &str| {
+                    let alone = word.parse().map(|address: IpAddr| address.into());
+                    word.parse()
+                        .or(alone)
+                        .map_err(|_| BadScript(format!("a host or network, not `{word}`")))
+                };
+                self.relays = words(rest).into_iter().map(network).collect::<Result<_, _>>()?;
+            }
             "filter" => {
                 let (name, mode, options) = filter(rest)?;
                 let placed = place(name, mode, options)?;
@@ -207,6 +240,8 @@ impl House {
                     }
                 }
             }
+            "proofs" if self.proofs.0.is_some() => self.proofs.1 = Some(table(words(rest))?),
+            "proofs" => return bad("a test that brings the service for `proofs`: `run_all_with`"),
             "archive" => self.archive = true,
             "queue" => self.queues = true,
             _ => return bad(format!("a statement, not `{what}`; see gatepost_testkit::dialogue")),
@@ -263,11 +298,16 @@ impl House {
             return Ok(());
         }
         let mut services = self.fakes.services();
+        let site = Site::new(HOSTNAME).with_domains(self.local.iter().map(String::as_str));
+        services.site = Arc::new(site.with_addresses([OUR_ADDRESS]));
         if !self.archive {
             services.kept = Arc::new(null::NoKept);
         }
         if self.queues {
             services.queue = Some(self.queue.clone());
+        }
+        if let (Some(make), Some(settings)) = &self.proofs {
+            services.identify = make(&services, settings.clone()).map_err(BadScript)?;
         }
         let mut tiers: BTreeMap<usize, Vec<Slot>> = BTreeMap::new();
         for placed in &self.filters {
@@ -295,6 +335,7 @@ impl House {
         });
         let ours = Ours::new(HOSTNAME);
         let pipeline = Pipeline::new("dialogue", tiers, policy, routes, ours, services, followers);
+        let pipeline = pipeline.with_relays(self.relays.clone());
         self.pipeline = Some(Arc::new(match known {
             Some(known) => pipeline.with_recipients(known),
             None => pipeline,

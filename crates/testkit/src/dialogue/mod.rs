@@ -8,6 +8,7 @@
 //! local d.example e.example                 our domains; d.example where nothing is said
 //! route e.example=other                     the mail server of a domain; all go to `default` otherwise
 //! direction outbound                        our people write to the world; inbound where nothing is said
+//! relays 192.0.2.10 198.51.100.0/24          hosts whose mail is judged by whom they got it from
 //! login carl                                the client's network is trusted under this name
 //! filter told enforce at=rcpt wish=defer    a filter in a mode with options; it may be called `name=kind`
 //! filter told score tier=2 patience=2s      (`tier`, `patience` and `on_fault` are the slot's)
@@ -19,12 +20,14 @@
 //! remember known=7d unknown=2h              its answers are remembered, for so long
 //! archive                                   there is an archive
 //! queue                                     there is a queue
+//! proofs arc_sealers=["f.example"]          names and proofs are looked for in the zone, with these settings ([`run_all_with`])
 //!
 //! client 192.0.2.1 2525                     somebody connects, at the next line that needs it
 //! early EHLO x                              sends this before it is greeted
 //! C EHLO mail.b.example                     sends a line
 //! S 250 words in any case                   expects a reply of this code with these words
 //! D Subject: hello                          sends a line of the message; `D` alone an empty one
+//! file signed.eml                           sends the lines of a file beside the script, dots stuffed
 //! .                                         sends the dot
 //! raw "odd\r\n\0bytes\x80"                  sends bytes
 //! many 20 C NOOP -> S 250                   does all of it so often
@@ -68,8 +71,16 @@ mod talk;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gatepost_core::{Identify, Services};
+use serde_json::{Map, Value};
 
 pub use script::BadScript;
+
+/// Makes the service that tells whom a mail is from, over the fakes and with the settings of `proofs`. It is passed in by
+/// the tests of the crate that has it, since this one stands below all filters.
+pub type Proofs = fn(&Services, Map<String, Value>) -> Result<Arc<dyn Identify>, String>;
 
 /// A dialogue that did not go as written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -109,19 +120,27 @@ impl std::error::Error for Failure {}
 
 /// Runs a script. `folder` is where its zone files lie.
 pub fn run(name: &str, text: &str, folder: &Path) -> Result<(), Box<Failure>> {
+    play(name, text, folder, None)
+}
+
+fn play(name: &str, text: &str, folder: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime can be built");
-    runtime.block_on(talk::play(name, text, folder))
+    runtime.block_on(talk::play(name, text, folder, proofs))
 }
 
 /// Runs the script of a file.
 pub fn run_file(path: &Path) -> Result<(), Box<Failure>> {
+    play_file(path, None)
+}
+
+fn play_file(path: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => run(&name, &text, path.parent().unwrap_or(Path::new("."))),
+        Ok(text) => play(&name, &text, path.parent().unwrap_or(Path::new(".")), proofs),
         Err(error) => Err(Box::new(Failure {
             file: name,
             line: 0,
@@ -139,7 +158,18 @@ pub fn run_file(path: &Path) -> Result<(), Box<Failure>> {
 /// # Panics
 /// If one fails, or if there is none.
 pub fn run_all(folder: impl AsRef<Path>) {
-    let folder = folder.as_ref();
+    play_all(folder.as_ref(), None);
+}
+
+/// The same, and where a script says `proofs`, names and proofs are what this service finds in its zone.
+///
+/// # Panics
+/// If one fails, or if there is none.
+pub fn run_all_with(folder: impl AsRef<Path>, proofs: Proofs) {
+    play_all(folder.as_ref(), Some(proofs));
+}
+
+fn play_all(folder: &Path, proofs: Option<Proofs>) {
     let wanted = std::env::var("DIALOGUE").unwrap_or_default();
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -150,7 +180,7 @@ pub fn run_all(folder: impl AsRef<Path>) {
     assert!(!files.is_empty(), "{}: no dialogue there", folder.display());
     let mut failures = Vec::new();
     for file in files.iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
-        let outcome = run_file(file);
+        let outcome = play_file(file, proofs);
         println!(
             "{} {}",
             if outcome.is_ok() { "ok    " } else { "FAILED" },

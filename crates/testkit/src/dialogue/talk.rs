@@ -11,9 +11,9 @@ use gatepost_core::smtp::session::{Answer, Input, Output, Question, Session, Tls
 use gatepost_core::{Client, Facts, Kept, Message, Query, Visit};
 use gatepost_pipeline::{Reception, Seen};
 
-use super::Failure;
 use super::house::House;
 use super::script::{self, BadScript, Line, bad, span, unquote, word};
+use super::{Failure, Proofs};
 
 /// The most lines of a transcript that a failure shows, the last ones.
 const TRANSCRIPT: usize = 60;
@@ -80,7 +80,7 @@ pub(super) fn same(what: &str, expected: &str, got: usize) -> Result<(), Trouble
 }
 
 /// Plays a script to its end.
-pub(super) async fn play(name: &str, text: &str, folder: &Path) -> Result<(), Box<Failure>> {
+pub(super) async fn play(name: &str, text: &str, folder: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
     let fail = |line: usize, text: &str, trouble: Trouble, transcript: String| {
         let (expected, got) = match trouble {
             Trouble::Script(BadScript(expected)) => (expected, "no such statement".into()),
@@ -97,7 +97,7 @@ pub(super) async fn play(name: &str, text: &str, folder: &Path) -> Result<(), Bo
     };
     let lines = script::lines(text).map_err(|(line, text, bad)| fail(line, &text, bad.into(), String::new()))?;
     let mut talk = Talk {
-        house: House::new(folder),
+        house: House::new(folder, proofs),
         client: None,
         call: None,
         early: Vec::new(),
@@ -162,6 +162,10 @@ impl Talk {
                 self.send(format!("{rest}\r\n").as_bytes(), "C").await?;
             }
             "D" => self.send(format!("{rest}\r\n").as_bytes(), "D").await?,
+            "file" => {
+                let bytes = self.house.file(rest)?;
+                self.send(&bytes, "D").await?;
+            }
             "." => self.send(b".\r\n", "D").await?,
             "raw" => {
                 let bytes = unquote(rest)?;
@@ -344,6 +348,7 @@ impl Talk {
                 Output::Body(bytes) => call.body.extend_from_slice(bytes),
                 Output::Ask(question) => {
                     let answer = call.answer(now, question).await;
+                    tokio::time::sleep(call.reception.delay()).await;
                     call.session.give(house.now(), Input::Answer(answer));
                 }
                 Output::Wait { .. } => break,

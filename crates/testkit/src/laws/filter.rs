@@ -411,7 +411,7 @@ impl Identify for Faulty {
     async fn spf(&self, _: &Sender) -> Result<Spf, Fault> {
         late().await
     }
-    async fn identity(&self, _: &Sender, _: &Arc<Message>) -> Result<Identity, Fault> {
+    async fn identity(&self, _: &Sender, _: &Spf, _: &Arc<Message>) -> Result<Identity, Fault> {
         gone()
     }
 }

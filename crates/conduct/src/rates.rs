@@ -1,0 +1,118 @@
+//! Which limits concern a mail or a recipient, and what is said over them.
+
+use std::net::IpAddr;
+
+use gatepost_core::{Enhanced, Login, LoginBy, Path, Recipient, Reply};
+
+use crate::network::{client, network};
+use crate::options::Rates;
+use crate::windows::Count;
+
+/// A limit that concerns somebody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// What is counted.
+    pub what: Count,
+    /// Of whom.
+    pub who: String,
+    /// How many there may be within the window.
+    pub most: u32,
+}
+
+const MAILS: Reply = Reply::fixed(
+    450,
+    Enhanced(4, 7, 1),
+    "Too many mails within a short time, try again later",
+);
+const RECIPIENTS: Reply = Reply::fixed(
+    452,
+    Enhanced(4, 5, 3),
+    "Too many recipients within a short time, try again later",
+);
+const BOMBED: Reply = Reply::fixed(
+    450,
+    Enhanced(4, 2, 1),
+    "This recipient gets too much mail at the moment, try again later",
+);
+
+impl Limit {
+    fn some(what: Count, who: String, most: u32) -> Option<Limit> {
+        (most > 0).then_some(Limit { what, who, most })
+    }
+
+    /// What is said over it.
+    pub fn reply(&self) -> Reply {
+        match self.what {
+            Count::ClientRecipients | Count::LoginRecipients | Count::Unknown => RECIPIENTS,
+            Count::RecipientMails => BOMBED,
+            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails => MAILS,
+        }
+    }
+
+    /// Whether it is the recipient's affair, and the client may go on with others.
+    pub fn is_of_recipient(&self) -> bool {
+        !matches!(
+            self.what,
+            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails
+        )
+    }
+
+    /// What the log says.
+    pub fn note(&self, count: u64) -> String {
+        let of = match self.what {
+            Count::ClientMails => "mails of client",
+            Count::ClientRecipients => "recipients of client",
+            Count::NetworkMails => "mails of network",
+            Count::SenderMails => "mails of domain",
+            Count::RecipientMails => "mails to",
+            Count::LoginMails => "mails of login",
+            Count::LoginRecipients => "recipients of login",
+            Count::Unknown => "unknown recipients of client",
+        };
+        format!("{count} {of} {}, allowed are {}", self.who, self.most)
+    }
+}
+
+/// A password that is used too much may be stolen. A trusted network is no person.
+pub fn of_login(login: &Login) -> Option<String> {
+    (login.by == LoginBy::Auth).then(|| login.name.to_lowercase())
+}
+
+/// The limits of a mail from outside.
+pub fn at_mail(rates: &Rates, origin: IpAddr, from: &Path) -> Vec<Limit> {
+    let domain = from.mailbox().map(|mailbox| mailbox.domain().key().to_string());
+    [
+        Limit::some(Count::ClientMails, client(origin).to_string(), rates.client_mails),
+        Limit::some(Count::NetworkMails, network(origin).to_string(), rates.network_mails),
+        domain.and_then(|domain| Limit::some(Count::SenderMails, domain, rates.sender_mails)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The limits of a recipient from outside.
+pub fn at_rcpt(rates: &Rates, origin: IpAddr, to: &Recipient) -> Vec<Limit> {
+    let address = to.path.mailbox().map(|mailbox| mailbox.key().to_string());
+    [
+        Limit::some(
+            Count::ClientRecipients,
+            client(origin).to_string(),
+            rates.client_recipients,
+        ),
+        address.and_then(|address| Limit::some(Count::RecipientMails, address, rates.recipient_mails)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The limit of a mail of somebody who logged in.
+pub fn login_at_mail(rates: &Rates, login: &Login) -> Option<Limit> {
+    Limit::some(Count::LoginMails, of_login(login)?, rates.login_mails)
+}
+
+/// The limit of a recipient of somebody who logged in.
+pub fn login_at_rcpt(rates: &Rates, login: &Login) -> Option<Limit> {
+    Limit::some(Count::LoginRecipients, of_login(login)?, rates.login_recipients)
+}

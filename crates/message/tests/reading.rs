@@ -1,0 +1,414 @@
+//! What a reader sees of a mail, and what not.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gatepost_message::reading::{self, Anomalies, Excess, Part, registrable};
+use gatepost_message::{Content, Message, split};
+
+fn mail(octets: impl Into<Vec<u8>>) -> Message {
+    Message::from_bytes(octets.into())
+}
+
+fn html(body: &str) -> Message {
+    mail(format!("Content-Type: text/html; charset=utf-8\r\n\r\n{body}"))
+}
+
+/// The text that is seen and that is not.
+fn texts(message: &Message) -> (&str, &str) {
+    let reading = message.reading(&|| false);
+    (reading.text().trim(), reading.hidden().trim())
+}
+
+fn excess(message: &Message) -> Vec<&'static str> {
+    message.reading(&|| false).excess().names().collect()
+}
+
+fn anomalies(message: &Message) -> Vec<&'static str> {
+    message.reading(&|| false).anomalies().names().collect()
+}
+
+#[test]
+fn seen_and_unseen_text_are_told_apart() {
+    let table = [
+        ("seen", "seen", ""),
+        ("<p>a<p>b<br>c", "a\nb\nc", ""),
+        ("a <b>b</b>\r\n  c&nbsp;d&amp;&eacute;", "a b c\u{a0}d&\u{e9}", ""),
+        ("<table><tr><td>a<td>b<tr><td>c</table>", "a\nb\nc", ""),
+        ("<title>t</title>a<script>s</script><style>p{}</style>", "a", "t"),
+        ("a<!-- c --><![CDATA[d]]>", "a", ""),
+        ("<p style=display:none>h</p>s", "s", "h"),
+        ("<p style='DISPLAY : NONE !important'>h</p>s", "s", "h"),
+        (
+            "<p style='visibility:hidden'>h<b style='visibility:visible'>s</b>",
+            "s",
+            "h",
+        ),
+        ("<p style='font-size:0'>h<b style='font-size:12px'>s</b>", "s", "h"),
+        ("<p style='font-size:1px'>h</p>", "", "h"),
+        ("<p style='font: bold 0/0 a'>h</p>", "", "h"),
+        ("<p style='font-size:12pt'>s</p>", "s", ""),
+        ("<p style='opacity:0'>h</p><p style='opacity:.9'>s</p>", "s", "h"),
+        ("<p style='opacity:0.01'>h</p>", "", "h"),
+        ("<div hidden>h</div>s", "s", "h"),
+        ("<div style='max-height:0;overflow:hidden'>h</div>s", "s", "h"),
+        ("<div style='height:0'>s</div>", "s", ""),
+        ("<div style='position:absolute;left:-9999px'>h</div>s", "s", "h"),
+        ("<div style='text-indent:-9999px'>h</div>s", "s", "h"),
+        ("<div style='mso-hide:all;display:none'>h</div>s", "s", "h"),
+        ("<font color=white>h</font>s", "s", "h"),
+        ("<font color='#FEFEFE'>h</font>s", "s", "h"),
+        ("<span style='color:#fff'>h</span>s", "s", "h"),
+        ("<span style='color:rgb(255, 255, 255)'>h</span>s", "s", "h"),
+        ("<span style='color:transparent'>h</span>s", "s", "h"),
+        (
+            "<div style='background:#000'><span style='color:#fff'>s</span></div>",
+            "s",
+            "",
+        ),
+        (
+            "<td bgcolor=black><font color=white>s</font><font color=black>h</font>",
+            "s",
+            "h",
+        ),
+        ("<body bgcolor=#112233 text=#112233>h", "", "h"),
+        (
+            "<div style='background:url(x)'><font color=white>s</font></div>",
+            "s",
+            "",
+        ),
+        (
+            "<style>.x{color:#000}</style><div class=x><font color=white>s</font></div>",
+            "s",
+            "",
+        ),
+        (
+            "<style>.x, p.y{ display:none }</style><p class='a x'>h</p><p class=y>s</p>",
+            "s",
+            "h",
+        ),
+        (
+            "<style>@media print{.x{display:none}}#i{font-size:0}</style><p class=x>s<p id=i>h",
+            "s",
+            "h",
+        ),
+        ("<div style=display:none>h<p>h<div>h</div></div>s", "s", "h\nh\nh"),
+        ("<p style=display:none>h<p>s", "s", "h"),
+        ("<div style=display:none>h</p></div>s", "s", "h"),
+        ("<img style=display:none>s<br style=display:none>s", "s\ns", ""),
+        ("<noscript>s</noscript><textarea>s</textarea>", "ss", ""),
+        ("<iframe>h</iframe>s", "s", "h"),
+        ("<a title='", "", ""),
+        ("</div></div>s", "s", ""),
+    ];
+    let wrong: Vec<_> = table
+        .iter()
+        .map(|&(body, seen, unseen)| (body, (seen, unseen), html(body)))
+        .filter(|(_, wanted, message)| texts(message) != *wanted)
+        .map(|(body, wanted, message)| format!("{body}\n  wanted {wanted:?}\n  got    {:?}", texts(&message)))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        table.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn what_html_has_in_it_is_counted() {
+    let message = html(
+        "<a href=http://a.example.org/>x</a><a name=b>y</a><img src=cid:1><img src=http://a.example.org/ width=1 height=1>\
+         <img src='//a.example.org/' width='1px'><form><input type=Password></form><iframe></iframe><script></script>\
+         <a href='javascript:x'>x</a><meta http-equiv=refresh content='0;url=http://a.example.org/'>\
+         <base href=http://a.example.org/><!--123--><p hidden>1234</p>",
+    );
+    let markup = message.reading(&|| false).markup();
+    assert_eq!(
+        (
+            markup.anchors,
+            markup.images,
+            markup.remote_images,
+            markup.pixels,
+            markup.forms,
+            markup.passwords
+        ),
+        (2, 3, 2, 2, 1, 1)
+    );
+    assert_eq!(
+        (markup.frames, markup.scripts, markup.comments, markup.hidden),
+        (1, 2, 3, 5)
+    );
+    assert!(markup.refresh && markup.base);
+}
+
+#[test]
+fn the_parts_are_listed_and_their_text_is_read() {
+    let message = mail(
+        "Content-Type: multipart/mixed; boundary=\"a b\"\r\nSubject: =?iso-8859-1?q?Gr=FC=DFe?=\r\n\r\n\
+         nobody sees this\r\n--a b\r\n\r\nfirst\r\n--a b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n\
+         --c\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+         gr=FC=\r\nn\r\n--c  \r\nContent-Type: TEXT/HTML\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+Ymx1ZTwvYj4=\r\n\
+         --c--\r\nnor this\r\n--a b\r\nContent-Type: application/pdf; name=\"=?utf-8?q?r=C3=A4t.pdf?=\"\r\n\
+         Content-Disposition: attachment; filename*0*=utf-8''r%C3%A4; filename*1=\"t.exe\"\r\n\r\n12345\r\n\
+         --a b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nwithin\r\n--a b--\r\nnor that\r\n",
+    );
+    let reading = message.reading(&|| false);
+    assert_eq!(reading.subject(), "Gr\u{fc}\u{df}e");
+    assert_eq!(reading.text(), "first\r\ngr\u{fc}n\r\nblue\nwithin\r\n");
+    let shown = |part: &Part| format!("{} {} {}", part.mime, part.depth, part.octets);
+    assert_eq!(
+        reading.parts().iter().map(shown).collect::<Vec<_>>(),
+        [
+            "text/plain 1 7",
+            "text/plain 2 11",
+            "text/html 2 18",
+            "application/pdf 1 7",
+            "message/rfc822 1 0",
+            "text/plain 2 8",
+        ]
+    );
+    let file = &reading.parts()[3];
+    assert_eq!(
+        (file.name.as_deref(), file.file_name.as_deref(), file.attachment),
+        (Some("r\u{e4}t.pdf"), Some("r\u{e4}t.exe"), true)
+    );
+    assert_eq!(
+        (reading.excess(), reading.anomalies()),
+        (Excess::default(), Anomalies::default())
+    );
+}
+
+#[test]
+fn charsets_that_are_missing_wrong_or_unknown_are_read_as_readers_do() {
+    for (charset, octets, text) in [
+        ("utf-8", b"gr\xc3\xbcn".as_slice(), "gr\u{fc}n"),
+        ("utf-8", b"gr\xfcn", "gr\u{fffd}n"),
+        ("iso-8859-1", b"\x80", "\u{20ac}"),
+        ("us-ascii", b"gr\xfcn", "gr\u{fc}n"),
+        ("us-ascii", b"gr\xc3\xbcn", "gr\u{fc}n"),
+        ("x-nobody-knows", b"gr\xfcn \x93x\x94", "gr\u{fc}n \u{201c}x\u{201d}"),
+        ("\"koi8-r\"", b"\xd0", "\u{43f}"),
+        ("shift_jis", b"\x83e", "\u{30c6}"),
+        ("iso-2022-kr", b"abc", "abc"),
+    ] {
+        let head = format!("Content-Type: text/plain; charset={charset}\r\n\r\n");
+        let message = mail([head.as_bytes(), octets].concat());
+        assert_eq!(message.reading(&|| false).text(), text, "{charset}");
+    }
+    let named = mail(&b"Content-Type: text/html\r\n\r\n<meta charset='koi8-r'>\xd0"[..]);
+    assert_eq!(named.reading(&|| false).text(), "\u{43f}");
+}
+
+#[test]
+fn what_is_broken_is_read_and_told() {
+    let part = |transfer: &str, body: &str| mail(format!("Content-Transfer-Encoding: {transfer}\r\n\r\n{body}"));
+    for (message, text, told) in [
+        (part("base64", "aGVsbG8="), "hello", None),
+        (part("base64", "aGV*sbG8="), "hello", Some("base64")),
+        (part("base64", "aGVsbG8"), "hello", Some("base64")),
+        (part("base64", "aA==aQ=="), "hi", Some("base64")),
+        (part("quoted-printable", "h=65llo="), "hello", None),
+        (part("quoted-printable", "h=ZZ"), "h=ZZ", Some("quoted-printable")),
+        (part("uuencode", "hello"), "hello", Some("transfer")),
+        (
+            mail("Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\nx"),
+            "x",
+            Some("twice"),
+        ),
+        (mail("Content-Type: multipart/mixed\r\n\r\nx"), "x", Some("no-boundary")),
+        (
+            mail("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx"),
+            "x",
+            Some("unclosed"),
+        ),
+        (mail("Content-Type: nonsense\r\n\r\nx"), "x", None),
+        (mail(&b"\r\nx\xff"[..]), "x\u{ff}", Some("charset")),
+    ] {
+        let shown = String::from_utf8_lossy(message.head()).into_owned();
+        assert_eq!(message.reading(&|| false).text(), text, "{shown}");
+        assert_eq!(anomalies(&message), Vec::from_iter(told), "{shown}{text}");
+    }
+}
+
+#[test]
+fn broken_subjects_are_decoded_as_far_as_they_go() {
+    for (subject, text) in [
+        ("=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
+        ("=?utf-8?q?a?= c =?utf-8?q?b?=", "a c b"),
+        ("=?utf-8?b?w6?=\r\n =?utf-8?b?Q=?=", "\u{fffd}"),
+        ("=?utf-8?q?gr=C3?= =?utf-8?q?=BC?=n", "gr\u{fc}n"),
+        ("=?x-unknown?q?gr=FC?=", "gr\u{fc}"),
+        ("x=?utf-8?q?a_b?=y", "xa by"),
+        ("=?utf-8*en?q?a?=", "a"),
+        ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        ("=?=?=?=?=?", "=?=?=?=?=?"),
+        ("=?utf-8?q?a", "=?utf-8?q?a"),
+    ] {
+        assert_eq!(
+            mail(format!("Subject: {subject}\r\n\r\n")).reading(&|| false).subject(),
+            text,
+            "{subject}"
+        );
+    }
+}
+
+#[test]
+fn a_mail_within_its_bounds_passes_none_and_above_each_is_told() {
+    let parts =
+        |n: usize| mail("Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned() + &"--b\r\n\r\n".repeat(n));
+    assert_eq!(excess(&parts(reading::PARTS_MAX - 1)), [""; 0]);
+    assert_eq!(excess(&parts(reading::PARTS_MAX)), ["parts"]);
+    assert_eq!(
+        parts(reading::PARTS_MAX * 100).reading(&|| false).parts().len(),
+        reading::PARTS_MAX - 1
+    );
+
+    let deep = |n: usize| {
+        let level = |n: usize| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n");
+        mail((0..n).map(level).collect::<String>() + "\r\nhttp://evil.example.com/\r\n")
+    };
+    assert_eq!(excess(&deep(reading::DEPTH_MAX)), [""; 0]);
+    assert_eq!(excess(&deep(reading::DEPTH_MAX + 1)), ["depth"]);
+    assert_eq!(deep(3_000).reading(&|| false).links().iter().len(), 1);
+    let mails = |n: usize| mail("Content-Type: message/rfc822\r\n\r\n".repeat(n) + "\r\nhttp://evil.example.com/\r\n");
+    assert_eq!(excess(&mails(reading::DEPTH_MAX)), [""; 0]);
+    assert_eq!(excess(&mails(reading::DEPTH_MAX + 1)), ["depth"]);
+    assert_eq!(mails(3_000).reading(&|| false).links().iter().len(), 1);
+
+    assert_eq!(excess(&html(&"x".repeat(reading::HTML_MAX))), [""; 0]);
+    assert_eq!(excess(&html(&"x".repeat(reading::HTML_MAX + 1))), ["html"]);
+    assert_eq!(excess(&html(&"<b>".repeat(reading::NESTING_MAX))), [""; 0]);
+    assert_eq!(excess(&html(&"<b>".repeat(reading::NESTING_MAX + 1))), ["nesting"]);
+    assert_eq!(excess(&html(&"<br>".repeat(reading::TAGS_MAX))), [""; 0]);
+    assert_eq!(excess(&html(&"<br>".repeat(reading::TAGS_MAX + 1))), ["tags"]);
+    let attributes = |n: usize| (0..n).map(|n| format!(" a{n}=b")).collect::<String>();
+    assert_eq!(
+        excess(&html(&format!("<p{}>", attributes(reading::ATTRIBUTES_MAX)))),
+        [""; 0]
+    );
+    assert_eq!(
+        excess(&html(&format!("<p{}>", attributes(reading::ATTRIBUTES_MAX + 1)))),
+        ["attributes"]
+    );
+    assert_eq!(
+        excess(&mail("\r\n".to_owned() + &"x".repeat(reading::TEXT_MAX))),
+        [""; 0]
+    );
+    assert_eq!(
+        excess(&mail("\r\n".to_owned() + &"x".repeat(reading::TEXT_MAX + 1))),
+        ["text"]
+    );
+    let links = |n: usize| {
+        mail(
+            (0..n)
+                .map(|n| format!("\r\nhttp://x{n}.example.com/"))
+                .collect::<String>(),
+        )
+    };
+    assert_eq!(excess(&links(reading::LINKS_MAX)), [""; 0]);
+    assert_eq!(excess(&links(reading::LINKS_MAX + 1)), ["links"]);
+    assert_eq!(
+        links(10_000).reading(&|| false).links().iter().len(),
+        reading::LINKS_MAX
+    );
+    let link = |n: usize| mail(format!("\r\nhttp://x.example.com/{}", "a".repeat(n)));
+    assert_eq!(excess(&link(10_000)), [""; 0]);
+    assert_eq!(excess(&link(20_000)), ["link"]);
+    let part = |n: usize| {
+        mail(format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: {}\r\n",
+            "a".repeat(n)
+        ))
+    };
+    assert_eq!(excess(&part(60_000)), [""; 0]);
+    assert_eq!(excess(&part(70_000)), ["head"]);
+}
+
+#[test]
+fn a_thousand_links_that_nobody_sees_do_not_push_out_the_one_that_is_clicked() {
+    let decoys: String = (0..2_000)
+        .map(|n| format!("<p hidden>http://x{n}.example.com/</p>"))
+        .collect();
+    let message = html(&format!("{decoys}<a href='http://evil.example.net/'>x</a>"));
+    let links = message.reading(&|| false).links();
+    assert!(links.is_cut());
+    assert_eq!(links.iter().len(), reading::LINKS_MAX);
+    assert_eq!(links.iter().next().unwrap().domain.as_deref(), Some("example.net"));
+}
+
+#[test]
+fn when_the_time_is_over_the_reading_ends_and_says_so() {
+    let many: String = (0..2_000).map(|n| format!("<p>http://x{n}.example.com/</p>")).collect();
+    let whole = html(&many);
+    let cut = html(&many);
+    let (whole, cut) = (whole.reading(&|| false), cut.reading(&|| true));
+    assert!(cut.excess().time && !whole.excess().time);
+    assert!(cut.text().len() < whole.text().len());
+    assert!(whole.text().starts_with(cut.text().trim_end()));
+}
+
+/// A body in a file, which gives as much as it likes.
+#[derive(Debug)]
+struct File(Bytes, u64);
+
+impl Content for File {
+    fn len(&self) -> u64 {
+        self.1
+    }
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        let most = out.len().min(1_000);
+        self.0.read_at(at, &mut out[..most])
+    }
+}
+
+fn filed(octets: &[u8], more: u64) -> Message {
+    let (head, body) = octets.split_at(split(octets));
+    let len = body.len() as u64 + more;
+    Message::new(
+        Bytes::copy_from_slice(head),
+        Arc::new(File(Bytes::copy_from_slice(body), len)),
+    )
+}
+
+#[test]
+fn a_body_in_a_file_reads_as_one_in_memory() {
+    let long = "long line ".repeat(20_000);
+    let octets = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{long}\r\n--b\r\n\r\nhttp://a.example.org/\r\n--b--"
+    );
+    let (memory, file) = (mail(octets.clone()), filed(octets.as_bytes(), 0));
+    let (memory, file) = (memory.reading(&|| false), file.reading(&|| false));
+    assert_eq!((memory.text(), memory.parts()), (file.text(), file.parts()));
+    assert_eq!(file.links().iter().len(), 1);
+    assert!(!file.excess().any());
+}
+
+#[test]
+fn a_file_that_ends_early_is_told() {
+    let message = filed(b"\r\nhttp://a.example.org/\r\n", 1);
+    assert_eq!(excess(&message), ["unread"]);
+    assert_eq!(message.reading(&|| false).links().iter().len(), 1);
+}
+
+#[test]
+fn the_registrable_domain_is_one_label_above_the_public_suffix() {
+    for (name, domain) in [
+        ("example.com", Some("example.com")),
+        ("a.b.Example.COM", Some("Example.COM")),
+        ("a.example.co.uk", Some("example.co.uk")),
+        ("co.uk", None),
+        ("com", None),
+        (".example.com", None),
+        ("", None),
+        ("a.b.unlisted", Some("b.unlisted")),
+        ("a.example.\u{516c}\u{53f8}.cn", Some("example.\u{516c}\u{53f8}.cn")),
+        ("a.example.xn--55qx5d.cn", Some("example.xn--55qx5d.cn")),
+        ("xn--55qx5d.cn", None),
+        ("a.example.com.", Some("example.com")),
+    ] {
+        assert_eq!(registrable(name), domain, "{name}");
+    }
+}

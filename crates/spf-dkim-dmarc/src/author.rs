@@ -1,0 +1,146 @@
+//! Who a mail says it is from: the one address of the one From field (RFC 5322 §3.6.2).
+//!
+//! **Invariant:** an [`Author::One`] is an address that every reader finds in that field. Several fields, several
+//! addresses, groups, and whatever can be read in two ways are [`Author::Ambiguous`], which never earns a pass.
+
+use gatepost_core::Address;
+use gatepost_core::message::Headers;
+
+/// The most octets of a From field that are read; a longer one is ambiguous.
+pub const FIELD_MAX: usize = 4_096;
+
+/// Who a mail says it is from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Author {
+    /// This one.
+    One(Address),
+    /// There is no From field.
+    Nobody,
+    /// Nobody can tell, and why.
+    Ambiguous(&'static str),
+}
+
+impl Author {
+    /// The author of a mail with these fields.
+    pub fn of(headers: &Headers) -> Author {
+        let excess = headers.excess();
+        if excess.head || excess.lines {
+            return Author::Ambiguous("the header section is too long to be read whole");
+        }
+        let mut fields = headers.all("From");
+        let Some(field) = fields.next() else {
+            return Author::Nobody;
+        };
+        if fields.next().is_some() {
+            return Author::Ambiguous("several From fields");
+        }
+        let value = field.unfolded();
+        match std::str::from_utf8(&value) {
+            Ok(value) if value.len() <= FIELD_MAX => single(value),
+            _ => Author::Ambiguous("a From field that cannot be read"),
+        }
+    }
+}
+
+/// Reads one mailbox (RFC 5322 §3.4), names, comments and angle brackets included.
+fn single(value: &str) -> Author {
+    const ODD: Author = Author::Ambiguous("a From field that is no address");
+    const MANY: Author = Author::Ambiguous("several authors");
+    let (mut plain, mut angle) = (String::new(), None::<String>);
+    let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        let escaped = match c {
+            '\\' if quoted || depth > 0 => chars.next(),
+            _ => None,
+        };
+        match c {
+            '"' if depth == 0 => quoted = !quoted,
+            '(' if !quoted => {
+                depth += 1;
+                continue;
+            }
+            ')' if depth > 0 => {
+                depth -= 1;
+                continue;
+            }
+            _ if depth > 0 => continue,
+            '<' if !quoted => {
+                if angle.is_some() {
+                    return MANY;
+                }
+                (angle, inside) = (Some(String::new()), true);
+                continue;
+            }
+            '>' if !quoted && inside => {
+                inside = false;
+                continue;
+            }
+            ',' | ';' if !quoted => return MANY,
+            ':' if !quoted && !inside => return MANY,
+            _ => {}
+        }
+        match &mut angle {
+            Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
+            Some(_) if !c.is_whitespace() => return ODD,
+            Some(_) => {}
+            None => plain.extend([c].into_iter().chain(escaped)),
+        }
+    }
+    if quoted || inside || depth > 0 {
+        return ODD;
+    }
+    let text = angle.as_deref().unwrap_or(&plain).trim();
+    Address::parse(text, true).map_or(ODD, Author::One)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatepost_core::Message;
+
+    fn of(mail: &str) -> Author {
+        Author::of(Message::from_bytes(mail.as_bytes().to_vec()).headers())
+    }
+
+    #[test]
+    fn one_address_in_one_field_is_the_author() {
+        for value in [
+            "ann@b.example",
+            "Ann <ann@b.example>",
+            "\"x@y.example, Z\" <ann@b.example>",
+            "(x@y.example (nested)) ann@b.example",
+            "x@y.example <ann@b.example>",
+            "Ann\r\n <ann@b.example> (at work)",
+        ] {
+            let author = of(&format!("From: {value}\r\n\r\n"));
+            assert!(
+                matches!(&author, Author::One(address) if address.to_string() == "ann@b.example"),
+                "{value}: {author:?}"
+            );
+        }
+        assert_eq!(of("To: ann@b.example\r\n\r\n"), Author::Nobody);
+    }
+
+    #[test]
+    fn whatever_can_be_read_in_two_ways_names_nobody() {
+        for head in [
+            "From: ann@b.example, bob@b.example",
+            "From: Us: ann@b.example;",
+            "From: <ann@b.example> <bob@c.example>",
+            "From: <ann@b.example> bob@c.example",
+            "From: <ann@b.example",
+            "From: \"ann <ann@b.example>",
+            "From: (ann@b.example",
+            "From: Ann",
+            "From:",
+            "From: ann@b.example\r\nfrom : ann@b.example",
+        ] {
+            assert!(matches!(of(&format!("{head}\r\n\r\n")), Author::Ambiguous(_)), "{head}");
+        }
+        let long = format!("{}From: ann@b.example\r\n\r\n", "X: y\r\n".repeat(1_000));
+        assert!(matches!(of(&long), Author::Ambiguous(_)));
+        let wide = format!("From: \"{}\" <ann@b.example>\r\n\r\n", "x".repeat(FIELD_MAX));
+        assert!(matches!(of(&wide), Author::Ambiguous(_)));
+    }
+}
