@@ -24,10 +24,11 @@ pub mod subjects;
 use std::net::IpAddr;
 
 use futures_util::FutureExt;
+use gatepost_core::Dns;
+use gatepost_core::context::Via;
 use gatepost_core::envelope::Direction;
 use gatepost_core::message::Reading;
 use gatepost_core::prelude::*;
-use gatepost_core::{Dns, Envelope};
 use health::Part;
 use list::List;
 use memory::Memory;
@@ -225,29 +226,32 @@ impl Dnsbl {
         Ok(message.reading(&|| false))
     }
 
-    fn own_domains(envelope: &Envelope, outbound: bool) -> Vec<String> {
-        let mut own = subjects::recipients(envelope);
-        if outbound && let Some(sender) = envelope.from.mailbox() {
-            own.extend(subjects::of_address(sender));
-        }
-        own
+    /// Whether a host is ours, or one of the mail's recipients', or of those that nobody asks about.
+    fn is_left_out(&self, host: &str, own: &[String]) -> bool {
+        let local = |name: &str| Domain::parse(name, false).is_ok_and(|domain| self.services.site.is_local(&domain));
+        self.ignores(host)
+            || own.iter().any(|own| name::is_within(host, own))
+            || local(host)
+            || local(name::registrable(host))
     }
 }
 
 #[async_trait]
 impl Filter for Dnsbl {
     async fn connect(&self, cx: &Context<'_>) -> Result<Opinion, Fault> {
-        if is_one_of_us(cx) {
+        // Behind a trusted relay this is asked again when the origin is known.
+        if is_one_of_us(cx) || cx.via() == Via::Relay {
             return Ok(Opinion::none());
         }
         let mut plan = Plan::of(usize::from(self.config.questions));
-        self.client(&mut plan, cx.client().address, true);
+        self.client(&mut plan, cx.origin(), cx.via() == Via::Nobody);
         let shown = self.round(cx, plan, Vec::new(), &[]).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
 
     async fn mail(&self, cx: &Context<'_>, from: &Path) -> Result<Opinion, Fault> {
-        if is_one_of_us(cx) || !self.asks_about(cx.origin()) {
+        let ours = is_one_of_us(cx) || !self.asks_about(cx.origin());
+        if ours || cx.via() == Via::Relay {
             return Ok(Opinion::none());
         }
         let mut plan = Plan::of(usize::from(self.config.questions));
@@ -275,8 +279,11 @@ impl Filter for Dnsbl {
             return Ok(Opinion::none());
         }
         let reading = self.read(message).await?;
-        let own = Dnsbl::own_domains(envelope, us);
-        let is_ignored = |host: &str| self.ignores(host) || own.iter().any(|own| name::is_within(host, own));
+        let mut own = subjects::recipients(envelope);
+        if us {
+            own.extend(envelope.from.mailbox().and_then(subjects::of_address));
+        }
+        let is_ignored = |host: &str| self.is_left_out(host, &own);
         let shortens = |host: &str| {
             self.config
                 .shorteners
@@ -289,9 +296,6 @@ impl Filter for Dnsbl {
 
         let mut plan = Plan::of(self.left());
         if !us {
-            if cx.origin() != cx.client().address {
-                self.client(&mut plan, cx.origin(), false);
-            }
             let sender = envelope.from.mailbox().and_then(subjects::of_address);
             for author in subjects::authors(message.headers())
                 .iter()

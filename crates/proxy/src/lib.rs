@@ -25,6 +25,7 @@ mod meter;
 mod post;
 mod proxy_header;
 mod recorder;
+mod resolvers;
 mod run;
 mod selftest;
 mod server;

@@ -24,6 +24,7 @@ use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
 use crate::recorder::{Recorder, keep_house};
+use crate::resolvers;
 use crate::services::{self, Opened};
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
@@ -67,7 +68,11 @@ fn level(level: LogLevel) -> &'static str {
              gatepost_store_rocksdb=info,audit=info,mail=info"
         }
         LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,gatepost_archive=debug,mail=info",
-        LogLevel::Trace => "debug,gatepost_proxy=trace,gatepost_pipeline=trace,mail=info",
+        // The names that DNS lists are asked for may hold a key.
+        LogLevel::Trace => {
+            "debug,hickory_resolver=warn,hickory_net=warn,hickory_proto=warn,gatepost_proxy=trace,\
+             gatepost_pipeline=trace,mail=info"
+        }
     }
 }
 
@@ -124,6 +129,11 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     log::begin(style, level(config.log.level))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if config.asks("dnsbl") {
+        for address in resolvers::public(&resolvers::asked(&config)) {
+            tracing::warn!("{}", resolvers::advice(address));
+        }
     }
     descriptors::raise(config.capacity.sessions, config.capacity.tarpitted);
     let metrics = Metrics::install()?;

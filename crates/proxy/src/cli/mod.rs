@@ -4,6 +4,7 @@
 //! output, everything else to standard error.
 
 mod auth;
+mod dns_lists;
 mod filters;
 mod kept;
 mod lists;
@@ -49,6 +50,8 @@ enum Verb {
     Check,
     /// Lists the filters of this binary and the order in which they are asked.
     Filters,
+    /// Asks each DNS list about its test entries and shows how it is; fails if one that is asked about mail is of no use.
+    Lists(dns_lists::Ask),
     /// Prints what can be configured.
     Config {
         #[command(subcommand)]
@@ -161,6 +164,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Config { what: Print::Reference } => Ok(say(&config::reference(&registry))),
         Verb::Check => find().map(|loaded| say(&summary(&loaded))),
         Verb::Filters => find().map(|loaded| say(&filters::table(&loaded, &registry))),
+        Verb::Lists(ask) => {
+            find().map(|loaded| dns_lists::run(&loaded.config, &ask).unwrap_or_else(|why| failed(&why)))
+        }
         Verb::Selftest { to } => {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }

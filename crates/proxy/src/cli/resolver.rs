@@ -29,7 +29,8 @@ pub(super) struct Asking {
     pub arc_sealers: Vec<String>,
 }
 
-fn server(text: &str) -> Result<SocketAddr, String> {
+/// The address of a DNS server, port 53 where none is given.
+pub(super) fn server(text: &str) -> Result<SocketAddr, String> {
     let bare = |_| text.parse().map(|address| SocketAddr::new(address, 53));
     if let Ok(server) = text.parse().or_else(bare) {
         return Ok(server);

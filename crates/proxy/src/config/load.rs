@@ -17,7 +17,8 @@ const MOST: usize = 1000;
 
 /// Reads and checks the configuration; what cannot be used is told whole.
 pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> {
-    let root = sources.layers().map_err(|mistake| Mistakes(vec![mistake]))?;
+    let mut root = sources.layers().map_err(|mistake| Mistakes(vec![mistake]))?;
+    forget_unlinked(&mut root, registry);
     let mut mistakes = Vec::new();
     let config = walk(&schema(registry), root.clone(), &mut mistakes).and_then(|mut rest| {
         inherit(&mut rest);
@@ -42,6 +43,13 @@ pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> 
             })
         }
         _ => Err(Mistakes(errors)),
+    }
+}
+
+/// Takes out what the embedded defaults say of filters that this binary does not have: nobody of the site wrote it.
+fn forget_unlinked(root: &mut Node, registry: &Registry) {
+    if let Some(What::Table(filters)) = root.within("filters").map(|node| &mut node.what) {
+        filters.retain(|name, node| registry.contains_key(name.as_str()) || !node.key_place.is_embedded());
     }
 }
 

@@ -167,6 +167,15 @@ impl Config {
         self.pipeline.get(pipeline).map_or(&[], |pipeline| &pipeline.tiers)
     }
 
+    /// Whether a filter stands in a tier of any pipeline.
+    pub fn asks(&self, filter: &str) -> bool {
+        let mut named = self
+            .pipeline
+            .values()
+            .flat_map(|pipeline| pipeline.tiers.iter().flatten());
+        named.any(|name| name == filter)
+    }
+
     /// What is said about a filter, or the defaults.
     pub fn filter(&self, name: &str) -> Filter {
         self.filters.get(name).cloned().unwrap_or_default()
