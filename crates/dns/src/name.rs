@@ -66,7 +66,14 @@ mod tests {
 
     #[test]
     fn ordinary_names_stand_as_they_are() {
-        for name in ["a.example", "xn--mnchen-3ya.example", "_dmarc.a.example", r"a-b\c.c_d", "a*b.x", "*.x"] {
+        for name in [
+            "a.example",
+            "xn--mnchen-3ya.example",
+            "_dmarc.a.example",
+            r"a-b\c.c_d",
+            "a*b.x",
+            "*.x",
+        ] {
             assert_eq!(&*text(&absolute(name).unwrap()), name);
             assert_eq!(absolute(&format!("{name}.")), absolute(name));
         }

@@ -195,10 +195,19 @@ async fn odd_octets_of_a_name_come_as_numbers_and_text_comes_as_it_is() {
     let Stage { server, dns, .. } = stage(|_| {});
     let names = dns.ptr("192.0.2.1".parse().unwrap()).await.unwrap().into_records();
     assert_eq!(&*names[0], r"odd\013\010x-evil:\032yes.example");
-    assert!(matches!(dns.a(&names[0]).await, Ok(Lookup::NxDomain { .. })), "nobody's name");
-    assert!(matches!(dns.a("odd\r\nx-evil: yes.example").await, Ok(Lookup::Found { .. })));
+    assert!(
+        matches!(dns.a(&names[0]).await, Ok(Lookup::NxDomain { .. })),
+        "nobody's name"
+    );
+    assert!(matches!(
+        dns.a("odd\r\nx-evil: yes.example").await,
+        Ok(Lookup::Found { .. })
+    ));
     assert_eq!(&*dns.ns("n.example").await.unwrap().records()[0], r"a\046b\c.example");
-    assert_eq!(&*dns.mx("m.example").await.unwrap().records()[0].host, r"\000\255.example");
+    assert_eq!(
+        &*dns.mx("m.example").await.unwrap().records()[0].host,
+        r"\000\255.example"
+    );
     assert_eq!(&*dns.txt("o.example").await.unwrap().records()[0], b"a\r\n\0\xff");
     assert_eq!(server.asked(), 6);
 }

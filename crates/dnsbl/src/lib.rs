@@ -27,7 +27,7 @@ use futures_util::FutureExt;
 use gatepost_core::envelope::Direction;
 use gatepost_core::message::Reading;
 use gatepost_core::prelude::*;
-use gatepost_core::{Dns, Envelope};
+use gatepost_core::{Dns, Envelope, Via};
 use health::Part;
 use list::List;
 use memory::Memory;
@@ -241,7 +241,7 @@ impl Filter for Dnsbl {
             return Ok(Opinion::none());
         }
         let mut plan = Plan::of(usize::from(self.config.questions));
-        self.client(&mut plan, cx.client().address, true);
+        self.client(&mut plan, cx.origin(), cx.via() == Via::Nobody);
         let shown = self.round(cx, plan, Vec::new(), &[]).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
@@ -289,9 +289,6 @@ impl Filter for Dnsbl {
 
         let mut plan = Plan::of(self.left());
         if !us {
-            if cx.origin() != cx.client().address {
-                self.client(&mut plan, cx.origin(), false);
-            }
             let sender = envelope.from.mailbox().and_then(subjects::of_address);
             for author in subjects::authors(message.headers())
                 .iter()

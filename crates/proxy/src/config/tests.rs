@@ -146,7 +146,10 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
     );
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
+        [
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["greylist"]
+        ]
     );
     assert!(
         matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
@@ -174,7 +177,10 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     assert_eq!(config.listen.len(), 1);
     assert_eq!(
         config.tiers("inbound"),
-        [vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"], vec!["greylist"]]
+        [
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["greylist"]
+        ]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
     assert_eq!(
@@ -251,8 +257,16 @@ fn relays_stand_on_inbound_listeners_and_are_never_everybody() {
     };
     let read = config("inbound", "\"192.0.2.10\", \"2001:db8::/64\"").expect("no mistake");
     assert_eq!(read.config.listen[0].trusted_relays.len(), 2);
-    assert!(config("inbound", "\"0.0.0.0/0\"").expect_err("a mistake").contains("whole Internet"));
-    assert!(config("outbound", "\"192.0.2.10\"").expect_err("a mistake").contains("bring mail from the world"));
+    assert!(
+        config("inbound", "\"0.0.0.0/0\"")
+            .expect_err("a mistake")
+            .contains("whole Internet")
+    );
+    assert!(
+        config("outbound", "\"192.0.2.10\"")
+            .expect_err("a mistake")
+            .contains("bring mail from the world")
+    );
 }
 
 /// Each line that ends in `# !` holds a mistake, and what stands behind that must be told of it.
