@@ -13,6 +13,7 @@ use std::time::Duration;
 use gatepost_core::Time;
 use gatepost_dns::{Resolver, Settings};
 use gatepost_spf_dkim_dmarc::spf::{Answer, Question, check, identity, word};
+use gatepost_testkit::FakeClock;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// How many cases the suite has.
@@ -36,7 +37,7 @@ fn every_case_of_the_rfc_7208_suite_passes() {
             ..Settings::default()
         };
         let dns = runtime
-            .block_on(async { Resolver::new(&settings) })
+            .block_on(async { Resolver::new(&settings, FakeClock::new()) })
             .expect("a resolver");
         for (name, case) in scenario["tests"].as_hash().expect("tests") {
             let (helo, from) = (string(&case["helo"]), string(&case["mailfrom"]));

@@ -2,10 +2,12 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use gatepost_dns::{Resolver, Settings};
 
+use crate::clock::SystemClock;
 use crate::config::{Loaded, Mistakes};
 use crate::services;
 
@@ -51,13 +53,16 @@ impl Server {
             Err(error) => return Ok(super::failed(&format!("the runtime cannot be started: {error}"))),
         };
         let done = runtime.block_on(async {
+            let clock = Arc::new(SystemClock::new());
             let resolver = match &loaded {
-                Some(loaded) => services::resolver(&loaded.config),
-                None => Resolver::new(&Settings {
-                    servers: self.dns.into_iter().collect(),
-                    ..Settings::default()
-                })
-                .map_err(|error| error.to_string()),
+                Some(loaded) => services::resolver(&loaded.config, clock),
+                None => {
+                    let settings = Settings {
+                        servers: self.dns.into_iter().collect(),
+                        ..Settings::default()
+                    };
+                    Resolver::new(&settings, clock).map_err(|error| error.to_string())
+                }
             };
             match resolver {
                 Ok(dns) => {
