@@ -38,7 +38,7 @@ use std::net::IpAddr;
 use bans::{Bans, Offence};
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
-use gatepost_core::{Dns, Site};
+use gatepost_core::{Dns, Site, Via};
 use header::Author;
 pub use options::{Config, EarlyTalk};
 use rates::Limit;
@@ -96,7 +96,10 @@ impl Conduct {
     /// Whether nobody of this kind is looked at.
     fn exempt(&self, cx: &Context<'_>) -> bool {
         let origin = cx.origin();
-        is_one_of_us(cx) || self.config.exempt_networks.iter().any(|net| net.0.contains(&origin))
+        // Behind a relay that does not tell the origin there is nobody to look at.
+        is_one_of_us(cx)
+            || cx.via() == Via::Relay
+            || self.config.exempt_networks.iter().any(|net| net.0.contains(&origin))
     }
 
     async fn standing(&self, cx: &Context<'_>) -> Result<(Option<i64>, i64), Fault> {
@@ -235,7 +238,7 @@ impl Conduct {
             false
         };
         // Of a trusted relay's mail the relay is not to blame, and the address behind it does not call here.
-        if (trapped || searched) && origin == cx.client().address {
+        if (trapped || searched) && cx.via() == Via::Nobody {
             let standing = self.standings.of(Whose::Client, client, now).await?;
             if standing.is_none_or(|standing| standing > GOOD) {
                 let why = if trapped { Offence::Trap } else { Offence::Search };

@@ -82,7 +82,16 @@ impl Memo {
     fn ask_spf(&self, sender: Sender) -> Asked<Spf> {
         let identify = Arc::clone(&self.identify);
         let asked = sender.clone();
-        recall(&self.spf, sender, || async move { identify.spf(&asked).await }.boxed())
+        recall(&self.spf, sender, || {
+            async move {
+                match asked.known {
+                    true => identify.spf(&asked).await,
+                    // Of whom it should be asked nobody knows.
+                    false => Ok(Spf::default()),
+                }
+            }
+            .boxed()
+        })
     }
 
     /// Whom `message` is proven to be from. SPF is part of that, and asked for once with it.
@@ -301,8 +310,8 @@ impl<'a> Context<'a> {
     /// and where the origin is not known.
     pub async fn spf(&self) -> Result<Spf, Fault> {
         match self.sender() {
-            Some(sender) if sender.known => self.memo.spf(sender).await,
-            _ => Ok(Spf::default()),
+            Some(sender) => self.memo.spf(sender).await,
+            None => Ok(Spf::default()),
         }
     }
 

@@ -44,7 +44,7 @@ fn checked(stamp: &Stamp<'_>, spf: &Spf) -> (&'static str, String) {
 }
 
 fn helo<'a>(stamp: &Stamp<'a>) -> &'a str {
-    stamp.visit.helo.as_ref().map_or("", |helo| &helo.name)
+    stamp.visit.helo_to_judge().map_or("", |helo| &helo.name)
 }
 
 fn add_identity(told: &mut Results, stamp: &Stamp<'_>, identity: &Identity) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatepost_core::message::{Edits, Message};
 use gatepost_core::{
-    Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Queued, Reply, Sender, Terms,
+    Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Queued, Reply, Terms,
 };
 
 use super::Transaction;
@@ -178,7 +178,7 @@ impl Transaction {
 
     /// The edits that every delivery gets.
     async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>) -> Edits {
-        let sender = Sender::new(scene.visit.origin, scene.visit.helo.clone(), self.envelope.from.clone());
+        let sender = scene.visit.sender(&self.envelope.from);
         if scene.pipeline.ours().results && scene.visit.direction == Direction::Inbound {
             // Asked for what becomes known by it; a fault is told by those who know nothing.
             let _ = guarded(PROVING, scene.names.memo.identity(sender.clone(), message)).await;
