@@ -45,14 +45,17 @@ pub fn is_name(text: &str) -> bool {
 impl Identify for ByDns {
     async fn reverse(&self, origin: IpAddr) -> Result<Reverse, Fault> {
         let names = self.dns.ptr(origin).await?.into_records();
-        let mut first = None;
+        let (mut first, mut trouble) = (None, None);
         for name in names.into_iter().filter(|name| is_name(name)).take(PTR_MAX) {
-            if matches!(self.leads_back(&name, origin).await, Ok(true)) {
-                return Ok(Reverse::new(Some(name), true));
+            match self.leads_back(&name, origin).await {
+                Ok(true) => return Ok(Reverse::new(Some(name), true)),
+                Ok(false) => {}
+                Err(fault) => trouble = Some(fault),
             }
             first.get_or_insert(name);
         }
-        Ok(Reverse::new(first, false))
+        // A name that could not be asked for may lead back.
+        trouble.map_or(Ok(Reverse::new(first, false)), Err)
     }
 
     async fn spf(&self, _: &Sender) -> Result<Spf, Fault> {
@@ -87,5 +90,24 @@ mod tests {
         ] {
             assert!(!is_name(text), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_asked_for_is_not_held_against_anybody() {
+        let zone = gatepost_testkit::Zone::parse(
+            "192.0.2.1 PTR broken.example\nSERVFAIL broken.example\n192.0.2.2 PTR other.example\n\
+             192.0.2.3 PTR broken.example\n192.0.2.3 PTR own.example\nown.example A 192.0.2.3",
+        );
+        let names = ByDns::new(Arc::new(zone.unwrap()));
+        let reverse = |text: &str| names.reverse(text.parse().unwrap());
+        assert!(reverse("192.0.2.1").await.is_err());
+        assert_eq!(
+            reverse("192.0.2.2").await,
+            Ok(Reverse::new(Some("other.example".into()), false))
+        );
+        assert_eq!(
+            reverse("192.0.2.3").await,
+            Ok(Reverse::new(Some("own.example".into()), true))
+        );
     }
 }
