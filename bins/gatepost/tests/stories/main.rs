@@ -28,3 +28,4 @@ mod passing;
 mod relaying;
 mod smuggling;
 mod tls;
+mod waiting;
