@@ -9,8 +9,8 @@ TARGET ?=
 BENCH ?=
 # How often each load of `make race` is repeated.
 ROUNDS ?= 3
-# The slow and the idle clients of `make crowd`.
-CROWD ?= 5000 5000
+# The slow, the idle and the tarpitted clients of `make crowd`.
+CROWD ?= 5000 5000 5000
 # The folder of `make suites`.
 SUITES ?=
 
@@ -31,7 +31,7 @@ ledger: ## nothing lost, nothing doubled: 10,000 mails under kill -9, and troubl
 race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
 	@tools/race.sh $(ROUNDS)
 
-crowd: ## what thousands of slow and idle clients cost the others (CROWD="SLOW IDLE")
+crowd: ## what thousands of slow, idle and tarpitted clients cost the others (CROWD="SLOW IDLE TARPITTED")
 	@tools/crowd.sh $(CROWD)
 
 bench: ## the criterion benches (BENCH="--bench framing")

@@ -44,9 +44,9 @@ gatepost() { # binary, configuration, port, port of HTTP, port of the sink, furt
   local binary=$1 config=$2 port=$3 http=$4 sink=$5
   shift 5
   sed -e "s|^data_dir.*|data_dir = '$folder/data'|" -e "s|127.0.0.1:2525|127.0.0.1:$port|" \
-    -e "s|127.0.0.1:2600|127.0.0.1:$sink|" "$@" "$config" >"$folder/gatepost.toml"
-  printf '[admin]\nbind = "127.0.0.1:%s"\n' "$http" >>"$folder/gatepost.toml"
-  "$binary" run --config "$folder/gatepost.toml" >"$folder/gatepost.log" 2>&1 &
+    -e "s|127.0.0.1:2600|127.0.0.1:$sink|" "$@" "$config" >"$folder/gatepost-$port.toml"
+  printf '[admin]\nbind = "127.0.0.1:%s"\n' "$http" >>"$folder/gatepost-$port.toml"
+  "$binary" run --config "$folder/gatepost-$port.toml" >"$folder/gatepost-$port.log" 2>&1 &
   gatepost=$!
   running+=("$gatepost")
 }

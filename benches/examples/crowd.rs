@@ -1,13 +1,14 @@
 //! What a crowd of slow and idle clients costs everybody else.
 //!
 //! ```text
-//! crowd TARGET NAME SLOW IDLE MAILS PER-SECOND
+//! crowd TARGET NAME SLOW IDLE TARPITTED MAILS PER-SECOND
 //! ```
 //!
 //! Sends mails of 4 kB one by one, so many a second, each over a connection of its own: alone, while a crowd is connected,
 //! and when it has left. Half of the slow clients send a command, half a message, an octet every two seconds; the idle
-//! ones say EHLO and nothing more. Whoever is shown the door comes again. Prints a line of CSV for each of the three:
-//! who, when, slow, idle, mails, failed, p50, p99 and the longest in milliseconds, and how often one of the crowd had to
+//! ones say EHLO and nothing more; the tarpitted ones say EHLO with a name for which they are kept waiting, and come again
+//! when they have waited. Whoever is shown the door comes again. Prints a line of CSV for each of the three:
+//! who, when, slow, idle, tarpitted, mails, failed, p50, p99 and the longest in milliseconds, and how often one of the crowd had to
 //! come again. A mail's time counts from when it was due, not from when somebody had time to send it.
 //!
 //! It needs a descriptor for each client: `ulimit -Sn "$(ulimit -Hn)"` first. `tools/crowd.sh` runs it.
@@ -43,6 +44,8 @@ enum Manner {
     Message,
     /// Nothing.
     Idle,
+    /// Waits for the reply to its EHLO.
+    Tarpitted,
 }
 
 /// Connects, and reads what must be said before anything else can be.
@@ -53,6 +56,12 @@ fn greeted(target: SocketAddr) -> io::Result<BufReader<TcpStream>> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     hear(&mut stream, b"220")?;
+    Ok(stream)
+}
+
+/// And says who it is.
+fn known(target: SocketAddr) -> io::Result<BufReader<TcpStream>> {
+    let mut stream = greeted(target)?;
     ask(&mut stream, "EHLO client.b.example\r\n", b"250")?;
     Ok(stream)
 }
@@ -79,14 +88,15 @@ fn ask(stream: &mut BufReader<TcpStream>, words: &str, code: &[u8]) -> io::Resul
 
 /// Up to 354.
 fn envelope(stream: &mut BufReader<TcpStream>) -> io::Result<()> {
-    ask(stream, "MAIL FROM:<ann@b.example>\r\n", b"250")?;
+    // A literal, so that nobody asks DNS about it.
+    ask(stream, "MAIL FROM:<ann@[127.0.0.1]>\r\n", b"250")?;
     ask(stream, "RCPT TO:<carl@example.net>\r\n", b"250")?;
     ask(stream, "DATA\r\n", b"354")
 }
 
 /// One mail.
 fn mail(target: SocketAddr, content: &str) -> io::Result<()> {
-    let mut stream = greeted(target)?;
+    let mut stream = known(target)?;
     envelope(&mut stream)?;
     ask(&mut stream, content, b"250")?;
     // It was answered; what comes of the goodbye is of no interest.
@@ -96,7 +106,13 @@ fn mail(target: SocketAddr, content: &str) -> io::Result<()> {
 
 /// One of the crowd.
 fn member(target: SocketAddr, manner: Manner) -> io::Result<TcpStream> {
-    let mut stream = greeted(target)?;
+    if manner == Manner::Tarpitted {
+        let mut stream = greeted(target)?;
+        stream.get_mut().write_all(b"EHLO office\r\n")?;
+        stream.get_ref().set_nonblocking(true)?;
+        return Ok(stream.into_inner());
+    }
+    let mut stream = known(target)?;
     if manner == Manner::Message {
         envelope(&mut stream)?;
     }
@@ -179,22 +195,24 @@ fn gather(target: SocketAddr, manners: &[Manner]) -> io::Result<Vec<(Manner, Tcp
         .collect())
 }
 
-/// Has the slow ones of the crowd send an octet in their turn, until told to stop.
+/// Has the slow ones of the crowd send an octet in their turn, and those that have waited come again, until told to stop.
 fn drip(target: SocketAddr, crowd: &mut [(Manner, TcpStream)], stop: &AtomicBool, again: &AtomicUsize) {
     let words = b"NOOP\r\n";
     for turn in 0.. {
         let (group, word) = (turn % GROUPS, words[(turn / GROUPS) % words.len()]);
         let began = Instant::now();
         for (manner, stream) in crowd.iter_mut().skip(group).step_by(GROUPS) {
-            let octet = match manner {
-                Manner::Idle => continue,
-                Manner::Command => word,
-                Manner::Message => b'x',
-            };
             if stop.load(Ordering::SeqCst) {
                 return;
             }
-            if stream.write_all(&[octet]).is_err() {
+            let over = match manner {
+                Manner::Idle => false,
+                Manner::Command => stream.write_all(&[word]).is_err(),
+                Manner::Message => stream.write_all(b"x").is_err(),
+                // There is something to read, or its end.
+                Manner::Tarpitted => stream.peek(&mut [0]).is_ok(),
+            };
+            if over {
                 again.fetch_add(1, Ordering::SeqCst);
                 if let Ok(anew) = member(target, *manner) {
                     *stream = anew;
@@ -207,27 +225,29 @@ fn drip(target: SocketAddr, crowd: &mut [(Manner, TcpStream)], stop: &AtomicBool
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
-    let [target, name, slow, idle, mails, per_second] = given.as_slice() else {
-        return Err("crowd TARGET NAME SLOW IDLE MAILS PER-SECOND".into());
+    let [target, name, slow, idle, tarpitted, mails, per_second] = given.as_slice() else {
+        return Err("crowd TARGET NAME SLOW IDLE TARPITTED MAILS PER-SECOND".into());
     };
     let target: SocketAddr = target.parse()?;
     let (slow, idle, mails): (usize, usize, usize) = (slow.parse()?, idle.parse()?, mails.parse()?);
+    let tarpitted: usize = tarpitted.parse()?;
     let per_second: u32 = per_second.parse()?;
     let mut manners = vec![Manner::Idle; idle];
+    manners.extend(vec![Manner::Tarpitted; tarpitted]);
     manners.extend((0..slow).map(|n| if n % 2 == 0 { Manner::Command } else { Manner::Message }));
     let (again, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let mut whole = measure(&format!("{name},before,0,0"), target, mails, per_second, &again);
+    let mut whole = measure(&format!("{name},before,0,0,0"), target, mails, per_second, &again);
     let mut crowd = gather(target, &manners)?;
     thread::scope(|scope| {
         scope.spawn(|| drip(target, &mut crowd, &stop, &again));
-        let what = format!("{name},crowd,{slow},{idle}");
+        let what = format!("{name},crowd,{slow},{idle},{tarpitted}");
         whole &= measure(&what, target, mails, per_second, &again);
         stop.store(true, Ordering::SeqCst);
     });
     drop(crowd);
     // The target has all their ends to notice.
     thread::sleep(PACE);
-    whole &= measure(&format!("{name},after,0,0"), target, mails, per_second, &again);
+    whole &= measure(&format!("{name},after,0,0,0"), target, mails, per_second, &again);
     if whole {
         Ok(())
     } else {

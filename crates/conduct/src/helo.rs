@@ -46,32 +46,47 @@ pub fn is_ours(name: &str, site: &Site) -> bool {
     site.is_our_name(name) || site.is_local_apex(name)
 }
 
-/// What the addresses of a name say of a client at `origin`; nothing where DNS has trouble. `confirmed` is its
-/// forward-confirmed reverse name: a client is what its reverse name says.
-pub async fn by_dns(dns: &dyn Dns, name: &str, origin: IpAddr, confirmed: Option<&str>, site: &Site) -> Option<Trait> {
-    if confirmed.is_some_and(|confirmed| confirmed.eq_ignore_ascii_case(name)) {
-        return None;
-    }
-    // Only addresses of its own kind are asked for: that a name has none of them says nothing.
-    let (exists, own) = match origin.to_canonical() {
-        IpAddr::V4(origin) => heard(dns.a(name).await.ok()?, &origin),
-        IpAddr::V6(origin) => heard(dns.aaaa(name).await.ok()?, &origin),
-    };
-    match (exists, own) {
-        (_, Some(true)) => None,
-        _ if is_ours(name, site) => Some(Trait::HeloOurs),
-        (false, _) => Some(Trait::HeloUnknown),
-        (true, Some(false)) => Some(Trait::HeloElsewhere),
-        (true, _) => None,
-    }
+/// What DNS says of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It has the client's address.
+    Own,
+    /// It has others.
+    Others,
+    /// It is there, and has no address of this kind, which says nothing.
+    Nothing,
+    /// It is not there.
+    Missing,
 }
 
-/// Whether the name exists, and whether the address is among its addresses, where it has any.
-fn heard<T: PartialEq>(lookup: Lookup<T>, origin: &T) -> (bool, Option<bool>) {
-    match &lookup {
-        Lookup::Found { records, .. } => (true, Some(records.contains(origin))),
-        Lookup::NoData { .. } => (true, None),
-        Lookup::NxDomain { .. } => (false, None),
+/// Asks DNS about a name; nothing where that has trouble. Only addresses of the client's kind are asked for.
+pub async fn ask(dns: &dyn Dns, name: &str, origin: IpAddr) -> Option<Answer> {
+    fn heard<T: PartialEq>(lookup: &Lookup<T>, origin: &T) -> Answer {
+        match lookup {
+            Lookup::Found { records, .. } if records.contains(origin) => Answer::Own,
+            Lookup::Found { .. } => Answer::Others,
+            Lookup::NoData { .. } => Answer::Nothing,
+            Lookup::NxDomain { .. } => Answer::Missing,
+        }
+    }
+    Some(match origin.to_canonical() {
+        IpAddr::V4(origin) => heard(&dns.a(name).await.ok()?, &origin),
+        IpAddr::V6(origin) => heard(&dns.aaaa(name).await.ok()?, &origin),
+    })
+}
+
+/// What an answer says against a client. `confirmed` is its forward-confirmed reverse name: a client is what that says.
+pub fn by_dns(name: &str, answer: Answer, confirmed: Option<&str>, site: &Site) -> Option<Trait> {
+    if answer == Answer::Own || confirmed.is_some_and(|confirmed| confirmed.eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    if is_ours(name, site) {
+        return Some(Trait::HeloOurs);
+    }
+    match answer {
+        Answer::Missing => Some(Trait::HeloUnknown),
+        Answer::Others => Some(Trait::HeloElsewhere),
+        Answer::Own | Answer::Nothing => None,
     }
 }
 
@@ -153,11 +168,13 @@ mod tests {
             ("branch.d.example", None),
         ] {
             let name = asked(name).unwrap();
-            let origin = "192.0.2.1".parse().unwrap();
-            assert_eq!(by_dns(&zone, name, origin, None, &site).await, what, "{name}");
+            let answer = ask(&zone, name, "192.0.2.1".parse().unwrap()).await;
+            let seen = answer.and_then(|answer| by_dns(name, answer, None, &site));
+            assert_eq!(seen, what, "{name}");
         }
-        let origin = "192.0.2.1".parse().unwrap();
-        let confirmed = by_dns(&zone, "Other.example", origin, Some("other.example"), &site).await;
-        assert_eq!(confirmed, None);
+        assert_eq!(
+            by_dns("Other.example", Answer::Others, Some("other.example"), &site),
+            None
+        );
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! Clients that logged in and outbound mail are not judged: programs of our own people may be clumsy. How much somebody
 //! sends with a password is counted. **Invariants:** trouble of DNS counts against nobody; checks only count
-//! (`add`, `swap` from nothing); who is exempt, or behind a trusted relay, is never banned. Passwords that are tried and
+//! (`add`, `swap` from nothing); who is exempt, or behind a trusted relay, is never banned, and neither is an address of a
+//! private network, behind which may be the whole world: of those nothing is remembered. Passwords that are tried and
 //! sessions that are opened too often are not this filter's affair: the proxy turns them away at the door.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,6 +37,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bans::{Bans, Offence};
+use caller::Inquiry;
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
 use gatepost_core::{Dns, Site, Via};
@@ -84,6 +86,14 @@ impl Conduct {
             note => format!("{}: {note}", what.note()),
         };
         Finding::new(Tag::new(what.tag()), Evidence::Points(self.config.points(what)), note)
+    }
+
+    fn inquiry(&self) -> Inquiry<'_> {
+        Inquiry {
+            dns: &*self.dns,
+            site: &self.site,
+            patience: self.config.dns_patience.0,
+        }
     }
 
     fn is_ours(&self, cx: &Context<'_>, address: IpAddr) -> bool {
@@ -260,7 +270,7 @@ impl Conduct {
 #[async_trait]
 impl Filter for Conduct {
     async fn connect(&self, cx: &Context<'_>) -> Result<Opinion, Fault> {
-        if self.exempt(cx) {
+        if self.exempt(cx) || !network::is_public(cx.origin()) {
             return Ok(Opinion::none());
         }
         let mut opinion = Opinion::none();
@@ -311,7 +321,7 @@ impl Filter for Conduct {
             return Ok(Opinion::none());
         }
         let mut opinion = Opinion::none();
-        for (what, note) in caller::at_mail(cx, from, &*self.dns, &self.site).await {
+        for (what, note) in self.inquiry().at_mail(cx, from).await {
             opinion = opinion.with(self.finding(what, note));
         }
         let limits = rates::at_mail(&self.config.rates, cx.origin(), from);
@@ -355,7 +365,7 @@ impl Filter for Conduct {
             opinion = opinion.with(self.finding(what, ""));
         }
         if let Author::One(author) = &author
-            && caller::is_forged_author(cx, author, &self.site).await
+            && self.inquiry().is_forged(cx, author).await
         {
             opinion = opinion.with(self.finding(Trait::ForgedAuthor, author.to_string()));
         }
@@ -366,7 +376,7 @@ impl Filter for Conduct {
     }
 
     async fn observe(&self, cx: &Context<'_>, record: &Record, _: Option<&Arc<Message>>) {
-        if self.exempt(cx) {
+        if self.exempt(cx) || !network::is_public(cx.origin()) {
             return;
         }
         if let Err(fault) = self.learn(cx, record).await {

@@ -81,6 +81,8 @@ pub struct Config {
     pub no_to_points: Score,
     /// Points for a mail that names one recipient twice.
     pub twice_points: Score,
+    /// How long DNS may take for one of the answers that are asked for at MAIL; what comes later counts as trouble.
+    pub dns_patience: Span,
     /// Clients in these networks are not looked at, limited or remembered: our own hosts, secondary MX, forwarders.
     pub exempt_networks: Vec<Network>,
     /// Addresses by which the world knows this host besides those that it listens at, behind NAT, say.
@@ -122,7 +124,7 @@ pub struct Rates {
     pub login_recipients: u32,
 }
 
-/// Who looks for addresses. Good clients, and those that a trusted relay passes on, are never banned.
+/// Who looks for addresses. Good clients, those that a trusted relay passes on, and private networks are never banned.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -141,7 +143,8 @@ pub struct Traps {
     pub ban_points: Score,
 }
 
-/// What earlier mail of a client (an IPv4 address, an IPv6 /64) and its network (/24, /48) means for its next.
+/// What earlier mail of a client (an IPv4 address, an IPv6 /64) and its network (/24, /48) means for its next. Of private
+/// networks nothing is remembered.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -200,6 +203,7 @@ impl Default for Config {
             no_date_points: half,
             no_to_points: Score::ZERO,
             twice_points: half,
+            dns_patience: Span::secs(2),
             exempt_networks: Vec::new(),
             our_addresses: Vec::new(),
             rates: Rates::default(),

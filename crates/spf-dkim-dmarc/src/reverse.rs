@@ -16,15 +16,18 @@ async fn leads_back(dns: &dyn Dns, name: &str, origin: IpAddr) -> Result<bool, F
     })
 }
 
-/// The first reverse name that leads back to the address; where none does, the first that is a name.
+/// The first reverse name that leads back to the address; where none does, the first that is a name. A name that could not
+/// be asked for may lead back: where none is known to, that is a fault, and held against nobody.
 pub async fn name(dns: &dyn Dns, origin: IpAddr) -> Result<Reverse, Fault> {
     let names = dns.ptr(origin).await?.into_records();
-    let mut first = None;
+    let (mut first, mut trouble) = (None, None);
     for name in names.into_iter().filter(|name| is_name(name)).take(PTR_MAX) {
-        if matches!(leads_back(dns, &name, origin).await, Ok(true)) {
-            return Ok(Reverse::new(Some(name), true));
+        match leads_back(dns, &name, origin).await {
+            Ok(true) => return Ok(Reverse::new(Some(name), true)),
+            Ok(false) => {}
+            Err(fault) => trouble = Some(fault),
         }
         first.get_or_insert(name);
     }
-    Ok(Reverse::new(first, false))
+    trouble.map_or(Ok(Reverse::new(first, false)), Err)
 }

@@ -29,3 +29,4 @@ mod passing;
 mod relaying;
 mod smuggling;
 mod tls;
+mod waiting;

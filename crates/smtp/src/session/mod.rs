@@ -411,6 +411,8 @@ impl Session {
     }
 
     fn ask(&mut self, question: Question, open: Open) -> Step {
+        // An answer may be long in coming, or held back: whoever waits for it holds no empty buffer.
+        self.lines.release();
         self.go(State::Open(open));
         Step::Ask(question)
     }
