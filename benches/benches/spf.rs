@@ -15,6 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use gatepost_core::{Dns, Fault, Lookup, Mx, SpfResult, Time, async_trait};
 use gatepost_dns::{Resolver, Settings};
 use gatepost_spf_dkim_dmarc::spf::{Question, Record, check};
+use gatepost_testkit::FakeClock;
 use hickory_server::Server;
 use hickory_server::net::runtime::TokioRuntimeProvider;
 use hickory_server::proto::rr::Name;
@@ -138,7 +139,7 @@ fn spf(criterion: &mut Criterion) {
         ..Settings::default()
     };
     let resolver = runtime
-        .block_on(async { Resolver::new(&settings) })
+        .block_on(async { Resolver::new(&settings, FakeClock::new()) })
         .expect("a resolver");
 
     let mut group = criterion.benchmark_group("spf");
