@@ -3,7 +3,7 @@
 #![no_main]
 
 use gatepost_message::Message;
-use gatepost_spf_dkim_dmarc::author::Author;
+use gatepost_core::Author;
 use gatepost_spf_dkim_dmarc::canon::{Body, without_signature};
 use gatepost_spf_dkim_dmarc::claim::{Claim, Kind, NAMES_MAX};
 use gatepost_spf_dkim_dmarc::dkim::{Canonicalization, Plan, SIGNATURES_MAX};

@@ -40,8 +40,7 @@ use bans::{Bans, Offence};
 use caller::Inquiry;
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
-use gatepost_core::{Dns, Site, Via};
-use header::Author;
+use gatepost_core::{Author, Dns, Site, Via};
 pub use options::{Config, EarlyTalk};
 use rates::Limit;
 use search::Traps;
@@ -360,7 +359,7 @@ impl Filter for Conduct {
             opinion = opinion.with(self.finding(what, note));
         }
         let headers = message.headers();
-        let author = header::author(headers);
+        let author = Author::of(headers);
         for what in header::faults(headers, &author) {
             opinion = opinion.with(self.finding(what, ""));
         }

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod alarms;
+pub mod author;
 pub mod clock;
 pub mod compute;
 pub mod context;
@@ -38,6 +39,7 @@ pub mod upstream;
 pub mod verdict;
 
 pub use alarms::Alarms;
+pub use author::Author;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
 pub use context::{Context, Memo, Via, Visit};

@@ -18,13 +18,13 @@ use gatepost_core::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::arc::{self, Found, Sets};
-use crate::author::Author;
 use crate::dkim::{self, Bodies, Outcome, Plan, Unread};
 use crate::dmarc::tree::Tree;
 use crate::dmarc::{self, Standing, Witness};
 use crate::fields::Fields;
 use crate::key::{Key, NoKey};
 use crate::{names, reverse, spf};
+use gatepost_core::Author;
 
 /// Octets of a message that are hashed where they are asked for: less than a millisecond's work.
 pub const INLINE: u64 = 64 * 1024;

@@ -6,7 +6,6 @@
 #![warn(missing_docs)]
 
 pub mod arc;
-pub mod author;
 pub mod canon;
 pub mod claim;
 pub mod dkim;

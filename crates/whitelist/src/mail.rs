@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gatepost_core::message::Headers;
-use gatepost_core::{Address, Context, DmarcResult, End, Fault, Level, Message, Recipient, Record, SpfResult, Time};
+use gatepost_core::{
+    Address, Author, Context, DmarcResult, End, Fault, Level, Message, Recipient, Record, SpfResult, Time,
+};
 
 use crate::change::Outcome;
 use crate::entry::{Pattern, address_key, domain_key};
@@ -17,7 +19,7 @@ use crate::learn::{self, was_delivered};
 use crate::lists::{Lists, Word};
 use crate::opinion::{Row, Standpoint};
 use crate::owner::Owner;
-use crate::sender::{self, Who};
+use crate::sender::Who;
 use crate::{Config, Learn};
 
 /// The most owners whose entries one mail renews.
@@ -30,7 +32,7 @@ pub fn envelope_sender(cx: &Context<'_>) -> Option<Who> {
 
 /// The author in the From header, proven or not.
 pub fn author(message: &Message) -> Option<Who> {
-    Who::of(&sender::author(message.headers())?)
+    Who::of(&Author::of(message.headers()).one()?)
 }
 
 /// What is said against whom a sender claims to be: nothing else of it counts.

@@ -10,13 +10,10 @@
 //! taken out of a tag knows no more than that somebody claims it. So a claim is asked about for denial only ([`Who`]).
 
 use gatepost_core::Address;
-use gatepost_core::message::Headers;
 use gatepost_core::tagged::{self, original};
 
 use crate::entry::{address_key, domain_key};
 
-/// The most octets of a From field that is read.
-const FIELD_MAX: usize = 4_000;
 /// The most labels of a domain whose parents are asked for, from the top.
 const PARENTS_MAX: usize = crate::entry::LABELS_MAX;
 
@@ -88,73 +85,8 @@ pub fn stem(address: &Address) -> Option<String> {
     address_key(&tagged::stem(address)?)
 }
 
-/// The one address of the one From field; none where there are several of either or they can be read in two ways.
-pub fn author(headers: &Headers) -> Option<Address> {
-    let mut fields = headers.all("From");
-    let (field, None) = (fields.next()?, fields.next()) else {
-        return None;
-    };
-    let value = field.unfolded();
-    single(std::str::from_utf8(&value).ok()?)
-}
-
-/// Reads a mailbox (RFC 5322 §3.4), names, comments and angle brackets included; no list and no group.
-pub fn single(value: &str) -> Option<Address> {
-    if value.len() > FIELD_MAX {
-        return None;
-    }
-    let (mut plain, mut angle) = (String::new(), None::<String>);
-    let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
-    let mut chars = value.chars();
-    while let Some(c) = chars.next() {
-        let escaped = if c == '\\' && (quoted || depth > 0) {
-            Some(chars.next()?)
-        } else {
-            None
-        };
-        match c {
-            '"' if depth == 0 => quoted = !quoted,
-            '(' if !quoted => {
-                depth += 1;
-                continue;
-            }
-            ')' if depth > 0 => {
-                depth -= 1;
-                continue;
-            }
-            _ if depth > 0 => continue,
-            '<' if !quoted => {
-                // A second one would be read by some and not by others.
-                if angle.is_some() {
-                    return None;
-                }
-                (angle, inside) = (Some(String::new()), true);
-                continue;
-            }
-            '>' if !quoted && inside => {
-                inside = false;
-                continue;
-            }
-            ',' | ';' if !quoted => return None,
-            ':' if !quoted && !inside => return None,
-            _ => {}
-        }
-        match &mut angle {
-            Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
-            Some(_) if !c.is_whitespace() => return None,
-            Some(_) => {}
-            None => plain.extend([c].into_iter().chain(escaped)),
-        }
-    }
-    if quoted || inside || depth > 0 {
-        return None;
-    }
-    Address::parse(angle.as_deref().unwrap_or(&plain).trim(), true).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use gatepost_core::Message;
     use proptest::prelude::*;
 
     use super::*;
@@ -234,37 +166,6 @@ mod tests {
         assert_eq!(parents(&deep).len(), 8);
     }
 
-    #[test]
-    fn an_author_is_one_address_that_everybody_reads_alike() {
-        let read = |value: &str| single(value).map(|address| address.to_string());
-        for value in [
-            "ann@b.example",
-            "Ann <ann@b.example>",
-            "\"x@y.example, Z\" <ann@b.example>",
-            "(x@y.example (nested)) ann@b.example",
-            "Ann <ann@b.example> (at work)",
-        ] {
-            assert_eq!(read(value).as_deref(), Some("ann@b.example"), "{value}");
-        }
-        assert_eq!(read("\"a b\"@c.example").as_deref(), Some("\"a b\"@c.example"));
-        for value in [
-            "",
-            "nobody",
-            "ann@b.example, bob@b.example",
-            "us: ann@b.example;",
-            "<ann@b.example> <bob@b.example>",
-            "<ann@b.example> bob@b.example",
-            "<ann@b.example",
-            "\"ann <ann@b.example>",
-            "(ann@b.example",
-        ] {
-            assert_eq!(read(value), None, "{value}");
-        }
-        let message = |text: &str| author(Message::from_bytes(text.as_bytes().to_vec()).headers()).is_some();
-        assert!(message("From: Ann\r\n <ann@b.example>\r\n\r\n"));
-        assert!(!message("From: ann@b.example\r\nFrom: ann@b.example\r\n\r\n") && !message("To: a@b.example\r\n\r\n"));
-    }
-
     proptest! {
         #[test]
         fn any_sender_has_a_name_that_is_short_enough_for_a_key(
@@ -276,11 +177,6 @@ mod tests {
                 prop_assert!(name.addresses.iter().all(|address| address.len() <= 400));
                 prop_assert_eq!(&Name::of(&original(&address)), &Some(name));
             }
-        }
-
-        #[test]
-        fn any_field_is_read_without_a_panic(value in "[a-z<>@\"\\\\(),;: ]{0,40}") {
-            let _ = single(&value);
         }
     }
 }

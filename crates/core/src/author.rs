@@ -3,8 +3,8 @@
 //! **Invariant:** an [`Author::One`] is an address that every reader finds in that field. Several fields, several
 //! addresses, groups, and whatever can be read in two ways are [`Author::Ambiguous`], which never earns a pass.
 
-use gatepost_core::Address;
-use gatepost_core::message::Headers;
+use gatepost_message::Headers;
+use gatepost_smtp::Address;
 
 /// The most octets of a From field that are read; a longer one is ambiguous.
 pub const FIELD_MAX: usize = 4_096;
@@ -14,13 +14,21 @@ pub const FIELD_MAX: usize = 4_096;
 pub enum Author {
     /// This one.
     One(Address),
-    /// There is no From field.
+    /// There is no From field, or nothing in it.
     Nobody,
     /// Nobody can tell, and why.
     Ambiguous(&'static str),
 }
 
 impl Author {
+    /// The author, if there is one.
+    pub fn one(self) -> Option<Address> {
+        match self {
+            Author::One(address) => Some(address),
+            _ => None,
+        }
+    }
+
     /// The author of a mail with these fields.
     pub fn of(headers: &Headers) -> Author {
         let excess = headers.excess();
@@ -35,6 +43,9 @@ impl Author {
             return Author::Ambiguous("several From fields");
         }
         let value = field.unfolded();
+        if value.trim_ascii().is_empty() {
+            return Author::Nobody;
+        }
         match std::str::from_utf8(&value) {
             Ok(value) if value.len() <= FIELD_MAX => single(value),
             _ => Author::Ambiguous("a From field that cannot be read"),
@@ -97,7 +108,7 @@ fn single(value: &str) -> Author {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatepost_core::Message;
+    use gatepost_message::Message;
 
     fn of(mail: &str) -> Author {
         Author::of(Message::from_bytes(mail.as_bytes().to_vec()).headers())
@@ -108,6 +119,7 @@ mod tests {
         for value in [
             "ann@b.example",
             "Ann <ann@b.example>",
+            "\"Ann, B.\" <ann@b.example> (home)",
             "\"x@y.example, Z\" <ann@b.example>",
             "(x@y.example (nested)) ann@b.example",
             "x@y.example <ann@b.example>",
@@ -120,6 +132,7 @@ mod tests {
             );
         }
         assert_eq!(of("To: ann@b.example\r\n\r\n"), Author::Nobody);
+        assert_eq!(of("From: \r\n\r\n"), Author::Nobody);
     }
 
     #[test]
@@ -133,7 +146,6 @@ mod tests {
             "From: \"ann <ann@b.example>",
             "From: (ann@b.example",
             "From: Ann",
-            "From:",
             "From: ann@b.example\r\nfrom : ann@b.example",
         ] {
             assert!(matches!(of(&format!("{head}\r\n\r\n")), Author::Ambiguous(_)), "{head}");
