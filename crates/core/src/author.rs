@@ -47,65 +47,65 @@ impl Author {
             return Author::Nobody;
         }
         match std::str::from_utf8(&value) {
-            Ok(value) if value.len() <= FIELD_MAX => single(value),
+            Ok(value) if value.len() <= FIELD_MAX => Author::read(value),
             _ => Author::Ambiguous("a From field that cannot be read"),
         }
     }
-}
 
-/// Reads one mailbox (RFC 5322 §3.4), names, comments and angle brackets included.
-fn single(value: &str) -> Author {
-    const ODD: Author = Author::Ambiguous("a From field that is no address");
-    const MANY: Author = Author::Ambiguous("several authors");
-    let (mut plain, mut angle) = (String::new(), None::<String>);
-    let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
-    let mut chars = value.chars();
-    while let Some(c) = chars.next() {
-        let escaped = match c {
-            '\\' if quoted || depth > 0 => chars.next(),
-            _ => None,
-        };
-        match c {
-            '"' if depth == 0 => quoted = !quoted,
-            '(' if !quoted => {
-                depth += 1;
-                continue;
-            }
-            ')' if depth > 0 => {
-                depth -= 1;
-                continue;
-            }
-            _ if depth > 0 => continue,
-            '<' if !quoted => {
-                if angle.is_some() {
-                    return MANY;
+    /// Reads one mailbox (RFC 5322 §3.4), names, comments and angle brackets included.
+    pub fn read(value: &str) -> Author {
+        const ODD: Author = Author::Ambiguous("a From field that is no address");
+        const MANY: Author = Author::Ambiguous("several authors");
+        let (mut plain, mut angle) = (String::new(), None::<String>);
+        let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
+        let mut chars = value.chars();
+        while let Some(c) = chars.next() {
+            let escaped = match c {
+                '\\' if quoted || depth > 0 => chars.next(),
+                _ => None,
+            };
+            match c {
+                '"' if depth == 0 => quoted = !quoted,
+                '(' if !quoted => {
+                    depth += 1;
+                    continue;
                 }
-                (angle, inside) = (Some(String::new()), true);
-                continue;
+                ')' if depth > 0 => {
+                    depth -= 1;
+                    continue;
+                }
+                _ if depth > 0 => continue,
+                '<' if !quoted => {
+                    if angle.is_some() {
+                        return MANY;
+                    }
+                    (angle, inside) = (Some(String::new()), true);
+                    continue;
+                }
+                '>' if !quoted && inside => {
+                    inside = false;
+                    continue;
+                }
+                ',' | ';' if !quoted => return MANY,
+                ':' if !quoted && !inside => return MANY,
+                _ => {}
             }
-            '>' if !quoted && inside => {
-                inside = false;
-                continue;
+            match &mut angle {
+                Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
+                Some(_) if !c.is_whitespace() => return ODD,
+                Some(_) => {}
+                None => plain.extend([c].into_iter().chain(escaped)),
             }
-            ',' | ';' if !quoted => return MANY,
-            ':' if !quoted && !inside => return MANY,
-            _ => {}
         }
-        match &mut angle {
-            Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
-            Some(_) if !c.is_whitespace() => return ODD,
-            Some(_) => {}
-            None => plain.extend([c].into_iter().chain(escaped)),
+        if quoted || inside || depth > 0 {
+            return ODD;
         }
+        let text = angle.as_deref().unwrap_or(&plain).trim();
+        Address::parse(text, true).map_or(ODD, Author::One)
     }
-    if quoted || inside || depth > 0 {
-        return ODD;
-    }
-    let text = angle.as_deref().unwrap_or(&plain).trim();
-    Address::parse(text, true).map_or(ODD, Author::One)
 }
 
-#[cfg(test)]
+test)]
 mod tests {
     use super::*;
     use gatepost_message::Message;
