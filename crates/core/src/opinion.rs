@@ -250,6 +250,14 @@ impl Wishes {
     }
 }
 
+/// Most opinions are of one finding or one wish, and those of connect and HELO last as long as the session: a list that
+/// made room for four at once would hold three times too much for as long as somebody waits.
+fn one_at_first<T>(list: &mut Vec<T>) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+}
+
 /// What one filter says at one moment.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Opinion {
@@ -280,6 +288,7 @@ impl Opinion {
     #[must_use]
     pub fn with(mut self, finding: Finding) -> Opinion {
         if self.findings.len() < Opinion::FINDINGS_MAX {
+            one_at_first(&mut self.findings);
             self.findings.push(finding);
         }
         self
@@ -295,6 +304,7 @@ impl Opinion {
     #[must_use]
     pub fn wish_for(mut self, scope: Scope, standing: Standing, wish: Wish) -> Opinion {
         if self.wishes.len() < Opinion::WISHES_MAX {
+            one_at_first(&mut self.wishes);
             self.wishes.push((scope, standing, wish));
         }
         self
