@@ -98,6 +98,7 @@ fn seen_and_unseen_text_are_told_apart() {
         ("<div style=display:none>h</p></div>s", "s", "h"),
         ("<img style=display:none>s<br style=display:none>s", "s\ns", ""),
         ("<noscript>s</noscript><textarea>s</textarea>", "ss", ""),
+        ("<noscript>s", "s", ""),
         ("<iframe>h</iframe>s", "s", "h"),
         ("<a title='", "", ""),
         ("</div></div>s", "s", ""),

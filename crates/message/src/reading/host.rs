@@ -164,7 +164,7 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
 }
 
 /// Letters and dots in their wide or ideographic form.
-fn is_wide(c: char) -> bool {
+pub(super) fn is_wide(c: char) -> bool {
     matches!(c, '\u{3002}' | '\u{ff01}'..='\u{ff5e}' | '\u{ff61}' | '\u{2460}'..='\u{24ff}' | '\u{1d400}'..='\u{1d7ff}')
 }
 

@@ -99,6 +99,7 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
         match walk.later.pop() {
             Some(more) if !stopped => {
                 document = more;
+                walk.raw = Raw::None;
                 walk.source = "";
             }
             _ => break,

@@ -5,7 +5,7 @@
 
 use linkify::{LinkFinder, LinkKind};
 
-use super::host::{has_known_suffix, is_invisible};
+use super::host::{has_known_suffix, is_invisible, is_wide};
 use super::link::{Host, Trick};
 use super::url::{self, REST_MAX, Target};
 
@@ -14,7 +14,7 @@ const MARKS_MAX: usize = 10_000;
 /// Characters on either side of a dot that are looked at for a name without a scheme.
 const SIDE_MAX: usize = 256;
 /// Octets of a name without a scheme.
-const BARE_MAX: usize = 512;
+const BARE_MAX: usize = 253;
 /// What stands before the part behind a host when linkify is asked where it ends.
 const PROBE: &str = "http://a.example/";
 
@@ -219,7 +219,8 @@ impl Scanner {
         // Cheaper than the reading of the host: does it end in what a name may end in?
         let top = written.rsplit(is_any_dot).next().unwrap_or_default().to_lowercase();
         let is_number = top.bytes().all(|b| b.is_ascii_digit());
-        if !is_number && !top.starts_with("xn--") && top.is_ascii() && !has_known_suffix(&format!("a.b.{top}")) {
+        let is_plain = !top.starts_with("xn--") && !top.chars().any(is_wide);
+        if !is_number && is_plain && !has_known_suffix(&format!("a.b.{top}")) {
             return None;
         }
         let (mut tail, mut path, mut after) = ("", "", host_end);
