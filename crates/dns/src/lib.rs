@@ -152,8 +152,8 @@ fn absolute(name: &str) -> Option<Name> {
     }
     let name = if name.is_ascii() {
         // Label by label: DNS knows any character, and a backslash escapes nothing here.
-        let labels = name.split('.').map(str::as_bytes);
-        labels.fold(Ok(Name::new()), |name, label| name?.append_label(label))
+        let mut labels = name.split('.').map(str::as_bytes);
+        labels.try_fold(Name::new(), |name, label| name.append_label(label))
     } else {
         // U-labels are asked for as A-labels (RFC 5891 §5).
         Name::from_utf8(name)

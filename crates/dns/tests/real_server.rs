@@ -141,3 +141,28 @@ async fn that_nobody_answers_is_a_fault() {
         Err(Fault::Unavailable(_))
     ));
 }
+
+#[tokio::test]
+async fn names_with_any_visible_character_are_asked_for_and_come_back() {
+    use hickory_resolver::proto::rr::rdata::{A, MX};
+    use hickory_resolver::proto::rr::{RData, Record};
+    let odd = || Name::from_labels([b"a:b/c\\d%".as_slice(), b"test"]).unwrap();
+    let zone: InMemoryZoneHandler<TokioRuntimeProvider> = {
+        let origin = Name::from_ascii("test.").unwrap();
+        let (origin, records) = Parser::new(ZONE, None, Some(origin)).parse().unwrap();
+        InMemoryZoneHandler::new(origin, records, ZoneType::Primary, AxfrPolicy::Deny).unwrap()
+    };
+    let address = A::new(192, 0, 2, 7);
+    zone.upsert(Record::from_rdata(odd(), 60, RData::A(address)), 0).await;
+    zone.upsert(Record::from_rdata(odd(), 60, RData::MX(MX::new(0, odd()))), 0)
+        .await;
+    let mut catalog = Catalog::new();
+    catalog.upsert(Name::from_ascii("test.").unwrap().into(), vec![Arc::new(zone)]);
+    let mut server = Server::new(catalog);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let dns = resolver(socket.local_addr().unwrap());
+    server.register_socket(socket);
+    let mx = dns.mx("A:B/c\\d%.test").await.unwrap().into_records();
+    assert_eq!(&*mx[0].host, "a:b/c\\d%.test");
+    assert_eq!(dns.a(&mx[0].host).await.unwrap().records(), [address.0]);
+}

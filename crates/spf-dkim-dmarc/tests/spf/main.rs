@@ -3,6 +3,8 @@
 
 mod limits;
 mod macros;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 mod records;
 mod rules;
 mod shaken;
