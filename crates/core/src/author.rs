@@ -105,7 +105,7 @@ impl Author {
     }
 }
 
-test)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use gatepost_message::Message;

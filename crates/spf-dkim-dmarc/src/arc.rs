@@ -39,7 +39,7 @@ pub enum Found {
     /// One that fails for its form alone: how many sets, and why.
     Broken(usize, &'static str),
     /// One that can be verified.
-    Sets(Sets),
+    Sets(Box<Sets>),
 }
 
 /// The number of a set, where a field has one.
@@ -126,7 +126,7 @@ pub fn find(headers: &Headers) -> Found {
     };
     match read(last.message, Kind::ArcMessage) {
         Ok(message) if message.length.is_some() => broken("a signature over part of the body"),
-        Ok(message) => Found::Sets(Sets { sets, message }),
+        Ok(message) => Found::Sets(Box::new(Sets { sets, message })),
         Err(why) => broken(why),
     }
 }

@@ -97,9 +97,14 @@ pub fn without_key(why: NoKey) -> Outcome {
     }
 }
 
+/// How a body is covered: its canonical form, and how many octets of that (`l=`).
+pub type Form = (Canonicalization, Option<u64>);
+/// A hash, and how many octets the canonical form has in all.
+type Hashed = (Vec<u8>, u64);
+
 /// The body of a mail in the forms that its signatures cover.
 #[derive(Default)]
-pub struct Bodies(Vec<((Canonicalization, Option<u64>), (Vec<u8>, u64))>);
+pub struct Bodies(Vec<(Form, Hashed)>);
 
 /// The body could not be read, or the time was over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,10 +114,10 @@ impl Bodies {
     /// Hashes a body in these forms, in one pass. `spent` is asked now and then whether the time is over.
     pub fn hash(
         message: &Message,
-        forms: impl Iterator<Item = (Canonicalization, Option<u64>)>,
+        forms: impl Iterator<Item = Form>,
         spent: &dyn Fn() -> bool,
     ) -> Result<Bodies, Unread> {
-        let mut bodies: Vec<((Canonicalization, Option<u64>), Body)> = Vec::new();
+        let mut bodies: Vec<(Form, Body)> = Vec::new();
         for form in forms {
             if !bodies.iter().any(|(known, _)| *known == form) {
                 bodies.push((form, Body::new(form.0, form.1)));
@@ -145,7 +150,7 @@ impl Bodies {
         Ok(Bodies(done.collect()))
     }
 
-    fn find(&self, form: Canonicalization, length: Option<u64>) -> Option<&(Vec<u8>, u64)> {
+    fn find(&self, form: Canonicalization, length: Option<u64>) -> Option<&Hashed> {
         let found = self.0.iter().find(|(known, _)| *known == (form, length));
         found.map(|(_, hashed)| hashed)
     }

@@ -67,7 +67,7 @@ type Keys = HashMap<String, Result<Key, NoKey>>;
 struct Work {
     message: Arc<Message>,
     plan: Plan,
-    chain: Option<Sets>,
+    chain: Option<Box<Sets>>,
     keys: Keys,
     now: u64,
 }
@@ -145,6 +145,14 @@ impl Identifier {
             compute: services.compute.clone(),
             settings,
         }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the runtime keeps the deadline, by its own clock"
+    )]
+    fn until(&self) -> Instant {
+        Instant::now() + self.settings.deadline
     }
 
     fn trusts(&self, sealer: &str) -> bool {
@@ -232,7 +240,7 @@ impl Identify for Identifier {
     }
 
     async fn identity(&self, _: &Sender, spf: &Spf, message: &Arc<Message>) -> Result<Identity, Fault> {
-        let until = Instant::now() + self.settings.deadline;
+        let until = self.until();
         let headers = message.headers();
         let author = Author::of(headers);
         let author_name = match &author {
@@ -255,7 +263,7 @@ impl Identify for Identifier {
             .iter()
             .filter_map(|candidate| candidate.claim.as_ref().ok());
         let mut wanted: Vec<String> = claims.map(|claim| claim.key_name()).collect();
-        wanted.extend(sets.iter().flat_map(Sets::key_names));
+        wanted.extend(sets.iter().flat_map(|sets| sets.key_names()));
         wanted.sort_unstable();
         wanted.dedup();
         let tree = Tree::new(&*self.dns);

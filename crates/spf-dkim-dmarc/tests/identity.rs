@@ -1,5 +1,7 @@
 //! The service over a zone: mails that another implementation signed with the keys of `fixtures/keys`, whole and changed.
 
+#![allow(clippy::disallowed_methods, reason = "tokio's paused clock is the fake one")]
+
 use std::sync::Arc;
 
 use gatepost_core::{
