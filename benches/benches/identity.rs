@@ -6,7 +6,6 @@
 //! `one`, a single question to the same server, so the difference is what twenty at once cost.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
