@@ -254,9 +254,20 @@ impl DerefMut for Proxy<'_> {
     }
 }
 
-/// A proxy that keeps and refuses some of the mail of whoever says a nonsensical HELO.
-fn proxy(setup: Setup) -> Setup {
+/// A proxy that keeps and refuses some of the mail of whoever says a nonsensical HELO, and counts nothing else against
+/// clients that come from nowhere.
+fn proxy(mut setup: Setup) -> Setup {
+    for points in [
+        "sender_domain",
+        "helo_unknown",
+        "no_reverse",
+        "no_message_id",
+        "no_date",
+    ] {
+        setup = setup.set(&format!("filters.conduct.options.{points}_points"), "0");
+    }
     setup
+        .set("filters.conduct.options.reputation.most", "0")
         // As it is by default: connections that serve one client after another are killed, too.
         .set("route.default.keep.idle", "'2s'")
         .set("local_domains", format!("['{OURS}', '{HELD}', '{REFUSED}']"))
