@@ -215,7 +215,7 @@ fn from(gatepost: &Gatepost, address: &str, subject: &str) -> Reply {
     client.reply().is(220);
     client.ask("EHLO mail.there.example").is(250);
     let to = ["bob@example.org"];
-    if let Some(refused) = [format!("MAIL FROM:<ann@there.example>"), format!("RCPT TO:<{}>", to[0])]
+    if let Some(refused) = ["MAIL FROM:<ann@there.example>".into(), format!("RCPT TO:<{}>", to[0])]
         .iter()
         .map(|line| client.ask(line))
         .find(|reply| reply.code != 250)
