@@ -23,6 +23,8 @@ use crate::{services, wiring};
 
 /// The most characters that a column shows.
 const SHOWN: usize = 100;
+/// The most links that are shown.
+const LINKS: usize = 20;
 
 /// The mail and the session that it came in.
 #[derive(Args, Debug)]
@@ -56,15 +58,15 @@ pub(super) struct Mail {
 pub(super) fn run(config: &Config, registry: &Registry, mail: &Mail) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
-    let record = runtime.block_on(record(config, registry, mail))?;
+    let (record, message) = runtime.block_on(record(config, registry, mail))?;
     if mail.json {
         serde_json::to_string(&record).map_err(|error| error.to_string())
     } else {
-        Ok(table(&record))
+        Ok(links(&message) + &table(&record))
     }
 }
 
-async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Record, String> {
+async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<(Record, Arc<Message>), String> {
     let listen = listener(config, mail.listener.as_deref())?;
     let octets =
         std::fs::read(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
@@ -103,16 +105,17 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<Rec
         (None, None) => None,
     };
     let message = Arc::new(Message::from_bytes(canonical(&octets)));
-    Ok(pipeline
+    let record = pipeline
         .replay(Replay {
             now,
             visit,
             from: mail.from.clone(),
             to: mail.to.clone(),
-            message,
+            message: Arc::clone(&message),
             facts: Facts::default(),
         })
-        .await)
+        .await;
+    Ok((record, message))
 }
 
 fn listener<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Listen, String> {
@@ -209,6 +212,28 @@ impl Backend for Empty {
     async fn trim(&self, _: &[u8], _: &[u8]) -> Result<u64, Fault> {
         Ok(0)
     }
+}
+
+/// The links that the filters saw, the first of them.
+fn links(message: &Message) -> String {
+    let links = message.reading(&|| false).links();
+    let mut out = String::new();
+    for link in links.iter().take(LINKS) {
+        let tricks: String = link
+            .tricks
+            .iter()
+            .map(|trick| format!(", {}", trick.as_str()))
+            .collect();
+        let _ = writeln!(out, "link: {} ({}{tricks})", shown(&link.url), link.place.as_str());
+    }
+    match links.iter().len() {
+        0 => return out,
+        all if all > LINKS => {
+            let _ = writeln!(out, "and {} more: `gatepost urls` lists all", all - LINKS);
+        }
+        _ => {}
+    }
+    out + "\n"
 }
 
 /// The findings, the filters that failed, and what becomes of each recipient.
@@ -414,6 +439,16 @@ mod tests {
             listener(&Config::default(), None).err().as_deref(),
             Some("there is no inbound listener; expected --listener with one of: ")
         );
+    }
+
+    #[test]
+    fn the_first_links_stand_above_the_table() {
+        let many: String = (0..22).map(|n| format!("http://d{n}.example/ ")).collect();
+        let mail = format!("Content-Type: text/html\r\n\r\n<a href='http://a@b.example/x'>y</a>{many}\r\n");
+        let told = links(&Message::from_bytes(mail.into_bytes()));
+        assert!(told.starts_with("link: http://b.example/x (anchor, userinfo)\nlink: http://d0.example/ (text)\n"));
+        assert!(told.ends_with("and 3 more: `gatepost urls` lists all\n\n") && told.lines().count() == 22);
+        assert_eq!(links(&Message::from_bytes(&b"A: b\r\n\r\nhello\r\n"[..])), "");
     }
 
     #[test]
