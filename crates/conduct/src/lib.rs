@@ -40,7 +40,7 @@ use bans::{Bans, Offence};
 use caller::Inquiry;
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
-use gatepost_core::{Author, Dns, Site, Via};
+use gatepost_core::{Author, Dns, Login, Site, Via};
 pub use options::{Config, EarlyTalk};
 use rates::Limit;
 use search::Traps;
@@ -171,17 +171,35 @@ impl Conduct {
         }
     }
 
-    /// Counts what limits concern, and tells of those that are passed.
-    async fn count(&self, cx: &Context<'_>, limits: Vec<Limit>) -> Result<Vec<(Limit, u64)>, Fault> {
-        let mut over = Vec::new();
+    /// The first limit that is reached, if one is.
+    async fn reached(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<Option<(Limit, u64)>, Fault> {
+        let window = self.config.rates.window.0;
         for limit in limits {
-            let window = self.config.rates.window.0;
-            let count = self.windows.count(limit.what, &limit.who, 1, window, cx.now()).await?;
-            if count > u64::from(limit.most) {
-                over.push((limit, count));
+            let count = self.windows.count(limit.what, &limit.who, 0, window, cx.now()).await?;
+            if count >= u64::from(limit.most) {
+                return Ok(Some((limit.clone(), count)));
             }
         }
-        Ok(over)
+        Ok(None)
+    }
+
+    /// Counts what limits concern.
+    async fn count(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<(), Fault> {
+        for limit in limits {
+            let window = self.config.rates.window.0;
+            self.windows.count(limit.what, &limit.who, 1, window, cx.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// The first limit that is reached; where none is, all are counted. What is over a limit is not: whoever is told to
+    /// come again would hold himself over it for ever by coming.
+    async fn grant(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<Option<(Limit, u64)>, Fault> {
+        let reached = self.reached(cx, limits).await?;
+        if reached.is_none() {
+            self.count(cx, limits).await?;
+        }
+        Ok(reached)
     }
 
     /// What is said about limits that are passed. Counting is not worth losing the rest of an opinion for.
@@ -192,7 +210,7 @@ impl Conduct {
         to: Option<RecipientId>,
         opinion: Opinion,
     ) -> Opinion {
-        let over = match self.count(cx, limits).await {
+        let over = match self.grant(cx, &limits).await {
             Ok(over) => over,
             Err(fault) => {
                 tracing::debug!(%fault, "mail could not be counted");
@@ -200,7 +218,7 @@ impl Conduct {
             }
         };
         let mut opinion = opinion;
-        if let Some((limit, count)) = over.into_iter().next() {
+        if let Some((limit, count)) = over {
             let finding = self.finding(Trait::Rate, limit.note(count));
             opinion = match to.filter(|_| limit.is_of_recipient()) {
                 Some(to) => {
@@ -216,9 +234,17 @@ impl Conduct {
         opinion
     }
 
-    /// The limit of somebody who logged in, with an alarm the first time.
-    async fn logged_in(&self, cx: &Context<'_>, limit: Option<Limit>) -> Result<Opinion, Fault> {
-        let Some((limit, count)) = self.count(cx, limit.into_iter().collect()).await?.into_iter().next() else {
+    /// The limits of somebody who logged in, with an alarm the first time. Recipients are counted as they are named, and
+    /// judged when the next mail begins: who is in the midst of an envelope shall not lose what was granted.
+    async fn logged_in(&self, cx: &Context<'_>, login: &Login) -> Result<Opinion, Fault> {
+        let rates = &self.config.rates;
+        let recipients: Vec<Limit> = rates::login_at_rcpt(rates, login).into_iter().collect();
+        let mails: Vec<Limit> = rates::login_at_mail(rates, login).into_iter().collect();
+        let over = match self.reached(cx, &recipients).await? {
+            None => self.grant(cx, &mails).await?,
+            over => over,
+        };
+        let Some((limit, count)) = over else {
             return Ok(Opinion::none());
         };
         let (window, now) = (self.config.rates.window.0, cx.now());
@@ -312,9 +338,7 @@ impl Filter for Conduct {
 
     async fn mail(&self, cx: &Context<'_>, from: &Path) -> Result<Opinion, Fault> {
         if let Some(login) = cx.login() {
-            return self
-                .logged_in(cx, rates::login_at_mail(&self.config.rates, login))
-                .await;
+            return self.logged_in(cx, login).await;
         }
         if self.exempt(cx) {
             return Ok(Opinion::none());
@@ -330,9 +354,9 @@ impl Filter for Conduct {
 
     async fn rcpt(&self, cx: &Context<'_>, to: &Recipient) -> Result<Opinion, Fault> {
         if let Some(login) = cx.login() {
-            return self
-                .logged_in(cx, rates::login_at_rcpt(&self.config.rates, login))
-                .await;
+            let limits: Vec<Limit> = rates::login_at_rcpt(&self.config.rates, login).into_iter().collect();
+            self.count(cx, &limits).await?;
+            return Ok(Opinion::none());
         }
         if self.exempt(cx) {
             return Ok(Opinion::none());

@@ -98,7 +98,7 @@ pub struct Config {
 }
 
 /// How much mail may come within the window; 0: as much as there is. Over a limit, mail is told to come again where the
-/// filter is enforced. Sessions are limited by `[limits]`.
+/// filter is enforced, and not counted, so that whoever comes again has his turn. Sessions are limited by `[limits]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -120,7 +120,8 @@ pub struct Rates {
     /// Mails of somebody who logged in with a password. Over it the log has an error: the password may be stolen. Needs
     /// this filter in a tier of `[pipeline.outbound]`.
     pub login_mails: u32,
-    /// Recipients of somebody who logged in with a password.
+    /// Recipients of somebody who logged in with a password. All of a mail that has begun may be named; the next one is
+    /// told to come again.
     pub login_recipients: u32,
 }
 

@@ -19,10 +19,16 @@ pub struct Limit {
     pub most: u32,
 }
 
+// RFC 5321 §3.8: who closes the connection says 421.
 const MAILS: Reply = Reply::fixed(
-    450,
-    Enhanced(4, 7, 1),
+    421,
+    Enhanced(4, 7, 0),
     "Too many mails within a short time, try again later",
+);
+const LOGIN_RECIPIENTS: Reply = Reply::fixed(
+    421,
+    Enhanced(4, 7, 0),
+    "Mails to too many recipients within a short time, try again later",
 );
 const RECIPIENTS: Reply = Reply::fixed(
     452,
@@ -43,7 +49,8 @@ impl Limit {
     /// What is said over it.
     pub fn reply(&self) -> Reply {
         match self.what {
-            Count::ClientRecipients | Count::LoginRecipients | Count::Unknown => RECIPIENTS,
+            Count::ClientRecipients | Count::Unknown => RECIPIENTS,
+            Count::LoginRecipients => LOGIN_RECIPIENTS,
             Count::RecipientMails => BOMBED,
             Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails => MAILS,
         }
@@ -53,7 +60,7 @@ impl Limit {
     pub fn is_of_recipient(&self) -> bool {
         !matches!(
             self.what,
-            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails
+            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails | Count::LoginRecipients
         )
     }
 
@@ -69,7 +76,7 @@ impl Limit {
             Count::LoginRecipients => "recipients of login",
             Count::Unknown => "unknown recipients of client",
         };
-        format!("{count} {of} {}, allowed are {}", self.who, self.most)
+        format!("{count} {of} {} already, allowed are {}", self.who, self.most)
     }
 }
 
