@@ -26,6 +26,7 @@ pub mod mailable;
 pub mod manners;
 pub mod network;
 pub mod options;
+pub mod pools;
 pub mod rates;
 pub mod search;
 pub mod standing;
@@ -42,6 +43,7 @@ use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
 use gatepost_core::{Author, Dns, Login, Site, Via};
 pub use options::{Config, EarlyTalk};
+use pools::Pools;
 use rates::Limit;
 use search::Traps;
 use standing::{Standings, Whose};
@@ -52,6 +54,7 @@ use windows::{Count, Windows};
 pub struct Conduct {
     config: Config,
     traps: Traps,
+    pools: Pools,
     bans: Bans,
     windows: Windows,
     standings: Standings,
@@ -256,27 +259,33 @@ impl Conduct {
         Ok(Opinion::none().with(finding).wish(Wish::Close(limit.reply())))
     }
 
+    /// Counts what a client did, and tells whether it is too much.
+    async fn offences(&self, cx: &Context<'_>, what: Count, times: u32, most: u32) -> Result<bool, Fault> {
+        if times == 0 || most == 0 {
+            return Ok(false);
+        }
+        let (who, window) = (network::client(cx.origin()).to_string(), self.config.traps.window.0);
+        let count = self.windows.count(what, &who, times, window, cx.now()).await?;
+        Ok(count >= u64::from(most))
+    }
+
     /// Remembers what became of a mail.
     async fn learn(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
         let (origin, now) = (cx.origin(), cx.now());
         let client = network::client(origin);
         let (trapped, unknown) = (self.traps.in_record(record), search::unknown(record));
         let traps = &self.config.traps;
-        let searched = if unknown > 0 && traps.unknown_recipients > 0 {
-            let who = client.to_string();
-            let count = self
-                .windows
-                .count(Count::Unknown, &who, unknown, traps.window.0, now)
-                .await?;
-            count >= u64::from(traps.unknown_recipients)
-        } else {
-            false
+        let hits = self.offences(cx, Count::Trapped, u32::from(trapped), traps.mails);
+        let searched = self.offences(cx, Count::Unknown, unknown, traps.unknown_recipients);
+        let why = match (hits.await?, searched.await?) {
+            (true, _) => Some(Offence::Trap),
+            (false, true) => Some(Offence::Search),
+            (false, false) => None,
         };
         // Of a trusted relay's mail the relay is not to blame, and the address behind it does not call here.
-        if (trapped || searched) && cx.via() == Via::Nobody {
+        if let (Some(why), Via::Nobody) = (why, cx.via()) {
             let standing = self.standings.of(Whose::Client, client, now).await?;
-            if standing.is_none_or(|standing| standing > GOOD) {
-                let why = if trapped { Offence::Trap } else { Offence::Search };
+            if standing.is_none_or(|standing| standing > GOOD) && !self.inquiry().may_be_pooled(cx, &self.pools).await {
                 tracing::warn!(id = record.id, %client, why = why.note(), "a client is turned away for a while");
                 self.bans.ban(client, why, traps.ban.0, now).await?;
             }
@@ -433,6 +442,7 @@ impl FilterKind for Conduct {
         let store = || services.store.clone();
         Ok(Conduct {
             traps: Traps::new(config.traps.addresses.iter().map(String::as_str)),
+            pools: Pools::new(config.traps.pools.iter().map(String::as_str)),
             bans: Bans::new(store()),
             windows: Windows::new(store(), services.seed),
             standings: Standings::new(store(), services.seed, config.reputation.half_life.0),

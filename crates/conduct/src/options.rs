@@ -125,7 +125,8 @@ pub struct Rates {
     pub login_recipients: u32,
 }
 
-/// Who looks for addresses. Good clients, those that a trusted relay passes on, and private networks are never banned.
+/// Who looks for addresses. Good clients, those that a trusted relay passes on, private networks and big providers
+/// (`pools`) are never banned, and bounces, which go to whom somebody else named, are never a search.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -134,11 +135,16 @@ pub struct Traps {
     pub addresses: Vec<String>,
     /// Points for a mail to one of them.
     pub points: Score,
+    /// So many mails of one client to them within the window, and it is turned away; 0: never.
+    pub mails: u32,
     /// So many recipients that do not exist, named by one client within the window, are a search; 0: never.
     pub unknown_recipients: u32,
     /// The window of that.
     pub window: Span,
-    /// For so long a client that wrote to a trap or searched is turned away (421), where the filter is enforced.
+    /// Domains whose servers many strangers share. A client whose reverse name lies below one of them, and leads back to
+    /// it, or that an SPF record of one authorises, is not turned away for what one of those strangers does.
+    pub pools: Vec<String>,
+    /// For so long a client that wrote to traps or searched is turned away (421), where the filter is enforced.
     pub ban: Span,
     /// Points for a mail of such a client.
     pub ban_points: Score,
@@ -236,8 +242,19 @@ impl Default for Traps {
         Traps {
             addresses: Vec::new(),
             points: Score::points(8),
+            mails: 2,
             unknown_recipients: 30,
             window: Span::secs(3_600),
+            pools: [
+                "outlook.com",
+                "google.com",
+                "amazonses.com",
+                "yahoo.com",
+                "mail.icloud.com",
+                "sendgrid.net",
+            ]
+            .map(Into::into)
+            .into(),
             ban: Span::secs(3_600),
             ban_points: Score::points(3),
         }
@@ -312,6 +329,12 @@ impl Config {
             if Address::parse(address, true).is_err() {
                 let why = format!("expected an address such as \"trap@example.org\", found {address:?}");
                 return wrong(&format!("traps.addresses[{n}]"), why);
+            }
+        }
+        for (n, pool) in self.traps.pools.iter().enumerate() {
+            if !pool.contains('.') || Domain::parse(pool, false).is_err() {
+                let why = format!("expected a domain such as \"example.com\", found {pool:?}");
+                return wrong(&format!("traps.pools[{n}]"), why);
             }
         }
         let reputation = &self.reputation;

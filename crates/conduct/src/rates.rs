@@ -49,7 +49,7 @@ impl Limit {
     /// What is said over it.
     pub fn reply(&self) -> Reply {
         match self.what {
-            Count::ClientRecipients | Count::Unknown => RECIPIENTS,
+            Count::ClientRecipients | Count::Unknown | Count::Trapped => RECIPIENTS,
             Count::LoginRecipients => LOGIN_RECIPIENTS,
             Count::RecipientMails => BOMBED,
             Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails => MAILS,
@@ -75,6 +75,7 @@ impl Limit {
             Count::LoginMails => "mails of login",
             Count::LoginRecipients => "recipients of login",
             Count::Unknown => "unknown recipients of client",
+            Count::Trapped => "mails to traps of client",
         };
         format!("{count} {of} {} already, allowed are {}", self.who, self.most)
     }

@@ -26,6 +26,8 @@ pub enum Count {
     LoginRecipients,
     /// Recipients that a client names and that do not exist.
     Unknown,
+    /// Mails of a client to traps.
+    Trapped,
 }
 
 impl Count {
@@ -40,6 +42,7 @@ impl Count {
             Count::LoginMails => b'l',
             Count::LoginRecipients => b'm',
             Count::Unknown => b'u',
+            Count::Trapped => b'p',
         }
     }
 }
