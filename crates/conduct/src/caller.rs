@@ -49,7 +49,7 @@ impl Inquiry<'_> {
         }
         let name = cx.helo().and_then(|helo| helo::asked(&helo.name));
         let answer = async {
-            let asked = helo::ask(self.dns, name?, origin);
+            let asked = helo::ask(self.dns, name?, origin, self.site);
             let answer: Option<Answer> = self.within(async { Ok(asked.await) }).await.ok()?;
             answer
         };
