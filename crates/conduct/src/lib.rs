@@ -41,7 +41,7 @@ use bans::{Bans, Offence};
 use caller::Inquiry;
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
-use gatepost_core::{Author, Dns, Login, Site, Via};
+use gatepost_core::{Author, Dns, Site, Via};
 pub use options::{Config, EarlyTalk};
 use pools::Pools;
 use rates::Limit;
@@ -230,7 +230,7 @@ impl Conduct {
                         .with(finding.only(to))
                         .wish_for(Scope::Only(to), Standing::NotExempt, defer)
                 }
-                // A deferral would be for policy to weigh; this is no matter of what the mail is.
+                // Unlike a deferral of single recipients this is not for policy to weigh by what the mail is.
                 None => opinion.with(finding).wish(Wish::Close(limit.reply())),
             };
         }
@@ -239,10 +239,10 @@ impl Conduct {
 
     /// The limits of somebody who logged in, with an alarm the first time. Recipients are counted as they are named, and
     /// judged when the next mail begins: who is in the midst of an envelope shall not lose what was granted.
-    async fn logged_in(&self, cx: &Context<'_>, login: &Login) -> Result<Opinion, Fault> {
+    async fn logged_in(&self, cx: &Context<'_>, who: &str) -> Result<Opinion, Fault> {
         let rates = &self.config.rates;
-        let recipients: Vec<Limit> = rates::login_at_rcpt(rates, login).into_iter().collect();
-        let mails: Vec<Limit> = rates::login_at_mail(rates, login).into_iter().collect();
+        let recipients: Vec<Limit> = rates::login_at_rcpt(rates, who).into_iter().collect();
+        let mails: Vec<Limit> = rates::login_at_mail(rates, who).into_iter().collect();
         let over = match self.reached(cx, &recipients).await? {
             None => self.grant(cx, &mails).await?,
             over => over,
@@ -259,13 +259,15 @@ impl Conduct {
         Ok(Opinion::none().with(finding).wish(Wish::Close(limit.reply())))
     }
 
-    /// Counts what a client did, and tells whether it is too much.
-    async fn offences(&self, cx: &Context<'_>, what: Count, times: u32, most: u32) -> Result<bool, Fault> {
-        if times == 0 || most == 0 {
+    /// Counts what a client did with a mail, and tells whether it is too much. Where domains have filters of their own, the
+    /// first that is told of the mail counts it.
+    async fn offences(&self, cx: &Context<'_>, id: &str, what: Count, times: u32, most: u32) -> Result<bool, Fault> {
+        let (window, now) = (self.config.traps.window.0, cx.now());
+        if times == 0 || most == 0 || !self.windows.first(what, id, window, now).await? {
             return Ok(false);
         }
-        let (who, window) = (network::client(cx.origin()).to_string(), self.config.traps.window.0);
-        let count = self.windows.count(what, &who, times, window, cx.now()).await?;
+        let who = network::client(cx.origin()).to_string();
+        let count = self.windows.count(what, &who, times, window, now).await?;
         Ok(count >= u64::from(most))
     }
 
@@ -275,8 +277,8 @@ impl Conduct {
         let client = network::client(origin);
         let (trapped, unknown) = (self.traps.in_record(record), search::unknown(record));
         let traps = &self.config.traps;
-        let hits = self.offences(cx, Count::Trapped, u32::from(trapped), traps.mails);
-        let searched = self.offences(cx, Count::Unknown, unknown, traps.unknown_recipients);
+        let hits = self.offences(cx, &record.id, Count::Trapped, u32::from(trapped), traps.mails);
+        let searched = self.offences(cx, &record.id, Count::Unknown, unknown, traps.unknown_recipients);
         let why = match (hits.await?, searched.await?) {
             (true, _) => Some(Offence::Trap),
             (false, true) => Some(Offence::Search),
@@ -346,8 +348,8 @@ impl Filter for Conduct {
     }
 
     async fn mail(&self, cx: &Context<'_>, from: &Path) -> Result<Opinion, Fault> {
-        if let Some(login) = cx.login() {
-            return self.logged_in(cx, login).await;
+        if let Some(who) = rates::who_sends(cx) {
+            return self.logged_in(cx, &who).await;
         }
         if self.exempt(cx) {
             return Ok(Opinion::none());
@@ -362,8 +364,8 @@ impl Filter for Conduct {
     }
 
     async fn rcpt(&self, cx: &Context<'_>, to: &Recipient) -> Result<Opinion, Fault> {
-        if let Some(login) = cx.login() {
-            let limits: Vec<Limit> = rates::login_at_rcpt(&self.config.rates, login).into_iter().collect();
+        if let Some(who) = rates::who_sends(cx) {
+            let limits: Vec<Limit> = rates::login_at_rcpt(&self.config.rates, &who).into_iter().collect();
             self.count(cx, &limits).await?;
             return Ok(Opinion::none());
         }

@@ -48,7 +48,8 @@ pub struct Config {
     pub helo_unqualified_points: Score,
     /// Points for a HELO with the address literal of somebody else. A client behind NAT may mean no harm.
     pub helo_not_its_own_points: Score,
-    /// Points for a HELO with our host name, a local domain or an address of ours, unless DNS says that it is the client's.
+    /// Points for a HELO with our host name, a local domain or an address of ours, unless DNS says that it is the client's,
+    /// or has nothing but addresses of the other kind for the domain.
     pub helo_ours_points: Score,
     /// Points for a HELO whose name DNS has with other addresses than the client's. Many honest servers have one.
     pub helo_elsewhere_points: Score,
@@ -109,7 +110,8 @@ pub struct Rates {
     pub points: Score,
     /// Mails of one client, an IPv4 address or an IPv6 /64.
     pub client_mails: u32,
-    /// Recipients that one client names. Those beyond get 452, the others their mail.
+    /// Recipients that one client names. Those beyond get 452, the others their mail. This limit and `recipient_mails` are
+    /// deferrals: mail whose score lies outside of `policy.defer_between`, or that somebody spares, passes them.
     pub client_recipients: u32,
     /// Mails of one network, an IPv4 /24 or an IPv6 /48.
     pub network_mails: u32,
@@ -117,7 +119,7 @@ pub struct Rates {
     pub sender_mails: u32,
     /// Mails to one recipient. Whoever is welcome to it (`whitelist`) may write all the same.
     pub recipient_mails: u32,
-    /// Mails of somebody who logged in with a password. Over it the log has an error: the password may be stolen. Needs
+    /// Mails of somebody who logged in with a password, or of its address where no name can be read. Over it the log has an error: the password may be stolen. Needs
     /// this filter in a tier of `[pipeline.outbound]`.
     pub login_mails: u32,
     /// Recipients of somebody who logged in with a password. All of a mail that has begun may be named; the next one is

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_core::{Enhanced, Login, LoginBy, Path, Recipient, Reply};
+use gatepost_core::{Context, Direction, Enhanced, LoginBy, Path, Recipient, Reply};
 
 use crate::network::{client, network};
 use crate::options::Rates;
@@ -81,9 +81,13 @@ impl Limit {
     }
 }
 
-/// A password that is used too much may be stolen. A trusted network is no person.
-pub fn of_login(login: &Login) -> Option<String> {
-    (login.by == LoginBy::Auth).then(|| login.name.to_lowercase())
+/// Whose mail is counted on the way out: a login's, since a password that is used too much may be stolen, or a client's
+/// whose login has no name that can be read. A trusted network is no person.
+pub fn who_sends(cx: &Context<'_>) -> Option<String> {
+    match cx.login() {
+        Some(login) => (login.by == LoginBy::Auth).then(|| login.name.to_lowercase()),
+        None => (cx.direction() == Direction::Outbound).then(|| client(cx.origin()).to_string()),
+    }
 }
 
 /// The limits of a mail from outside.
@@ -116,11 +120,11 @@ pub fn at_rcpt(rates: &Rates, origin: IpAddr, to: &Recipient) -> Vec<Limit> {
 }
 
 /// The limit of a mail of somebody who logged in.
-pub fn login_at_mail(rates: &Rates, login: &Login) -> Option<Limit> {
-    Limit::some(Count::LoginMails, of_login(login)?, rates.login_mails)
+pub fn login_at_mail(rates: &Rates, who: &str) -> Option<Limit> {
+    Limit::some(Count::LoginMails, who.into(), rates.login_mails)
 }
 
 /// The limit of a recipient of somebody who logged in.
-pub fn login_at_rcpt(rates: &Rates, login: &Login) -> Option<Limit> {
-    Limit::some(Count::LoginRecipients, of_login(login)?, rates.login_recipients)
+pub fn login_at_rcpt(rates: &Rates, who: &str) -> Option<Limit> {
+    Limit::some(Count::LoginRecipients, who.into(), rates.login_recipients)
 }

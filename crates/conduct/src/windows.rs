@@ -99,7 +99,8 @@ impl Windows {
         Ok(weigh(before, here, passed, window))
     }
 
-    /// Whether this is the first time within the window that somebody is over a limit: worth an alarm.
+    /// Whether this is the first time within the window: that somebody is over a limit, which is worth an alarm, or that
+    /// something of a mail is counted.
     pub async fn first(&self, what: Count, who: &str, window: Duration, now: Time) -> Result<bool, Fault> {
         let (number, passed) = period(now, window);
         let key = self.key(b'a', what, who, number);
