@@ -1,4 +1,5 @@
-//! Who is turned away for a while. An entry goes by itself when its time has come.
+//! Who is turned away for a while. An entry goes by itself when its time has come; one that began later than it is, since
+//! the clock was wrong, does not count.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub struct Bans {
     store: Store,
 }
 
+/// By how much clocks may differ.
+const SLACK: Duration = Duration::from_mins(5);
+
 fn key(client: IpAddr) -> Vec<u8> {
     format!("b{client}").into_bytes()
 }
@@ -50,10 +54,15 @@ impl Bans {
     /// Why a client is turned away, if it is.
     pub async fn of(&self, client: IpAddr, now: Time) -> Result<Option<Offence>, Fault> {
         let value = self.store.get(&key(client), now).await?;
-        Ok(value.and_then(|value| match value.as_ref() {
-            [b't'] => Some(Offence::Trap),
-            [b's'] => Some(Offence::Search),
-            _ => None,
+        Ok(value.and_then(|value| {
+            let (letter, began) = value.split_first()?;
+            let began = Time::from_millis(u64::from_be_bytes(began.try_into().ok()?));
+            match letter {
+                _ if began > now + SLACK => None,
+                b't' => Some(Offence::Trap),
+                b's' => Some(Offence::Search),
+                _ => None,
+            }
         }))
     }
 
@@ -62,7 +71,9 @@ impl Bans {
         if long.is_zero() {
             return Ok(());
         }
-        self.store.put(&key(client), &[why.octet()], Some(now + long)).await
+        let mut value = vec![why.octet()];
+        value.extend_from_slice(&now.millis().to_be_bytes());
+        self.store.put(&key(client), &value, Some(now + long)).await
     }
 }
 
@@ -84,5 +95,28 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(bans.of(client, now + hour).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_ban_from_the_future_does_not_count() {
+        let bans = Bans::new(MemoryStore::store());
+        let (client, now) = ("192.0.2.1".parse().unwrap(), Time::from_secs(1_000_000));
+        let hour = Duration::from_hours(1);
+        bans.ban(client, Offence::Search, hour, now + hour).await.unwrap();
+        assert_eq!(bans.of(client, now).await, Ok(None));
+        assert_eq!(
+            bans.of(client, now + hour.saturating_sub(SLACK)).await,
+            Ok(Some(Offence::Search))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_bans_nobody() {
+        let store = MemoryStore::store();
+        let (client, now) = ("192.0.2.1".parse().unwrap(), Time::from_secs(1_000));
+        for value in [&b""[..], b"t", b"s\0\0", b"x\0\0\0\0\0\0\0\0", b"t\0\0\0\0\0\0\0\0\0"] {
+            store.put(&key(client), value, None).await.unwrap();
+            assert_eq!(Bans::new(store.clone()).of(client, now).await, Ok(None));
+        }
     }
 }

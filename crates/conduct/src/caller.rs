@@ -12,6 +12,7 @@ use crate::helo::{self, Answer};
 use crate::hostname;
 use crate::mailable::{self, Mailable};
 use crate::network::is_public;
+use crate::pools::Pools;
 use crate::traits::Trait;
 
 /// A trait, and what exactly was seen.
@@ -48,7 +49,7 @@ impl Inquiry<'_> {
         }
         let name = cx.helo().and_then(|helo| helo::asked(&helo.name));
         let answer = async {
-            let asked = helo::ask(self.dns, name?, origin);
+            let asked = helo::ask(self.dns, name?, origin, self.site);
             let answer: Option<Answer> = self.within(async { Ok(asked.await) }).await.ok()?;
             answer
         };
@@ -82,6 +83,23 @@ impl Inquiry<'_> {
     async fn spf_may_pass(&self, cx: &Context<'_>) -> bool {
         let spf = self.within(cx.spf()).await.map(|spf| spf.result);
         matches!(spf, Ok(SpfResult::Pass | SpfResult::TempError) | Err(_))
+    }
+
+    /// Whether the client is of a pool, or might be: its reverse name leads back, or an SPF record authorises it, and that
+    /// name is of one. Where DNS has trouble it may be.
+    pub async fn may_be_pooled(&self, cx: &Context<'_>, pools: &Pools) -> bool {
+        if pools.is_empty() {
+            return false;
+        }
+        let (reverse, spf) = futures_util::future::join(self.within(cx.reverse()), self.within(cx.spf())).await;
+        let (Ok(reverse), Ok(spf)) = (reverse, spf) else {
+            return true;
+        };
+        let confirmed = reverse.name.filter(|_| reverse.confirmed);
+        let authority = spf.authorised_by.filter(|_| spf.result == SpfResult::Pass);
+        spf.result == SpfResult::TempError
+            || confirmed.is_some_and(|name| pools.has(&name))
+            || authority.is_some_and(|domain| pools.has(&domain.key()))
     }
 
     /// Whether an author of ours is nobody who proves to be: no aligned identity, and no SPF pass for the author's domain.

@@ -55,12 +55,15 @@ pub enum Answer {
     Others,
     /// It is there, and has no address of this kind, which says nothing.
     Nothing,
+    /// It is ours, and has no address at all.
+    Bare,
     /// It is not there.
     Missing,
 }
 
-/// Asks DNS about a name; nothing where that has trouble. Only addresses of the client's kind are asked for.
-pub async fn ask(dns: &dyn Dns, name: &str, origin: IpAddr) -> Option<Answer> {
+/// Asks DNS about a name; nothing where that has trouble. Only addresses of the client's kind are asked for, and of a local
+/// domain that has none the others: a host of that name may call from an address that DNS does not tell.
+pub async fn ask(dns: &dyn Dns, name: &str, origin: IpAddr, site: &Site) -> Option<Answer> {
     fn heard<T: PartialEq>(lookup: &Lookup<T>, origin: &T) -> Answer {
         match lookup {
             Lookup::Found { records, .. } if records.contains(origin) => Answer::Own,
@@ -69,10 +72,19 @@ pub async fn ask(dns: &dyn Dns, name: &str, origin: IpAddr) -> Option<Answer> {
             Lookup::NxDomain { .. } => Answer::Missing,
         }
     }
-    Some(match origin.to_canonical() {
-        IpAddr::V4(origin) => heard(&dns.a(name).await.ok()?, &origin),
-        IpAddr::V6(origin) => heard(&dns.aaaa(name).await.ok()?, &origin),
-    })
+    let origin = origin.to_canonical();
+    let answer = match &origin {
+        IpAddr::V4(origin) => heard(&dns.a(name).await.ok()?, origin),
+        IpAddr::V6(origin) => heard(&dns.aaaa(name).await.ok()?, origin),
+    };
+    if answer != Answer::Nothing || !is_ours(name, site) {
+        return Some(answer);
+    }
+    let has_others = match origin {
+        IpAddr::V4(_) => matches!(dns.aaaa(name).await.ok()?, Lookup::Found { .. }),
+        IpAddr::V6(_) => matches!(dns.a(name).await.ok()?, Lookup::Found { .. }),
+    };
+    Some(if has_others { Answer::Nothing } else { Answer::Bare })
 }
 
 /// What an answer says against a client. `confirmed` is its forward-confirmed reverse name: a client is what that says.
@@ -80,13 +92,14 @@ pub fn by_dns(name: &str, answer: Answer, confirmed: Option<&str>, site: &Site) 
     if answer == Answer::Own || confirmed.is_some_and(|confirmed| confirmed.eq_ignore_ascii_case(name)) {
         return None;
     }
-    if is_ours(name, site) {
+    // The name of this host is nobody else's, whatever its address.
+    if site.is_our_name(name) || (is_ours(name, site) && answer != Answer::Nothing) {
         return Some(Trait::HeloOurs);
     }
     match answer {
         Answer::Missing => Some(Trait::HeloUnknown),
         Answer::Others => Some(Trait::HeloElsewhere),
-        Answer::Own | Answer::Nothing => None,
+        Answer::Own | Answer::Nothing | Answer::Bare => None,
     }
 }
 
@@ -168,9 +181,21 @@ mod tests {
             ("branch.d.example", None),
         ] {
             let name = asked(name).unwrap();
-            let answer = ask(&zone, name, "192.0.2.1".parse().unwrap()).await;
+            let answer = ask(&zone, name, "192.0.2.1".parse().unwrap(), &site).await;
             let seen = answer.and_then(|answer| by_dns(name, answer, None, &site));
             assert_eq!(seen, what, "{name}");
+        }
+        let zone = Zone::parse("d.example A 198.51.100.7\nMX.d.example A 198.51.100.25\ne.example MX 10 mx.d.example")
+            .unwrap();
+        let site = Site::new("mx.d.example").with_domains(["d.example", "e.example"]);
+        for (name, what) in [
+            ("d.example", None),
+            ("mx.d.example", Some(Trait::HeloOurs)),
+            ("e.example", Some(Trait::HeloOurs)),
+        ] {
+            let answer = ask(&zone, name, "2001:db8::1".parse().unwrap(), &site).await;
+            let seen = answer.and_then(|answer| by_dns(name, answer, None, &site));
+            assert_eq!(seen, what, "{name} over IPv6");
         }
         assert_eq!(
             by_dns("Other.example", Answer::Others, Some("other.example"), &site),

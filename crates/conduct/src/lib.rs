@@ -26,6 +26,7 @@ pub mod mailable;
 pub mod manners;
 pub mod network;
 pub mod options;
+pub mod pools;
 pub mod rates;
 pub mod search;
 pub mod standing;
@@ -42,6 +43,7 @@ use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
 use gatepost_core::{Author, Dns, Site, Via};
 pub use options::{Config, EarlyTalk};
+use pools::Pools;
 use rates::Limit;
 use search::Traps;
 use standing::{Standings, Whose};
@@ -52,6 +54,7 @@ use windows::{Count, Windows};
 pub struct Conduct {
     config: Config,
     traps: Traps,
+    pools: Pools,
     bans: Bans,
     windows: Windows,
     standings: Standings,
@@ -171,17 +174,35 @@ impl Conduct {
         }
     }
 
-    /// Counts what limits concern, and tells of those that are passed.
-    async fn count(&self, cx: &Context<'_>, limits: Vec<Limit>) -> Result<Vec<(Limit, u64)>, Fault> {
-        let mut over = Vec::new();
+    /// The first limit that is reached, if one is.
+    async fn reached(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<Option<(Limit, u64)>, Fault> {
+        let window = self.config.rates.window.0;
         for limit in limits {
-            let window = self.config.rates.window.0;
-            let count = self.windows.count(limit.what, &limit.who, 1, window, cx.now()).await?;
-            if count > u64::from(limit.most) {
-                over.push((limit, count));
+            let count = self.windows.count(limit.what, &limit.who, 0, window, cx.now()).await?;
+            if count >= u64::from(limit.most) {
+                return Ok(Some((limit.clone(), count)));
             }
         }
-        Ok(over)
+        Ok(None)
+    }
+
+    /// Counts what limits concern.
+    async fn count(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<(), Fault> {
+        for limit in limits {
+            let window = self.config.rates.window.0;
+            self.windows.count(limit.what, &limit.who, 1, window, cx.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// The first limit that is reached; where none is, all are counted. What is over a limit is not: whoever is told to
+    /// come again would hold himself over it for ever by coming.
+    async fn grant(&self, cx: &Context<'_>, limits: &[Limit]) -> Result<Option<(Limit, u64)>, Fault> {
+        let reached = self.reached(cx, limits).await?;
+        if reached.is_none() {
+            self.count(cx, limits).await?;
+        }
+        Ok(reached)
     }
 
     /// What is said about limits that are passed. Counting is not worth losing the rest of an opinion for.
@@ -192,7 +213,7 @@ impl Conduct {
         to: Option<RecipientId>,
         opinion: Opinion,
     ) -> Opinion {
-        let over = match self.count(cx, limits).await {
+        let over = match self.grant(cx, &limits).await {
             Ok(over) => over,
             Err(fault) => {
                 tracing::debug!(%fault, "mail could not be counted");
@@ -200,7 +221,7 @@ impl Conduct {
             }
         };
         let mut opinion = opinion;
-        if let Some((limit, count)) = over.into_iter().next() {
+        if let Some((limit, count)) = over {
             let finding = self.finding(Trait::Rate, limit.note(count));
             opinion = match to.filter(|_| limit.is_of_recipient()) {
                 Some(to) => {
@@ -209,16 +230,24 @@ impl Conduct {
                         .with(finding.only(to))
                         .wish_for(Scope::Only(to), Standing::NotExempt, defer)
                 }
-                // A deferral would be for policy to weigh; this is no matter of what the mail is.
+                // Unlike a deferral of single recipients this is not for policy to weigh by what the mail is.
                 None => opinion.with(finding).wish(Wish::Close(limit.reply())),
             };
         }
         opinion
     }
 
-    /// The limit of somebody who logged in, with an alarm the first time.
-    async fn logged_in(&self, cx: &Context<'_>, limit: Option<Limit>) -> Result<Opinion, Fault> {
-        let Some((limit, count)) = self.count(cx, limit.into_iter().collect()).await?.into_iter().next() else {
+    /// The limits of somebody who logged in, with an alarm the first time. Recipients are counted as they are named, and
+    /// judged when the next mail begins: who is in the midst of an envelope shall not lose what was granted.
+    async fn logged_in(&self, cx: &Context<'_>, who: &str) -> Result<Opinion, Fault> {
+        let rates = &self.config.rates;
+        let recipients: Vec<Limit> = rates::login_at_rcpt(rates, who).into_iter().collect();
+        let mails: Vec<Limit> = rates::login_at_mail(rates, who).into_iter().collect();
+        let over = match self.reached(cx, &recipients).await? {
+            None => self.grant(cx, &mails).await?,
+            over => over,
+        };
+        let Some((limit, count)) = over else {
             return Ok(Opinion::none());
         };
         let (window, now) = (self.config.rates.window.0, cx.now());
@@ -230,27 +259,35 @@ impl Conduct {
         Ok(Opinion::none().with(finding).wish(Wish::Close(limit.reply())))
     }
 
+    /// Counts what a client did with a mail, and tells whether it is too much. Where domains have filters of their own, the
+    /// first that is told of the mail counts it.
+    async fn offences(&self, cx: &Context<'_>, id: &str, what: Count, times: u32, most: u32) -> Result<bool, Fault> {
+        let (window, now) = (self.config.traps.window.0, cx.now());
+        if times == 0 || most == 0 || !self.windows.first(what, id, window, now).await? {
+            return Ok(false);
+        }
+        let who = network::client(cx.origin()).to_string();
+        let count = self.windows.count(what, &who, times, window, now).await?;
+        Ok(count >= u64::from(most))
+    }
+
     /// Remembers what became of a mail.
     async fn learn(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
         let (origin, now) = (cx.origin(), cx.now());
         let client = network::client(origin);
         let (trapped, unknown) = (self.traps.in_record(record), search::unknown(record));
         let traps = &self.config.traps;
-        let searched = if unknown > 0 && traps.unknown_recipients > 0 {
-            let who = client.to_string();
-            let count = self
-                .windows
-                .count(Count::Unknown, &who, unknown, traps.window.0, now)
-                .await?;
-            count >= u64::from(traps.unknown_recipients)
-        } else {
-            false
+        let hits = self.offences(cx, &record.id, Count::Trapped, u32::from(trapped), traps.mails);
+        let searched = self.offences(cx, &record.id, Count::Unknown, unknown, traps.unknown_recipients);
+        let why = match (hits.await?, searched.await?) {
+            (true, _) => Some(Offence::Trap),
+            (false, true) => Some(Offence::Search),
+            (false, false) => None,
         };
         // Of a trusted relay's mail the relay is not to blame, and the address behind it does not call here.
-        if (trapped || searched) && cx.via() == Via::Nobody {
+        if let (Some(why), Via::Nobody) = (why, cx.via()) {
             let standing = self.standings.of(Whose::Client, client, now).await?;
-            if standing.is_none_or(|standing| standing > GOOD) {
-                let why = if trapped { Offence::Trap } else { Offence::Search };
+            if standing.is_none_or(|standing| standing > GOOD) && !self.inquiry().may_be_pooled(cx, &self.pools).await {
                 tracing::warn!(id = record.id, %client, why = why.note(), "a client is turned away for a while");
                 self.bans.ban(client, why, traps.ban.0, now).await?;
             }
@@ -311,10 +348,8 @@ impl Filter for Conduct {
     }
 
     async fn mail(&self, cx: &Context<'_>, from: &Path) -> Result<Opinion, Fault> {
-        if let Some(login) = cx.login() {
-            return self
-                .logged_in(cx, rates::login_at_mail(&self.config.rates, login))
-                .await;
+        if let Some(who) = rates::who_sends(cx) {
+            return self.logged_in(cx, &who).await;
         }
         if self.exempt(cx) {
             return Ok(Opinion::none());
@@ -329,10 +364,10 @@ impl Filter for Conduct {
     }
 
     async fn rcpt(&self, cx: &Context<'_>, to: &Recipient) -> Result<Opinion, Fault> {
-        if let Some(login) = cx.login() {
-            return self
-                .logged_in(cx, rates::login_at_rcpt(&self.config.rates, login))
-                .await;
+        if let Some(who) = rates::who_sends(cx) {
+            let limits: Vec<Limit> = rates::login_at_rcpt(&self.config.rates, &who).into_iter().collect();
+            self.count(cx, &limits).await?;
+            return Ok(Opinion::none());
         }
         if self.exempt(cx) {
             return Ok(Opinion::none());
@@ -409,6 +444,7 @@ impl FilterKind for Conduct {
         let store = || services.store.clone();
         Ok(Conduct {
             traps: Traps::new(config.traps.addresses.iter().map(String::as_str)),
+            pools: Pools::new(config.traps.pools.iter().map(String::as_str)),
             bans: Bans::new(store()),
             windows: Windows::new(store(), services.seed),
             standings: Standings::new(store(), services.seed, config.reputation.half_life.0),

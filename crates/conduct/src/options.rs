@@ -48,7 +48,8 @@ pub struct Config {
     pub helo_unqualified_points: Score,
     /// Points for a HELO with the address literal of somebody else. A client behind NAT may mean no harm.
     pub helo_not_its_own_points: Score,
-    /// Points for a HELO with our host name, a local domain or an address of ours, unless DNS says that it is the client's.
+    /// Points for a HELO with our host name, a local domain or an address of ours, unless DNS says that it is the client's,
+    /// or has nothing but addresses of the other kind for the domain.
     pub helo_ours_points: Score,
     /// Points for a HELO whose name DNS has with other addresses than the client's. Many honest servers have one.
     pub helo_elsewhere_points: Score,
@@ -98,7 +99,7 @@ pub struct Config {
 }
 
 /// How much mail may come within the window; 0: as much as there is. Over a limit, mail is told to come again where the
-/// filter is enforced. Sessions are limited by `[limits]`.
+/// filter is enforced, and not counted, so that whoever comes again has his turn. Sessions are limited by `[limits]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -109,7 +110,8 @@ pub struct Rates {
     pub points: Score,
     /// Mails of one client, an IPv4 address or an IPv6 /64.
     pub client_mails: u32,
-    /// Recipients that one client names. Those beyond get 452, the others their mail.
+    /// Recipients that one client names. Those beyond get 452, the others their mail. This limit and `recipient_mails` are
+    /// deferrals: mail whose score lies outside of `policy.defer_between`, or that somebody spares, passes them.
     pub client_recipients: u32,
     /// Mails of one network, an IPv4 /24 or an IPv6 /48.
     pub network_mails: u32,
@@ -117,14 +119,16 @@ pub struct Rates {
     pub sender_mails: u32,
     /// Mails to one recipient. Whoever is welcome to it (`whitelist`) may write all the same.
     pub recipient_mails: u32,
-    /// Mails of somebody who logged in with a password. Over it the log has an error: the password may be stolen. Needs
+    /// Mails of somebody who logged in with a password, or of its address where no name can be read. Over it the log has an error: the password may be stolen. Needs
     /// this filter in a tier of `[pipeline.outbound]`.
     pub login_mails: u32,
-    /// Recipients of somebody who logged in with a password.
+    /// Recipients of somebody who logged in with a password. All of a mail that has begun may be named; the next one is
+    /// told to come again.
     pub login_recipients: u32,
 }
 
-/// Who looks for addresses. Good clients, those that a trusted relay passes on, and private networks are never banned.
+/// Who looks for addresses. Good clients, those that a trusted relay passes on, private networks and big providers
+/// (`pools`) are never banned, and bounces, which go to whom somebody else named, are never a search.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "gatepost_core::schemars")]
@@ -133,11 +137,16 @@ pub struct Traps {
     pub addresses: Vec<String>,
     /// Points for a mail to one of them.
     pub points: Score,
+    /// So many mails of one client to them within the window, and it is turned away; 0: never.
+    pub mails: u32,
     /// So many recipients that do not exist, named by one client within the window, are a search; 0: never.
     pub unknown_recipients: u32,
     /// The window of that.
     pub window: Span,
-    /// For so long a client that wrote to a trap or searched is turned away (421), where the filter is enforced.
+    /// Domains whose servers many strangers share. A client whose reverse name lies below one of them, and leads back to
+    /// it, or that an SPF record of one authorises, is not turned away for what one of those strangers does.
+    pub pools: Vec<String>,
+    /// For so long a client that wrote to traps or searched is turned away (421), where the filter is enforced.
     pub ban: Span,
     /// Points for a mail of such a client.
     pub ban_points: Score,
@@ -235,8 +244,19 @@ impl Default for Traps {
         Traps {
             addresses: Vec::new(),
             points: Score::points(8),
+            mails: 2,
             unknown_recipients: 30,
             window: Span::secs(3_600),
+            pools: [
+                "outlook.com",
+                "google.com",
+                "amazonses.com",
+                "yahoo.com",
+                "mail.icloud.com",
+                "sendgrid.net",
+            ]
+            .map(Into::into)
+            .into(),
             ban: Span::secs(3_600),
             ban_points: Score::points(3),
         }
@@ -311,6 +331,12 @@ impl Config {
             if Address::parse(address, true).is_err() {
                 let why = format!("expected an address such as \"trap@example.org\", found {address:?}");
                 return wrong(&format!("traps.addresses[{n}]"), why);
+            }
+        }
+        for (n, pool) in self.traps.pools.iter().enumerate() {
+            if !pool.contains('.') || Domain::parse(pool, false).is_err() {
+                let why = format!("expected a domain such as \"example.com\", found {pool:?}");
+                return wrong(&format!("traps.pools[{n}]"), why);
             }
         }
         let reputation = &self.reputation;

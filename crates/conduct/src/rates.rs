@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_core::{Enhanced, Login, LoginBy, Path, Recipient, Reply};
+use gatepost_core::{Context, Direction, Enhanced, LoginBy, Path, Recipient, Reply};
 
 use crate::network::{client, network};
 use crate::options::Rates;
@@ -19,10 +19,16 @@ pub struct Limit {
     pub most: u32,
 }
 
+// RFC 5321 §3.8: who closes the connection says 421.
 const MAILS: Reply = Reply::fixed(
-    450,
-    Enhanced(4, 7, 1),
+    421,
+    Enhanced(4, 7, 0),
     "Too many mails within a short time, try again later",
+);
+const LOGIN_RECIPIENTS: Reply = Reply::fixed(
+    421,
+    Enhanced(4, 7, 0),
+    "Mails to too many recipients within a short time, try again later",
 );
 const RECIPIENTS: Reply = Reply::fixed(
     452,
@@ -43,7 +49,8 @@ impl Limit {
     /// What is said over it.
     pub fn reply(&self) -> Reply {
         match self.what {
-            Count::ClientRecipients | Count::LoginRecipients | Count::Unknown => RECIPIENTS,
+            Count::ClientRecipients | Count::Unknown | Count::Trapped => RECIPIENTS,
+            Count::LoginRecipients => LOGIN_RECIPIENTS,
             Count::RecipientMails => BOMBED,
             Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails => MAILS,
         }
@@ -53,7 +60,7 @@ impl Limit {
     pub fn is_of_recipient(&self) -> bool {
         !matches!(
             self.what,
-            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails
+            Count::ClientMails | Count::NetworkMails | Count::SenderMails | Count::LoginMails | Count::LoginRecipients
         )
     }
 
@@ -68,14 +75,19 @@ impl Limit {
             Count::LoginMails => "mails of login",
             Count::LoginRecipients => "recipients of login",
             Count::Unknown => "unknown recipients of client",
+            Count::Trapped => "mails to traps of client",
         };
-        format!("{count} {of} {}, allowed are {}", self.who, self.most)
+        format!("{count} {of} {} already, allowed are {}", self.who, self.most)
     }
 }
 
-/// A password that is used too much may be stolen. A trusted network is no person.
-pub fn of_login(login: &Login) -> Option<String> {
-    (login.by == LoginBy::Auth).then(|| login.name.to_lowercase())
+/// Whose mail is counted on the way out: a login's, since a password that is used too much may be stolen, or a client's
+/// whose login has no name that can be read. A trusted network is no person.
+pub fn who_sends(cx: &Context<'_>) -> Option<String> {
+    match cx.login() {
+        Some(login) => (login.by == LoginBy::Auth).then(|| login.name.to_lowercase()),
+        None => (cx.direction() == Direction::Outbound).then(|| client(cx.origin()).to_string()),
+    }
 }
 
 /// The limits of a mail from outside.
@@ -108,11 +120,11 @@ pub fn at_rcpt(rates: &Rates, origin: IpAddr, to: &Recipient) -> Vec<Limit> {
 }
 
 /// The limit of a mail of somebody who logged in.
-pub fn login_at_mail(rates: &Rates, login: &Login) -> Option<Limit> {
-    Limit::some(Count::LoginMails, of_login(login)?, rates.login_mails)
+pub fn login_at_mail(rates: &Rates, who: &str) -> Option<Limit> {
+    Limit::some(Count::LoginMails, who.into(), rates.login_mails)
 }
 
 /// The limit of a recipient of somebody who logged in.
-pub fn login_at_rcpt(rates: &Rates, login: &Login) -> Option<Limit> {
-    Limit::some(Count::LoginRecipients, of_login(login)?, rates.login_recipients)
+pub fn login_at_rcpt(rates: &Rates, who: &str) -> Option<Limit> {
+    Limit::some(Count::LoginRecipients, who.into(), rates.login_recipients)
 }

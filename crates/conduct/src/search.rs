@@ -20,40 +20,41 @@ impl Traps {
         !self.0.is_empty() && to.mailbox().is_some_and(|mailbox| self.0.contains(&*mailbox.key()))
     }
 
-    /// Whether a mail named one, granted or not.
+    /// Whether a mail named one, granted or refused. Who was told to come again is judged when he does: a ban that is
+    /// answered with 421 must not be renewed by each try.
     pub fn in_record(&self, record: &Record) -> bool {
-        let is = |row: &RecipientRecord| Path::forward(&row.to, true).is_ok_and(|to| self.has(&to));
-        !self.0.is_empty() && record.recipients.iter().any(is)
+        let is =
+            |row: &RecipientRecord| row.fate != "defer" && Path::forward(&row.to, true).is_ok_and(|to| self.has(&to));
+        !self.0.is_empty() && !is_bounce(record) && record.recipients.iter().any(is)
     }
+}
+
+/// A bounce goes to whom somebody else named as the sender: its server looks for nobody.
+fn is_bounce(record: &Record) -> bool {
+    record.from.as_deref() == Some("")
 }
 
 /// How many recipients were refused because they do not exist.
 pub fn unknown(record: &Record) -> u32 {
+    if is_bounce(record) {
+        return 0;
+    }
     let is = |row: &&RecipientRecord| {
         row.fate == "refuse"
             && row.because.iter().any(|tag| match tag.as_str() {
                 "policy.unknown_recipient" | "policy.known_unknown" => true,
-                // RFC 3463 §3.2: something is wrong with the address itself; or the server does not say what.
-                "upstream.rcpt" => row.reply.starts_with('5') && subject(&row.reply).is_none_or(|n| n <= 1),
+                // Whatever else a server says may mean another thing: the sender, the client, a full mailbox.
+                "upstream.rcpt" => says_no_such_mailbox(&row.reply),
                 _ => false,
             })
     };
     u32::try_from(record.recipients.iter().filter(is).count()).unwrap_or(u32::MAX)
 }
 
-/// The second number of an enhanced code: 1 of `550 5.1.1 no such user`.
-fn subject(reply: &str) -> Option<u32> {
-    let code = reply.get(4..)?.split(' ').next()?;
-    let mut numbers = code.split('.');
-    let (Some(_), Some(subject), Some(_), None) = (
-        numbers.next().and_then(|class| class.parse::<u32>().ok()),
-        numbers.next(),
-        numbers.next(),
-        numbers.next(),
-    ) else {
-        return None;
-    };
-    subject.parse().ok()
+/// Whether a reply says that there is no such mailbox (RFC 3463 §3.2, RFC 7505): `550 5.1.1 no such user`.
+fn says_no_such_mailbox(reply: &str) -> bool {
+    let code = reply.get(4..).and_then(|rest| rest.split([' ', '\r', '\n']).next());
+    reply.starts_with('5') && matches!(code, Some("5.1.1" | "5.1.10"))
 }
 
 #[cfg(test)]
@@ -79,13 +80,43 @@ mod tests {
             ("a@d.example", "refuse", "policy.unknown_recipient", "550 5.1.1 no"),
             ("b@d.example", "refuse", "policy.known_unknown", "550 5.1.1 no"),
             ("c@d.example", "refuse", "upstream.rcpt", "550 5.1.1 no"),
-            ("d@d.example", "refuse", "upstream.rcpt", "550 no such user"),
+            ("d@d.example", "refuse", "upstream.rcpt", "556 5.1.10 no mail here"),
+            ("i@d.example", "refuse", "upstream.rcpt", "550 no such user"),
+            ("j@d.example", "refuse", "upstream.rcpt", "550 5.0.0 no"),
+            (
+                "k@d.example",
+                "refuse",
+                "upstream.rcpt",
+                "550 5.1.8 your domain does not exist",
+            ),
+            ("l@d.example", "refuse", "upstream.rcpt", "550 5.1.100 no"),
+            ("m@d.example", "refuse", "upstream.rcpt", "550"),
             ("e@d.example", "refuse", "upstream.rcpt", "550 5.7.1 not you"),
             ("f@d.example", "defer", "upstream.rcpt", "450 4.1.1 later"),
             ("g@d.example", "refuse", "dnsbl.listed", "550 5.7.1 listed"),
             ("h@d.example", "deliver", "policy.mark", "250 2.0.0 ok"),
         ]);
         assert_eq!(unknown(&record), 4);
+    }
+
+    #[test]
+    fn a_bounce_looks_for_nobody() {
+        let mut record = record(&[
+            ("a@d.example", "refuse", "policy.unknown_recipient", "550 5.1.1 no"),
+            ("old@d.example", "deliver", "policy.mark", "250 2.0.0 ok"),
+        ]);
+        let traps = Traps::new(["old@d.example"]);
+        record.from = Some("eve@e.example".into());
+        assert!(unknown(&record) == 1 && traps.in_record(&record));
+        record.from = Some(String::new());
+        assert!(unknown(&record) == 0 && !traps.in_record(&record));
+    }
+
+    #[test]
+    fn who_was_told_to_come_again_has_not_written_to_a_trap_yet() {
+        let traps = Traps::new(["old@d.example"]);
+        let named = |fate| traps.in_record(&record(&[("old@d.example", fate, "a.b", "")]));
+        assert!(!named("defer") && named("refuse") && named("none") && named("deliver"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ const NOTHING: i64 = 5;
 const LIVES: u32 = 12;
 /// The form of an entry that this crate writes.
 const VERSION: u8 = 1;
+/// By how much clocks may differ. What was remembered later than that, since the clock was wrong, is nothing.
+const SLACK: Duration = Duration::from_mins(5);
 /// How often a change is tried again that met another.
 const TRIES: usize = 4;
 
@@ -76,7 +78,8 @@ const MAIL: i64 = 2_000;
 const GOOD: i64 = -100;
 
 /// What a mail was worth, in hundredths of a point: its score where that spoke for spam, a point of credit where nothing
-/// did and it was taken, nothing in between.
+/// did and it was delivered, nothing in between. Where somebody decided that nothing counts against the mail, to
+/// postmaster, say, there is no credit for it: anybody could earn a good name there.
 pub fn worth(record: &Record) -> i64 {
     use gatepost_core::{Evidence, Level};
     let own: i64 = record
@@ -90,9 +93,13 @@ pub fn worth(record: &Record) -> i64 {
         .sum();
     let judged = record.recipients.iter().filter(|_| record.size > 0);
     let worst = judged.max_by_key(|row| row.score);
+    // Of mail that is delivered as any other there is no reason to tell.
+    let earned = |row: &gatepost_core::RecipientRecord| row.fate == "deliver" && row.because.is_empty();
     match worst {
         Some(row) if row.level >= Level::Medium => (i64::from(row.score.as_hundredths()) - own).clamp(0, MAIL),
-        Some(row) if row.level == Level::None && record.reply.starts_with('2') => GOOD,
+        Some(row) if row.level == Level::None && record.reply.starts_with('2') => {
+            if record.recipients.iter().any(earned) { GOOD } else { 0 }
+        }
         _ => 0,
     }
 }
@@ -138,6 +145,9 @@ impl Standings {
         }
         let points = i32::from_be_bytes(rest.get(4..8)?.try_into().ok()?);
         let at = Time::from_millis(u64::from_be_bytes(rest.get(8..16)?.try_into().ok()?));
+        if at > now + SLACK {
+            return None;
+        }
         Some(Entry {
             own: rest.get(..4)? == mark,
             points: decayed(points.into(), now.since(at), self.half_life),
@@ -229,6 +239,42 @@ mod tests {
             standings.remember(Whose::Client, client, GOOD, NOW).await.unwrap();
         }
         assert_eq!(standings.of(Whose::Client, client, NOW).await, Ok(Some(FLOOR)));
+    }
+
+    #[tokio::test]
+    async fn what_was_remembered_in_the_future_is_nothing() {
+        let standings = Standings::new(MemoryStore::store(), Fakes::SEED, DAY);
+        let client = ip("192.0.2.1");
+        standings
+            .remember(Whose::Client, client, 9_00, NOW + DAY)
+            .await
+            .unwrap();
+        assert_eq!(standings.of(Whose::Client, client, NOW).await, Ok(None));
+        let soon = NOW + DAY.saturating_sub(SLACK);
+        assert_eq!(standings.of(Whose::Client, client, soon).await, Ok(Some(9_00)));
+        standings.remember(Whose::Client, client, 1_00, NOW).await.unwrap();
+        assert_eq!(standings.of(Whose::Client, client, NOW).await, Ok(Some(1_00)));
+    }
+
+    #[test]
+    fn only_mail_that_was_looked_at_earns_credit() {
+        use gatepost_core::{Direction, RecipientId, RecipientRecord, Tag};
+        let worth = |rows: &[(&str, &[&'static str])]| {
+            let mut record = Record::new("id".into(), 0, Direction::Inbound, "mx".into(), ip("192.0.2.1"), 25);
+            (record.size, record.reply) = (100, "250 2.0.0 ok".into());
+            for (n, (fate, because)) in rows.iter().enumerate() {
+                let mut row = RecipientRecord::new(RecipientId(n as u16), "carl@d.example".into());
+                row.fate = (*fate).into();
+                row.because = because.iter().copied().map(Tag::new).collect();
+                record.recipients.push(row);
+            }
+            worth(&record)
+        };
+        assert_eq!(worth(&[("deliver", &[])]), GOOD);
+        assert_eq!(worth(&[("deliver", &["policy.role_account"])]), 0);
+        assert_eq!(worth(&[("deliver", &["whitelist.contact"])]), 0);
+        assert_eq!(worth(&[("hold", &["other.hold"])]), 0);
+        assert_eq!(worth(&[("deliver", &["policy.role_account"]), ("deliver", &[])]), GOOD);
     }
 
     #[tokio::test]

@@ -26,6 +26,8 @@ pub enum Count {
     LoginRecipients,
     /// Recipients that a client names and that do not exist.
     Unknown,
+    /// Mails of a client to traps.
+    Trapped,
 }
 
 impl Count {
@@ -40,6 +42,7 @@ impl Count {
             Count::LoginMails => b'l',
             Count::LoginRecipients => b'm',
             Count::Unknown => b'u',
+            Count::Trapped => b'p',
         }
     }
 }
@@ -96,7 +99,8 @@ impl Windows {
         Ok(weigh(before, here, passed, window))
     }
 
-    /// Whether this is the first time within the window that somebody is over a limit: worth an alarm.
+    /// Whether this is the first time within the window: that somebody is over a limit, which is worth an alarm, or that
+    /// something of a mail is counted.
     pub async fn first(&self, what: Count, who: &str, window: Duration, now: Time) -> Result<bool, Fault> {
         let (number, passed) = period(now, window);
         let key = self.key(b'a', what, who, number);

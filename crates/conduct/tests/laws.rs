@@ -73,6 +73,7 @@ fn what_cannot_be_meant_is_told_by_its_key() {
             r#"{"traps": {"addresses": ["a@d.example", "nonsense"]}}"#,
             "traps.addresses[1]",
         ),
+        (r#"{"traps": {"pools": ["a.example", "nonsense"]}}"#, "traps.pools[1]"),
         (r#"{"traps": {"adresses": []}}"#, "traps"),
         (r#"{"reputation": {"weight": 2}}"#, "reputation.weight"),
         (r#"{"reputation": {"most": -1}}"#, "reputation.most"),

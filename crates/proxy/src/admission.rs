@@ -156,8 +156,20 @@ fn network(address: IpAddr) -> Key {
     Key::Network(masked(address, 24, 48))
 }
 
-fn masked(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
+/// An address as what it stands for: `::ffff:192.0.2.1` and the `64:ff9b::192.0.2.1` of a translator (RFC 6052) are
+/// 192.0.2.1, or all of the world that comes through one would be one client.
+fn plain(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => IpAddr::V4((u32::from(high) << 16 | u32::from(low)).into()),
+            _ => IpAddr::V6(v6),
+        },
+        v4 => v4,
+    }
+}
+
+fn masked(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
+    match plain(address) {
         IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) & u32::MAX.checked_shl(32 - v4).unwrap_or(0)).into()),
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & u128::MAX.checked_shl(128 - v6).unwrap_or(0)).into()),
     }
@@ -298,6 +310,15 @@ mod tests {
         assert_eq!(admit("2001:db8::3").err(), Some(Refused::Client));
         assert!(admit("2001:db8:0:1::3").is_ok());
         assert_eq!(admission.open(), 4);
+    }
+
+    #[test]
+    fn who_comes_through_a_translator_is_who_he_is() {
+        let admission = Arc::new(Admission::default());
+        let admit = |text: &str| admission.admit(ip(text), LIMITS, Time::from_secs(60));
+        let _two = ["192.0.2.1", "64:ff9b::192.0.2.1"].map(|text| admit(text).ok().unwrap());
+        assert_eq!(admit("64:ff9b::192.0.2.1").err(), Some(Refused::Client));
+        assert!(admit("64:ff9b::198.51.100.1").is_ok() && admit("64:ff9b::203.0.113.1").is_ok());
     }
 
     #[test]

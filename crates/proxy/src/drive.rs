@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gatepost_core::smtp::session::{self, Answer, Input, Output, Question, Session, Settings};
 use gatepost_core::{Clock, Direction, End, Enhanced, Facts, Message, Reply, Time, Via};
+use gatepost_pipeline::recipients::Known;
 use gatepost_pipeline::{Reception, Seen};
 use metrics::counter;
 use tokio_rustls::TlsAcceptor;
@@ -298,10 +299,8 @@ impl Driver {
         let answer = self.ask(question, message).await;
         self.owed |= ends;
         match &answer {
-            // RFC 3463 §3.2: something is wrong with the address itself; or the server does not say what.
-            Answer::Reply(reply)
-                if named && reply.is_permanent() && reply.enhanced().is_none_or(|code| code.1 <= 1) =>
-            {
+            // Whatever else a server says may mean another thing: the sender, the client, a full mailbox.
+            Answer::Reply(reply) if named && Known::of(reply) == Some(Known::No) => {
                 self.offended(Offence::UnknownRecipient)
             }
             Answer::Reply(reply) if login && reply.is_permanent() => self.offended(Offence::FailedLogin),

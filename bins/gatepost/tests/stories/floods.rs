@@ -41,6 +41,25 @@ fn who_guesses_addresses_is_shown_the_door_and_not_let_in_again_at_once() {
 }
 
 #[test]
+fn only_no_such_mailbox_is_a_guess() {
+    for answer in [
+        "550 No",
+        "550 5.0.0 No",
+        "550 5.1.8 The domain of the sender does not exist",
+    ] {
+        let upstream = Upstream::start(Script::new().on("RCPT TO:<guess", say(answer)));
+        let setup = Setup::before(upstream.address).set("limits.unknown_recipients_per_minute", "4");
+        let gatepost = Gatepost::start(&setup);
+        let mut client = gatepost.client();
+        client.ask("MAIL FROM:<ann@there.example>").is(250);
+        for n in 0..12 {
+            client.ask(&format!("RCPT TO:<guess{n}@example.org>")).is(550);
+        }
+        Client::connect(gatepost.address("mx")).reply().is(220);
+    }
+}
+
+#[test]
 fn a_million_noops_end_at_421() {
     let (_upstream, gatepost) = stage(|setup| setup);
     for line in [
