@@ -276,7 +276,8 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Capacity {
-    /// Sessions at once; one more gets 421. Those that wait for a reply because a filter wishes so do not count.
+    /// Sessions at once; one more gets 421. Those that wait for a reply because a filter wishes so do not count until the
+    /// wait is over; then one more gets 421 as well.
     #[schemars(range(min = 1))]
     pub sessions: u32,
     /// Sessions that may wait for a reply at once because a filter wishes so (`conduct`: `greet_delay`, `tarpit`); one more
