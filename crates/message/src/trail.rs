@@ -6,8 +6,10 @@
 //! saw themselves; what the client called itself stands beside it, and a field that could be read in two ways is not read
 //! at all.
 //!
-//! Forms that are read, after `from NAME`: `(name [192.0.2.1])` of Postfix, Sendmail and ourselves, `([192.0.2.1] helo=x)`
-//! and `[192.0.2.1] (helo=x)` of Exim, `(192.0.2.1)` of Exchange, `(HELO x) (192.0.2.1)` of qmail.
+//! Forms that are read, after `from NAME`: `(name [192.0.2.1])` of Postfix, Sendmail and ourselves, `([192.0.2.1] helo=x)`,
+//! `[192.0.2.1] (port=25001 helo=x)` and `[192.0.2.1]` alone of Exim, `(192.0.2.1)` of Exchange, `(HELO x) (192.0.2.1)` of
+//! qmail. All of them clean or refuse what a client calls itself. Of a server that does not, only a name without blanks is
+//! bounded: a comment may not touch it, and no other comment before `by` may have an address.
 
 use std::net::IpAddr;
 
@@ -16,7 +18,7 @@ use crate::header::Headers;
 /// The most fields that are followed: so many hosts of one's own has nobody.
 const HOPS_MAX: usize = 20;
 /// The most words and comments of a field that are looked at: the address stands among the first.
-const ITEMS_MAX: usize = 8;
+const ITEMS_MAX: usize = 12;
 /// The most characters of a name that is given (RFC 5321 §4.5.3.1.2).
 const NAME_MAX: usize = 255;
 
@@ -75,46 +77,81 @@ enum From {
 
 enum Item {
     Word(String),
-    Comment(String),
+    Comment {
+        text: String,
+        /// It begins where a word ends, with nothing between.
+        touches: bool,
+    },
 }
 
 fn from(value: &[u8]) -> From {
     let mut items = items(value).into_iter();
     match items.next() {
         Some(Item::Word(word)) if word.eq_ignore_ascii_case("from") => {}
-        Some(Item::Comment(text)) if text.starts_with("qmail ") && text.ends_with("invoked from network") => {
+        Some(Item::Comment { text, .. }) if text.starts_with("qmail ") && text.ends_with("invoked from network") => {
             return From::Note;
         }
-        _ => return From::Unclear("a Received field does not say from where"),
+        _ => return NO_FROM,
     }
     let Some(Item::Word(name)) = items.next() else {
-        return From::Unclear("a Received field does not say from where");
+        return NO_FROM;
     };
-    let mut comments = items.map_while(|item| match item {
-        Item::Comment(text) => Some(text),
-        Item::Word(_) => None,
-    });
-    let first = comments.next().unwrap_or_default();
+    let mut comments = Vec::new();
+    loop {
+        match items.next() {
+            // What touches the name may be a part of it.
+            Some(Item::Comment { touches: true, .. }) => return SEVERAL,
+            Some(Item::Comment { text, .. }) => comments.push(text),
+            Some(Item::Word(word)) if word.eq_ignore_ascii_case("by") => break,
+            _ => return NO_ADDRESS,
+        }
+    }
+    let mut comments = comments.iter();
+    let Some(first) = comments.next() else {
+        return alone(&name, value);
+    };
     let lower = first.to_ascii_lowercase();
-    if let Some(helo) = lower.strip_prefix("helo=") {
-        return literal(&name).map_or(NO_ADDRESS, |address| From::Host(address, shown(helo)));
-    }
-    if lower.starts_with("helo ") || lower.starts_with("ehlo ") {
+    let host = if lower.starts_with("helo ") || lower.starts_with("ehlo ") {
         let helo = shown(first.get(5..).unwrap_or_default());
-        return bare(&comments.next().unwrap_or_default()).map_or(NO_ADDRESS, |address| From::Host(address, helo));
-    }
-    let (seen, helo) = match lower.split_once(" helo=") {
-        Some((seen, helo)) => (seen, shown(helo.split(' ').next().unwrap_or_default())),
-        None => (&*lower, shown(&name)),
+        comments
+            .next()
+            .and_then(|second| bare(second))
+            .map(|address| (address, helo))
+    } else if ["port=", "helo=", "ident="].iter().any(|key| lower.starts_with(key)) {
+        // Exim leaves out a name that is the address.
+        let helo = lower.split(' ').find_map(|pair| pair.strip_prefix("helo="));
+        literal(&name).map(|address| (address, shown(helo.unwrap_or(&name))))
+    } else {
+        let (seen, helo) = match lower.split_once(" helo=") {
+            Some((seen, helo)) => (seen, shown(helo.split(' ').next().unwrap_or_default())),
+            None => (&*lower, shown(&name)),
+        };
+        let mut literals = literals(seen);
+        match (literals.next(), literals.next()) {
+            (Some(_), Some(_)) => return SEVERAL,
+            (Some(address), None) => Some((address, helo)),
+            (None, _) => bare(seen).map(|address| (address, helo)),
+        }
     };
-    let mut literals = literals(seen);
-    match (literals.next(), literals.all(|_| false)) {
-        (Some(address), true) => From::Host(address, helo),
-        (Some(_), false) => From::Unclear("a Received field names several addresses"),
-        (None, _) => bare(seen).map_or(NO_ADDRESS, |address| From::Host(address, helo)),
+    if comments.any(|text| bare(text).is_some() || literals(&unquoted(text)).next().is_some()) {
+        return SEVERAL;
+    }
+    host.map_or(NO_ADDRESS, |(address, helo)| From::Host(address, helo))
+}
+
+/// A field with nothing but a name. An address is one that the server saw where that is Exim, which leaves out a name
+/// that is the address; of others it may be what the client called itself.
+fn alone(name: &str, value: &[u8]) -> From {
+    let exim = value.windows(EXIM.len()).any(|found| found == EXIM);
+    match literal(name).filter(|_| exim && name.ends_with(']')) {
+        Some(address) => From::Host(address, shown(name)),
+        None => NO_ADDRESS,
     }
 }
 
+const EXIM: &[u8] = b" (Exim ";
+const NO_FROM: From = From::Unclear("a Received field does not say from where");
+const SEVERAL: From = From::Unclear("a Received field may name several addresses");
 const NO_ADDRESS: From = From::Unclear("a Received field has no address that can be read");
 
 /// The words and comments of a field up to `by`, comments without what is nested in them; what is not ASCII is `?`.
@@ -125,6 +162,7 @@ fn items(value: &[u8]) -> Vec<Item> {
             items.push(Item::Word(std::mem::take(text)));
         }
     };
+    let mut touches = false;
     for &octet in value {
         if items.len() >= ITEMS_MAX {
             return items;
@@ -135,13 +173,17 @@ fn items(value: &[u8]) -> Vec<Item> {
             (_, '\\') => escaped = true,
             (0, ';') => break,
             (0, '(') => {
+                touches = !text.is_empty();
                 end(&mut text, &mut items);
                 depth = 1;
             }
             (_, '(') => depth = depth.saturating_add(1),
             (1, ')') => {
-                items.push(Item::Comment(text.trim().to_owned()));
-                text.clear();
+                let comment = std::mem::take(&mut text);
+                items.push(Item::Comment {
+                    text: comment.trim().to_owned(),
+                    touches,
+                });
                 depth = 0;
             }
             (0, ')') => break,
@@ -182,6 +224,11 @@ fn literals(text: &str) -> impl Iterator<Item = IpAddr> {
         let (inner, _) = after.split_once(']')?;
         address(inner)
     })
+}
+
+/// A text without what is in quotes.
+fn unquoted(text: &str) -> String {
+    text.split('"').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
 /// An address without brackets and with nothing else, but for a user in front of it.
@@ -260,7 +307,26 @@ mod tests {
                 "[198.51.100.1]",
             ),
             ("from [203.0.113.9] (helo=h.example) by x", "203.0.113.9", "h.example"),
-            ("from [203.0.113.9] (port=4711 helo=h.example) by x", "203.0.113.9", ""),
+            (
+                "from [203.0.113.9] (port=4711 helo=h.example) by x",
+                "203.0.113.9",
+                "h.example",
+            ),
+            (
+                "from [203.0.113.9] (port=4711 helo=h.example ident=root) by x",
+                "203.0.113.9",
+                "h.example",
+            ),
+            (
+                "from [203.0.113.9] (port=4711)\r\n\tby x",
+                "203.0.113.9",
+                "[203.0.113.9]",
+            ),
+            (
+                "from [203.0.113.9]\r\n\tby x with esmtp (Exim 4.96)\r\n\tid 1; d",
+                "203.0.113.9",
+                "[203.0.113.9]",
+            ),
             (
                 "from h.example (203.0.113.9) by y (192.0.2.7) with Microsoft SMTP Server",
                 "203.0.113.9",
@@ -280,16 +346,9 @@ mod tests {
             ("from h ([::ffff:203.0.113.9]) by x", "203.0.113.9", "h"),
             ("FROM h ([203.0.113.9]) BY x", "203.0.113.9", "h"),
         ] {
-            let want = if helo.is_empty() {
-                NO_WAY
-            } else {
-                stranger(address, helo)
-            };
-            assert_eq!(trail(&[field]), want, "{field}");
+            assert_eq!(trail(&[field]), stranger(address, helo), "{field}");
         }
     }
-
-    const NO_WAY: Trail = Trail::Lost("a Received field has no address that can be read");
 
     #[test]
     fn what_could_be_read_in_two_ways_is_not_read() {
@@ -302,6 +361,16 @@ mod tests {
             "from h ([203.0.113.9]",
             "from (h [203.0.113.9]) by x",
             "from h (a@[198.51.100.1] [203.0.113.9]) by x",
+            "from x(a[198.51.100.1]) (r.example [203.0.113.9]) by x",
+            "from [198.51.100.1](port=1) (r.example [203.0.113.9]) by x",
+            "from x (a[198.51.100.1]) (r.example [203.0.113.9]) by x",
+            "from x (198.51.100.1) (r.example [203.0.113.9]) by x",
+            "from x ([198.51.100.1]) (203.0.113.9) by x",
+            "from x (HELO y) (198.51.100.1) (r.example [203.0.113.9]) by x",
+            "from x (a[198.51.100.1]) y (r.example [203.0.113.9]) by x",
+            "from [198.51.100.1]:25 by x with esmtp (Exim 4.96)",
+            "from h.example by x with esmtp (Exim 4.96)",
+            "from h ([203.0.113.9]); d",
             "by x (Postfix, from userid 0) id 1; d",
             "(qmail 1 invoked by uid 0); d",
             "x",

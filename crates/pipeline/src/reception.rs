@@ -298,8 +298,10 @@ impl Reception {
         };
         let spoken = match &message {
             Some(message) => {
-                if self.visit.via == Via::Relay {
-                    transaction.note(trace(&self.pipeline, &mut self.visit, message));
+                if self.visit.via == Via::Relay
+                    && let Some(why) = trace(&self.pipeline, &mut self.visit, message)
+                {
+                    transaction.origin_unknown(why);
                 }
                 let scene = scene!(self, now);
                 transaction.message(&scene, &mut self.ways, message, gone).await

@@ -7,13 +7,13 @@
 //! **How.** Whom the relay got a mail from is known only when the header is there. So filters are asked nothing at connect,
 //! HELO, MAIL and RCPT, and everything at the dot: first those moments in their order, with the origin, what it called
 //! itself and nothing of the relay's own manners, and then the message. What they wish is then heard as at the dot,
-//! but for two things: that the mail be deferred, since the relay comes again whoever the origin is, and that it be
-//! diverted, since the mail server has granted the recipients.
+//! but for two things: that the mail be deferred, with or without the end of the session, since the relay comes again
+//! whoever the origin is, and that it be diverted, since the mail server has granted the recipients.
 
 use std::sync::Arc;
 
 use gatepost_core::message::{Message, trail, trail::Trail};
-use gatepost_core::{Envelope, Helo, Visit};
+use gatepost_core::{Envelope, Evidence, Finding, FindingRecord, Helo, Phase, Record, Score, Tag, Visit};
 
 use crate::judge::{Openness, openness};
 use crate::ledger;
@@ -22,8 +22,10 @@ use crate::run::{Asked, Deadline};
 use crate::scene::Scene;
 use crate::transaction::Transaction;
 
-/// Finds where a mail comes from that a trusted relay brings; what there is to say of it.
-pub fn trace(pipeline: &Pipeline, visit: &mut Visit, message: &Message) -> Option<String> {
+const ORIGIN_UNKNOWN: Tag = Tag::new("policy.origin_unknown");
+
+/// Finds where a mail comes from that a trusted relay brings; why it is not known.
+pub fn trace(pipeline: &Pipeline, visit: &mut Visit, message: &Message) -> Option<&'static str> {
     let peer = visit.client.address;
     let helo = |name| Helo { name, extended: true };
     match trail::follow(message.headers(), peer, |address| pipeline.is_relay(address)) {
@@ -33,16 +35,22 @@ pub fn trace(pipeline: &Pipeline, visit: &mut Visit, message: &Message) -> Optio
             let own = visit.helo.clone().filter(|_| host == peer);
             visit.traced(host, own);
         }
-        Trail::Lost(why) => return Some(format!("behind a trusted relay, and from whom is not known: {why}")),
+        Trail::Lost(why) => return Some(why),
     }
     None
 }
 
 impl Transaction {
-    /// Adds a word to the record.
-    pub(crate) fn note(&mut self, note: Option<String>) {
+    /// Tells in the record that nobody can be judged by an address: it weighs nothing, but is seen and counted.
+    pub(crate) fn origin_unknown(&mut self, why: &str) {
+        let note = format!("behind a trusted relay, and from whom is not known: {why}");
+        if self.record.findings.len() < Record::FINDINGS_MAX {
+            let finding = Finding::new(ORIGIN_UNKNOWN, Evidence::Points(Score::ZERO), note.clone());
+            let row = FindingRecord::new("policy", Phase::Message, &finding, false);
+            self.record.findings.push(row);
+        }
         if self.record.notes.len() < ledger::NOTES_MAX {
-            self.record.notes.extend(note);
+            self.record.notes.push(note);
         }
     }
 

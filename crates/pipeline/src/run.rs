@@ -112,7 +112,7 @@ pub struct Runner<'a> {
     /// Until when.
     pub deadline: Option<Deadline>,
     /// Wishes that are not heard, whoever voices them.
-    pub deaf: Wishes,
+    pub deaf: fn(&Wish) -> bool,
 }
 
 struct Call {
@@ -220,8 +220,7 @@ impl Runner<'_> {
 impl Runner<'_> {
     /// The opinion without the wishes that are not heard at this moment, and a note of them.
     fn heard(&self, slot: &Slot, opinion: Opinion, notes: &mut Vec<String>) -> Opinion {
-        let unheard = |wish: &Wish| self.deaf.has(wish.kind());
-        let Some((_, _, wish)) = opinion.wishes().iter().find(|(_, _, wish)| unheard(wish)) else {
+        let Some((_, _, wish)) = opinion.wishes().iter().find(|(_, _, wish)| (self.deaf)(wish)) else {
             return opinion;
         };
         let names = wish.kind().names().collect::<Vec<_>>().join(", ");
@@ -229,7 +228,7 @@ impl Runner<'_> {
         notes.push(format!(
             "{name} wished {names} at {phase}, which does not count behind a trusted relay"
         ));
-        without(&opinion, unheard)
+        without(&opinion, self.deaf)
     }
 }
 
@@ -374,7 +373,7 @@ mod tests {
             asked: Asked::Connect,
             domains: &[],
             deadline,
-            deaf: Wishes::NONE,
+            deaf: |_| false,
         };
         let run = runner.run(&mut said, |_| vec![open]).await;
         (said, run)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Context, Envelope, Facts, Phase, Time, Via, Visit, Wishes};
+use gatepost_core::{Context, Envelope, Facts, Phase, Time, Via, Visit, Wish};
 
 use crate::judge::{Judgement, Openness, Whom, judge, openness};
 use crate::names::Names;
@@ -17,9 +17,16 @@ pub const DELAY_MAX: Duration = Duration::from_secs(30);
 /// How long a mail server that wants to know the client's name waits for DNS.
 const NAME_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What no filter can wish behind a trusted relay about what came before the message: it has the recipients already, and
-/// it comes again whoever the origin is.
-const UNHEARD: Wishes = Wishes::DEFER.and(Wishes::DIVERT);
+/// What no filter can wish behind a trusted relay about what came before the message: that it come later, since it comes
+/// again whoever the origin is, and keeps its other mail meanwhile; nor a recipient of its own, since the relay has them
+/// already.
+fn unheard_of_relays(wish: &Wish) -> bool {
+    match wish {
+        Wish::Defer(_) | Wish::Divert => true,
+        Wish::Close(reply) | Wish::Reject(reply) | Wish::Deny(reply) => !reply.is_permanent(),
+        _ => false,
+    }
+}
 
 /// What a moment is made of.
 pub struct Scene<'a> {
@@ -63,10 +70,13 @@ impl Scene<'_> {
             return Run::default();
         }
         // How the relay behaves says nothing of the origin.
-        let (facts, deaf) = match via {
-            Via::Nobody => (self.facts, Wishes::NONE),
-            _ if phase == Phase::Message => (self.facts.of_message(), Wishes::NONE),
-            _ => (self.facts.of_message(), UNHEARD),
+        let facts = match via {
+            Via::Nobody => self.facts,
+            _ => self.facts.of_message(),
+        };
+        let deaf: fn(&Wish) -> bool = match via {
+            Via::Traced if phase != Phase::Message => unheard_of_relays,
+            _ => |_| false,
         };
         let mut cx = Context::new(self.now, self.visit, &self.names.memo).with_facts(facts);
         if let Some(envelope) = envelope {

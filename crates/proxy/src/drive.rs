@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admission, Offence};
 use crate::clock::ticks;
+use crate::listen::is_busy;
 use crate::spool::{Room, Spool};
-use crate::tarpit::Tarpit;
+use crate::tarpit::{Place, Tarpit};
 use crate::wire::{Shared, Wire};
 
 /// A write that a client does not take within this time is its end.
@@ -34,12 +35,16 @@ const NO_ROOM: Reply = Reply::fixed(
 );
 const NOT_SPOOLED: Reply = Reply::fixed(451, Enhanced(4, 3, 0), "Local storage trouble, try again later");
 
+const FULL: Reply = Reply::fixed(421, Enhanced(4, 7, 0), "Too many connections, try again later");
+
 const TOO_OFTEN: Reply = Reply::fixed(421, Enhanced(4, 7, 0), "Too many failures, try again later");
 
 /// What a session is driven with.
 pub struct Driving {
     /// The wall clock, for the reception; the machine has a time of its own.
     pub clock: Arc<dyn Clock>,
+    /// What the session is told while most sessions are taken.
+    pub busy: Arc<Settings>,
     /// For STARTTLS.
     pub tls: Option<TlsAcceptor>,
     /// Who may come again.
@@ -73,6 +78,8 @@ struct Driver {
     draining: bool,
     /// A message was answered and the answer is not written yet.
     owed: bool,
+    /// Where it has waited, until it is gone: there was no place for it among the sessions.
+    leaving: Option<Place>,
 }
 
 /// Drives one session to its end. What it is made of is in one place on the heap: a future that held it would hold it once
@@ -96,6 +103,7 @@ pub fn drive(
         notes: Facts::default(),
         draining: false,
         owed: false,
+        leaving: None,
     });
     async move {
         driver.run().await;
@@ -131,10 +139,20 @@ impl Driver {
                 }
                 Output::Ask(question) => {
                     // Its state is large and ends here: a session that waits for its client does not hold room for it.
-                    let answer = Box::pin(self.answer(question)).await;
+                    let is_message = matches!(question, Question::Message { .. } | Question::Spoilt { .. });
+                    let mut answer = Box::pin(self.answer(question)).await;
                     let delay = self.reception.delay();
-                    if !delay.is_zero() {
-                        self.dawdle(delay).await;
+                    if !delay.is_zero()
+                        && let Some(place) = self.dawdle(delay).await
+                    {
+                        let full = !self.is_placed(place);
+                        // What became of a message must be heard.
+                        if full && !is_message && matches!(answer, Answer::Reply(_) | Answer::Challenge(_)) {
+                            let listener = self.reception.visit().listener.to_string();
+                            counter!("gatepost_sessions_refused_total", "listener" => listener, "limit" => "full")
+                                .increment(1);
+                            answer = Answer::Close(FULL);
+                        }
                     }
                     self.session.give(ticks(), Input::Answer(answer));
                 }
@@ -184,9 +202,21 @@ impl Driver {
         }
     }
 
+    /// Whether there is a place among the sessions for one that has waited; where few are left, its patience is less.
+    fn is_placed(&mut self, place: Place) -> bool {
+        let Driving { admission, limits, .. } = &self.driving;
+        let left = place.leave(|| admission.open(), limits.sessions);
+        if left.as_ref().map_or(true, |taken| is_busy(*taken, limits.sessions)) {
+            self.session.settle(Arc::clone(&self.driving.busy));
+        }
+        let placed = left.is_ok();
+        self.leaving = left.err().flatten();
+        placed
+    }
+
     /// Holds back an answer. The client may speak, which the session remembers; if it leaves, or the proxy stops, or
-    /// another needs the place, nothing is waited for any longer.
-    async fn dawdle(&mut self, delay: Duration) {
+    /// another needs the place, nothing is waited for any longer. The place of one that goes on.
+    async fn dawdle(&mut self, delay: Duration) -> Option<Place> {
         let Driver {
             wire,
             session,
@@ -194,9 +224,7 @@ impl Driver {
             draining,
             ..
         } = self;
-        let Some(place) = driving.tarpit.enter(driving.tarpitted) else {
-            return;
-        };
+        let place = driving.tarpit.enter(driving.tarpitted)?;
         let until = tokio::time::sleep(delay);
         tokio::pin!(until);
         while !session.gone() && !*draining {
@@ -212,10 +240,11 @@ impl Driver {
                     *draining = true;
                     session.give(ticks(), Input::Drain);
                 }
-                () = place.released() => return,
-                () = &mut until => return,
+                () = place.released() => return Some(place),
+                () = &mut until => return Some(place),
             }
         }
+        None
     }
 
     async fn secure(&mut self) {

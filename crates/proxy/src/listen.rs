@@ -55,11 +55,16 @@ pub struct ByNetwork {
 }
 
 impl ByNetwork {
-    fn of(&self, address: IpAddr, busy: bool) -> Arc<Settings> {
+    /// Those of a client, and those that it gets while most sessions are taken.
+    fn of(&self, address: IpAddr) -> (&Arc<Settings>, &Arc<Settings>) {
         let special = self.special.iter().find(|(networks, _)| contains(networks, address));
-        let general = if busy { &self.busy } else { &self.usual };
-        Arc::clone(special.map_or(general, |(_, settings)| settings))
+        special.map_or((&self.usual, &self.busy), |(_, settings)| (settings, settings))
     }
+}
+
+/// Whether most sessions are taken, where there is a limit.
+pub fn is_busy(taken: usize, sessions: usize) -> bool {
+    sessions > 0 && taken >= sessions - sessions / 4
 }
 
 fn contains(networks: &[IpNet], address: IpAddr) -> bool {
@@ -285,11 +290,18 @@ async fn come_in(
     if let Some(network) = door.trusted.iter().find(|network| network.contains(&peer.ip())) {
         visit.login = Some(Login::new(network.to_string(), LoginBy::Network));
     }
-    let busy = hall.admission.open() >= limits.sessions - door.limits.sessions / 4;
-    let settings = door.settings.load().of(peer.ip(), busy && door.limits.sessions > 0);
+    let taken = hall.admission.open().saturating_sub(hall.tarpit.waiting());
+    let all = door.settings.load();
+    let (usual, busy) = all.of(peer.ip());
+    let settings = Arc::clone(if is_busy(taken, door.limits.sessions) {
+        busy
+    } else {
+        usual
+    });
     let reception = Reception::new(Arc::clone(&door.pipeline), visit, Arc::clone(&door.upstreams));
     let driving = Driving {
         clock: hall.clock,
+        busy: Arc::clone(busy),
         tls,
         admission: Arc::clone(&hall.admission),
         limits: door.limits,
@@ -298,6 +310,7 @@ async fn come_in(
         room: Arc::clone(&door.room),
         drain: hall.drain,
     };
+    drop(all);
     drop(door);
     Some((Box::pin(drive(wire, settings, reception, driving)), admitted))
 }

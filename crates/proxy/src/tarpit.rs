@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** who waits holds a place here, a timer and its session, and no thread; there are at most as many as the
 //! operator allows, and the one that has waited longest is released for the one that comes; they take nobody's place
-//! among the sessions that `capacity` allows.
+//! among the sessions that `capacity` allows, nor do they afterwards: whoever has waited takes a place among those that is
+//! free, or keeps its place here until it has been told to come again and is gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +61,25 @@ impl Tarpit {
 }
 
 impl Place {
+    /// Ends the wait, with so many sessions `open` in all. Says how many of them do not wait, this one included; where
+    /// that were more than `sessions`, it gives the place back, unless that was given to another: then there is none.
+    /// Zero `sessions` are as many as there like.
+    pub fn leave(self, open: impl FnOnce() -> usize, sessions: usize) -> Result<usize, Option<Place>> {
+        let mut line = self.tarpit.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = line.waiting.remove(&self.number);
+        // Within the lock: of two that leave at once, the second sees the first.
+        let taken = open().saturating_sub(line.waiting.len());
+        if sessions == 0 || taken <= sessions {
+            drop(line);
+            return Ok(taken);
+        }
+        let stays = waited
+            .map(|release| line.waiting.insert(self.number, release))
+            .is_some();
+        drop(line);
+        Err(stays.then_some(self))
+    }
+
     /// Comes when the place is needed for another.
     pub async fn released(&self) {
         self.release.notified().await;
@@ -100,6 +120,27 @@ mod tests {
         assert_eq!(tarpit.waiting(), 1);
         drop(last);
         assert_eq!(tarpit.waiting(), 0);
+    }
+
+    #[test]
+    fn who_has_waited_takes_a_place_that_is_free_or_none() {
+        let tarpit = Arc::new(Tarpit::default());
+        let enter = || tarpit.enter(3).expect("a place");
+        let (first, second, third) = (enter(), enter(), enter());
+        // Two wait elsewhere in the session that they have a place for.
+        let open = || 5;
+        assert_eq!(first.leave(open, 3).ok(), Some(3));
+        assert_eq!(tarpit.waiting(), 2);
+        let told = second.leave(open, 3).err().flatten();
+        assert_eq!((told.is_some(), tarpit.waiting()), (true, 2));
+        drop(told);
+        assert_eq!(tarpit.waiting(), 1);
+        assert_eq!(third.leave(|| 4_000, 0).ok(), Some(4_000));
+        // One that was released has no place to keep.
+        let (released, _other) = (tarpit.enter(1), tarpit.enter(1));
+        let told = released.expect("a place").leave(|| 5, 3);
+        assert!(matches!(told, Err(None)));
+        assert_eq!(tarpit.waiting(), 1);
     }
 
     #[test]

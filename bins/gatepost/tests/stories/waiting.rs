@@ -6,12 +6,18 @@ use crate::house::{Client, Gatepost, Script, Setup, Upstream, eventually};
 
 /// Whoever calls itself by a name without a dot waits for half a minute, among at most so many.
 fn stage(sessions: &str, tarpitted: &str) -> (Upstream, Gatepost) {
+    stage_for(sessions, tarpitted, "'10s'")
+}
+
+/// The same with another time to wait, three times over.
+fn stage_for(sessions: &str, tarpitted: &str, time: &str) -> (Upstream, Gatepost) {
     let upstream = Upstream::start(Script::new());
     let setup = Setup::before(upstream.address)
         .set("capacity.sessions", sessions)
         .set("capacity.tarpitted", tarpitted)
         .set("filters.conduct.options.helo_unqualified_points", "3")
-        .set("filters.conduct.options.waiting.tarpit", "'10s'")
+        .set("timeouts.busy_command", "'1s'")
+        .set("filters.conduct.options.waiting.tarpit", time)
         .set("filters.conduct.options.waiting.tarpit_most", "'30s'");
     let gatepost = Gatepost::start(&setup);
     (upstream, gatepost)
@@ -66,4 +72,34 @@ fn those_that_wait_take_nobodys_place_and_hold_up_no_end() {
     }
     assert!(gatepost.ends_within(Duration::from_secs(20)).success());
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn whoever_has_waited_finds_a_place_that_is_free_or_comes_again() {
+    let (_upstream, gatepost) = stage_for("4", "6", "'3s'");
+    let mut crowd = Vec::new();
+    for count in 1..=6 {
+        crowd.push(waits(&gatepost));
+        waiting(&gatepost, f64::from(count));
+    }
+    let mut stays = gatepost.client();
+    let (mut placed, mut told) = (Vec::new(), 0);
+    for mut client in crowd {
+        let reply = client.reply();
+        if reply.code == 250 {
+            placed.push(client);
+        } else {
+            reply.begins("421 4.7.0 Too many connections");
+            client.ends();
+            told += 1;
+        }
+    }
+    assert_eq!((placed.len(), told), (3, 3));
+    // Whoever has one of the last places must hurry, and does not.
+    let mut next = eventually("a place is free", || {
+        let mut client = Client::connect(gatepost.address("mx"));
+        (client.reply().code == 220).then_some(client)
+    });
+    next.ask("NOOP").is(250);
+    stays.ask("NOOP").is(250);
 }

@@ -43,8 +43,11 @@ pub struct Listen {
     #[serde(default)]
     pub trusted_networks: Vec<Network>,
     /// Inbound: forwarders and secondary mail servers of yours whose mail is judged by the host that they got it from, as
-    /// their Received field names it, and not by their own address. Name only hosts that write such a field, and all hosts
-    /// behind one another through which mail passes. Their mail is never greylisted; what they bring is judged at the dot.
+    /// their Received field names it, and not by their own address. Name all hosts behind one another through which mail
+    /// passes, and only such whose field has the address that they saw, and that mask or refuse an odd HELO: Postfix, Exim,
+    /// Exchange, Sendmail and qmail are read. A field that names a loopback address is passed over for the next one. So a
+    /// relay must see its clients: where TLS or a load balancer ends before it and does not tell it the client (PROXY), the
+    /// next field is the stranger's own. Their mail is never greylisted; what they bring is judged at the dot.
     #[serde(default)]
     pub trusted_relays: Vec<Network>,
     /// Outbound: whether AUTH is offered, under TLS only. It is passed on to the mail server of `route`, which decides.
@@ -273,7 +276,8 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Capacity {
-    /// Sessions at once; one more gets 421. Those that wait for a reply because a filter wishes so do not count.
+    /// Sessions at once; one more gets 421. Those that wait for a reply because a filter wishes so do not count until the
+    /// wait is over; then one more gets 421 as well.
     #[schemars(range(min = 1))]
     pub sessions: u32,
     /// Sessions that may wait for a reply at once because a filter wishes so (`conduct`: `greet_delay`, `tarpit`); one more

@@ -164,6 +164,11 @@ impl Session {
         self.trusted = true;
     }
 
+    /// Other settings hold from here on: those of the same listener with another patience. What was offered stays.
+    pub fn settle(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
     /// Gives one thing. An answer without an open question and Secured without StartTls are ignored.
     pub fn give(&mut self, now: Time, input: Input<'_>) {
         self.now = now;
