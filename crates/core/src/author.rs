@@ -3,6 +3,8 @@
 //! **Invariant:** an [`Author::One`] is an address that every reader finds in that field. Several fields, several
 //! addresses, groups, and whatever can be read in two ways are [`Author::Ambiguous`], which never earns a pass.
 
+use std::collections::BTreeSet;
+
 use gatepost_message::Headers;
 use gatepost_smtp::Address;
 
@@ -50,6 +52,19 @@ impl Author {
             Ok(value) if value.len() <= FIELD_MAX => Author::read(value),
             _ => Author::Ambiguous("a From field that cannot be read"),
         }
+    }
+
+    /// Every domain that any reader could take for an author's: whatever stands behind an `@` of any From field, be it in
+    /// a name, a comment or a quoted string. Each once; as long as the header section lets them be.
+    pub fn domains(headers: &Headers) -> BTreeSet<String> {
+        let fields = headers.all("From").map(|field| field.unfolded());
+        fields.fold(BTreeSet::new(), |mut all, field| {
+            let text = String::from_utf8_lossy(&field);
+            all.extend(domains_in(&text));
+            // What was broken up by comments and spaces.
+            all.extend(domains_in(&closed_up(&text)));
+            all
+        })
     }
 
     /// Reads one mailbox (RFC 5322 §3.4), names, comments and angle brackets included.
@@ -105,10 +120,55 @@ impl Author {
     }
 }
 
+/// What stands behind each `@` as far as it looks like a domain, in small letters.
+fn domains_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split('@').skip(1).filter_map(|rest| {
+        let is_part = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let domain = rest.get(..end)?.trim_matches('.').to_lowercase();
+        (!domain.is_empty()).then_some(domain)
+    })
+}
+
+/// A text without its comments and white space.
+fn closed_up(text: &str) -> String {
+    let (mut out, mut depth, mut escaped) = (String::new(), 0_usize, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth > 0 || c.is_whitespace() || c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use gatepost_message::Message;
+
+    #[test]
+    fn each_domain_that_somebody_could_read_is_named() {
+        for (head, want) in [
+            ("From: Ann <ann@b.example>", "b.example"),
+            ("From: ann@B.Example, bob@c.example", "b.example c.example"),
+            ("From: ann@b.example\r\nfrom : bob@c.example", "b.example c.example"),
+            ("From: <ann@b.example> <bob@c.example>", "b.example c.example"),
+            ("From: \"ann <ann@b.example>", "b.example"),
+            ("From: x@y.example <ann@ b (at) . example >", "b.example y.example"),
+            ("From: <ann@m\u{fc}nchen.example.>, Bob", "m\u{fc}nchen.example"),
+            ("From: nobody@, @", ""),
+            ("To: ann@b.example", ""),
+        ] {
+            let message = Message::from_bytes(format!("{head}\r\n\r\n").into_bytes());
+            let domains: Vec<_> = Author::domains(message.headers()).into_iter().collect();
+            assert_eq!(domains.join(" "), want, "{head}");
+        }
+    }
 
     fn of(mail: &str) -> Author {
         Author::of(Message::from_bytes(mail.as_bytes().to_vec()).headers())

@@ -371,6 +371,7 @@ async fn judge(identity: &mut Identity, tree: &Tree<'_>, author: &str, spf: &Spf
         .collect();
     let Ok(answer) = timeout_at(until, dmarc::judge(tree, author, spf, &dkim)).await else {
         (identity.dmarc, identity.reason) = (DmarcResult::TempError, "DNS did not answer in time".into());
+        identity.unsure = true;
         return;
     };
     for (signature, aligned) in identity.signatures.iter_mut().zip(&answer.dkim_aligned) {
@@ -378,6 +379,7 @@ async fn judge(identity: &mut Identity, tree: &Tree<'_>, author: &str, spf: &Spf
     }
     identity.spf_aligned = answer.spf_aligned;
     identity.aligned = answer.spf_aligned || answer.dkim_aligned.contains(&true);
+    identity.unsure = answer.unsure;
     identity.dmarc = answer.result;
     identity.reason = answer.reason.into();
     identity.policy = answer.policy;
