@@ -84,12 +84,27 @@ async fn discover(tree: &Tree<'_>, author: &str) -> Result<Option<Policy>, Troub
     }))
 }
 
+/// Looks up what depends on the author alone, so that it is known when the witnesses are: the policy, and the
+/// organisation where one of these domains may be of it.
+pub async fn prepare(tree: &Tree<'_>, author: &str, domains: &[&str]) {
+    let _ = discover(tree, author).await;
+    if domains
+        .iter()
+        .any(|domain| *domain != author && top(domain) == top(author))
+    {
+        let _ = tree.organisation(author).await;
+    }
+}
+
+fn top(name: &str) -> Option<&str> {
+    name.rsplit('.').next()
+}
+
 /// Whether a domain is aligned with the author's.
 async fn aligned(tree: &Tree<'_>, author: &str, domain: &str, how: Alignment) -> Result<bool, Trouble> {
     if domain == author {
         return Ok(true);
     }
-    let top = |name: &str| name.rsplit('.').next().map(str::to_owned);
     if how == Alignment::Strict || top(domain) != top(author) {
         return Ok(false);
     }
