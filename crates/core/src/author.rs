@@ -1,7 +1,8 @@
 //! Who a mail says it is from: the one address of the one From field (RFC 5322 §3.6.2).
 //!
 //! **Invariant:** an [`Author::One`] is an address that every reader finds in that field. Several fields, several
-//! addresses, groups, and whatever can be read in two ways are [`Author::Ambiguous`], which never earns a pass.
+//! addresses, groups, a bare address as the name of another, and whatever else can be read in two ways are
+//! [`Author::Ambiguous`], which never earns a pass.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +73,7 @@ impl Author {
         const ODD: Author = Author::Ambiguous("a From field that is no address");
         const MANY: Author = Author::Ambiguous("several authors");
         let (mut plain, mut angle) = (String::new(), None::<String>);
-        let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
+        let (mut depth, mut quoted, mut inside, mut bare_at) = (0_usize, false, false, false);
         let mut chars = value.chars();
         while let Some(c) = chars.next() {
             let escaped = match c {
@@ -109,14 +110,25 @@ impl Author {
                 Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
                 Some(_) if !c.is_whitespace() => return ODD,
                 Some(_) => {}
-                None => plain.extend([c].into_iter().chain(escaped)),
+                None => {
+                    bare_at |= c == '@' && !quoted;
+                    plain.extend([c].into_iter().chain(escaped));
+                }
             }
         }
         if quoted || inside || depth > 0 {
             return ODD;
         }
         let text = angle.as_deref().unwrap_or(&plain).trim();
-        Address::parse(text, true).map_or(ODD, Author::One)
+        let Ok(address) = Address::parse(text, true) else {
+            return ODD;
+        };
+        // Some readers take the first that looks like an address. Many write their own address for their name.
+        let name = plain.trim().trim_matches('\'');
+        if angle.is_some() && bare_at && !name.eq_ignore_ascii_case(text) {
+            return Author::Ambiguous("an address as the name of another");
+        }
+        Author::One(address)
     }
 }
 
@@ -182,7 +194,10 @@ mod tests {
             "\"Ann, B.\" <ann@b.example> (home)",
             "\"x@y.example, Z\" <ann@b.example>",
             "(x@y.example (nested)) ann@b.example",
-            "x@y.example <ann@b.example>",
+            "ann@b.example <ann@b.example>",
+            "'Ann@B.example' <ann@b.example>",
+            "\"x@y.example\" <ann@b.example>",
+            "Ann (x@y.example) <ann@b.example>",
             "Ann\r\n <ann@b.example> (at work)",
         ] {
             let author = of(&format!("From: {value}\r\n\r\n"));
@@ -202,6 +217,9 @@ mod tests {
             "From: Us: ann@b.example;",
             "From: <ann@b.example> <bob@c.example>",
             "From: <ann@b.example> bob@c.example",
+            "From: bob@c.example <ann@b.example>",
+            "From: Bob bob@c.example <ann@b.example>",
+            "From: \"Bob\" bob@c.example (Bob) <ann@b.example>",
             "From: <ann@b.example",
             "From: \"ann <ann@b.example>",
             "From: (ann@b.example",
