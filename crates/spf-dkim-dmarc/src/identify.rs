@@ -243,7 +243,7 @@ impl Identify for Identifier {
         )
     }
 
-    async fn identity(&self, _: &Sender, spf: &Spf, message: &Arc<Message>) -> Result<Identity, Fault> {
+    async fn identity(&self, sender: &Sender, spf: &Spf, message: &Arc<Message>) -> Result<Identity, Fault> {
         let until = self.until();
         let headers = message.headers();
         let author = Author::of(headers);
@@ -311,7 +311,7 @@ impl Identify for Identifier {
         match (&author, author_name) {
             (Author::One(address), Some(name)) => {
                 identity.author = Some(address.clone());
-                judge(&mut identity, &tree, &name, spf).await;
+                judge(&mut identity, &tree, &name, (sender, spf)).await;
                 vouched(&mut identity, &chain, address.domain());
             }
             (Author::One(address), None) => {
@@ -355,17 +355,19 @@ fn vouched(identity: &mut Identity, chain: &Chain, author: &Domain) {
     }
 }
 
-/// Asks DMARC, and writes down what it says.
-async fn judge(identity: &mut Identity, tree: &Tree<'_>, author: &str, spf: &Spf) {
-    let spf_name = spf.domain.as_ref().and_then(names::of);
-    let spf = spf_name.as_deref().and_then(|domain| {
-        let standing = match spf.result {
-            SpfResult::Pass => Standing::Proven,
-            SpfResult::TempError => Standing::Unsure,
-            _ => return None,
-        };
-        Some(Witness { domain, standing })
-    });
+/// Asks DMARC, and writes down what it says. Where nobody could ask SPF, the sender's domain may have passed, and that of
+/// a bounce, whose HELO nobody knows, may be the author's.
+async fn judge(identity: &mut Identity, tree: &Tree<'_>, author: &str, (sender, spf): (&Sender, &Spf)) {
+    let (standing, name) = match spf.result {
+        SpfResult::Pass => (Standing::Proven, spf.domain.as_ref().and_then(names::of)),
+        SpfResult::TempError => (Standing::Unsure, spf.domain.as_ref().and_then(names::of)),
+        SpfResult::Unknown => match &sender.from {
+            Path::Mailbox(from) => (Standing::Unsure, names::of(from.domain())),
+            _ => (Standing::Unsure, Some(author.to_owned())),
+        },
+        _ => (Standing::Unsure, None),
+    };
+    let spf = name.as_deref().map(|domain| Witness { domain, standing });
     let dkim: Vec<Option<Witness<'_>>> = identity
         .signatures
         .iter()

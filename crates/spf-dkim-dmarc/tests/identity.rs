@@ -52,7 +52,7 @@ impl House {
     }
 
     async fn identity(&self, mail: &[u8]) -> Identity {
-        self.identity_with(mail, Spf::default()).await
+        self.identity_with(mail, Spf::new(SpfResult::None, None, None)).await
     }
 }
 
@@ -138,6 +138,17 @@ async fn a_changed_mail_fails() {
             .contains("not a signature of this header section")
     );
     assert!(identity.proven.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_octet_that_is_no_white_space_is_a_change() {
+    let mail = String::from_utf8(mail!("signed").to_vec()).expect("ASCII");
+    for odd in ["\x0c", "\r"] {
+        let changed = mail.replace("Subject: Lunch", &format!("Subject: {odd}Lunch"));
+        assert_ne!(changed, mail);
+        let identity = House::new(REJECT).identity(changed.as_bytes()).await;
+        assert_eq!(identity.signatures[0].result, DkimResult::Fail, "{odd:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,6 +308,27 @@ async fn spf_proves_the_author_where_it_is_aligned() {
         .identity_with(mail!("forged"), spf(SpfResult::Pass, "bounces.b.example"))
         .await;
     assert_eq!(passed.dmarc, DmarcResult::Fail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_spf_could_not_be_asked_a_mail_of_the_senders_own_domain_does_not_fail() {
+    let house = House::new(REJECT);
+    let service = Identifier::new(&house.fakes.services(), house.settings.clone());
+    for (from, author, want) in [
+        ("ann@b.example", "ann@b.example", DmarcResult::TempError),
+        ("ann@bounces.b.example", "ann@b.example", DmarcResult::TempError),
+        ("", "ann@b.example", DmarcResult::TempError),
+        ("x@evil.test", "ann@b.example", DmarcResult::Fail),
+    ] {
+        let mut sender = sender().unknown();
+        sender.from = Path::reverse(from, false).expect("a path");
+        let message = Arc::new(Message::from_bytes(format!("From: {author}\r\n\r\n").into_bytes()));
+        let identity = service.identity(&sender, &Spf::default(), &message).await;
+        let identity = identity.expect("no fault");
+        assert_eq!(identity.dmarc, want, "{from}");
+        assert_eq!(identity.unsure, want == DmarcResult::TempError, "{from}");
+        assert!(!identity.aligned);
+    }
 }
 
 #[tokio::test(start_paused = true)]
