@@ -1,7 +1,10 @@
 //! Who a mail says it is from: the one address of the one From field (RFC 5322 §3.6.2).
 //!
 //! **Invariant:** an [`Author::One`] is an address that every reader finds in that field. Several fields, several
-//! addresses, groups, and whatever can be read in two ways are [`Author::Ambiguous`], which never earns a pass.
+//! addresses, groups, a bare address as the name of another, and whatever else can be read in two ways are
+//! [`Author::Ambiguous`], which never earns a pass.
+
+use std::collections::BTreeSet;
 
 use gatepost_message::Headers;
 use gatepost_smtp::Address;
@@ -52,12 +55,25 @@ impl Author {
         }
     }
 
+    /// Every domain that any reader could take for an author's: whatever stands behind an `@` of any From field, be it in
+    /// a name, a comment or a quoted string. Each once; as long as the header section lets them be.
+    pub fn domains(headers: &Headers) -> BTreeSet<String> {
+        let fields = headers.all("From").map(|field| field.unfolded());
+        fields.fold(BTreeSet::new(), |mut all, field| {
+            let text = String::from_utf8_lossy(&field);
+            all.extend(domains_in(&text));
+            // What was broken up by comments and spaces.
+            all.extend(domains_in(&closed_up(&text)));
+            all
+        })
+    }
+
     /// Reads one mailbox (RFC 5322 §3.4), names, comments and angle brackets included.
     pub fn read(value: &str) -> Author {
         const ODD: Author = Author::Ambiguous("a From field that is no address");
         const MANY: Author = Author::Ambiguous("several authors");
         let (mut plain, mut angle) = (String::new(), None::<String>);
-        let (mut depth, mut quoted, mut inside) = (0_usize, false, false);
+        let (mut depth, mut quoted, mut inside, mut bare_at) = (0_usize, false, false, false);
         let mut chars = value.chars();
         while let Some(c) = chars.next() {
             let escaped = match c {
@@ -94,21 +110,77 @@ impl Author {
                 Some(angle) if inside => angle.extend([c].into_iter().chain(escaped)),
                 Some(_) if !c.is_whitespace() => return ODD,
                 Some(_) => {}
-                None => plain.extend([c].into_iter().chain(escaped)),
+                None => {
+                    bare_at |= c == '@' && !quoted;
+                    plain.extend([c].into_iter().chain(escaped));
+                }
             }
         }
         if quoted || inside || depth > 0 {
             return ODD;
         }
         let text = angle.as_deref().unwrap_or(&plain).trim();
-        Address::parse(text, true).map_or(ODD, Author::One)
+        let Ok(address) = Address::parse(text, true) else {
+            return ODD;
+        };
+        // Some readers take the first that looks like an address. Many write their own address for their name.
+        let name = plain.trim().trim_matches('\'');
+        if angle.is_some() && bare_at && !name.eq_ignore_ascii_case(text) {
+            return Author::Ambiguous("an address as the name of another");
+        }
+        Author::One(address)
     }
+}
+
+/// What stands behind each `@` as far as it looks like a domain, in small letters.
+fn domains_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split('@').skip(1).filter_map(|rest| {
+        let is_part = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let domain = rest.get(..end)?.trim_matches('.').to_lowercase();
+        (!domain.is_empty()).then_some(domain)
+    })
+}
+
+/// A text without its comments and white space.
+fn closed_up(text: &str) -> String {
+    let (mut out, mut depth, mut escaped) = (String::new(), 0_usize, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth > 0 || c.is_whitespace() || c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use gatepost_message::Message;
+
+    #[test]
+    fn each_domain_that_somebody_could_read_is_named() {
+        for (head, want) in [
+            ("From: Ann <ann@b.example>", "b.example"),
+            ("From: ann@B.Example, bob@c.example", "b.example c.example"),
+            ("From: ann@b.example\r\nfrom : bob@c.example", "b.example c.example"),
+            ("From: <ann@b.example> <bob@c.example>", "b.example c.example"),
+            ("From: \"ann <ann@b.example>", "b.example"),
+            ("From: x@y.example <ann@ b (at) . example >", "b.example y.example"),
+            ("From: <ann@m\u{fc}nchen.example.>, Bob", "m\u{fc}nchen.example"),
+            ("From: nobody@, @", ""),
+            ("To: ann@b.example", ""),
+        ] {
+            let message = Message::from_bytes(format!("{head}\r\n\r\n").into_bytes());
+            let domains: Vec<_> = Author::domains(message.headers()).into_iter().collect();
+            assert_eq!(domains.join(" "), want, "{head}");
+        }
+    }
 
     fn of(mail: &str) -> Author {
         Author::of(Message::from_bytes(mail.as_bytes().to_vec()).headers())
@@ -122,7 +194,10 @@ mod tests {
             "\"Ann, B.\" <ann@b.example> (home)",
             "\"x@y.example, Z\" <ann@b.example>",
             "(x@y.example (nested)) ann@b.example",
-            "x@y.example <ann@b.example>",
+            "ann@b.example <ann@b.example>",
+            "'Ann@B.example' <ann@b.example>",
+            "\"x@y.example\" <ann@b.example>",
+            "Ann (x@y.example) <ann@b.example>",
             "Ann\r\n <ann@b.example> (at work)",
         ] {
             let author = of(&format!("From: {value}\r\n\r\n"));
@@ -142,6 +217,9 @@ mod tests {
             "From: Us: ann@b.example;",
             "From: <ann@b.example> <bob@c.example>",
             "From: <ann@b.example> bob@c.example",
+            "From: bob@c.example <ann@b.example>",
+            "From: Bob bob@c.example <ann@b.example>",
+            "From: \"Bob\" bob@c.example (Bob) <ann@b.example>",
             "From: <ann@b.example",
             "From: \"ann <ann@b.example>",
             "From: (ann@b.example",

@@ -350,6 +350,9 @@ pub struct Identity {
     pub dmarc: DmarcResult,
     /// Why, in a few words.
     pub reason: Box<str>,
+    /// DNS was in trouble where a proof of the author may lie: that nothing proves it says nothing. Trouble with domains
+    /// that are not aligned is none.
+    pub unsure: bool,
     /// The policy that applies to mail of this author that fails: `sp`, `np` and `t` are taken into account. None where
     /// none is published.
     pub policy: Option<DmarcPolicy>,

@@ -7,7 +7,7 @@ use gatepost_core::message::Headers;
 use gatepost_core::{ArcResult, Chain};
 
 use crate::claim::{Claim, Kind, Made};
-use crate::dkim::{Bodies, algorithm, header_holds};
+use crate::dkim::{Bodies, algorithm, has_odd_space, header_holds};
 use crate::fields::Fields;
 use crate::key::Key;
 use crate::names;
@@ -168,6 +168,9 @@ impl Sets {
             let bare = crate::canon::without_signature(value);
             signed.push((name, &bare));
             let key = (*key).ok_or(NO_KEY)?;
+            if signed.iter().any(|(_, value)| has_odd_space(value)) {
+                return Err("a seal over white space that is none");
+            }
             let claim = &set.claim;
             key.verifies(signed.into_iter(), claim.header, &claim.signature, algorithm(claim)?)
                 .map_err(|_| "a seal does not hold")?;
@@ -205,13 +208,13 @@ fn dmarc_passed(value: &[u8], author: &str) -> bool {
     text.split(';').any(|clause| {
         let mut words = clause.split_ascii_whitespace();
         let passed = words.next().is_some_and(|word| word.eq_ignore_ascii_case("dmarc=pass"));
-        let of_author = |word: &str| match word.split_once('=') {
-            Some((name, domain)) if name.eq_ignore_ascii_case("header.from") => {
-                names::plain(domain.trim_matches('"')).as_deref() == Some(author)
-            }
-            _ => true,
-        };
-        passed && words.all(of_author)
+        let mut authors = words
+            .filter_map(|word| word.split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case("header.from"))
+            .map(|(_, domain)| names::plain(domain.trim_matches('"')));
+        // Of nobody named it passed for nobody.
+        let first = authors.next().flatten();
+        passed && first.as_deref() == Some(author) && authors.all(|other| other == first)
     })
 }
 
@@ -287,6 +290,7 @@ mod tests {
                 set(1, "none").replace("bh=", "l=3; bh="),
                 "a signature over part of the body",
             ),
+            (set(1, "none").replace("h=from", "h=to"), "From is not signed"),
             (
                 set(1, "none").replace("rsa-sha256; cv", "rsa-sha1; cv"),
                 "a seal made with SHA-1",
@@ -315,7 +319,12 @@ mod tests {
                 "i=1; f.example; spf=fail; DMARC = pass (p=reject) header.from = B.Example",
                 true,
             ),
-            ("i=1; f.example; dmarc=pass", true),
+            ("i=1; f.example; dmarc=pass", false),
+            (
+                "i=1; f.example; dmarc=pass header.from=b.example header.from=c.example",
+                false,
+            ),
+            ("i=1; f.example; dmarc=pass; spf=pass header.from=b.example", false),
             ("i=1; f.example; dmarc=pass header.from=c.example", false),
             ("i=1; f.example; dmarc=fail header.from=b.example", false),
             ("i=1; f.example; spf=pass (; dmarc=pass)", false),

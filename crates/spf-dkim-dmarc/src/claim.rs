@@ -192,6 +192,9 @@ impl Claim {
         }
         claim.body_hash = octets("bh", "no body hash")?;
         claim.names = signed(tags.get("h").unwrap_or_default())?;
+        if !claim.names.iter().any(|name| name == "from") {
+            return Err("From is not signed");
+        }
         if let (Some(from), Some(until)) = (claim.from, claim.until)
             && until <= from
         {
@@ -203,11 +206,8 @@ impl Claim {
         Ok(claim)
     }
 
-    /// What only DKIM has: `q=`, `i=`, and From among the names.
+    /// What only DKIM has: `q=` and `i=`.
     fn methods(&mut self, tags: &Tags<'_>) -> Result<(), &'static str> {
-        if !self.names.iter().any(|name| name == "from") {
-            return Err("From is not signed");
-        }
         let by_dns = |text: String| text.to_ascii_lowercase().split(':').any(|way| way == "dns/txt");
         if tags.get("q").is_some() && !tags.text("q").is_some_and(by_dns) {
             return Err("a key that is not in DNS");

@@ -175,7 +175,20 @@ pub fn header_holds(fields: &Fields<'_>, place: usize, claim: &Claim, key: &Key)
     let bare = without_signature(value.strip_suffix(b"\r").unwrap_or(value));
     let mut signed = fields.signed(&claim.names);
     signed.push((name, &bare));
+    if claim.header == Canonicalization::Relaxed && signed.iter().any(|(_, value)| has_odd_space(value)) {
+        return Err("a signed field has white space that is none (RFC 6376)");
+    }
     key.verifies(signed.into_iter(), claim.header, &claim.signature, algorithm(claim)?)
+}
+
+/// Whether a value has what some read as white space, and so leave out, and others do not: FF, VT, or CR without LF.
+pub fn has_odd_space(value: &[u8]) -> bool {
+    let next = value.iter().skip(1).map(Some).chain([None]);
+    value.iter().zip(next).any(|(octet, next)| match octet {
+        0x0b | 0x0c => true,
+        b'\r' => next != Some(&b'\n'),
+        _ => false,
+    })
 }
 
 /// The algorithm of a claim that was not made with SHA-1.
@@ -225,6 +238,16 @@ pub fn told(candidate: &Candidate, outcome: Outcome) -> Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_spaces_tabs_and_folds_are_white_space() {
+        for value in ["a b\tc\r\n d\r\n", "", "\r\n", "a\n"] {
+            assert!(!has_odd_space(value.as_bytes()), "{value:?}");
+        }
+        for value in ["a\x0cb", "a\x0bb", "a\rb\r\n", "a\r", "a\r\r\n"] {
+            assert!(has_odd_space(value.as_bytes()), "{value:?}");
+        }
+    }
 
     fn chosen(mail: &str, author: Option<&str>) -> (Vec<String>, u32) {
         let message = Message::from_bytes(mail.as_bytes().to_vec());

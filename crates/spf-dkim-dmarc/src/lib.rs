@@ -19,6 +19,7 @@ pub mod spf;
 pub mod tags;
 pub mod weigh;
 
+use gatepost_core::Site;
 use gatepost_core::envelope::Direction;
 use gatepost_core::prelude::*;
 pub use identify::{Identifier, Settings};
@@ -70,11 +71,11 @@ pub struct Config {
     /// Lists and forwarders that are known here: where one of these domains, or one below, is proven, mail that fails DMARC
     /// gets no points for it.
     pub forwarders: Vec<String>,
-    /// Domains, with all below them, whose mail must be proven: unproven it is refused in mode `enforce`, unless a
-    /// forwarder explains it.
+    /// Domains, with all below them, whose mail must be proven: unproven it is refused in mode `enforce`, unless one of
+    /// `forwarders` or a trusted sealer explains it. Of several authors each counts.
     pub strict: Vec<String>,
-    /// What happens to mail from outside that claims to be from a recipient's own domain and does not prove it: `off`,
-    /// `score` or `reject`. Services that send in your name without signing as you do so.
+    /// What happens to mail from outside that claims to be from a local domain, or a recipient's own, and does not prove
+    /// it: `off`, `score` or `reject`. Only `forwarders` and trusted sealers excuse it. Services that send in your name without signing as you do so.
     pub own_domains: OwnDomains,
     /// Points for such mail.
     pub own_domain_points: Score,
@@ -106,18 +107,19 @@ impl Default for Config {
 /// The filter of proofs.
 pub struct SpfDkimDmarc {
     config: Config,
+    site: Arc<Site>,
 }
 
 fn is_one_of_us(cx: &Context<'_>) -> bool {
     cx.direction() == Direction::Outbound || cx.login().is_some()
 }
 
-/// Whether a domain is that of a recipient.
-fn is_own(cx: &Context<'_>, domain: &Domain) -> bool {
+/// Whether a domain, as DNS spells it, is ours: a recipient's or a local one.
+fn is_own(cx: &Context<'_>, site: &Site, name: &str) -> bool {
     let recipients = cx.envelope().into_iter().flat_map(|envelope| &envelope.recipients);
-    recipients
-        .into_iter()
-        .any(|recipient| recipient.domain().is_some_and(|own| own == domain))
+    let mut domains = recipients.into_iter().filter_map(|recipient| recipient.domain());
+    domains.any(|own| names::of(own).as_deref() == Some(name))
+        || Domain::parse(name, false).is_ok_and(|domain| site.is_local(&domain))
 }
 
 #[async_trait]
@@ -134,11 +136,8 @@ impl Filter for SpfDkimDmarc {
             return Ok(Opinion::none());
         }
         let (spf, identity) = (cx.spf().await?, cx.identity().await?);
-        let author = identity.author.as_ref();
-        let hints = Hints {
-            excuse: weigh::excuse(&self.config, &identity, message.headers()),
-            is_own: author.is_some_and(|author| is_own(cx, author.domain())),
-        };
+        let own = |name: &str| is_own(cx, &self.site, name);
+        let hints = Hints::of(&self.config, &identity, message.headers(), &own);
         Ok(weigh::at_message(&self.config, &spf, &identity, hints))
     }
 }
@@ -150,7 +149,7 @@ impl FilterKind for SpfDkimDmarc {
     const MAY: Wishes = Wishes::REJECT;
     type Config = Config;
 
-    fn build(mut config: Config, _: &Services) -> Result<SpfDkimDmarc, BuildError> {
+    fn build(mut config: Config, services: &Services) -> Result<SpfDkimDmarc, BuildError> {
         for (key, list) in [("forwarders", &mut config.forwarders), ("strict", &mut config.strict)] {
             for entry in list {
                 let plain = names::plain(entry).ok_or_else(|| {
@@ -159,7 +158,10 @@ impl FilterKind for SpfDkimDmarc {
                 *entry = plain;
             }
         }
-        Ok(SpfDkimDmarc { config })
+        Ok(SpfDkimDmarc {
+            config,
+            site: Arc::clone(&services.site),
+        })
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! **Rules :** a domain's own policy never refuses a mail by itself: `quarantine` and `reject` are points that
 //! lift it by about a level, fewer where a mailing list or a forwarder explains why nothing is proven. Only the operator's
-//! own word refuses: `reject_spf_fail`, `strict`, and `own_domains = "reject"`. DNS in trouble weighs nothing.
+//! own word refuses: `reject_spf_fail`, `strict`, and `own_domains = "reject"`. DNS in trouble weighs nothing. **The
+//! operator's own word is not a stranger's to switch off:** only trouble with what may be the author's counts there, and
+//! only what the operator knows excuses; a list that a stranger says it is does not.
 
 use gatepost_core::message::Headers;
 use gatepost_core::prelude::*;
@@ -119,12 +121,32 @@ fn given(config: &Config, spf: &Spf) -> Score {
 }
 
 /// What is known of a mail beside its identity.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Hints {
     /// What explains that nothing is proven.
     pub excuse: Option<Excuse>,
-    /// The author claims to be of a recipient's own domain.
-    pub is_own: bool,
+    /// The domain in which the author claims to be one of us.
+    pub own: Option<String>,
+    /// The author claims to be of a domain that must be proven.
+    pub is_strict: bool,
+}
+
+impl Hints {
+    /// Looks at each domain that a reader may take for the author's: where the author is ambiguous all count.
+    pub fn of(config: &Config, identity: &Identity, headers: &Headers, is_own: &dyn Fn(&str) -> bool) -> Hints {
+        let authors: Vec<String> = match &identity.author {
+            Some(author) => names::of(author.domain()).into_iter().collect(),
+            None => {
+                let domains = gatepost_core::Author::domains(headers);
+                domains.iter().filter_map(|domain| names::plain(domain)).collect()
+            }
+        };
+        Hints {
+            excuse: excuse(config, identity, headers),
+            is_strict: authors.iter().any(|author| is_one_of(&config.strict, author)),
+            own: authors.into_iter().find(|author| is_own(author)),
+        }
+    }
 }
 
 /// What is said when the message is there.
@@ -182,15 +204,12 @@ pub fn at_message(config: &Config, spf: &Spf, identity: &Identity, hints: Hints)
             identity.reason.to_string(),
         );
     }
-    let unproven = is_unproven(spf, identity) && hints.excuse.is_none();
-    let author = identity.author.as_ref().and_then(|author| names::of(author.domain()));
-    let spoofed = unproven && hints.is_own && config.own_domains != OwnDomains::Off;
-    let strict = unproven
-        && author
-            .as_deref()
-            .is_some_and(|author| is_one_of(&config.strict, author));
-    if spoofed {
-        let note = format!("from outside, in the name of {}", author.as_deref().unwrap_or_default());
+    let known = matches!(hints.excuse, Some(Excuse::Known | Excuse::Vouched));
+    let unproven = is_unproven(identity) && !known;
+    let own = hints.own.filter(|_| unproven && config.own_domains != OwnDomains::Off);
+    let (spoofed, strict) = (own.is_some(), unproven && hints.is_strict);
+    if let Some(own) = own {
+        let note = format!("from outside, in the name of {own}");
         say("spf_dkim_dmarc.own_domain", config.own_domain_points, note);
     }
     if strict {
@@ -207,15 +226,9 @@ pub fn at_message(config: &Config, spf: &Spf, identity: &Identity, hints: Hints)
     }
 }
 
-/// Whether nothing proves the author, and no trouble of DNS is why.
-fn is_unproven(spf: &Spf, identity: &Identity) -> bool {
-    let trouble = identity.dmarc == DmarcResult::TempError
-        || spf.result == SpfResult::TempError
-        || identity
-            .signatures
-            .iter()
-            .any(|one| one.result == DkimResult::TempError);
-    !identity.aligned && !trouble && identity.dmarc != DmarcResult::Unknown
+/// Whether nothing proves the author, and no trouble of DNS with what may be the author's is why.
+fn is_unproven(identity: &Identity) -> bool {
+    !identity.aligned && !identity.unsure && identity.dmarc != DmarcResult::Unknown
 }
 
 fn dmarc_fail(config: &Config, policy: DmarcPolicy, excuse: Option<Excuse>) -> (&'static str, Score) {
@@ -298,7 +311,10 @@ mod tests {
     fn the_table_of_dmarc() {
         use DmarcPolicy::{None as Nothing, Quarantine, Reject};
         let say = |dmarc, policy, excuse| {
-            let hints = Hints { excuse, is_own: false };
+            let hints = Hints {
+                excuse,
+                ..Hints::default()
+            };
             told(&at_message(
                 &Config::default(),
                 &spf(SpfResult::None),
@@ -339,34 +355,81 @@ mod tests {
             own_domains: OwnDomains::Reject,
             ..Config::default()
         };
-        let own = Hints {
-            is_own: true,
-            excuse: None,
+        let hinted = |excuse| Hints {
+            own: Some("b.example".into()),
+            is_strict: true,
+            excuse,
         };
-        let say = |spf: &Spf, identity: &Identity, hints| told(&at_message(&config, spf, identity, hints));
+        let say =
+            |spf: &Spf, identity: &Identity, hints: &Hints| told(&at_message(&config, spf, identity, hints.clone()));
         let failed = identity(DmarcResult::Fail, DmarcPolicy::None);
         let none = spf(SpfResult::None);
-        assert!(say(&none, &failed, Hints::default()).contains("strict 0, reject 550 5.7.1"));
-        assert!(say(&none, &failed, own).contains("own_domain 3, strict 0, reject 550 5.7.1 This mail claims"));
-        for (spf, identity, hints) in [
-            (&spf(SpfResult::TempError), &failed, own),
-            (&none, &identity(DmarcResult::TempError, DmarcPolicy::Reject), own),
-            (&none, &identity(DmarcResult::Pass, DmarcPolicy::Reject), own),
-            (&none, &Identity::unknown(), own),
-            (
-                &none,
-                &failed,
-                Hints {
-                    excuse: Some(Excuse::Vouched),
-                    ..own
-                },
-            ),
+        let strict = Hints {
+            own: None,
+            ..hinted(None)
+        };
+        assert!(say(&none, &failed, &strict).contains("strict 0, reject 550 5.7.1"));
+        let refused = "own_domain 3, strict 0, reject 550 5.7.1 This mail claims";
+        assert!(say(&none, &failed, &hinted(None)).contains(refused));
+        let mut unsure = failed.clone();
+        unsure.unsure = true;
+        for (identity, hints) in [
+            (&unsure, hinted(None)),
+            (&identity(DmarcResult::Pass, DmarcPolicy::Reject), hinted(None)),
+            (&Identity::unknown(), hinted(None)),
+            (&failed, hinted(Some(Excuse::Vouched))),
+            (&failed, hinted(Some(Excuse::Known))),
+            (&failed, Hints::default()),
         ] {
             assert!(
-                !say(spf, identity, hints).contains("reject 5"),
-                "{spf:?} {identity:?} {hints:?}"
+                !say(&none, identity, &hints).contains("reject 5"),
+                "{identity:?} {hints:?}"
             );
         }
+    }
+
+    #[test]
+    fn no_stranger_switches_the_operators_own_word_off() {
+        let config = Config {
+            own_domains: OwnDomains::Reject,
+            ..Config::default()
+        };
+        let hints = |excuse| Hints {
+            own: Some("b.example".into()),
+            excuse,
+            ..Hints::default()
+        };
+        let failed = identity(DmarcResult::Fail, DmarcPolicy::Reject);
+        let mut signed = failed.clone();
+        signed.signatures = vec![signature(DkimResult::TempError, "dead.evil.test", false)];
+        for (spf, identity, excuse) in [
+            (spf(SpfResult::TempError), &failed, None),
+            (spf(SpfResult::None), &signed, None),
+            (spf(SpfResult::None), &failed, Some(Excuse::List)),
+        ] {
+            let said = told(&at_message(&config, &spf, identity, hints(excuse)));
+            assert!(said.contains("own_domain 3, reject 550"), "{spf:?} {excuse:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn each_author_of_an_ambiguous_mail_is_looked_at() {
+        let config = Config {
+            strict: vec!["bank.example".into()],
+            ..Config::default()
+        };
+        let mut ambiguous = identity(DmarcResult::Fail, DmarcPolicy::None);
+        (ambiguous.author, ambiguous.ambiguous) = (None, true);
+        let of = |from: &str| {
+            let mail = Message::from_bytes(format!("From: {from}\r\n\r\n").into_bytes());
+            let hints = Hints::of(&config, &ambiguous, mail.headers(), &|name| {
+                name == "xn--mnchen-3ya.example"
+            });
+            (hints.own.is_some(), hints.is_strict)
+        };
+        assert_eq!(of("x@evil.test, boss@M\u{fc}nchen.example"), (true, false));
+        assert_eq!(of("x@evil.test\r\nFrom: boss@www.bank.example"), (false, true));
+        assert_eq!(of("x@evil.test, y@evil.test"), (false, false));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "tokio's paused clock is the fake one")]
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatepost_core::{
-    ArcResult, DkimResult, DmarcPolicy, DmarcResult, Helo, Identify, Identity, Message, Path, Proof, Sender, Spf,
-    SpfResult,
+    ArcResult, DkimResult, DmarcPolicy, DmarcResult, Dns, Fault, Helo, Identify, Identity, Lookup, Message, Mx, Path,
+    Proof, Sender, Spf, SpfResult, async_trait,
 };
 use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use gatepost_testkit::{Fakes, Zone};
@@ -40,8 +42,48 @@ impl House {
         service.identity(&sender(), &spf, &message).await.expect("no fault")
     }
 
+    /// The same where each answer of DNS takes a while.
+    async fn identity_slowly(&self, mail: &[u8], spf: Spf) -> Identity {
+        let mut services = self.fakes.services();
+        services.dns = Arc::new(Slow(services.dns));
+        let service = Identifier::new(&services, self.settings.clone());
+        let message = Arc::new(Message::from_bytes(mail.to_vec()));
+        service.identity(&sender(), &spf, &message).await.expect("no fault")
+    }
+
     async fn identity(&self, mail: &[u8]) -> Identity {
-        self.identity_with(mail, Spf::default()).await
+        self.identity_with(mail, Spf::new(SpfResult::None, None, None)).await
+    }
+}
+
+struct Slow(Arc<dyn Dns>);
+
+impl Slow {
+    async fn wait(&self) -> &dyn Dns {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        &*self.0
+    }
+}
+
+#[async_trait]
+impl Dns for Slow {
+    async fn a(&self, name: &str) -> Result<Lookup<Ipv4Addr>, Fault> {
+        self.wait().await.a(name).await
+    }
+    async fn aaaa(&self, name: &str) -> Result<Lookup<Ipv6Addr>, Fault> {
+        self.wait().await.aaaa(name).await
+    }
+    async fn ptr(&self, address: IpAddr) -> Result<Lookup<Box<str>>, Fault> {
+        self.wait().await.ptr(address).await
+    }
+    async fn txt(&self, name: &str) -> Result<Lookup<Box<[u8]>>, Fault> {
+        self.wait().await.txt(name).await
+    }
+    async fn mx(&self, name: &str) -> Result<Lookup<Mx>, Fault> {
+        self.wait().await.mx(name).await
+    }
+    async fn ns(&self, name: &str) -> Result<Lookup<Box<str>>, Fault> {
+        self.wait().await.ns(name).await
     }
 }
 
@@ -96,6 +138,17 @@ async fn a_changed_mail_fails() {
             .contains("not a signature of this header section")
     );
     assert!(identity.proven.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_octet_that_is_no_white_space_is_a_change() {
+    let mail = String::from_utf8(mail!("signed").to_vec()).expect("ASCII");
+    for odd in ["\x0c", "\r"] {
+        let changed = mail.replace("Subject: Lunch", &format!("Subject: {odd}Lunch"));
+        assert_ne!(changed, mail);
+        let identity = House::new(REJECT).identity(changed.as_bytes()).await;
+        assert_eq!(identity.signatures[0].result, DkimResult::Fail, "{odd:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,14 +238,50 @@ async fn a_dns_that_says_nothing_holds_a_mail_up_no_longer_than_the_deadline() {
         fakes: Fakes::with_zone(Zone::parse(zone).expect("a zone")),
         settings: Settings::default(),
     };
-    house.settings.deadline = std::time::Duration::from_secs(3);
+    house.settings.deadline = Duration::from_secs(3);
     let before = tokio::time::Instant::now();
     let identity = house.identity(mail!("signed")).await;
-    assert_eq!(before.elapsed(), std::time::Duration::from_secs(3));
+    assert_eq!(before.elapsed(), Duration::from_secs(3));
     assert_eq!(
         (identity.dmarc, identity.signatures[0].result),
         (DmarcResult::TempError, DkimResult::TempError)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_key_of_a_stranger_takes_no_time_from_the_authors_policy() {
+    let dead = "DKIM-Signature: v=1; a=rsa-sha256; d=dead.test; s=k1; h=from; bh=YWJj; b=YWJj\r\n";
+    let zone = "TIMEOUT k1._domainkey.dead.test\n_dmarc.victim.example TXT \"v=DMARC1; p=none; np=reject\"\n";
+    let mail = format!("{dead}From: ceo@x7.victim.example\r\n\r\n");
+    let spf = Spf::new(SpfResult::None, None, None);
+    let identity = House::new(zone).identity_slowly(mail.as_bytes(), spf.clone()).await;
+    assert_eq!(
+        (identity.dmarc, identity.policy, identity.unsure),
+        (DmarcResult::Fail, Some(DmarcPolicy::Reject), false)
+    );
+    assert_eq!(identity.signatures[0].result, DkimResult::TempError);
+    // Nor does it from what its author signed, be it below the organisation.
+    let mail = [dead.as_bytes(), mail!("signed")].concat();
+    let identity = House::new(&format!("{zone}{REJECT}"))
+        .identity_slowly(&mail, spf.clone())
+        .await;
+    assert_eq!(identity.dmarc, DmarcResult::Pass);
+    let below = String::from_utf8(mail).expect("ASCII");
+    let below = below.replace("From: ann@b.example", "From: ann@x.b.example");
+    let domain = gatepost_core::Domain::parse("b.example", false).ok();
+    let passed = Spf::new(SpfResult::Pass, domain, None);
+    let identity = House::new(&format!("{zone}{REJECT}"))
+        .identity_slowly(below.as_bytes(), passed)
+        .await;
+    assert_eq!((identity.dmarc, identity.spf_aligned), (DmarcResult::Pass, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_dns_does_not_tell_leaves_the_very_same_domain_proven() {
+    let house = House::new("TIMEOUT _dmarc.b.example\n");
+    let identity = house.identity(mail!("signed")).await;
+    assert_eq!((identity.dmarc, identity.unsure), (DmarcResult::TempError, true));
+    assert!(identity.aligned && identity.signatures[0].aligned);
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,6 +308,27 @@ async fn spf_proves_the_author_where_it_is_aligned() {
         .identity_with(mail!("forged"), spf(SpfResult::Pass, "bounces.b.example"))
         .await;
     assert_eq!(passed.dmarc, DmarcResult::Fail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_spf_could_not_be_asked_a_mail_of_the_senders_own_domain_does_not_fail() {
+    let house = House::new(REJECT);
+    let service = Identifier::new(&house.fakes.services(), house.settings.clone());
+    for (from, author, want) in [
+        ("ann@b.example", "ann@b.example", DmarcResult::TempError),
+        ("ann@bounces.b.example", "ann@b.example", DmarcResult::TempError),
+        ("", "ann@b.example", DmarcResult::TempError),
+        ("x@evil.test", "ann@b.example", DmarcResult::Fail),
+    ] {
+        let mut sender = sender().unknown();
+        sender.from = Path::reverse(from, false).expect("a path");
+        let message = Arc::new(Message::from_bytes(format!("From: {author}\r\n\r\n").into_bytes()));
+        let identity = service.identity(&sender, &Spf::default(), &message).await;
+        let identity = identity.expect("no fault");
+        assert_eq!(identity.dmarc, want, "{from}");
+        assert_eq!(identity.unsure, want == DmarcResult::TempError, "{from}");
+        assert!(!identity.aligned);
+    }
 }
 
 #[tokio::test(start_paused = true)]

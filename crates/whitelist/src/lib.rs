@@ -149,7 +149,7 @@ impl Filter for Whitelist {
             trust_unproven: self.config.trust_unproven,
             unproven: &self.config.unproven,
         };
-        let mut proof = Proof::Unproven;
+        let (mut proof, mut said) = (Proof::Unproven, SpfResult::Unknown);
         if rows.iter().any(|row| row.welcome().is_some()) {
             let identity = match cx.identity().await {
                 Ok(identity) => identity,
@@ -157,9 +157,10 @@ impl Filter for Whitelist {
                 Err(_) if rows.iter().any(|row| row.author.denied.is_some()) => Identity::unknown(),
                 Err(fault) => return Err(fault),
             };
-            proof = Proof::of(&identity, spf(cx).await, author.map(String::as_str));
+            said = spf(cx).await;
+            proof = Proof::of(&identity, said, author.map(String::as_str));
         }
-        Ok(opinion::at_message(&rows, proof, weights))
+        Ok(opinion::at_message(&rows, proof, said, weights))
     }
 
     async fn handle(&self, by: &Acting<'_>, request: &Request) -> Result<Option<Change>, Fault> {

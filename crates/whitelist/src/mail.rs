@@ -182,11 +182,10 @@ pub async fn renew(lists: &Lists, life: Duration, record: &Record, now: Time) ->
         return Ok(());
     }
     let from = record.from.as_deref().and_then(|from| Address::parse(from, true).ok());
-    // The author counts only where somebody proved it.
-    let author = record.author.as_deref().filter(|_| record.proven.is_some());
-    let names = from
-        .into_iter()
-        .chain(author.and_then(|author| Author::read(author).one()));
+    // The author counts only where somebody proved it. The field in a record may be cut, and so name another domain.
+    let author = record.author.as_deref().and_then(|author| Author::read(author).one());
+    let author = author.filter(|author| record.proven.as_deref() == Some(&*author.domain().key()));
+    let names = from.into_iter().chain(author);
     let mut patterns: Vec<Pattern> = names
         .filter_map(|address| address_key(&gatepost_core::tagged::original(&address)))
         .filter_map(|key| Pattern::parse(&key).ok())

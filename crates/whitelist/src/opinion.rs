@@ -184,12 +184,13 @@ pub struct Weights<'a> {
     pub unproven: &'a [String],
 }
 
-/// What is said when the message is there. What concerns all recipients alike is said once.
-pub fn at_message(rows: &[Row], proof: Proof, weights: Weights<'_>) -> Opinion {
+/// What is said when the message is there; `spf` is what SPF says of the envelope sender. What concerns all recipients
+/// alike is said once.
+pub fn at_message(rows: &[Row], proof: Proof, spf: SpfResult, weights: Weights<'_>) -> Opinion {
     let denied_by_all = !rows.is_empty() && rows.iter().all(|row| row.author.denied.is_some());
     let said: Vec<_> = rows
         .iter()
-        .map(|row| (row.who, of_row(row, proof, weights, denied_by_all)))
+        .map(|row| (row.who, of_row(row, proof, spf, weights, denied_by_all)))
         .collect();
     let first = said.first().and_then(|(_, saying)| saying.clone());
     if first.is_some() && said.iter().all(|(_, saying)| *saying == first) {
@@ -223,7 +224,7 @@ impl Saying {
     }
 }
 
-fn of_row(row: &Row, proof: Proof, weights: Weights<'_>, denied_by_all: bool) -> Option<Saying> {
+fn of_row(row: &Row, proof: Proof, spf: SpfResult, weights: Weights<'_>, denied_by_all: bool) -> Option<Saying> {
     let saying = |tag, points, note, wish| {
         Some(Saying {
             tag,
@@ -246,6 +247,10 @@ fn of_row(row: &Row, proof: Proof, weights: Weights<'_>, denied_by_all: bool) ->
     }
     let (who, found) = row.welcome()?;
     let note = note(who, found);
+    // What proves the author proves nothing of a sender whose domain says that it is forged.
+    if row.author.name.is_none() && spf == SpfResult::Fail {
+        return saying(REFUTED, Score::ZERO, format!("{note}; SPF fails"), None);
+    }
     match proof {
         Proof::Proven if row.author.name.is_some() => saying(PROVEN, Score::ZERO, note, Some(Wish::Exempt)),
         Proof::Refuted => saying(REFUTED, Score::ZERO, format!("{note}; SPF or DMARC fails"), None),

@@ -41,6 +41,8 @@ pub struct Answer {
     pub policy: Option<DmarcPolicy>,
     /// What is published.
     pub published: Option<Published>,
+    /// DNS was in trouble over the author's policy, or over what is or may be aligned.
+    pub unsure: bool,
     /// SPF's domain is proven and aligned.
     pub spf_aligned: bool,
     /// For each signature, whether its domain is proven and aligned.
@@ -82,12 +84,27 @@ async fn discover(tree: &Tree<'_>, author: &str) -> Result<Option<Policy>, Troub
     }))
 }
 
+/// Looks up what depends on the author alone, so that it is known when the witnesses are: the policy, and the
+/// organisation where one of these domains may be of it.
+pub async fn prepare(tree: &Tree<'_>, author: &str, domains: &[&str]) {
+    let _ = discover(tree, author).await;
+    if domains
+        .iter()
+        .any(|domain| *domain != author && top(domain) == top(author))
+    {
+        let _ = tree.organisation(author).await;
+    }
+}
+
+fn top(name: &str) -> Option<&str> {
+    name.rsplit('.').next()
+}
+
 /// Whether a domain is aligned with the author's.
 async fn aligned(tree: &Tree<'_>, author: &str, domain: &str, how: Alignment) -> Result<bool, Trouble> {
     if domain == author {
         return Ok(true);
     }
-    let top = |name: &str| name.rsplit('.').next().map(str::to_owned);
     if how == Alignment::Strict || top(domain) != top(author) {
         return Ok(false);
     }
@@ -110,6 +127,7 @@ pub async fn judge(tree: &Tree<'_>, author: &str, spf: Option<Witness<'_>>, dkim
         Ok(policy) => policy,
         Err(Trouble) => {
             (answer.result, answer.reason) = (DmarcResult::TempError, "its policy cannot be looked up".into());
+            answer.unsure = true;
             // The very same domain is aligned, whatever the policy says.
             let same = |witness: &Witness<'_>| witness.standing == Standing::Proven && witness.domain == author;
             answer.spf_aligned = spf.as_ref().is_some_and(same);
@@ -120,11 +138,10 @@ pub async fn judge(tree: &Tree<'_>, author: &str, spf: Option<Witness<'_>>, dkim
     let (adkim, aspf) = policy
         .as_ref()
         .map_or_else(Default::default, |policy| (policy.record.adkim, policy.record.aspf));
-    let mut unsure = false;
     if let Some(witness) = spf {
         match (aligned(tree, author, witness.domain, aspf).await, witness.standing) {
             (Ok(true), Standing::Proven) => answer.spf_aligned = true,
-            (Ok(true), Standing::Unsure) | (Err(Trouble), _) => unsure = true,
+            (Ok(true), Standing::Unsure) | (Err(Trouble), _) => answer.unsure = true,
             (Ok(false), _) => {}
         }
     }
@@ -132,7 +149,7 @@ pub async fn judge(tree: &Tree<'_>, author: &str, spf: Option<Witness<'_>>, dkim
         let Some(witness) = witness else { continue };
         match (aligned(tree, author, witness.domain, adkim).await, witness.standing) {
             (Ok(true), Standing::Proven) => *is_aligned = true,
-            (Ok(true), Standing::Unsure) | (Err(Trouble), _) => unsure = true,
+            (Ok(true), Standing::Unsure) | (Err(Trouble), _) => answer.unsure = true,
             (Ok(false), _) => {}
         }
     }
@@ -146,7 +163,7 @@ pub async fn judge(tree: &Tree<'_>, author: &str, spf: Option<Witness<'_>>, dkim
         (true, true) => (DmarcResult::Pass, "SPF and DKIM are aligned".into()),
         (true, false) => (DmarcResult::Pass, "SPF is aligned".into()),
         (false, true) => (DmarcResult::Pass, "DKIM is aligned".into()),
-        (false, false) if unsure => (DmarcResult::TempError, "DNS is in trouble".into()),
+        (false, false) if answer.unsure => (DmarcResult::TempError, "DNS is in trouble".into()),
         (false, false) => {
             let proven = |witness: &&Witness<'_>| witness.standing == Standing::Proven;
             let other = spf.iter().chain(dkim.iter().flatten()).any(|witness| proven(&witness));

@@ -1,11 +1,13 @@
 //! The walk up the tree of DNS (RFC 9989 §4.10): which records there are above a domain, and what its organisation is.
 //!
-//! **Bounds:** a walk asks about at most [`STEPS_MAX`] names, however deep the domain, and no name twice in one mail.
+//! **Bounds:** a walk asks about at most [`STEPS_MAX`] names, however deep the domain, and no name twice in one mail. What
+//! is not known at the deadline is trouble; what was known before stays known, so a walk done early is never undone.
 
 use std::collections::HashMap;
 
 use gatepost_core::{Dns, Lookup};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::{Instant, timeout_at};
 
 use super::record::{Record, Suffix};
 use crate::names;
@@ -22,6 +24,9 @@ pub struct Trouble;
 /// DNS as far as DMARC asks it about one mail: what is known is not asked again.
 pub struct Tree<'a> {
     dns: &'a dyn Dns,
+    until: Instant,
+    /// Whether the author exists.
+    exists: OnceCell<Result<bool, Trouble>>,
     known: Mutex<HashMap<String, Result<Option<Record>, Trouble>>>,
 }
 
@@ -37,10 +42,12 @@ pub fn steps(domain: &str) -> impl Iterator<Item = &str> {
 }
 
 impl<'a> Tree<'a> {
-    /// Over a DNS.
-    pub fn new(dns: &'a dyn Dns) -> Tree<'a> {
+    /// Over a DNS, whose answers count until then.
+    pub fn new(dns: &'a dyn Dns, until: Instant) -> Tree<'a> {
         Tree {
             dns,
+            until,
+            exists: OnceCell::new(),
             known: Mutex::default(),
         }
     }
@@ -55,13 +62,13 @@ impl<'a> Tree<'a> {
         let found = if name.len() > names::NAME_MAX {
             Ok(None)
         } else {
-            match self.dns.txt(&name).await {
-                Ok(answer) => {
+            match timeout_at(self.until, self.dns.txt(&name)).await {
+                Ok(Ok(answer)) => {
                     let texts = answer.records().iter().take(RECORDS_MAX);
                     let mut records = texts.filter_map(|text| Record::parse(text));
                     Ok(records.next().filter(|_| records.next().is_none()))
                 }
-                Err(_) => Err(Trouble),
+                _ => Err(Trouble),
             }
         };
         known.insert(domain.to_owned(), found.clone());
@@ -89,13 +96,16 @@ impl<'a> Tree<'a> {
         Ok(organisation(domain, &self.walk(domain).await?))
     }
 
-    /// Whether a domain exists at all (RFC 8020).
-    pub async fn exists(&self, domain: &str) -> Result<bool, Trouble> {
-        match self.dns.a(domain).await {
-            Ok(Lookup::NxDomain { .. }) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(_) => Err(Trouble),
-        }
+    /// Whether the author's domain exists at all (RFC 8020); of each mail one author is asked about.
+    pub async fn exists(&self, author: &str) -> Result<bool, Trouble> {
+        let ask = || async {
+            match timeout_at(self.until, self.dns.a(author)).await {
+                Ok(Ok(Lookup::NxDomain { .. })) => Ok(false),
+                Ok(Ok(_)) => Ok(true),
+                _ => Err(Trouble),
+            }
+        };
+        *self.exists.get_or_init(ask).await
     }
 }
 

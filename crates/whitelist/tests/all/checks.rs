@@ -268,6 +268,26 @@ async fn only_a_proven_author_is_exempt() {
 }
 
 #[tokio::test]
+async fn a_proven_author_speaks_for_no_sender_that_spf_refutes() {
+    let options = serde_json::Map::from_iter([("unproven".to_owned(), serde_json::json!(["scanner@legacy.example"]))]);
+    let scene = Scene::over(gatepost_testkit::Fakes::new(), options);
+    scene
+        .add(List::Allow, site(), &["scanner@legacy.example", "kim@old.example"])
+        .await;
+    let to = ["carl@d.example"];
+    for (spf, from, want) in [
+        (SpfResult::Fail, "scanner@legacy.example", "refuted@*"),
+        (SpfResult::Fail, "kim@old.example", "refuted@*"),
+        (SpfResult::None, "scanner@legacy.example", "trusted_unproven@* exempt@*"),
+        (SpfResult::Pass, "kim@old.example", "contact=-2@*"),
+    ] {
+        scene.spf(spf);
+        scene.fakes.names.tell_identity(proven("x@evil.test"));
+        assert_eq!(scene.at_message(from, "x@evil.test", &to).await, want, "{spf:?} {from}");
+    }
+}
+
+#[tokio::test]
 async fn trust_without_proof_is_for_those_who_want_it_and_only_where_nobody_looks() {
     let options = serde_json::Map::from_iter([("trust_unproven".to_owned(), true.into())]);
     let scene = Scene::over(gatepost_testkit::Fakes::new(), options);

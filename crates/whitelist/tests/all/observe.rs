@@ -216,7 +216,10 @@ async fn a_contact_that_writes_is_remembered_longer_and_a_forger_renews_nothing(
     let elsewhere = record(Direction::Inbound, "ann@b.example", &["eva@e.example"]);
     let mut claimed = record(Direction::Inbound, "x@evil.example", &["eva@d.example"]);
     claimed.author = Some("Ann <ann@b.example>".into());
-    for record in [forged, refused, suspicious, elsewhere, claimed.clone()] {
+    // As a From field `ann@b.example.evil.test` that was cut.
+    let mut cut = claimed.clone();
+    (cut.author, cut.proven) = (Some("ann@b.example".into()), Some("b.example.evil.test".into()));
+    for record in [forged, refused, suspicious, elsewhere, claimed.clone(), cut] {
         scene.observe(&record).await;
         assert_eq!(until(&scene).await, first, "{record:?}");
     }
