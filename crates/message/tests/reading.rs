@@ -204,6 +204,95 @@ fn charsets_that_are_missing_wrong_or_unknown_are_read_as_readers_do() {
 }
 
 #[test]
+fn a_charset_that_hides_the_letters_of_ascii_hides_no_link() {
+    let evil = "<a href='http://evil.example.com/'>pay</a>";
+    let utf7 = "http+ADo-//evil.example.com/+-";
+    let part = |kind: &str, octets: &[u8]| mail([format!("Content-Type: {kind}\r\n\r\n").as_bytes(), octets].concat());
+    let jis = "\x1b$B%F%9%H\x1b(B";
+    let wide: Vec<u8> = evil.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (kind, octets, told) in [
+        ("text/html", format!("<!--charset=utf-16-->{evil}").into_bytes(), None),
+        (
+            "text/html",
+            format!("<!--<meta charset=koi8-r>-->{evil}").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<p title='charset=utf-16'>{evil} ").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<meta charset='utf-16'>{evil} ").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<meta charset=iso-2022-jp>\x1b$B{evil}").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=utf-16",
+            format!("{evil} ").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=utf-16be",
+            format!("{evil} ").into_bytes(),
+            Some("charset"),
+        ),
+        ("text/html; charset=utf-16le", wide, None),
+        (
+            "text/html; charset=utf-8",
+            [b"\xff\xfe", evil.as_bytes()].concat(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=iso-2022-jp",
+            format!("\x1b$B{evil}").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=iso-2022-jp",
+            format!("{jis}{evil}{jis}").into_bytes(),
+            None,
+        ),
+        (
+            "text/plain; charset=utf-16",
+            b"pay http://evil.example.com/ ".to_vec(),
+            Some("charset"),
+        ),
+        ("text/plain; charset=utf-7", utf7.into(), Some("charset")),
+        (
+            "text/plain; charset=utf-7",
+            b"http://evil+-x.example.com:80+/http://evil.example.com/".to_vec(),
+            Some("charset"),
+        ),
+        (
+            "text/plain; charset=x-nobody-knows",
+            b"http://evil.example.com/".to_vec(),
+            Some("charset"),
+        ),
+    ] {
+        let message = part(kind, &octets);
+        let shown = format!("{kind}: {}", String::from_utf8_lossy(&octets));
+        let hosts: Vec<_> = message
+            .reading(&|| false)
+            .links()
+            .iter()
+            .map(|link| link.host.to_string())
+            .collect();
+        assert!(hosts.contains(&"evil.example.com".to_owned()), "{shown}: {hosts:?}");
+        assert_eq!(anomalies(&message), Vec::from_iter(told), "{shown}");
+    }
+    assert_eq!(
+        mail("Subject: =?utf-7?q?a+AOQ-?=\r\n\r\n").reading(&|| false).subject(),
+        "a\u{e4}"
+    );
+}
+
+#[test]
 fn what_is_broken_is_read_and_told() {
     let part = |transfer: &str, body: &str| mail(format!("Content-Transfer-Encoding: {transfer}\r\n\r\n{body}"));
     for (message, text, told) in [

@@ -15,6 +15,7 @@ mod parts;
 mod scan;
 mod style;
 mod url;
+mod utf7;
 
 use std::fmt;
 
@@ -224,7 +225,7 @@ struct Reach<'r> {
     excess: Excess,
     html_left: usize,
     text_left: usize,
-    /// Octets of HTML that may be looked at a second time.
+    /// Octets that may be looked at a second time.
     again: usize,
     taken: usize,
     spent: &'r dyn Fn() -> bool,
@@ -242,6 +243,14 @@ impl Reach<'_> {
         self.gather.take(target, place);
         self.taken += 1;
         !(self.taken.is_multiple_of(64) && self.is_over())
+    }
+
+    /// What of a text may be looked at a second time.
+    fn again<'t>(&mut self, text: &'t str) -> &'t str {
+        let seen = url::head(text, self.again);
+        self.again -= seen.len();
+        self.excess.html |= seen.len() < text.len();
+        seen
     }
 
     fn within(&mut self, text: &str, place: Place) {
@@ -262,6 +271,8 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     let scanner = Scanner::new();
     let mut reading = Reading::default();
     let mut subjects = 0;
+    // What readers see who do not know a charset; its tags have a bound of their own.
+    let mut bare_markup = Markup::default();
     let mut walk = Walk::new(&mut reach);
     walk.message(
         message.headers(),
@@ -285,7 +296,8 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 } else {
                     None
                 };
-                let text = decode::text(&octets, leaf.charset.as_deref().or(named.as_deref()), anomalies);
+                let charset = leaf.charset.as_deref().or(named.as_deref());
+                let (text, second) = decode::readings(&octets, charset, anomalies);
                 let html = url::head(&text, reach.html_left);
                 reach.html_left -= html.len();
                 reach.excess.html |= html.len() < text.len();
@@ -297,9 +309,18 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                     scanner.scan(&seen, &mut |target| reach.take(target, place));
                     append(all, &seen);
                 }
+                if let Some(second) = second {
+                    let known = reach.gather.len();
+                    let bare = reach.again(&second.text);
+                    let texts = html::read(bare, &scanner, &mut bare_markup, reach);
+                    for text in [texts.visible, texts.hidden] {
+                        scan_bare(&scanner, &text, second.mixed, reach);
+                    }
+                    anomalies.charset |= reach.gather.len() != known;
+                }
             }
             Seen::Text(leaf, octets) => {
-                let text = decode::text(&octets, leaf.charset.as_deref(), anomalies);
+                let (text, second) = decode::readings(&octets, leaf.charset.as_deref(), anomalies);
                 let seen = url::head(&text, reach.text_left);
                 reach.text_left -= seen.len();
                 reach.excess.text |= seen.len() < text.len();
@@ -307,6 +328,12 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 let seen = joined.as_deref().unwrap_or(seen);
                 scanner.scan(seen, &mut |target| reach.take(target, Place::Text));
                 append(&mut reading.text, seen);
+                if let Some(second) = second {
+                    let known = reach.gather.len();
+                    let bare = reach.again(&second.text);
+                    scan_bare(&scanner, bare, second.mixed, reach);
+                    anomalies.charset |= reach.gather.len() != known;
+                }
             }
         },
     );
@@ -318,6 +345,16 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     reading.excess.link |= gather.has_cut();
     reading.links = gather.finish();
     reading
+}
+
+/// Takes the links of text that was read without its charset.
+fn scan_bare(scanner: &Scanner, text: &str, mixed: bool, reach: &mut Reach<'_>) {
+    let mut take = |target| reach.take(target, Place::Hidden);
+    if mixed {
+        scanner.scan_schemes(text, &mut take);
+    } else {
+        scanner.scan(text, &mut take);
+    }
 }
 
 /// Appends the text of a part on a line of its own.

@@ -35,6 +35,15 @@ impl Scanner {
 
     /// Gives each link of the text to `found`, which says whether to go on.
     pub(super) fn scan(&self, text: &str, found: &mut dyn FnMut(Target) -> bool) {
+        self.each(text, true, found);
+    }
+
+    /// The same for text in which a dot between letters is hardly a name: only links with a scheme.
+    pub(super) fn scan_schemes(&self, text: &str, found: &mut dyn FnMut(Target) -> bool) {
+        self.each(text, false, found);
+    }
+
+    fn each(&self, text: &str, names: bool, found: &mut dyn FnMut(Target) -> bool) {
         let plain = Plain::of(text);
         let text = plain.text.as_str();
         let octets = text.as_bytes();
@@ -42,7 +51,7 @@ impl Scanner {
         while let Some(octet) = octets.get(at) {
             let link = match octet {
                 b':' => self.with_scheme(text, from, at),
-                b'.' | 0xe3 | 0xef if is_dot(text, at) => self.bare(text, from, at, &mut tried),
+                b'.' | 0xe3 | 0xef if names && is_dot(text, at) => self.bare(text, from, at, &mut tried),
                 _ => None,
             };
             let Some(link) = link else {
