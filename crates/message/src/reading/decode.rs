@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::host::hex;
-use super::{Anomalies, utf7};
+use super::{Anomalies, utf7, uu};
 
 /// How the octets of a part are encoded for transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,23 +16,34 @@ pub(super) enum Transfer {
     Plain,
     Base64,
     QuotedPrintable,
+    Uuencode,
 }
 
 impl Transfer {
     /// Reads the value of Content-Transfer-Encoding.
     pub(super) fn of(value: &[u8], anomalies: &mut Anomalies) -> Transfer {
+        let value = without_comments(value);
         let word = value.trim_ascii();
         let word = word
-            .split(|b| matches!(b, b';' | b' ' | b'\t' | b'('))
+            .split(|b| matches!(b, b';' | b' ' | b'\t'))
             .next()
             .unwrap_or_default();
+        let word = word
+            .strip_prefix(b"\"")
+            .and_then(|word| word.strip_suffix(b"\""))
+            .unwrap_or(word);
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         if is("base64") {
             Transfer::Base64
         } else if is("quoted-printable") {
             Transfer::QuotedPrintable
+        } else if ["x-uuencode", "uuencode", "x-uue", "uue"].into_iter().any(is) {
+            anomalies.uuencode = true;
+            Transfer::Uuencode
         } else {
-            anomalies.transfer |= !(is("7bit") || is("8bit") || is("binary") || word.is_empty());
+            anomalies.yenc |= is("x-yenc") || is("yenc");
+            let nothing = word.is_empty() && value.trim_ascii().is_empty();
+            anomalies.transfer |= !(is("7bit") || is("8bit") || is("binary") || nothing);
             Transfer::Plain
         }
     }
@@ -42,8 +53,38 @@ impl Transfer {
             Transfer::Plain => Cow::Borrowed(raw),
             Transfer::Base64 => Cow::Owned(base64(raw, anomalies)),
             Transfer::QuotedPrintable => Cow::Owned(quoted_printable(raw, anomalies)),
+            Transfer::Uuencode => uu::decode(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
         }
     }
+}
+
+/// A field without its comments, which may stand within each other; of one that is left open nothing is a comment.
+fn without_comments(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&b'(') {
+        return Cow::Borrowed(value);
+    }
+    let mut out = Vec::with_capacity(value.len());
+    let (mut depth, mut opened, mut escaped) = (0_usize, 0, false);
+    for (at, octet) in value.iter().enumerate() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' if depth > 0 => escaped = true,
+            b'(' => {
+                if depth == 0 {
+                    opened = at;
+                    out.push(b' ');
+                }
+                depth += 1;
+            }
+            b')' if depth > 0 => depth -= 1,
+            _ if depth == 0 => out.push(*octet),
+            _ => {}
+        }
+    }
+    if depth > 0 {
+        out.extend_from_slice(value.get(opened..).unwrap_or_default());
+    }
+    Cow::Owned(out)
 }
 
 /// Decodes base64: octets outside the alphabet are left out, padding may miss or stand in the middle, bits may trail.

@@ -11,17 +11,20 @@ mod element;
 mod host;
 mod html;
 mod link;
+mod parameters;
 mod parts;
 mod scan;
 mod style;
 mod url;
 mod utf7;
+mod uu;
 
 use std::fmt;
 
 pub use host::registrable;
 pub use html::{ATTRIBUTES_MAX, Markup, NESTING_MAX, TAGS_MAX};
 pub use link::{Host, LINKS_MAX, Link, Links, Place, Trick};
+pub use parameters::PARAMETERS_MAX;
 pub use parts::{BODY_MAX, DEPTH_MAX, PARTS_MAX, Part, RAW_MAX};
 pub use url::URL_MAX;
 
@@ -36,6 +39,11 @@ pub const HTML_MAX: usize = 1_000_000;
 /// Octets of plain text of a mail, decoded, that are looked at.
 pub const TEXT_MAX: usize = 1_000_000;
 
+/// Octets behind the hosts of links that are looked at before it is asked whether the time is over.
+const ASK_EVERY: usize = 16_384;
+/// What a link costs, in such octets.
+const LINK_COST: usize = 256;
+
 /// Which bounds of S-08 a mail passes. What lies behind them was not looked at, so such a mail must not pass unmarked;
 /// that is the policy's business.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -47,6 +55,8 @@ pub struct Excess {
     pub depth: bool,
     /// The header of a part is longer than a header may be.
     pub head: bool,
+    /// A field with more than [`PARAMETERS_MAX`] parameters, or with more boundaries than are looked for.
+    pub parameters: bool,
     /// The body is longer than [`BODY_MAX`].
     pub octets: bool,
     /// More than [`HTML_MAX`] octets of HTML.
@@ -76,6 +86,7 @@ impl Excess {
             (self.parts, "parts"),
             (self.depth, "depth"),
             (self.head, "head"),
+            (self.parameters, "parameters"),
             (self.octets, "octets"),
             (self.html, "html"),
             (self.tags, "tags"),
@@ -111,6 +122,16 @@ pub struct Anomalies {
     pub charset: bool,
     /// A part with two fields of a name that may be there once.
     pub twice: bool,
+    /// A field with two parameters of one name, of which readers take one or the other.
+    pub parameter_twice: bool,
+    /// A name of a file that is there in two ways (`filename` and `filename*`) which differ.
+    pub names_differ: bool,
+    /// A name of a file in encoded words, which do not belong there.
+    pub encoded_name: bool,
+    /// A file in uuencode.
+    pub uuencode: bool,
+    /// A file in yEnc.
+    pub yenc: bool,
     /// A multipart without a boundary.
     pub no_boundary: bool,
     /// A multipart without its last boundary.
@@ -126,6 +147,11 @@ impl Anomalies {
             (self.transfer, "transfer"),
             (self.charset, "charset"),
             (self.twice, "twice"),
+            (self.parameter_twice, "parameter-twice"),
+            (self.names_differ, "names-differ"),
+            (self.encoded_name, "encoded-name"),
+            (self.uuencode, "uuencode"),
+            (self.yenc, "yenc"),
             (self.no_boundary, "no-boundary"),
             (self.unclosed, "unclosed"),
         ]
@@ -227,6 +253,7 @@ struct Reach<'r> {
     text_left: usize,
     /// Octets that may be looked at a second time.
     again: usize,
+    /// What was spent on links since the time was last asked for.
     taken: usize,
     spent: &'r dyn Fn() -> bool,
 }
@@ -240,9 +267,21 @@ impl Reach<'_> {
 
     /// Takes a link; false when it is the last.
     fn take(&mut self, target: Target, place: Place) -> bool {
+        self.taken += LINK_COST + target.rest.len();
         self.gather.take(target, place);
-        self.taken += 1;
-        !(self.taken.is_multiple_of(64) && self.is_over())
+        if self.taken < ASK_EVERY {
+            return true;
+        }
+        self.taken = 0;
+        !self.is_over()
+    }
+
+    /// Takes what a scan gives: a link, or the question whether to go on.
+    fn scanned(&mut self, found: Option<Target>, place: Place) -> bool {
+        match found {
+            Some(target) => self.take(target, place),
+            None => !self.is_over(),
+        }
     }
 
     /// What of a text may be looked at a second time.
@@ -254,6 +293,7 @@ impl Reach<'_> {
     }
 
     fn within(&mut self, text: &str, place: Place) {
+        self.taken += LINK_COST + text.len();
         self.gather.within(text, place);
     }
 }
@@ -284,7 +324,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 let seen = url::head(&text, reach.text_left);
                 reach.text_left -= seen.len();
                 reach.excess.text |= seen.len() < text.len();
-                scanner.scan(seen, &mut |target| reach.take(target, Place::Field));
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Field));
                 if subjects == 0 {
                     reading.subject = text;
                 }
@@ -306,7 +346,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                     (Place::Text, texts.visible, &mut reading.text),
                     (Place::Hidden, texts.hidden, &mut reading.hidden),
                 ] {
-                    scanner.scan(&seen, &mut |target| reach.take(target, place));
+                    scanner.scan(&seen, &mut |found| reach.scanned(found, place));
                     append(all, &seen);
                 }
                 if let Some(second) = second {
@@ -319,14 +359,23 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                     anomalies.charset |= reach.gather.len() != known;
                 }
             }
+            Seen::Outside(octets) => {
+                let text = decode::text(&octets, None, &mut Anomalies::default());
+                let seen = reach.again(&text);
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Hidden));
+            }
             Seen::Text(leaf, octets) => {
                 let (text, second) = decode::readings(&octets, leaf.charset.as_deref(), anomalies);
                 let seen = url::head(&text, reach.text_left);
                 reach.text_left -= seen.len();
                 reach.excess.text |= seen.len() < text.len();
-                let joined = leaf.flowed.then(|| flowed(seen, &leaf));
+                let joined = if leaf.folded {
+                    Some(unfolded(seen))
+                } else {
+                    leaf.flowed.then(|| flowed(seen, &leaf))
+                };
                 let seen = joined.as_deref().unwrap_or(seen);
-                scanner.scan(seen, &mut |target| reach.take(target, Place::Text));
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Text));
                 append(&mut reading.text, seen);
                 if let Some(second) = second {
                     let known = reach.gather.len();
@@ -349,7 +398,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
 
 /// Takes the links of text that was read without its charset.
 fn scan_bare(scanner: &Scanner, text: &str, mixed: bool, reach: &mut Reach<'_>) {
-    let mut take = |target| reach.take(target, Place::Hidden);
+    let mut take = |found| reach.scanned(found, Place::Hidden);
     if mixed {
         scanner.scan_schemes(text, &mut take);
     } else {
@@ -373,6 +422,21 @@ fn flowed(text: &str, leaf: &Leaf) -> String {
         match bare.strip_suffix(' ') {
             Some(joined) if bare != "-- " => out.push_str(if leaf.delsp { joined } else { bare }),
             _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// Joins the lines of a calendar or a card, which are broken anywhere.
+fn unfolded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.strip_prefix([' ', '\t']) {
+            Some(more) => {
+                out.truncate(out.trim_end_matches(['\r', '\n']).len());
+                out.push_str(more);
+            }
+            None => out.push_str(line),
         }
     }
     out
