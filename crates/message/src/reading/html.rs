@@ -167,7 +167,8 @@ struct Walk<'a, 'r> {
 impl Walk<'_, '_> {
     fn event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<Stop> {
         self.events += 1;
-        self.stopped = self.stopped || self.events.is_multiple_of(256) && self.reach.is_over();
+        self.stopped =
+            self.stopped || self.reach.excess.time || self.events.is_multiple_of(256) && self.reach.is_over();
         if self.stopped {
             return Some(Stop);
         }
@@ -497,6 +498,9 @@ impl Walk<'_, '_> {
     }
 
     fn follow(&mut self, value: &str, place: Place, referenced: bool) {
+        if self.reach.excess.time {
+            return;
+        }
         if let Some(target) = self.target(value, place, referenced) {
             self.reach.take(target, place);
         }

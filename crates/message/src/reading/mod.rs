@@ -55,7 +55,8 @@ pub struct Excess {
     pub depth: bool,
     /// The header of a part is longer than a header may be.
     pub head: bool,
-    /// A field with more than [`PARAMETERS_MAX`] parameters, or with more boundaries than are looked for.
+    /// A field with more than [`PARAMETERS_MAX`] parameters, one longer than is looked at, or with more boundaries than
+    /// are looked for.
     pub parameters: bool,
     /// The body is longer than [`BODY_MAX`].
     pub octets: bool,
@@ -67,7 +68,8 @@ pub struct Excess {
     pub nesting: bool,
     /// A tag with more than [`ATTRIBUTES_MAX`] attributes.
     pub attributes: bool,
-    /// More than [`TEXT_MAX`] octets of text, or a part with text of more than [`RAW_MAX`].
+    /// More than [`TEXT_MAX`] octets of text, a part with text of more than [`RAW_MAX`], or a longer
+    /// Subject than is looked at.
     pub text: bool,
     /// More than [`LINKS_MAX`] links.
     pub links: bool,

@@ -293,35 +293,27 @@ impl<'w, 'r> Walk<'w, 'r> {
         }
         for subject in headers.all("Subject") {
             let value = subject.unfolded();
+            self.reach.excess.text |= value.len() > VALUE_MAX;
             let value = url::head_octets(&value, VALUE_MAX);
             let text = decode::words(value, None, &mut self.anomalies);
             take(Seen::Subject(text), self.reach, &mut self.anomalies);
         }
-        let field = |name: &str| {
-            let value = headers.get(name).map(|value| value.unfolded().into_owned())?;
-            Some(url::head_octets(&value, VALUE_MAX).to_vec())
+        let field = |name: &str| headers.get(name).map(|value| value.unfolded().into_owned());
+        let (typed, disposed) = (field("Content-Type"), field("Content-Disposition"));
+        let written = self.parameters(typed.as_deref()).values("boundary");
+        self.parameters(disposed.as_deref());
+        let text = |value: &Vec<u8>| {
+            let value = url::head_octets(value, VALUE_MAX);
+            let value = url::head_octets(value, Parameters::of(value).len);
+            String::from_utf8_lossy(value).into_owned()
         };
-        let fields = [field("Content-Type"), field("Content-Disposition")];
-        let [typed, disposed] = fields
-            .each_ref()
-            .map(|value| Parameters::of(value.as_deref().unwrap_or_default()));
-        for (value, known) in fields.iter().zip([&typed, &disposed]) {
-            self.reach.excess.parameters |= value.as_ref().is_some_and(|value| known.len < value.len());
-            self.anomalies.parameter_twice |= known.has_doubles() || known.differ("boundary");
-            self.anomalies.names_differ |= known.differ("name") || known.differ("filename");
-        }
-        let written = typed.values("boundary");
-        let [typed, disposition] = [(&fields[0], typed.len), (&fields[1], disposed.len)].map(|(value, len)| {
-            let value = value.as_deref()?;
-            Some(String::from_utf8_lossy(url::head_octets(value, len)).into_owned())
-        });
         let transfer = headers
             .get("Content-Transfer-Encoding")
             .map_or(Transfer::Plain, |header| {
                 Transfer::of(&header.unfolded(), &mut self.anomalies)
             });
-        let typed = typed.map(|value| parse_content_type(&value));
-        let disposition = disposition.map(|value| parse_content_disposition(&value));
+        let typed = typed.as_ref().map(|value| parse_content_type(&text(value)));
+        let disposition = disposed.as_ref().map(|value| parse_content_disposition(&text(value)));
         let mut parameters = typed.as_ref().map(|typed| typed.params.clone()).unwrap_or_default();
         let mime = match &typed {
             Some(typed) if typed.mimetype.contains('/') => typed.mimetype.as_str(),
@@ -418,6 +410,16 @@ impl<'w, 'r> Walk<'w, 'r> {
             index: Some(index),
             depth,
         });
+    }
+
+    /// The parameters of a field, with what is to be told about them.
+    fn parameters<'v>(&mut self, value: Option<&'v [u8]>) -> Parameters<'v> {
+        let value = value.unwrap_or_default();
+        let known = Parameters::of(url::head_octets(value, VALUE_MAX));
+        self.reach.excess.parameters |= known.len < value.len();
+        self.anomalies.parameter_twice |= known.has_doubles() || known.differ("boundary");
+        self.anomalies.names_differ |= known.differ("name") || known.differ("filename");
+        known
     }
 
     /// A part is over.
