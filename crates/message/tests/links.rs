@@ -78,6 +78,13 @@ fn links_stand_in_plain_text() {
             ("http://evil.example.co.uk/", &["evil.example.co.uk example.co.uk text"]),
             ("http://co.uk/", &["co.uk - text"]),
             (
+                "http://evil.example.com)@good.example.org",
+                &[
+                    "good.example.org example.org text userinfo",
+                    "evil.example.com example.com text",
+                ],
+            ),
+            (
                 "http://evil_host.example.com/",
                 &["evil_host.example.com example.com text"],
             ),
@@ -102,6 +109,9 @@ fn links_need_no_scheme_where_they_are_meant() {
             ("a.example.com.np", &["a.example.com.np example.com.np text"]),
             ("x.de/y", &["x.de x.de text"]),
             ("192.0.2.1", &["192.0.2.1 - text"]),
+            ("Visit Evil.Shop", &["evil.shop evil.shop text"]),
+            ("casino.cc", &["casino.cc casino.cc text"]),
+            ("evil.web.app", &["evil.web.app evil.web.app text"]),
             ("请访问evil.example.com谢谢", &[EVIL]),
             (
                 "b\u{fc}cher.example.com",
@@ -143,6 +153,8 @@ fn what_is_not_followed_is_no_link() {
             ("http://evil example.com/", &[]),
             ("http://256.256.256.256/", &[]),
             ("http://[::g]/", &[]),
+            ("file:///C:/evil.example.com", &[]),
+            ("file:evil.example.com", &[]),
         ],
     );
 }
@@ -224,6 +236,9 @@ fn hosts_are_read_as_browsers_read_them() {
             "www.evil.example.com example.com anchor".into(),
         ),
         ("evil.example.com:8080/x", evil("")),
+        ("file://evil.example.com/share", evil("")),
+        ("file:////evil.example.com/share", evil("slashes")),
+        ("File:\\\\evil.example.com\\share", evil("slashes")),
         (
             "http://bank.example.org@[2001:db8::1]:80/",
             "[2001:db8::1] - anchor userinfo".into(),
@@ -364,6 +379,34 @@ fn what_a_mail_loads_and_where_it_sends_is_found() {
                 "<noscript><a href='http://evil.example.com/'>x</a></noscript>",
                 &["evil.example.com example.com anchor"],
             ),
+            (
+                "<svg><style><p><a href=\"http://evil.example.com/\">pay</a>",
+                &["evil.example.com example.com anchor"],
+            ),
+            (
+                "<math><title><a href='http&#58;//evil.example.com/'>pay</a></title></math>",
+                &["evil.example.com example.com anchor"],
+            ),
+            (
+                "<svg><textarea><a href='http&#58;//evil.example.com/'>pay</a></textarea></svg>",
+                &["evil.example.com example.com anchor"],
+            ),
+            (
+                "<style>@import \"http://evil.example.com/\"; p.link{}</style>",
+                &["evil.example.com example.com loaded"],
+            ),
+            (
+                "<style>@IMPORT '//evil.example.com/'</style>",
+                &["evil.example.com example.com loaded"],
+            ),
+            (
+                "<script>e.target=window.name;location='http://evil.example.com/'</script>",
+                &["evil.example.com example.com hidden"],
+            ),
+            (
+                "<!--[if mso]><a href=\"http&#58;//evil&#46;example.com/\">x</a><![endif]-->",
+                &["evil.example.com example.com anchor"],
+            ),
             ("<p>ev<b>il.exam</b>ple.com</p>", &["evil.example.com example.com text"]),
             (
                 "<a href='http://evil.example.com/'>www.bank.example.org</a>",
@@ -415,6 +458,11 @@ fn links_within_links_are_found() {
                 &[parent, evil],
             ),
             ("http://r.example.org/http://evil.example.com/a", &[parent, evil]),
+            ("http://r.example.org/?u=//evil.example.com/a&b=c", &[parent, evil]),
+            ("http://r.example.org/?u=%2F%2Fevil.example.com", &[parent, evil]),
+            ("http://r.example.org/amp/s/evil.example.com/a", &[parent, evil]),
+            ("http://r.example.org/amp/evil.example.com", &[parent, evil]),
+            ("http://r.example.org/amp/news/today.html", &[parent]),
             (
                 "http://r.example.org/#https:/evil.example.com/a",
                 &[parent, &format!("{evil} slashes")],
@@ -485,6 +533,12 @@ fn transfer_encodings_do_not_hide_links() {
             "{transfer}: {body}"
         );
     }
+    for kind in ["text/calendar", "text/vcard"] {
+        let folded = format!("Content-Type: {kind}\r\n\r\nURL:http://evil.exam\r\n ple.com/\r\nX:y\r\n");
+        assert_eq!(links(&folded), [EVIL], "{kind}");
+    }
+    let amp = "Content-Type: text/x-amp-html\r\n\r\n<a href='http:&#47;/evil.example.com/'>x</a>";
+    assert_eq!(links(amp), ["evil.example.com example.com anchor encoded-host"]);
     let flowed = "Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\nhttp://evil. \r\nexample.com/\r\n";
     assert_eq!(links(flowed), [EVIL]);
 }

@@ -1,10 +1,11 @@
 //! What a reader sees of a mail, and what not.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gatepost_message::reading::{self, Anomalies, Excess, Part, registrable};
+use gatepost_message::reading::{self, Excess, Part, registrable};
 use gatepost_message::{Content, Message, split};
 
 fn mail(octets: impl Into<Vec<u8>>) -> Message {
@@ -177,8 +178,8 @@ fn the_parts_are_listed_and_their_text_is_read() {
         (Some("r\u{e4}t.pdf"), Some("r\u{e4}t.exe"), true)
     );
     assert_eq!(
-        (reading.excess(), reading.anomalies()),
-        (Excess::default(), Anomalies::default())
+        (reading.excess(), anomalies(&message).as_slice()),
+        (Excess::default(), ["encoded-name"].as_slice())
     );
 }
 
@@ -204,6 +205,90 @@ fn charsets_that_are_missing_wrong_or_unknown_are_read_as_readers_do() {
 }
 
 #[test]
+fn a_charset_that_hides_the_letters_of_ascii_hides_no_link() {
+    let evil = "<a href='http://evil.example.com/'>pay</a>";
+    let utf7 = "http+ADo-//evil.example.com/+-";
+    let part = |kind: &str, octets: &[u8]| mail([format!("Content-Type: {kind}\r\n\r\n").as_bytes(), octets].concat());
+    let jis = "\x1b$B%F%9%H\x1b(B";
+    let wide: Vec<u8> = evil.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (kind, octets, told) in [
+        ("text/html", format!("<!--charset=utf-16-->{evil}").into_bytes(), None),
+        (
+            "text/html",
+            format!("<!--<meta charset=koi8-r>-->{evil}").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<p title='charset=utf-16'>{evil} ").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<meta charset='utf-16'>{evil} ").into_bytes(),
+            None,
+        ),
+        (
+            "text/html",
+            format!("<meta charset=iso-2022-jp>\x1b$B{evil}").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=utf-16",
+            format!("{evil} ").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=utf-16be",
+            format!("{evil} ").into_bytes(),
+            Some("charset"),
+        ),
+        ("text/html; charset=utf-16le", wide, None),
+        (
+            "text/html; charset=utf-8",
+            [b"\xff\xfe", evil.as_bytes()].concat(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=iso-2022-jp",
+            format!("\x1b$B{evil}").into_bytes(),
+            Some("charset"),
+        ),
+        (
+            "text/html; charset=iso-2022-jp",
+            format!("{jis}{evil}{jis}").into_bytes(),
+            None,
+        ),
+        (
+            "text/plain; charset=utf-16",
+            b"pay http://evil.example.com/ ".to_vec(),
+            Some("charset"),
+        ),
+        ("text/plain; charset=utf-7", utf7.into(), Some("charset")),
+        (
+            "text/plain; charset=x-nobody-knows",
+            b"http://evil.example.com/".to_vec(),
+            Some("charset"),
+        ),
+    ] {
+        let message = part(kind, &octets);
+        let shown = format!("{kind}: {}", String::from_utf8_lossy(&octets));
+        let hosts: Vec<_> = message
+            .reading(&|| false)
+            .links()
+            .iter()
+            .map(|link| link.host.to_string())
+            .collect();
+        assert!(hosts.contains(&"evil.example.com".to_owned()), "{shown}: {hosts:?}");
+        assert_eq!(anomalies(&message), Vec::from_iter(told), "{shown}");
+    }
+    assert_eq!(
+        mail("Subject: =?utf-7?q?a+AOQ-?=\r\n\r\n").reading(&|| false).subject(),
+        "a\u{e4}"
+    );
+}
+
+#[test]
 fn what_is_broken_is_read_and_told() {
     let part = |transfer: &str, body: &str| mail(format!("Content-Transfer-Encoding: {transfer}\r\n\r\n{body}"));
     for (message, text, told) in [
@@ -213,7 +298,47 @@ fn what_is_broken_is_read_and_told() {
         (part("base64", "aA==aQ=="), "hi", Some("base64")),
         (part("quoted-printable", "h=65llo="), "hello", None),
         (part("quoted-printable", "h=ZZ"), "h=ZZ", Some("quoted-printable")),
-        (part("uuencode", "hello"), "hello", Some("transfer")),
+        (part("uuencode", "hello"), "hello", Some("uuencode")),
+        (
+            part("x-uuencode", "begin 644 x\r\n#0V%T\r\n`\r\nend\r\n"),
+            "Cat",
+            Some("uuencode"),
+        ),
+        (
+            part("7bit", "begin 644 x\r\n#0V%T"),
+            "begin 644 x\r\n#0V%T",
+            Some("uuencode"),
+        ),
+        (
+            part("7bit", "=ybegin line=128 size=1 name=x"),
+            "=ybegin line=128 size=1 name=x",
+            Some("yenc"),
+        ),
+        (part("x-yenc", "hello"), "hello", Some("transfer yenc")),
+        (part("(x(y)) base64", "aGVsbG8="), "hello", None),
+        (part("\"base64\"", "aGVsbG8="), "hello", None),
+        (part("(x base64", "hello"), "hello", Some("transfer")),
+        (part("; base64", "hello"), "hello", Some("transfer")),
+        (
+            mail("Content-Type: text/plain; format=fixed; format=flowed\r\n\r\nx"),
+            "x",
+            Some("parameter-twice"),
+        ),
+        (
+            mail("Content-Disposition: inline; filename=a.txt; filename*=utf-8''a.exe\r\n\r\nx"),
+            "x",
+            Some("names-differ"),
+        ),
+        (
+            mail("Content-Disposition: inline; filename=a.txt; filename*=utf-8''a%2etxt\r\n\r\nx"),
+            "x",
+            None,
+        ),
+        (
+            mail("Content-Type: text/plain; name=\"=?utf-8?q?a?=\"\r\n\r\nx"),
+            "x",
+            Some("encoded-name"),
+        ),
         (
             mail("Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\nx"),
             "x",
@@ -230,8 +355,51 @@ fn what_is_broken_is_read_and_told() {
     ] {
         let shown = String::from_utf8_lossy(message.head()).into_owned();
         assert_eq!(message.reading(&|| false).text(), text, "{shown}");
-        assert_eq!(anomalies(&message), Vec::from_iter(told), "{shown}{text}");
+        assert_eq!(anomalies(&message).join(" "), told.unwrap_or_default(), "{shown}{text}");
     }
+}
+
+#[test]
+fn whichever_boundary_a_reader_takes_the_parts_are_read() {
+    let link = "Content-Type: text/html\r\n\r\n<a href=http://evil.example.com/>";
+    for (kind, body, told) in [
+        (
+            "boundary=\"a\"; boundary=\"b\"",
+            format!("--b\r\n\r\n--a\r\n{link}\r\n--a--\r\n"),
+            "parameter-twice",
+        ),
+        (
+            "boundary=a; boundary=b",
+            format!("--b\r\n{link}\r\n--b--\r\n"),
+            "parameter-twice",
+        ),
+        (
+            "boundary=a; boundary*=us-ascii''b",
+            format!("--b\r\n{link}\r\n--b--\r\n"),
+            "parameter-twice",
+        ),
+        (
+            "boundary*0=a; boundary*1=b",
+            format!("--ab\r\n{link}\r\n--ab--\r\n"),
+            "",
+        ),
+        ("boundary=a (b)", format!("--a\r\n{link}\r\n--a--\r\n"), ""),
+        ("boundary=a", format!("--b\r\n{link}\r\n--b--\r\n"), "unclosed"),
+        ("boundary=a", format!("{link}\r\n--a--\r\n"), ""),
+        ("boundary=a", format!("--a\r\n\r\nx\r\n--a--\r\n{link}\r\n"), ""),
+    ] {
+        let message = mail(format!("Content-Type: multipart/mixed; {kind}\r\n\r\n{body}"));
+        assert_eq!(message.reading(&|| false).links().iter().len(), 1, "{kind}: {body}");
+        assert_eq!(anomalies(&message).join(" "), told, "{kind}: {body}");
+    }
+    let eight = [
+        b"Content-Type: multipart/mixed; boundary=\"\xff\"\r\n\r\n--\xff\r\n",
+        link.as_bytes(),
+        b"\r\n--\xff--",
+    ];
+    let message = mail(eight.concat());
+    let links = message.reading(&|| false).links();
+    assert_eq!(links.iter().next().map(|link| link.place.as_str()), Some("anchor"));
 }
 
 #[test]
@@ -324,6 +492,15 @@ fn a_mail_within_its_bounds_passes_none_and_above_each_is_told() {
             "a".repeat(n)
         ))
     };
+    let parameters = |n: usize| mail(format!("Content-Type: text/plain{}\r\n\r\n", ";".repeat(n)));
+    assert_eq!(excess(&parameters(reading::PARAMETERS_MAX)), [""; 0]);
+    assert_eq!(excess(&parameters(reading::PARAMETERS_MAX + 1)), ["parameters"]);
+    let wide = |n: usize| mail(format!("Content-Type: text/plain; x={}\r\n\r\n", "a".repeat(n)));
+    assert_eq!(excess(&wide(8_000)), [""; 0]);
+    assert_eq!(excess(&wide(9_000)), ["parameters"]);
+    let subject = |n: usize| mail(format!("Subject: {}\r\n\r\n", "a".repeat(n)));
+    assert_eq!(excess(&subject(8_000)), [""; 0]);
+    assert_eq!(excess(&subject(9_000)), ["text"]);
     assert_eq!(excess(&part(60_000)), [""; 0]);
     assert_eq!(excess(&part(70_000)), ["head"]);
 }
@@ -349,6 +526,39 @@ fn when_the_time_is_over_the_reading_ends_and_says_so() {
     assert!(cut.excess().time && !whole.excess().time);
     assert!(cut.text().len() < whole.text().len());
     assert!(whole.text().starts_with(cut.text().trim_end()));
+}
+
+#[test]
+fn the_time_is_asked_for_while_no_link_is_found_and_within_long_links() {
+    let wide = "\u{4f60}";
+    for body in [
+        format!("{wide}\u{3002}").repeat(20_000),
+        "a.b:".repeat(20_000),
+        format!("http://{} ", wide.repeat(600)).repeat(60),
+        (0..30)
+            .map(|n| format!("http://x{n}.example.com/{} ", "http:/a%2525".repeat(500)))
+            .collect(),
+        "x".repeat(300_000),
+    ] {
+        for head in [
+            "Content-Type: text/plain; charset=utf-8\r\n\r\n",
+            "Content-Type: text/html; charset=utf-8\r\n\r\n",
+        ] {
+            let asked = Cell::new(0);
+            let message = mail(format!("{head}{body}"));
+            message.reading(&|| {
+                asked.set(asked.get() + 1);
+                false
+            });
+            assert!(
+                asked.get() * 20_000 > body.len(),
+                "{} of {}: {:.40}",
+                asked.get(),
+                body.len(),
+                body
+            );
+        }
+    }
 }
 
 /// A body in a file, which gives as much as it likes.

@@ -33,6 +33,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
             "<a href=\"", "\">", "<a href=", "</a>", "<p>", "</p>", "<p style='", "display:none", "color:", "#fff", "font-size:0",
             "<img src=", "srcset='", "<base href=http://d.example.org/>", "<style>", "</style>", "{", "}", "@media", ".x", "<b>",
             "<noscript>", "</noscript>", "<script>", "</script>", "<title>", "<!--", "-->", "<table><tr><td>", "</table>", "<form action=",
+            "<svg>", "<math>", "</svg>", "<!--[if mso]>", "<![endif]-->", "<meta charset=iso-2022-jp>", "@import \"//", "/amp/s/",
             "<meta http-equiv=refresh content='0;url=", "class=x", "url(", "&nGt;", "<textarea>",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
@@ -40,7 +41,9 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
             "Content-Type: text/html\r\n", "Content-Type: multipart/mixed; boundary=b\r\n", "Content-Type: message/rfc822\r\n",
             "Content-Type: text/plain; charset=\"", "utf-16", "iso-2022-jp", "koi8-r", "Content-Transfer-Encoding: base64\r\n",
             "Content-Transfer-Encoding: quoted-printable\r\n", "Subject: ", "Content-Disposition: attachment; filename*0*=",
-            "; name*1=", "; format=flowed", "\r\n--b\r\n", "\r\n--b--\r\n", "aHR0cDovL2EuZXhhbXBsZS5vcmcv",
+            "Content-Type: multipart/mixed; boundary=a; boundary=\"b\"\r\n", "; boundary*=us-ascii''a", "utf-7", "+ADw-a", "\x1b$B",
+            "Content-Transfer-Encoding: x-uuencode\r\n", "\r\nbegin 644 x\r\n", "#0V%T\r\n", "\r\nend\r\n", "\r\n--a\r\n", "\u{feff}",
+            "Content-Type: text/calendar\r\n", "; name*1=", "; format=flowed", "\r\n--b\r\n", "\r\n--b--\r\n", "aHR0cDovL2EuZXhhbXBsZS5vcmcv",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..8),
@@ -58,6 +61,10 @@ fn mail() -> impl Strategy<Value = Vec<u8>> {
         "Content-Type: text/html; charset=utf-8\r\n\r\n<a href=\"http://",
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
         "Content-Type: message/rfc822\r\n\r\n",
+        "Content-Type: text/html; charset=utf-16\r\n\r\n",
+        "Content-Type: text/html; charset=iso-2022-jp\r\n\r\n",
+        "Content-Type: text/plain; charset=utf-7\r\n\r\n",
+        "Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n",
         "Subject: ",
     ]);
     (head, pieces()).prop_map(|(head, body)| [head.as_bytes(), &body].concat())

@@ -14,6 +14,8 @@ const WRITTEN_MAX: usize = 2_048;
 const NAME_MAX: usize = 253;
 /// Octets of a label in DNS.
 const LABEL_MAX: usize = 63;
+/// Characters of a label before it is in A-labels, letters and their accents counted apart.
+const SHOWN_LABEL_MAX: usize = 2 * LABEL_MAX;
 /// How often a percent-encoded host is decoded.
 const DECODED_MAX: usize = 3;
 
@@ -133,6 +135,13 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
         if text.chars().any(is_wide) {
             tricks.push(Trick::WideLetters);
         }
+        // No label of DNS comes from so many; and the time for one grows with the square of its length.
+        if text
+            .split(is_any_dot)
+            .any(|label| label.chars().nth(SHOWN_LABEL_MAX).is_some())
+        {
+            return None;
+        }
         idna::domain_to_ascii(&text).ok()?
     };
     // A name may end in one dot. More of them, or empty labels within, find nothing anywhere, but a reader who is told
@@ -161,6 +170,11 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
         tricks.push(Trick::MixedScripts);
     }
     Some(Host::Name(name.into()))
+}
+
+/// Dots of all scripts.
+pub(super) fn is_any_dot(c: char) -> bool {
+    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
 }
 
 /// Letters and dots in their wide or ideographic form.

@@ -95,7 +95,7 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
         };
         let stopped = Tokenizer::new_with_emitter(&document, emitter).next().is_some();
         walk.end_anchor();
-        // What stands in <noscript> is read by those who run no scripts, as mail readers do.
+        // What stands in <noscript> is read by those who run no scripts, as mail readers do; some comments by Outlook.
         match walk.later.pop() {
             Some(more) if !stopped => {
                 document = more;
@@ -133,6 +133,8 @@ enum Raw {
     Style,
     Title,
     NoScript,
+    /// Text that is seen.
+    Area,
     Other,
 }
 
@@ -165,7 +167,8 @@ struct Walk<'a, 'r> {
 impl Walk<'_, '_> {
     fn event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<Stop> {
         self.events += 1;
-        self.stopped = self.stopped || self.events.is_multiple_of(256) && self.reach.is_over();
+        self.stopped =
+            self.stopped || self.reach.excess.time || self.events.is_multiple_of(256) && self.reach.is_over();
         if self.stopped {
             return Some(Stop);
         }
@@ -216,9 +219,14 @@ impl Walk<'_, '_> {
             CallbackEvent::Comment { value } => {
                 self.markup.comments += value.len();
                 let text = String::from_utf8_lossy(value);
+                let mut text: &str = &text;
+                if let Some((before, inside)) = conditional(text) {
+                    self.again(inside);
+                    text = before;
+                }
                 let reach = &mut *self.reach;
                 self.scanner
-                    .scan(&text, &mut |target| reach.take(target, Place::Hidden));
+                    .scan(text, &mut |found| reach.scanned(found, Place::Hidden));
             }
             _ => {}
         }
@@ -249,6 +257,7 @@ impl Walk<'_, '_> {
             b"style" => Raw::Style,
             b"title" => Raw::Title,
             b"noscript" => Raw::NoScript,
+            b"textarea" | b"plaintext" => Raw::Area,
             b"iframe" | b"xmp" | b"noembed" | b"noframe" => Raw::Other,
             _ => Raw::None,
         };
@@ -346,31 +355,56 @@ impl Walk<'_, '_> {
 
     fn text(&mut self, text: &str) {
         let seen = self.top().is_seen();
+        if self.raw != Raw::None && self.is_foreign() {
+            // Browsers know no raw text there: what looks like tags is tags.
+            self.again(text);
+        }
         match self.raw {
-            Raw::Script => {}
+            Raw::Script => self.schemes(text),
             Raw::Style => {
                 self.hiding.read(text);
-                for link in style::urls(text) {
+                for link in style::urls(text).chain(style::imports(text)) {
                     self.follow(link, Place::Loaded, false);
                 }
+                self.schemes(text);
             }
-            Raw::NoScript => match self.reach.again.checked_sub(text.len()) {
-                Some(left) => {
-                    self.reach.again = left;
-                    self.later.push(text.to_owned());
-                }
-                None => self.reach.excess.html = true,
-            },
+            Raw::NoScript if self.is_foreign() => {}
+            Raw::NoScript => self.again(text),
+            Raw::Title | Raw::Other | Raw::Area if self.is_foreign() => {}
             Raw::Title | Raw::Other => append(&mut self.texts.hidden, text),
-            Raw::None if seen => {
+            Raw::None | Raw::Area if seen => {
                 append(&mut self.texts.visible, text);
                 if let Some(anchor) = &mut self.anchor {
                     let room = SHOWN_MAX.saturating_sub(anchor.shown.len());
                     anchor.shown.push_str(url::head(text, room));
                 }
             }
-            Raw::None => append(&mut self.texts.hidden, text),
+            Raw::None | Raw::Area => append(&mut self.texts.hidden, text),
         }
+    }
+
+    /// Whether it stands in what is no HTML.
+    fn is_foreign(&self) -> bool {
+        let mut open = self.open.iter();
+        open.any(|open| matches!(letters(&open.name), b"svg" | b"math"))
+    }
+
+    /// Reads text as HTML when the document is over.
+    fn again(&mut self, text: &str) {
+        match self.reach.again.checked_sub(text.len()) {
+            Some(left) => {
+                self.reach.again = left;
+                self.later.push(text.to_owned());
+            }
+            None => self.reach.excess.html = true,
+        }
+    }
+
+    /// Takes the links with a scheme of what a reader does not see.
+    fn schemes(&mut self, text: &str) {
+        let reach = &mut *self.reach;
+        self.scanner
+            .scan_schemes(text, &mut |found| reach.scanned(found, Place::Hidden));
     }
 
     fn image(&mut self) {
@@ -464,6 +498,9 @@ impl Walk<'_, '_> {
     }
 
     fn follow(&mut self, value: &str, place: Place, referenced: bool) {
+        if self.reach.excess.time {
+            return;
+        }
         if let Some(target) = self.target(value, place, referenced) {
             self.reach.take(target, place);
         }
@@ -498,6 +535,9 @@ impl Walk<'_, '_> {
         };
         let mut other = false;
         self.scanner.scan(&shown, &mut |named| {
+            let Some(named) = named else {
+                return true;
+            };
             other = match (&named.domain, &target.domain) {
                 (Some(shown), Some(led)) => shown != led,
                 (None, None) => named.host != target.host,
@@ -521,6 +561,13 @@ fn append(to: &mut String, text: &str) {
         }
         to.push_str(word);
     }
+}
+
+/// The condition of a comment that Outlook reads, `<!--[if mso]>..<![endif]-->`, and what stands in it.
+fn conditional(comment: &str) -> Option<(&str, &str)> {
+    let rest = comment.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
+    rest.get(..2).filter(|word| word.eq_ignore_ascii_case("if"))?;
+    rest.split_once('>')
 }
 
 /// Whether a link as it is written has numeric character references before its path.

@@ -238,6 +238,11 @@ impl Gather {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether links were left out.
     pub(super) fn has_more(&self) -> bool {
         self.more

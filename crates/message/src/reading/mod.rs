@@ -11,16 +11,20 @@ mod element;
 mod host;
 mod html;
 mod link;
+mod parameters;
 mod parts;
 mod scan;
 mod style;
 mod url;
+mod utf7;
+mod uu;
 
 use std::fmt;
 
 pub use host::registrable;
 pub use html::{ATTRIBUTES_MAX, Markup, NESTING_MAX, TAGS_MAX};
 pub use link::{Host, LINKS_MAX, Link, Links, Place, Trick};
+pub use parameters::PARAMETERS_MAX;
 pub use parts::{BODY_MAX, DEPTH_MAX, PARTS_MAX, Part, RAW_MAX};
 pub use url::URL_MAX;
 
@@ -35,6 +39,11 @@ pub const HTML_MAX: usize = 1_000_000;
 /// Octets of plain text of a mail, decoded, that are looked at.
 pub const TEXT_MAX: usize = 1_000_000;
 
+/// Octets behind the hosts of links that are looked at before it is asked whether the time is over.
+const ASK_EVERY: usize = 16_384;
+/// What a link costs, in such octets.
+const LINK_COST: usize = 256;
+
 /// Which bounds of S-08 a mail passes. What lies behind them was not looked at, so such a mail must not pass unmarked;
 /// that is the policy's business.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -46,6 +55,9 @@ pub struct Excess {
     pub depth: bool,
     /// The header of a part is longer than a header may be.
     pub head: bool,
+    /// A field with more than [`PARAMETERS_MAX`] parameters, one longer than is looked at, or with more boundaries than
+    /// are looked for.
+    pub parameters: bool,
     /// The body is longer than [`BODY_MAX`].
     pub octets: bool,
     /// More than [`HTML_MAX`] octets of HTML.
@@ -56,7 +68,8 @@ pub struct Excess {
     pub nesting: bool,
     /// A tag with more than [`ATTRIBUTES_MAX`] attributes.
     pub attributes: bool,
-    /// More than [`TEXT_MAX`] octets of text, or a part with text of more than [`RAW_MAX`].
+    /// More than [`TEXT_MAX`] octets of text, a part with text of more than [`RAW_MAX`], or a longer
+    /// Subject than is looked at.
     pub text: bool,
     /// More than [`LINKS_MAX`] links.
     pub links: bool,
@@ -75,6 +88,7 @@ impl Excess {
             (self.parts, "parts"),
             (self.depth, "depth"),
             (self.head, "head"),
+            (self.parameters, "parameters"),
             (self.octets, "octets"),
             (self.html, "html"),
             (self.tags, "tags"),
@@ -110,6 +124,16 @@ pub struct Anomalies {
     pub charset: bool,
     /// A part with two fields of a name that may be there once.
     pub twice: bool,
+    /// A field with two parameters of one name, of which readers take one or the other.
+    pub parameter_twice: bool,
+    /// A name of a file that is there in two ways (`filename` and `filename*`) which differ.
+    pub names_differ: bool,
+    /// A name of a file in encoded words, which do not belong there.
+    pub encoded_name: bool,
+    /// A file in uuencode.
+    pub uuencode: bool,
+    /// A file in yEnc.
+    pub yenc: bool,
     /// A multipart without a boundary.
     pub no_boundary: bool,
     /// A multipart without its last boundary.
@@ -125,6 +149,11 @@ impl Anomalies {
             (self.transfer, "transfer"),
             (self.charset, "charset"),
             (self.twice, "twice"),
+            (self.parameter_twice, "parameter-twice"),
+            (self.names_differ, "names-differ"),
+            (self.encoded_name, "encoded-name"),
+            (self.uuencode, "uuencode"),
+            (self.yenc, "yenc"),
             (self.no_boundary, "no-boundary"),
             (self.unclosed, "unclosed"),
         ]
@@ -224,8 +253,9 @@ struct Reach<'r> {
     excess: Excess,
     html_left: usize,
     text_left: usize,
-    /// Octets of HTML that may be looked at a second time.
+    /// Octets that may be looked at a second time.
     again: usize,
+    /// What was spent on links since the time was last asked for.
     taken: usize,
     spent: &'r dyn Fn() -> bool,
 }
@@ -239,12 +269,33 @@ impl Reach<'_> {
 
     /// Takes a link; false when it is the last.
     fn take(&mut self, target: Target, place: Place) -> bool {
+        self.taken += LINK_COST + target.rest.len();
         self.gather.take(target, place);
-        self.taken += 1;
-        !(self.taken.is_multiple_of(64) && self.is_over())
+        if self.taken < ASK_EVERY {
+            return true;
+        }
+        self.taken = 0;
+        !self.is_over()
+    }
+
+    /// Takes what a scan gives: a link, or the question whether to go on.
+    fn scanned(&mut self, found: Option<Target>, place: Place) -> bool {
+        match found {
+            Some(target) => self.take(target, place),
+            None => !self.is_over(),
+        }
+    }
+
+    /// What of a text may be looked at a second time.
+    fn again<'t>(&mut self, text: &'t str) -> &'t str {
+        let seen = url::head(text, self.again);
+        self.again -= seen.len();
+        self.excess.html |= seen.len() < text.len();
+        seen
     }
 
     fn within(&mut self, text: &str, place: Place) {
+        self.taken += LINK_COST + text.len();
         self.gather.within(text, place);
     }
 }
@@ -262,6 +313,8 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     let scanner = Scanner::new();
     let mut reading = Reading::default();
     let mut subjects = 0;
+    // What readers see who do not know a charset; its tags have a bound of their own.
+    let mut bare_markup = Markup::default();
     let mut walk = Walk::new(&mut reach);
     walk.message(
         message.headers(),
@@ -273,7 +326,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 let seen = url::head(&text, reach.text_left);
                 reach.text_left -= seen.len();
                 reach.excess.text |= seen.len() < text.len();
-                scanner.scan(seen, &mut |target| reach.take(target, Place::Field));
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Field));
                 if subjects == 0 {
                     reading.subject = text;
                 }
@@ -285,7 +338,8 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 } else {
                     None
                 };
-                let text = decode::text(&octets, leaf.charset.as_deref().or(named.as_deref()), anomalies);
+                let charset = leaf.charset.as_deref().or(named.as_deref());
+                let (text, second) = decode::readings(&octets, charset, anomalies);
                 let html = url::head(&text, reach.html_left);
                 reach.html_left -= html.len();
                 reach.excess.html |= html.len() < text.len();
@@ -294,19 +348,43 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                     (Place::Text, texts.visible, &mut reading.text),
                     (Place::Hidden, texts.hidden, &mut reading.hidden),
                 ] {
-                    scanner.scan(&seen, &mut |target| reach.take(target, place));
+                    scanner.scan(&seen, &mut |found| reach.scanned(found, place));
                     append(all, &seen);
                 }
+                if let Some(second) = second {
+                    let known = reach.gather.len();
+                    let bare = reach.again(&second.text);
+                    let texts = html::read(bare, &scanner, &mut bare_markup, reach);
+                    for text in [texts.visible, texts.hidden] {
+                        scan_bare(&scanner, &text, second.mixed, reach);
+                    }
+                    anomalies.charset |= reach.gather.len() != known;
+                }
+            }
+            Seen::Outside(octets) => {
+                let text = decode::text(&octets, None, &mut Anomalies::default());
+                let seen = reach.again(&text);
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Hidden));
             }
             Seen::Text(leaf, octets) => {
-                let text = decode::text(&octets, leaf.charset.as_deref(), anomalies);
+                let (text, second) = decode::readings(&octets, leaf.charset.as_deref(), anomalies);
                 let seen = url::head(&text, reach.text_left);
                 reach.text_left -= seen.len();
                 reach.excess.text |= seen.len() < text.len();
-                let joined = leaf.flowed.then(|| flowed(seen, &leaf));
+                let joined = if leaf.folded {
+                    Some(unfolded(seen))
+                } else {
+                    leaf.flowed.then(|| flowed(seen, &leaf))
+                };
                 let seen = joined.as_deref().unwrap_or(seen);
-                scanner.scan(seen, &mut |target| reach.take(target, Place::Text));
+                scanner.scan(seen, &mut |found| reach.scanned(found, Place::Text));
                 append(&mut reading.text, seen);
+                if let Some(second) = second {
+                    let known = reach.gather.len();
+                    let bare = reach.again(&second.text);
+                    scan_bare(&scanner, bare, second.mixed, reach);
+                    anomalies.charset |= reach.gather.len() != known;
+                }
             }
         },
     );
@@ -318,6 +396,16 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     reading.excess.link |= gather.has_cut();
     reading.links = gather.finish();
     reading
+}
+
+/// Takes the links of text that was read without its charset.
+fn scan_bare(scanner: &Scanner, text: &str, mixed: bool, reach: &mut Reach<'_>) {
+    let mut take = |found| reach.scanned(found, Place::Hidden);
+    if mixed {
+        scanner.scan_schemes(text, &mut take);
+    } else {
+        scanner.scan(text, &mut take);
+    }
 }
 
 /// Appends the text of a part on a line of its own.
@@ -336,6 +424,21 @@ fn flowed(text: &str, leaf: &Leaf) -> String {
         match bare.strip_suffix(' ') {
             Some(joined) if bare != "-- " => out.push_str(if leaf.delsp { joined } else { bare }),
             _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// Joins the lines of a calendar or a card, which are broken anywhere.
+fn unfolded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.strip_prefix([' ', '\t']) {
+            Some(more) => {
+                out.truncate(out.trim_end_matches(['\r', '\n']).len());
+                out.push_str(more);
+            }
+            None => out.push_str(line),
         }
     }
     out

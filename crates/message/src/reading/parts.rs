@@ -14,7 +14,8 @@ use bytes::Bytes;
 use mailparse::{DispositionType, parse_content_disposition, parse_content_type};
 
 use super::decode::{self, Transfer};
-use super::{Anomalies, Reach, url};
+use super::parameters::Parameters;
+use super::{Anomalies, Reach, url, uu};
 use crate::content::Content;
 use crate::header::{HEAD_MAX, Headers, Line};
 
@@ -28,6 +29,8 @@ pub const BODY_MAX: u64 = 25 * 1_024 * 1_024;
 pub const RAW_MAX: usize = 4 * 1_024 * 1_024;
 /// Octets of a structured field that are looked at.
 const VALUE_MAX: usize = 8_192;
+/// Boundaries of one multipart that are looked for.
+const BOUNDARIES_MAX: usize = 4;
 /// Octets of a name of a file that are kept.
 const NAME_MAX: usize = 255;
 /// Octets that are read at once where the body lies in a file.
@@ -66,6 +69,8 @@ pub(super) struct Leaf {
     pub(super) charset: Option<String>,
     pub(super) flowed: bool,
     pub(super) delsp: bool,
+    /// Whether a line that begins with a space goes on the one before (RFC 5545, RFC 6350).
+    pub(super) folded: bool,
     transfer: Transfer,
     raw: Vec<u8>,
     octets: u64,
@@ -77,19 +82,22 @@ pub(super) struct Leaf {
 pub(super) enum Seen {
     /// The decoded octets of a part with text.
     Text(Leaf, Vec<u8>),
+    /// Octets outside the parts of a multipart.
+    Outside(Vec<u8>),
     /// The Subject of the mail or of a mail in it.
     Subject(String),
 }
 
 struct Multipart {
-    boundary: Vec<u8>,
+    /// One, or each of those that a reader may take for it.
+    boundaries: Vec<Vec<u8>>,
     depth: usize,
     digest: bool,
 }
 
 enum At {
-    /// Between parts, where readers see nothing.
-    Between,
+    /// Between parts, where readers see nothing who find the same boundaries; what stands there is kept.
+    Between(Vec<u8>),
     /// In the header of a part; the second is how deep it is, the third whether it is a message by default.
     Head(Vec<u8>, usize, bool),
     Body(Leaf),
@@ -104,6 +112,8 @@ pub(super) struct Walk<'w, 'r> {
     open: Vec<Multipart>,
     at: At,
     within: Vec<(Vec<u8>, usize)>,
+    /// Octets outside of parts that are still kept.
+    outside: usize,
 }
 
 impl<'w, 'r> Walk<'w, 'r> {
@@ -114,7 +124,8 @@ impl<'w, 'r> Walk<'w, 'r> {
             anomalies: Anomalies::default(),
             count: 0,
             open: Vec::new(),
-            at: At::Between,
+            at: At::Between(Vec::new()),
+            outside: RAW_MAX,
             within: Vec::new(),
         }
     }
@@ -167,18 +178,24 @@ impl<'w, 'r> Walk<'w, 'r> {
         if fresh && line.starts_with(b"--") && !self.open.is_empty() {
             let written = line.trim_ascii_end();
             let found = self.open.iter().enumerate().rev().find_map(|(at, multipart)| {
-                match written.get(2..)?.strip_prefix(multipart.boundary.as_slice())? {
+                let mut boundaries = multipart.boundaries.iter();
+                boundaries.find_map(|boundary| match written.get(2..)?.strip_prefix(boundary.as_slice())? {
                     b"" => Some((at, false)),
                     b"--" => Some((at, true)),
                     _ => None,
-                }
+                })
             });
             if let Some((at, closing)) = found {
                 return self.boundary(at, closing, take);
             }
         }
         match &mut self.at {
-            At::Between => {}
+            At::Between(octets) => {
+                let kept = line.get(..self.outside).unwrap_or(line);
+                octets.extend_from_slice(kept);
+                self.outside -= kept.len();
+                self.reach.excess.text |= kept.len() < line.len();
+            }
             At::Body(leaf) => {
                 leaf.octets += line.len() as u64;
                 if leaf.kind != Kind::Other {
@@ -252,11 +269,15 @@ impl<'w, 'r> Walk<'w, 'r> {
     }
 
     fn head(&mut self, take: &mut dyn FnMut(Seen, &mut Reach<'r>, &mut Anomalies)) {
-        if let At::Head(head, depth, digest) = std::mem::replace(&mut self.at, At::Between) {
+        if let At::Head(head, depth, digest) = self.leave() {
             let headers = Headers::parse(Bytes::from(head));
             self.reach.excess.head |= headers.excess().any();
             self.begin(&headers, depth, digest, take);
         }
+    }
+
+    fn leave(&mut self) -> At {
+        std::mem::replace(&mut self.at, At::Between(Vec::new()))
     }
 
     /// A header is read: what follows?
@@ -272,21 +293,27 @@ impl<'w, 'r> Walk<'w, 'r> {
         }
         for subject in headers.all("Subject") {
             let value = subject.unfolded();
+            self.reach.excess.text |= value.len() > VALUE_MAX;
             let value = url::head_octets(&value, VALUE_MAX);
             let text = decode::words(value, None, &mut self.anomalies);
             take(Seen::Subject(text), self.reach, &mut self.anomalies);
         }
-        let field = |name: &str| {
-            let value = headers.get(name)?.unfolded().into_owned();
-            Some(String::from_utf8_lossy(url::head_octets(&value, VALUE_MAX)).into_owned())
+        let field = |name: &str| headers.get(name).map(|value| value.unfolded().into_owned());
+        let (typed, disposed) = (field("Content-Type"), field("Content-Disposition"));
+        let written = self.parameters(typed.as_deref()).values("boundary");
+        self.parameters(disposed.as_deref());
+        let text = |value: &Vec<u8>| {
+            let value = url::head_octets(value, VALUE_MAX);
+            let value = url::head_octets(value, Parameters::of(value).len);
+            String::from_utf8_lossy(value).into_owned()
         };
         let transfer = headers
             .get("Content-Transfer-Encoding")
             .map_or(Transfer::Plain, |header| {
                 Transfer::of(&header.unfolded(), &mut self.anomalies)
             });
-        let typed = field("Content-Type").map(|value| parse_content_type(&value));
-        let disposition = field("Content-Disposition").map(|value| parse_content_disposition(&value));
+        let typed = typed.as_ref().map(|value| parse_content_type(&text(value)));
+        let disposition = disposed.as_ref().map(|value| parse_content_disposition(&text(value)));
         let mut parameters = typed.as_ref().map(|typed| typed.params.clone()).unwrap_or_default();
         let mime = match &typed {
             Some(typed) if typed.mimetype.contains('/') => typed.mimetype.as_str(),
@@ -295,19 +322,25 @@ impl<'w, 'r> Walk<'w, 'r> {
         };
 
         if mime.starts_with("multipart/") {
-            let boundary = parameters.remove("boundary").unwrap_or_default();
-            let boundary = boundary.trim_end().as_bytes().to_vec();
-            if boundary.is_empty() {
+            let continued = parameters.remove("boundary").filter(|_| written.is_empty());
+            let mut boundaries: Vec<Vec<u8>> = continued.map(String::into_bytes).into_iter().chain(written).collect();
+            boundaries
+                .iter_mut()
+                .for_each(|one| one.truncate(one.trim_ascii_end().len()));
+            boundaries.retain(|one| !one.is_empty());
+            self.reach.excess.parameters |= boundaries.len() > BOUNDARIES_MAX;
+            boundaries.truncate(BOUNDARIES_MAX);
+            if boundaries.is_empty() {
                 self.anomalies.no_boundary = true;
             } else if depth >= DEPTH_MAX || self.open.len() >= DEPTH_MAX {
                 self.reach.excess.depth = true;
             } else {
                 self.open.push(Multipart {
-                    boundary,
+                    boundaries,
                     depth,
                     digest: mime == "multipart/digest",
                 });
-                self.at = At::Between;
+                self.at = At::Between(Vec::new());
                 return;
             }
         }
@@ -317,6 +350,7 @@ impl<'w, 'r> Walk<'w, 'r> {
         }
         let mut names = |map: &mut std::collections::BTreeMap<String, String>, name: &str| {
             let name = map.remove(name).filter(|name| !name.is_empty())?;
+            self.anomalies.encoded_name |= name.contains("=?") && name.contains("?=");
             let name = decode::words(name.as_bytes(), Some("utf-8"), &mut self.anomalies);
             Some(Box::<str>::from(url::head(&name, NAME_MAX)))
         };
@@ -335,7 +369,7 @@ impl<'w, 'r> Walk<'w, 'r> {
         });
         let kind = match mime {
             _ if is_message && depth < DEPTH_MAX => Kind::Message,
-            "text/html" | "application/xhtml+xml" | "image/svg+xml" => Kind::Html,
+            "text/html" | "text/x-amp-html" | "application/xhtml+xml" | "image/svg+xml" => Kind::Html,
             _ if ends_as_html => Kind::Html,
             _ if mime.starts_with("text/") || mime.starts_with("multipart/") || mime.starts_with("message/") => {
                 Kind::Plain
@@ -365,6 +399,10 @@ impl<'w, 'r> Walk<'w, 'r> {
             kind,
             flowed: yes("format", "flowed"),
             delsp: yes("delsp", "yes"),
+            folded: matches!(
+                mime,
+                "text/calendar" | "text/x-vcalendar" | "text/vcard" | "text/x-vcard" | "text/directory"
+            ),
             charset: typed.as_ref().and_then(|typed| typed.params.get("charset").cloned()),
             transfer,
             raw: Vec::new(),
@@ -374,10 +412,24 @@ impl<'w, 'r> Walk<'w, 'r> {
         });
     }
 
+    /// The parameters of a field, with what is to be told about them.
+    fn parameters<'v>(&mut self, value: Option<&'v [u8]>) -> Parameters<'v> {
+        let value = value.unwrap_or_default();
+        let known = Parameters::of(url::head_octets(value, VALUE_MAX));
+        self.reach.excess.parameters |= known.len < value.len();
+        self.anomalies.parameter_twice |= known.has_doubles() || known.differ("boundary");
+        self.anomalies.names_differ |= known.differ("name") || known.differ("filename");
+        known
+    }
+
     /// A part is over.
     fn finish(&mut self, take: &mut dyn FnMut(Seen, &mut Reach<'r>, &mut Anomalies)) {
-        let At::Body(mut leaf) = std::mem::replace(&mut self.at, At::Between) else {
-            return;
+        let mut leaf = match self.leave() {
+            At::Body(leaf) => leaf,
+            At::Between(octets) if !octets.is_empty() => {
+                return take(Seen::Outside(octets), self.reach, &mut self.anomalies);
+            }
+            _ => return,
         };
         if let Some(part) = leaf.index.and_then(|index| self.parts.get_mut(index)) {
             part.octets = leaf.octets;
@@ -388,6 +440,9 @@ impl<'w, 'r> Walk<'w, 'r> {
         let raw = std::mem::take(&mut leaf.raw);
         let octets = leaf.transfer.decode(&raw, &mut self.anomalies).into_owned();
         drop(raw);
+        let (uuencode, yenc) = uu::inline(&octets);
+        self.anomalies.uuencode |= uuencode;
+        self.anomalies.yenc |= yenc;
         match leaf.kind {
             Kind::Message => self.within.push((octets, leaf.depth + 1)),
             _ => take(Seen::Text(leaf, octets), self.reach, &mut self.anomalies),

@@ -5,7 +5,7 @@
 
 use linkify::{LinkFinder, LinkKind};
 
-use super::host::{has_known_suffix, is_invisible, is_wide};
+use super::host::{has_known_suffix, is_any_dot, is_invisible, is_wide};
 use super::link::{Host, Trick};
 use super::url::{self, REST_MAX, Target};
 
@@ -13,6 +13,8 @@ use super::url::{self, REST_MAX, Target};
 const MARKS_MAX: usize = 10_000;
 /// Characters on either side of a dot that are looked at for a name without a scheme.
 const SIDE_MAX: usize = 256;
+/// Octets that are looked at before it is asked whether to go on.
+const ASK_EVERY: usize = 16_384;
 /// Octets of a name without a scheme.
 const BARE_MAX: usize = 253;
 /// What stands before the part behind a host when linkify is asked where it ends.
@@ -23,8 +25,8 @@ pub(super) struct Scanner {
     end: LinkFinder,
 }
 
-/// Suffixes of two letters that are the ends of file names more often than domains.
-const FILES: [&str; 10] = ["md", "sh", "rs", "py", "cc", "ps", "so", "zip", "mov", "app"];
+/// Suffixes that are the ends of file names more often than of domains, where one word stands before them.
+const FILES: [&str; 8] = ["md", "sh", "rs", "py", "ps", "so", "zip", "mov"];
 
 impl Scanner {
     pub(super) fn new() -> Scanner {
@@ -33,16 +35,37 @@ impl Scanner {
         Scanner { end }
     }
 
-    /// Gives each link of the text to `found`, which says whether to go on.
-    pub(super) fn scan(&self, text: &str, found: &mut dyn FnMut(Target) -> bool) {
+    /// Gives each link of the text to `found`, which says whether to go on; it is also asked, with nothing, where much was
+    /// looked at without a link.
+    pub(super) fn scan(&self, text: &str, found: &mut dyn FnMut(Option<Target>) -> bool) {
+        self.each(text, true, found);
+    }
+
+    /// The same for text in which a dot between letters is hardly a name: only links with a scheme.
+    pub(super) fn scan_schemes(&self, text: &str, found: &mut dyn FnMut(Option<Target>) -> bool) {
+        self.each(text, false, found);
+    }
+
+    fn each(&self, text: &str, names: bool, found: &mut dyn FnMut(Option<Target>) -> bool) {
         let plain = Plain::of(text);
         let text = plain.text.as_str();
         let octets = text.as_bytes();
         let (mut from, mut at, mut mark, mut tried) = (0, 0, 0, 0);
+        let (mut work, mut quiet) = (0, 0);
         while let Some(octet) = octets.get(at) {
+            // A candidate costs about as much as its surroundings; the rest next to nothing.
+            if at - quiet + work >= ASK_EVERY {
+                (work, quiet) = (0, at);
+                if !found(None) {
+                    return;
+                }
+            }
+            if matches!(octet, b':' | b'.' | 0xe3 | 0xef) {
+                work += SIDE_MAX;
+            }
             let link = match octet {
                 b':' => self.with_scheme(text, from, at),
-                b'.' | 0xe3 | 0xef if is_dot(text, at) => self.bare(text, from, at, &mut tried),
+                b'.' | 0xe3 | 0xef if names && is_dot(text, at) => self.bare(text, from, at, &mut tried),
                 _ => None,
             };
             let Some(link) = link else {
@@ -61,7 +84,7 @@ impl Scanner {
                 }
                 target.tricks.sort_unstable();
                 let also = link.also;
-                if !found(target) || also.is_some_and(|also| !found(also)) {
+                if !found(Some(target)) || also.is_some_and(|also| !found(Some(also))) {
                     return;
                 }
             }
@@ -90,9 +113,17 @@ impl Scanner {
             .map_or(rest.len(), |(at, _)| at);
         let authority = rest.get(..end)?;
         let mut host_at = 0;
+        let mut also = None;
         if let Some(at) = authority.rfind('@')
             && authority.get(at + 1..).is_some_and(|host| !host.is_empty())
         {
+            // Many readers end a link where no host goes on, such as at a bracket.
+            if let Some(stop) = authority.find(|c| !is_host(c))
+                && !authority.get(stop..).is_some_and(|rest| rest.starts_with(['@', ':']))
+            {
+                let shorter = authority.get(..stop).unwrap_or_default();
+                also = url::target(scheme, shorter, "", "", tricks.clone()).filter(Target::is_known);
+            }
             tricks.push(Trick::UserInfo);
             host_at = at + 1;
         }
@@ -140,7 +171,7 @@ impl Scanner {
             host_end: begin + host_at + len,
             end: after,
             target: Some(target),
-            also: None,
+            also,
         })
     }
 
@@ -320,10 +351,6 @@ fn is_unspaced(c: char) -> bool {
         | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}')
 }
 
-fn is_any_dot(c: char) -> bool {
-    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
-}
-
 fn is_dot(text: &str, at: usize) -> bool {
     text.get(at..)
         .and_then(|rest| rest.chars().next())
@@ -351,10 +378,13 @@ fn is_meant(written: &str, target: &Target, followed: bool) -> bool {
     let lower = top.to_lowercase();
     let mut letters = top.chars();
     let title = letters.next().is_some_and(char::is_uppercase) && letters.all(char::is_lowercase) && top.len() > 1;
-    if title && !matches!(lower.as_str(), "com" | "net" | "org" | "info" | "biz") {
+    // `Evil.Shop` is a name, `it is over.So we went` none.
+    let before = written.rsplit(is_any_dot).nth(1).unwrap_or_default();
+    let named = lower.len() >= 3 && before.starts_with(char::is_uppercase);
+    if title && !named && !matches!(lower.as_str(), "com" | "net" | "org" | "info" | "biz") {
         return false;
     }
-    if FILES.contains(&lower.as_str()) {
+    if FILES.contains(&lower.as_str()) && name.split('.').count() == 2 {
         return false;
     }
     // Of two letters only what does not look like an abbreviation.

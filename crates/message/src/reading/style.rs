@@ -239,3 +239,29 @@ pub(super) fn urls(style: &str) -> impl Iterator<Item = &str> {
         }
     })
 }
+
+/// What a style sheet loads by `@import "..."`.
+pub(super) fn imports(style: &str) -> impl Iterator<Item = &str> {
+    let mut rest = style;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, after) = rest.split_once('@')?;
+            rest = after;
+            let Some(named) = after
+                .get(..6)
+                .filter(|name| name.eq_ignore_ascii_case("import"))
+                .and_then(|_| after.get(6..))
+            else {
+                continue;
+            };
+            let named = named.trim_ascii_start();
+            let Some(quote) = named.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+                continue;
+            };
+            let named = named.get(1..)?;
+            let (inside, after) = named.split_once([quote, '\n']).unwrap_or((named, ""));
+            rest = after;
+            return Some(inside.trim());
+        }
+    })
+}

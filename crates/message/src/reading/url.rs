@@ -90,6 +90,12 @@ pub(super) fn attribute(value: &str) -> Reference {
         value.get(written..).and_then(|v| v.strip_prefix(':')),
     ) {
         let slashes = after.starts_with(['/', '\\']);
+        // A share of a host elsewhere, which Windows logs in to.
+        if name.eq_ignore_ascii_case("file")
+            && matches!(after.bytes().take_while(|b| matches!(b, b'/' | b'\\')).count(), 2 | 4..)
+        {
+            return authority("file", after, Vec::new()).map_or(Reference::Nothing, Reference::Link);
+        }
         match scheme(name) {
             Some((scheme, defanged)) if slashes || is_web(&scheme) => {
                 let tricks = if defanged { vec![Trick::Defanged] } else { Vec::new() };
@@ -285,29 +291,50 @@ pub(super) fn nested(rest: &str) -> (Vec<Target>, bool) {
     (found, more)
 }
 
-/// The links of a text that stand there with their scheme, each up to the next or to the end of its parameter.
+/// The links of a text that stand there with their scheme, or in a place where redirectors leave it out, each up to the
+/// next or to the end of its parameter.
 fn written_out(text: &str) -> impl Iterator<Item = Target> {
-    let starts: Vec<_> = memchr::memchr_iter(b':', text.as_bytes())
-        .filter(|&colon| {
-            text.as_bytes()
-                .get(colon + 1)
-                .is_some_and(|b| matches!(b, b'/' | b'\\'))
-        })
-        .filter_map(|colon| Some((scheme_before(text.get(..colon)?)?, colon)))
-        .collect();
+    let slash = |at: usize| text.as_bytes().get(at).is_some_and(|b| matches!(b, b'/' | b'\\'));
+    let schemes = memchr::memchr_iter(b':', text.as_bytes())
+        .filter(|&colon| slash(colon + 1))
+        .filter_map(|colon| {
+            let (start, scheme, tricks) = scheme_before(text.get(..colon)?)?;
+            Some((start, colon + 1, scheme, tricks, true))
+        });
+    // `?u=//evil.example/`
+    let values = memchr::memchr_iter(b'=', text.as_bytes())
+        .filter(|&equals| slash(equals + 1) && slash(equals + 2))
+        .map(|equals| (equals, equals + 1, "http", Vec::new(), false));
+    // `/amp/s/evil.example/`
+    let pages = memchr::memmem::find_iter(text.as_bytes(), "/amp/").map(|at| {
+        let begin = at + "/amp/".len();
+        let secure = text.get(begin..).is_some_and(|rest| rest.starts_with("s/"));
+        let (begin, scheme) = if secure {
+            (begin + 1, "https")
+        } else {
+            (begin - 1, "http")
+        };
+        (at, begin, scheme, Vec::new(), false)
+    });
+    let mut starts: Vec<_> = schemes.chain(values).chain(pages).collect();
+    starts.sort_by_key(|(start, ..)| *start);
     let ends: Vec<usize> = starts
         .iter()
         .skip(1)
-        .map(|((start, ..), _)| *start)
+        .map(|(start, ..)| *start)
         .chain([text.len()])
         .collect();
     starts
         .into_iter()
         .zip(ends)
-        .filter_map(|(((_, scheme, tricks), colon), end)| {
-            let after = text.get(colon + 1..end)?;
+        .filter_map(|((_, begin, scheme, tricks, named), end)| {
+            let after = text.get(begin..end)?;
             let after = after.split(['&', ' ', '"', '\'', '<', '>', '|']).next()?;
-            authority(scheme, after, tricks)
+            if named {
+                return authority(scheme, after, tricks);
+            }
+            let after = format!("//{}", after.trim_start_matches(['/', '\\']));
+            authority(scheme, &after, tricks).filter(Target::is_known)
         })
 }
 
