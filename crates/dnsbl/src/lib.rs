@@ -35,7 +35,7 @@ use memory::Memory;
 use opinion::Refusal;
 pub use options::Config;
 use options::{Kind, Of};
-use round::{Chain, Deadline, Query, Round, Shown};
+use round::{Chain, Query, Round};
 
 /// A mail of more octets is read on a thread of its own.
 const LARGE: u64 = 32 * 1024;
@@ -143,20 +143,8 @@ impl Dnsbl {
         }
     }
 
-    async fn round<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        plan: Plan<'a>,
-        chains: Vec<Chain<'a>>,
-        ahead: &[(&'a List, Part)],
-    ) -> Shown<'a> {
-        let round = Round {
-            dns: &*self.services.dns,
-            memory: &self.memory,
-            cx,
-            deadline: Deadline::after(self.config.deadline.0),
-        };
-        round.ask(plan.queries, chains, ahead).await
+    async fn begin<'a>(&'a self, cx: &'a Context<'a>) -> Round<'a> {
+        Round::begin(&*self.services.dns, &self.memory, cx, self.config.deadline.0).await
     }
 
     /// How many questions there may be about a message, when those at connect and MAIL have been asked.
@@ -245,7 +233,7 @@ impl Filter for Dnsbl {
         }
         let mut plan = Plan::of(usize::from(self.config.questions));
         self.client(&mut plan, cx.origin(), cx.via() == Via::Nobody);
-        let shown = self.round(cx, plan, Vec::new(), &[]).await;
+        let shown = self.begin(cx).await.first().ask(plan.queries, Vec::new(), &[]).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
 
@@ -267,7 +255,7 @@ impl Filter for Dnsbl {
         } else {
             vec![self.reverse(cx)]
         };
-        let shown = self.round(cx, plan, chains, &ahead).await;
+        let shown = self.begin(cx).await.ask(plan.queries, chains, &ahead).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
 
@@ -331,7 +319,7 @@ impl Filter for Dnsbl {
         let ahead = if chains.is_empty() { Vec::new() } else { ahead };
 
         let full = plan.full;
-        let shown = self.round(cx, plan, chains, &ahead).await;
+        let shown = self.begin(cx).await.ask(plan.queries, chains, &ahead).await;
         let mut opinion = opinion::of(&shown, &self.refusal);
         if picked.is_cut() || full || linked.addresses.len() >= subjects::ADDRESSES_MAX {
             let note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);

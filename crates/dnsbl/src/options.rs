@@ -216,7 +216,8 @@ pub struct Config {
     pub lists: BTreeMap<String, ListOptions>,
     /// Whether the shipped lists are there as well; `lists` changes them or turns single ones off.
     pub shipped: bool,
-    /// How long a session waits for lists in all. Who has not answered by then makes nothing of the mail.
+    /// How long a session waits for lists in all; when that is over, a quarter of it at each further step, for lists that
+    /// were not late. Who has not answered by then makes nothing of the mail.
     pub deadline: Span,
     /// So many questions are asked about one mail at most, besides the checks whether a list is well.
     pub questions: u16,

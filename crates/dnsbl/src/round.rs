@@ -1,8 +1,9 @@
 //! One round of questions: all lists at the same time, under one deadline.
 //!
 //! **Invariants:** a list counts only where it is known to be well, or is seen to be in the same round; what one list or
-//! one stranger's name server does costs the others nothing but the deadline; a session waits one deadline in all, since
-//! once it has waited in vain it asks no more.
+//! one stranger's name server does costs the others nothing but the deadline; all rounds of a session share one deadline,
+//! whatever they wait for. When that is over, each has a quarter of it for lists that do answer: a list that was late is
+//! not asked again in that session, and where all were, none is. What such a short round does not hear is nobody's fault.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -13,12 +14,17 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, Shared, join, join_all, select};
 use gatepost_core::prelude::*;
 use gatepost_core::{Dns, Lookup};
+use tokio::time::Instant;
 
 use crate::answer::{Answer, Meaning, Unusable};
 use crate::health::{self, Health, Part};
 use crate::list::List;
 use crate::memory::Memory;
 
+/// The share of the deadline that a round has in any case.
+const SHARE: u32 = 4;
+/// Shorter waits are not counted.
+const NOTED: Duration = Duration::from_millis(20);
 /// The most octets of a list's own text that are told.
 const TEXT_MAX: usize = 200;
 /// The most octets of it that are read.
@@ -94,13 +100,47 @@ pub struct Round<'a> {
     pub memory: &'a Memory,
     /// The moment.
     pub cx: &'a Context<'a>,
-    /// How long it may last.
-    pub deadline: Deadline,
+    deadline: Deadline,
+    began: Instant,
+    /// How long the session had waited before.
+    spent: Duration,
+    /// Whether all of the deadline is there, so that who does not answer in it may be blamed.
+    whole: bool,
+    /// Whether it is the first of its session.
+    first: bool,
 }
 
 type Records = Result<Vec<Ipv4Addr>, Unusable>;
 
+/// A moment of the clock by which the deadline sleeps.
+#[expect(clippy::disallowed_methods, reason = "a wait is measured, no time of day is taken")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
 impl<'a> Round<'a> {
+    /// Begins; `most` is how long a session waits in all.
+    pub async fn begin(dns: &'a dyn Dns, memory: &'a Memory, cx: &'a Context<'a>, most: Duration) -> Round<'a> {
+        let spent = memory.spent(cx).await;
+        let left = most.saturating_sub(spent).max(most / SHARE);
+        Round {
+            dns,
+            memory,
+            cx,
+            deadline: Deadline::after(left),
+            began: instant(),
+            spent,
+            whole: left == most,
+            first: false,
+        }
+    }
+
+    /// That it is the first one of its session: nobody has answered yet.
+    #[must_use]
+    pub fn first(self) -> Round<'a> {
+        Round { first: true, ..self }
+    }
+
     async fn a(&self, name: &str) -> Records {
         let answer = self.deadline.wait(health::ask(self.dns, name)).await;
         answer.unwrap_or(Err(Unusable::Late))
@@ -160,6 +200,11 @@ impl<'a> Round<'a> {
         }
         let (mut well, mut unknown) = (Vec::new(), Vec::new());
         for (list, part) in all {
+            if !self.spent.is_zero() && memory.has_waited_for(list, part, cx).await {
+                let why = "not asked: no answer in time earlier in this session";
+                shown.unusable.insert(&list.name, why.to_owned());
+                continue;
+            }
             match memory.health(list, part, cx.now()).await {
                 Some(Health::Well) => well.push((list, part)),
                 Some(out) => drop(shown.unusable.insert(&list.name, out.to_string())),
@@ -173,14 +218,20 @@ impl<'a> Round<'a> {
         let checks = join_all(unknown.iter().map(|(list, part)| self.check(list, *part)));
         let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open)));
         let ((answers, checks), chained) = join(join(answers, checks), chains).await;
+        let mut late = Vec::new();
         for ((list, part), health) in unknown.into_iter().zip(checks) {
-            memory.checked(list, part, health, cx.now()).await;
+            // A short round shows nothing by silence.
+            if self.whole || health != Health::Silent {
+                memory.checked(list, part, health, cx.now()).await;
+            } else {
+                memory.waited_for(list, part, cx).await;
+            }
             match health {
                 Health::Well => well.push((list, part)),
                 out => drop(shown.unusable.insert(&list.name, out.to_string())),
             }
         }
-        let mut late = Vec::new();
+        let asked_of = parts(&asked);
         for (query, (records, text)) in asked.into_iter().zip(answers) {
             // Who did not answer in time is noted once a round, however often it was asked.
             if matches!(records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
@@ -196,16 +247,31 @@ impl<'a> Round<'a> {
                 self.read(query, records, text, &mut shown).await;
             }
         }
-        if !late.is_empty() {
-            memory.waited(cx).await;
-        }
-        for (list, part) in late {
-            memory.late(list, part, cx.now()).await;
-        }
+        self.waited(&asked_of, &late).await;
         // What is of no use now was of no use a moment ago.
         let Shown { hits, condemned, .. } = &mut shown;
         hits.retain(|hit| !condemned.contains(&&*hit.list.name));
         shown
+    }
+
+    /// Notes how long this took, and who was late.
+    async fn waited(&self, asked: &[(&List, Part)], late: &[(&List, Part)]) {
+        let (memory, cx) = (self.memory, self.cx);
+        let took = self.began.elapsed();
+        // An answer at once is no wait.
+        if took >= NOTED {
+            memory.spend(cx, took).await;
+        }
+        // One list alone says nothing of the resolver once others have answered.
+        if !late.is_empty() && late.len() == asked.len() && (late.len() > 1 || self.first) {
+            memory.waited(cx).await;
+        }
+        for (list, part) in late {
+            memory.waited_for(list, *part, cx).await;
+            if self.whole {
+                memory.late(list, *part, cx.now()).await;
+            }
+        }
     }
 
     /// What an answer of a list that is well shows.
