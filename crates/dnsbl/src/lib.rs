@@ -42,6 +42,9 @@ const LARGE: u64 = 32 * 1024;
 /// How many name servers of a domain, and how many of their addresses, are looked for.
 const SERVERS: usize = 2;
 
+/// So many addresses of links are asked about before its domains, the others after them.
+const BEFORE: usize = 2;
+
 const TOO_MANY_LINKS: Tag = Tag::new("dnsbl.too_many_links");
 const UNREAD: Tag = Tag::new("dnsbl.unread");
 const DISGUISED: Tag = Tag::new("dnsbl.disguised_link");
@@ -69,8 +72,8 @@ fn points(tag: Tag, points: Score, note: String) -> Finding {
 struct Plan<'a> {
     queries: Vec<Query<'a>>,
     left: usize,
-    /// Whether one found no room.
-    full: bool,
+    /// How many found no room.
+    full: usize,
 }
 
 impl<'a> Plan<'a> {
@@ -78,7 +81,7 @@ impl<'a> Plan<'a> {
         Plan {
             queries: Vec::new(),
             left: most,
-            full: false,
+            full: 0,
         }
     }
 
@@ -88,7 +91,7 @@ impl<'a> Plan<'a> {
             return;
         }
         if self.left == 0 {
-            self.full = true;
+            self.full += 1;
             return;
         }
         self.left -= 1;
@@ -140,6 +143,15 @@ impl Dnsbl {
         let subject = domain.into();
         for list in self.wanting(of).filter(|list| !but(list)) {
             plan.add(list, Part::Domains, list.of_domain(domain), &subject, true);
+        }
+    }
+
+    fn addresses<'a>(&'a self, plan: &mut Plan<'a>, addresses: &[IpAddr]) {
+        for address in addresses {
+            let subject = address.to_string().into();
+            for list in self.with(Kind::LinkAddress) {
+                plan.add(list, Part::Domains, list.of_address(*address), &subject, true);
+            }
         }
     }
 
@@ -294,17 +306,15 @@ impl Filter for Dnsbl {
                 self.domain(&mut plan, Of::Author, author, asked);
             }
         }
-        for address in &linked.addresses {
-            let subject = address.to_string().into();
-            for list in self.with(Kind::LinkAddress) {
-                plan.add(list, Part::Domains, list.of_address(*address), &subject, true);
-            }
-        }
+        // Neither many addresses leave domains no room, nor many domains an address that a reader follows.
+        let (before, after) = linked.addresses.split_at(linked.addresses.len().min(BEFORE));
+        self.addresses(&mut plan, before);
         let sender = envelope.from.mailbox().filter(|_| !us).and_then(subjects::of_address);
         for domain in &picked.domains {
             let asked = |list: &List| list.wants(Of::Sender) && sender.as_deref() == Some(*domain);
             self.domain(&mut plan, Of::Link, domain, asked);
         }
+        self.addresses(&mut plan, after);
         let ahead: Vec<_> = self.with(Kind::NameServer).map(|list| (list, Part::V4)).collect();
         // Names, their addresses, and the lists about those.
         let each = 1 + SERVERS + SERVERS * ahead.len();
@@ -321,8 +331,15 @@ impl Filter for Dnsbl {
         let full = plan.full;
         let shown = self.begin(cx).await.ask(plan.queries, chains, &ahead).await;
         let mut opinion = opinion::of(&shown, &self.refusal);
-        if picked.is_cut() || full || linked.addresses.len() >= subjects::ADDRESSES_MAX {
-            let note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);
+        if picked.is_cut() || full > 0 || linked.more_addresses {
+            let mut note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);
+            if linked.more_addresses {
+                let most = linked.addresses.len();
+                note.push_str(&format!(", and of more addresses {most}"));
+            }
+            if full > 0 {
+                note.push_str(&format!("; for {full} more questions there was no room"));
+            }
             opinion = opinion.with(points(TOO_MANY_LINKS, self.config.too_many_links_points, note));
         }
         if reading.excess().any() {
