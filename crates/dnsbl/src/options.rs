@@ -169,7 +169,7 @@ pub struct AnswerOptions {
 pub struct ListOptions {
     /// Whether it is asked; true where nothing is said.
     pub enabled: Option<bool>,
-    /// Where it lies in DNS: `bl.example.org`. `{key}` in it stands for the key.
+    /// Where it lies in DNS: `bl.example.org`. `{key}` in it stands for the key, which must not stand there itself.
     pub zone: Option<String>,
     /// What it is called in replies, notes and tables; the zone without its key where nothing is said.
     pub shown: Option<String>,
