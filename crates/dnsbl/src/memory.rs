@@ -58,6 +58,13 @@ impl Memory {
         [what, &hash.to_le_bytes()].concat()
     }
 
+    /// A number of this moment and client, for a name that nobody has asked for before.
+    pub fn token(&self, list: &List, part: Part, cx: &Context<'_>) -> u64 {
+        let (session, now) = (self.session(b"", cx), cx.now().millis().to_le_bytes());
+        self.seed
+            .hash(&[b"dnsbl.fresh", &self.key(b"", list, part), &session, &now])
+    }
+
     fn session(&self, what: &[u8], cx: &Context<'_>) -> Vec<u8> {
         let client = cx.client();
         let (address, port) = (client.address.to_string(), client.port.to_le_bytes());

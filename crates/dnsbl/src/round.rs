@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Shared, join, join_all, select};
+use futures_util::future::{BoxFuture, Either, OptionFuture, Shared, join, join_all, select};
 use gatepost_core::prelude::*;
 use gatepost_core::{Dns, Lookup};
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use crate::answer::{Answer, Meaning, Unusable};
 use crate::health::{self, Health, Part};
 use crate::list::List;
 use crate::memory::Memory;
+use crate::options::Check;
 
 /// The share of the deadline that a round has in any case.
 const SHARE: u32 = 4;
@@ -56,6 +57,8 @@ pub struct Hit<'a> {
     pub meanings: Vec<(&'a Meaning, Ipv4Addr)>,
     /// Its own text, where that is wanted.
     pub text: Option<String>,
+    /// Whether it may refuse: it has just been seen not to answer for everything.
+    pub proven: bool,
 }
 
 /// What a round has shown.
@@ -112,6 +115,17 @@ pub struct Round<'a> {
 
 type Records = Result<Vec<Ipv4Addr>, Unusable>;
 
+/// What came of one question.
+struct Got {
+    records: Records,
+    text: Option<String>,
+    /// Where the list may refuse for it: what it answers to a question that no list has.
+    fresh: Option<Records>,
+}
+
+/// Those questions, one for each list that refuses; asked once something is listed there.
+type Fresh<'f> = Vec<(&'f List, Part, Shared<BoxFuture<'f, Records>>)>;
+
 /// A moment of the clock by which the deadline sleeps.
 #[expect(clippy::disallowed_methods, reason = "a wait is measured, no time of day is taken")]
 fn instant() -> Instant {
@@ -159,12 +173,39 @@ impl<'a> Round<'a> {
         Some(text.chars().take(TEXT_MAX).collect()).filter(|text: &String| !text.is_empty())
     }
 
-    /// An ordinary question, and the list's text where it is listed.
-    async fn one(&self, query: &Query<'_>) -> (Records, Option<String>) {
+    /// The questions that no list has, to lists that may refuse.
+    fn fresh<'f>(&'f self, all: &[(&'f List, Part)]) -> Fresh<'f> {
+        let refusing = all.iter().filter(|(list, _)| list.refuse && list.check != Check::None);
+        let asked = refusing.map(|&(list, part)| {
+            let name = health::fresh(list, part, self.memory.token(list, part, self.cx));
+            let asking = async move {
+                match name {
+                    Some(name) => self.a(&name).await,
+                    None => Err(Unusable::Fault("no such name can be asked for")),
+                }
+            };
+            (list, part, asking.boxed().shared())
+        });
+        asked.collect()
+    }
+
+    /// An ordinary question; where the list has it, its text and whether it has everything.
+    async fn one(&self, query: &Query<'_>, fresh: &Fresh<'_>) -> Got {
         let records = self.a(&query.name).await;
         let listed = matches!(&records, Ok(records) if matches!(query.list.code.read(records), Answer::Listed(_)));
-        let text = if listed { self.text(query).await } else { None };
-        (records, text)
+        if !listed {
+            return Got {
+                records,
+                text: None,
+                fresh: None,
+            };
+        }
+        let fresh = fresh
+            .iter()
+            .find(|(list, part, _)| std::ptr::eq(*list, query.list) && *part == query.part)
+            .map(|(_, _, asking)| asking.clone());
+        let (text, fresh) = join(self.text(query), OptionFuture::from(fresh)).await;
+        Got { records, text, fresh }
     }
 
     async fn check(&self, list: &List, part: Part) -> Health {
@@ -174,10 +215,10 @@ impl<'a> Round<'a> {
     }
 
     /// Questions that come later, to lists that are not out.
-    async fn chain(&self, chain: Chain<'a>, open: &[(&List, Part)]) -> Vec<(Query<'a>, (Records, Option<String>))> {
+    async fn chain(&self, chain: Chain<'a>, open: &[(&List, Part)], fresh: &Fresh<'_>) -> Vec<(Query<'a>, Got)> {
         let mut queries = self.deadline.wait(chain).await.unwrap_or_default();
         queries.retain(|query| holds(open, query.list, query.part));
-        let answers = join_all(queries.iter().map(|query| self.one(query))).await;
+        let answers = join_all(queries.iter().map(|query| self.one(query, fresh))).await;
         queries.into_iter().zip(answers).collect()
     }
 
@@ -212,11 +253,12 @@ impl<'a> Round<'a> {
             }
         }
         let open = [well.as_slice(), unknown.as_slice()].concat();
+        let fresh = self.fresh(&open);
         let mut asked = queries;
         asked.retain(|query| holds(&open, query.list, query.part));
-        let answers = join_all(asked.iter().map(|query| self.one(query)));
+        let answers = join_all(asked.iter().map(|query| self.one(query, &fresh)));
         let checks = join_all(unknown.iter().map(|(list, part)| self.check(list, *part)));
-        let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open)));
+        let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open, &fresh)));
         let ((answers, checks), chained) = join(join(answers, checks), chains).await;
         let mut late = Vec::new();
         for ((list, part), health) in unknown.into_iter().zip(checks) {
@@ -232,19 +274,19 @@ impl<'a> Round<'a> {
             }
         }
         let asked_of = parts(&asked);
-        for (query, (records, text)) in asked.into_iter().zip(answers) {
+        for (query, got) in asked.into_iter().zip(answers) {
             // Who did not answer in time is noted once a round, however often it was asked.
-            if matches!(records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
+            if matches!(got.records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
                 late.push((query.list, query.part));
             }
             if holds(&well, query.list, query.part) {
-                self.read(query, records, text, &mut shown).await;
+                self.read(query, got, &mut shown).await;
             }
         }
         // A stranger's name server may have left them no time: that is not the lists' fault.
-        for (query, (records, text)) in chained.into_iter().flatten() {
+        for (query, got) in chained.into_iter().flatten() {
             if holds(&well, query.list, query.part) {
-                self.read(query, records, text, &mut shown).await;
+                self.read(query, got, &mut shown).await;
             }
         }
         self.waited(&asked_of, &late).await;
@@ -275,9 +317,24 @@ impl<'a> Round<'a> {
     }
 
     /// What an answer of a list that is well shows.
-    async fn read(&self, query: Query<'a>, records: Records, text: Option<String>, shown: &mut Shown<'a>) {
+    async fn read(&self, query: Query<'a>, got: Got, shown: &mut Shown<'a>) {
         let list = query.list;
-        let why = match records.as_deref().map(|records| list.code.read(records)) {
+        let proven = match got.fresh.as_ref().map(|fresh| fresh.as_deref()) {
+            None | Some(Ok([])) => true,
+            Some(Ok(_)) => {
+                let health = Health::Everything;
+                self.memory.condemned(list, query.part, health, self.cx.now()).await;
+                shown.condemned.push(&list.name);
+                shown.unusable.insert(&list.name, health.to_string());
+                return;
+            }
+            Some(Err(why)) => {
+                let why = format!("refuses nobody, as nothing shows that it does not answer for everything: {why}");
+                shown.unusable.insert(&list.name, why);
+                false
+            }
+        };
+        let why = match got.records.as_deref().map(|records| list.code.read(records)) {
             Ok(Answer::Clear) => return,
             Ok(Answer::Listed(meanings)) => {
                 let counts = |(meaning, _): &(&Meaning, Ipv4Addr)| query.connecting || !meaning.connecting_only;
@@ -287,7 +344,8 @@ impl<'a> Round<'a> {
                         list,
                         subject: query.subject,
                         meanings,
-                        text,
+                        text: got.text,
+                        proven,
                     });
                 }
                 return;
