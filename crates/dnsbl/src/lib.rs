@@ -5,7 +5,8 @@
 //! out until it is well, and an alarm and the record say so. **Absent on purpose:** anything that is fetched from where a
 //! link leads, and questions about networks that are nobody else's business.
 //!
-//! Questions of one mail: at most `questions`, and those by which lists are checked, at most four a list in ten minutes.
+//! Questions of one mail: at most `questions`, those by which lists are checked, at most four a list in ten minutes, and
+//! one each to a list that is about to refuse: whether it has something that nobody has.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -47,6 +48,7 @@ const BEFORE: usize = 2;
 
 const TOO_MANY_LINKS: Tag = Tag::new("dnsbl.too_many_links");
 const UNREAD: Tag = Tag::new("dnsbl.unread");
+const BROKEN: Tag = Tag::new("dnsbl.broken");
 const DISGUISED: Tag = Tag::new("dnsbl.disguised_link");
 const OTHER_SHOWN: Tag = Tag::new("dnsbl.other_shown");
 const SHORTENER: Tag = Tag::new("dnsbl.shortener");
@@ -346,6 +348,11 @@ impl Filter for Dnsbl {
             let names: Vec<_> = reading.excess().names().collect();
             let note = format!("bounds that the mail passes: {}", names.join(", "));
             opinion = opinion.with(points(UNREAD, self.config.unread_points, note));
+        }
+        if reading.anomalies().any() {
+            let names: Vec<_> = reading.anomalies().names().collect();
+            let note = format!("what is broken in the mail: {}", names.join(", "));
+            opinion = opinion.with(points(BROKEN, self.config.broken_points, note));
         }
         if let Some((url, trick)) = linked.disguised {
             let note = format!("{}: {url}", trick.as_str());

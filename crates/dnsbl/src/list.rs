@@ -22,7 +22,8 @@ const KEY_MAX: usize = 60;
 /// The most lists.
 pub const LISTS_MAX: usize = 64;
 /// Names that findings of other kinds have.
-pub const TAKEN: [&str; 6] = [
+pub const TAKEN: [&str; 7] = [
+    "broken",
     "disguised_link",
     "other_shown",
     "shortener",

@@ -191,7 +191,8 @@ pub struct ListOptions {
     /// A file with the key and nothing else, in place of `key`.
     pub key_file: Option<PathBuf>,
     /// Whether a listing that weighs more than zero refuses the mail at once, in mode `enforce`. It counts by its points
-    /// where nothing is said.
+    /// where nothing is said. Unless `check` is `none`, the list is asked first for a name that cannot be listed: one that
+    /// answers for everything refuses nobody, from its first minute on.
     pub refuse: Option<bool>,
     /// Whether the list's own text is asked for and told to a client that is refused.
     pub txt: Option<bool>,
@@ -241,6 +242,9 @@ pub struct Config {
     pub too_many_links_points: Score,
     /// Points for a mail parts of which were not read, since it passes a bound.
     pub unread_points: Score,
+    /// Points for a mail that is broken where mail programs read different things: base64 with foreign octets, an unknown
+    /// transfer encoding, a multipart without its end, and the like. Some honest programs write such mail.
+    pub broken_points: Score,
     /// Points for a mail with a link in disguise: `http://bank.example@192.0.2.1/`, an address as a number, and the like.
     pub disguised_link_points: Score,
     /// Points for a link whose text names another domain than the one it leads to. Newsletters that count clicks do it too.
@@ -289,6 +293,7 @@ impl Default for Config {
             refusal: "Service denied: {what} is listed by {list} ({reason}); see {see}, or ask {contact}".into(),
             too_many_links_points: Score::points(1),
             unread_points: Score::points(1),
+            broken_points: Score::hundredths(50),
             disguised_link_points: Score::points(2),
             other_shown_points: Score::ZERO,
             shortener_points: Score::hundredths(50),
