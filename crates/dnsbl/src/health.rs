@@ -186,6 +186,16 @@ pub fn probes(list: &List, part: Part) -> Vec<Probe> {
     wanted.into_iter().flatten().filter_map(probe).collect()
 }
 
+/// A question that no list has and nobody has asked before, whose absence no resolver remembers: `token` is another one
+/// each time. A list that answers for everything answers it too, from the first minute on.
+pub fn fresh(list: &List, part: Part, token: u64) -> Option<String> {
+    match part {
+        Part::Domains => list.of_domain(&format!("{token:016x}.invalid")),
+        // No address, so nobody's.
+        Part::V4 | Part::V6 => list.of_domain(&format!("{token:016x}")),
+    }
+}
+
 /// The answer of DNS to one question.
 pub async fn ask(dns: &dyn Dns, name: &str) -> Result<Vec<Ipv4Addr>, Unusable> {
     match dns.a(name).await {

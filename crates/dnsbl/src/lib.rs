@@ -5,7 +5,8 @@
 //! out until it is well, and an alarm and the record say so. **Absent on purpose:** anything that is fetched from where a
 //! link leads, and questions about networks that are nobody else's business.
 //!
-//! Questions of one mail: at most `questions`, and those by which lists are checked, at most four a list in ten minutes.
+//! Questions of one mail: at most `questions`, those by which lists are checked, at most four a list in ten minutes, and
+//! one each to a list that is about to refuse: whether it has something that nobody has.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -35,15 +36,19 @@ use memory::Memory;
 use opinion::Refusal;
 pub use options::Config;
 use options::{Kind, Of};
-use round::{Chain, Deadline, Query, Round, Shown};
+use round::{Chain, Query, Round};
 
 /// A mail of more octets is read on a thread of its own.
 const LARGE: u64 = 32 * 1024;
 /// How many name servers of a domain, and how many of their addresses, are looked for.
 const SERVERS: usize = 2;
 
+/// So many addresses of links are asked about before its domains, the others after them.
+const BEFORE: usize = 2;
+
 const TOO_MANY_LINKS: Tag = Tag::new("dnsbl.too_many_links");
 const UNREAD: Tag = Tag::new("dnsbl.unread");
+const BROKEN: Tag = Tag::new("dnsbl.broken");
 const DISGUISED: Tag = Tag::new("dnsbl.disguised_link");
 const OTHER_SHOWN: Tag = Tag::new("dnsbl.other_shown");
 const SHORTENER: Tag = Tag::new("dnsbl.shortener");
@@ -69,8 +74,8 @@ fn points(tag: Tag, points: Score, note: String) -> Finding {
 struct Plan<'a> {
     queries: Vec<Query<'a>>,
     left: usize,
-    /// Whether one found no room.
-    full: bool,
+    /// How many found no room.
+    full: usize,
 }
 
 impl<'a> Plan<'a> {
@@ -78,7 +83,7 @@ impl<'a> Plan<'a> {
         Plan {
             queries: Vec::new(),
             left: most,
-            full: false,
+            full: 0,
         }
     }
 
@@ -88,7 +93,7 @@ impl<'a> Plan<'a> {
             return;
         }
         if self.left == 0 {
-            self.full = true;
+            self.full += 1;
             return;
         }
         self.left -= 1;
@@ -143,20 +148,17 @@ impl Dnsbl {
         }
     }
 
-    async fn round<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        plan: Plan<'a>,
-        chains: Vec<Chain<'a>>,
-        ahead: &[(&'a List, Part)],
-    ) -> Shown<'a> {
-        let round = Round {
-            dns: &*self.services.dns,
-            memory: &self.memory,
-            cx,
-            deadline: Deadline::after(self.config.deadline.0),
-        };
-        round.ask(plan.queries, chains, ahead).await
+    fn addresses<'a>(&'a self, plan: &mut Plan<'a>, addresses: &[IpAddr]) {
+        for address in addresses {
+            let subject = address.to_string().into();
+            for list in self.with(Kind::LinkAddress) {
+                plan.add(list, Part::Domains, list.of_address(*address), &subject, true);
+            }
+        }
+    }
+
+    async fn begin<'a>(&'a self, cx: &'a Context<'a>) -> Round<'a> {
+        Round::begin(&*self.services.dns, &self.memory, cx, self.config.deadline.0).await
     }
 
     /// How many questions there may be about a message, when those at connect and MAIL have been asked.
@@ -245,7 +247,7 @@ impl Filter for Dnsbl {
         }
         let mut plan = Plan::of(usize::from(self.config.questions));
         self.client(&mut plan, cx.origin(), cx.via() == Via::Nobody);
-        let shown = self.round(cx, plan, Vec::new(), &[]).await;
+        let shown = self.begin(cx).await.first().ask(plan.queries, Vec::new(), &[]).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
 
@@ -267,7 +269,7 @@ impl Filter for Dnsbl {
         } else {
             vec![self.reverse(cx)]
         };
-        let shown = self.round(cx, plan, chains, &ahead).await;
+        let shown = self.begin(cx).await.ask(plan.queries, chains, &ahead).await;
         Ok(opinion::of(&shown, &self.refusal))
     }
 
@@ -306,17 +308,15 @@ impl Filter for Dnsbl {
                 self.domain(&mut plan, Of::Author, author, asked);
             }
         }
-        for address in &linked.addresses {
-            let subject = address.to_string().into();
-            for list in self.with(Kind::LinkAddress) {
-                plan.add(list, Part::Domains, list.of_address(*address), &subject, true);
-            }
-        }
+        // Neither many addresses leave domains no room, nor many domains an address that a reader follows.
+        let (before, after) = linked.addresses.split_at(linked.addresses.len().min(BEFORE));
+        self.addresses(&mut plan, before);
         let sender = envelope.from.mailbox().filter(|_| !us).and_then(subjects::of_address);
         for domain in &picked.domains {
             let asked = |list: &List| list.wants(Of::Sender) && sender.as_deref() == Some(*domain);
             self.domain(&mut plan, Of::Link, domain, asked);
         }
+        self.addresses(&mut plan, after);
         let ahead: Vec<_> = self.with(Kind::NameServer).map(|list| (list, Part::V4)).collect();
         // Names, their addresses, and the lists about those.
         let each = 1 + SERVERS + SERVERS * ahead.len();
@@ -331,16 +331,28 @@ impl Filter for Dnsbl {
         let ahead = if chains.is_empty() { Vec::new() } else { ahead };
 
         let full = plan.full;
-        let shown = self.round(cx, plan, chains, &ahead).await;
+        let shown = self.begin(cx).await.ask(plan.queries, chains, &ahead).await;
         let mut opinion = opinion::of(&shown, &self.refusal);
-        if picked.is_cut() || full || linked.addresses.len() >= subjects::ADDRESSES_MAX {
-            let note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);
+        if picked.is_cut() || full > 0 || linked.more_addresses {
+            let mut note = format!("{} of {} domains were looked for", picked.domains.len(), picked.of);
+            if linked.more_addresses {
+                let most = linked.addresses.len();
+                note.push_str(&format!(", and of more addresses {most}"));
+            }
+            if full > 0 {
+                note.push_str(&format!("; for {full} more questions there was no room"));
+            }
             opinion = opinion.with(points(TOO_MANY_LINKS, self.config.too_many_links_points, note));
         }
         if reading.excess().any() {
             let names: Vec<_> = reading.excess().names().collect();
             let note = format!("bounds that the mail passes: {}", names.join(", "));
             opinion = opinion.with(points(UNREAD, self.config.unread_points, note));
+        }
+        if reading.anomalies().any() {
+            let names: Vec<_> = reading.anomalies().names().collect();
+            let note = format!("what is broken in the mail: {}", names.join(", "));
+            opinion = opinion.with(points(BROKEN, self.config.broken_points, note));
         }
         if let Some((url, trick)) = linked.disguised {
             let note = format!("{}: {url}", trick.as_str());

@@ -15,12 +15,15 @@ use crate::shipped;
 
 /// What stands for the key in a zone.
 const KEY: &str = "{key}";
+/// Below these no list is asked without a key, so that a zone without its place holds one in the open.
+const KEYED: [&str; 2] = ["dq.spamhaus.net", "mail.abusix.zone"];
 /// The longest key, and the most octets that are read of its file.
 const KEY_MAX: usize = 60;
 /// The most lists.
 pub const LISTS_MAX: usize = 64;
 /// Names that findings of other kinds have.
-pub const TAKEN: [&str; 6] = [
+pub const TAKEN: [&str; 7] = [
+    "broken",
     "disguised_link",
     "other_shown",
     "shortener",
@@ -292,6 +295,14 @@ fn zone_of(zone: &str, shown: Option<String>, key: Option<Box<str>>) -> Result<Z
     let bare = zone.replace("{key}.", "");
     let is_zone = |text: &str| text.contains('.') && Domain::parse(text, false).is_ok();
     let bare = bare.trim_end_matches('.').to_ascii_lowercase();
+    let below = KEYED.iter().find(|parent| name::is_within(&bare, parent));
+    if let (Some(parent), false) = (below, zone.contains(KEY)) {
+        // What was found is not told: it may be a key.
+        let why = format!(
+            "below {parent} a zone has its key: expected {KEY} in its place, and the key in `key_file`, where no log shows it"
+        );
+        return Err(("zone", why));
+    }
     if !is_zone(&bare) {
         let why = format!("expected a zone such as \"bl.example.org\" or \"{{key}}.bl.example.org\", found {zone:?}");
         return Err(("zone", why));
@@ -436,6 +447,15 @@ mod tests {
             (keyless.off, keyless.zone.shown()),
             (Some(Off::NeedsKey), "zen.dq.example")
         );
+        for open in [
+            "secret5.zen.dq.spamhaus.net",
+            "SECRET5.dbl.DQ.spamhaus.net.",
+            "secret5.combined.mail.abusix.zone",
+        ] {
+            let told = one(&format!(r#"{{"zone": "{open}"}}"#)).expect_err(open);
+            assert_eq!(told.key, "lists.l.zone");
+            assert!(!told.to_string().to_lowercase().contains("secret5"), "{told}");
+        }
         let wrong = one(r#"{"zone": "{key}.zen.dq.example", "key": "SECRET 5"}"#).expect_err("no key");
         assert!(!wrong.to_string().contains("SECRET"), "{wrong}");
         let config: Config = Options::new(serde_json::from_str(r#"{"lists": {"l": {"key": "SECRET5"}}}"#).unwrap())

@@ -1,6 +1,6 @@
-//! What is remembered of lists: how each was when it was last checked, and which sessions have waited enough.
+//! What is remembered of lists: how each was when it was last checked, and how long sessions have waited, for whom.
 //!
-//! Nothing but first-seen values with a time to go, and a counter: two checks at once write the same, or the first holds. A
+//! Nothing but first-seen values with a time to go, and counters: two checks at once write the same, or the first holds. A
 //! store that fails means that lists are checked more often, and nothing else.
 
 use std::sync::Arc;
@@ -15,10 +15,16 @@ use crate::list::List;
 const WELL: Duration = Duration::from_mins(10);
 /// For so long a list that is not is out, until it is checked again.
 const OUT: Duration = Duration::from_mins(1);
+/// A list that was silent again and again is out for up to so long: each check is a mail that waits.
+const OUT_MAX: Duration = Duration::from_mins(10);
+/// For so long it counts how often a list was silent.
+const SILENT: Duration = Duration::from_hours(1);
 /// So many answers that did not come in time within [`OUT`] put a list out.
 const LATE_MAX: i64 = 3;
-/// For so long a session that has waited for lists to no avail does not wait again.
+/// For so long a session that has waited for all lists to no avail asks none, and those that were late are not asked.
 const WAITED: Duration = Duration::from_mins(1);
+/// For so long it counts how long a session has waited.
+const SESSION: Duration = Duration::from_mins(10);
 
 /// What is remembered, and who is told.
 pub struct Memory {
@@ -52,24 +58,65 @@ impl Memory {
         [what, &hash.to_le_bytes()].concat()
     }
 
-    fn session(&self, cx: &Context<'_>) -> Vec<u8> {
+    /// A number of this moment and client, for a name that nobody has asked for before.
+    pub fn token(&self, list: &List, part: Part, cx: &Context<'_>) -> u64 {
+        let (session, now) = (self.session(b"", cx), cx.now().millis().to_le_bytes());
+        self.seed
+            .hash(&[b"dnsbl.fresh", &self.key(b"", list, part), &session, &now])
+    }
+
+    fn session(&self, what: &[u8], cx: &Context<'_>) -> Vec<u8> {
         let client = cx.client();
         let (address, port) = (client.address.to_string(), client.port.to_le_bytes());
         let hash = self.seed.hash(&[b"dnsbl.session", address.as_bytes(), &port]);
-        [b"session\0".as_slice(), &hash.to_le_bytes()].concat()
+        [what, &hash.to_le_bytes()].concat()
     }
 
-    /// Whether a session has waited enough.
+    async fn is_marked(&self, key: &[u8], now: Time) -> bool {
+        matches!(self.store.get(key, now).await, Ok(Some(mark)) if *mark == *b"waited")
+    }
+
+    async fn mark(&self, key: &[u8], now: Time) {
+        let until = Some(now + WAITED);
+        let _ = self.store.swap(key, None, Some(b"waited"), until, now).await;
+    }
+
+    /// How long a session has waited so far.
+    pub async fn spent(&self, cx: &Context<'_>) -> Duration {
+        let stored = self.store.get(&self.session(b"spent\0", cx), cx.now()).await;
+        let millis = stored.ok().flatten().and_then(|it| <[u8; 8]>::try_from(&*it).ok());
+        let millis = millis.map_or(0, i64::from_be_bytes);
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+    }
+
+    /// Adds what it waited in one round.
+    pub async fn spend(&self, cx: &Context<'_>, time: Duration) {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let (key, until) = (self.session(b"spent\0", cx), cx.now() + SESSION);
+        let _ = self.store.add(&key, millis, until, cx.now()).await;
+    }
+
+    /// Whether a session has waited for all lists in vain.
     pub async fn has_waited(&self, cx: &Context<'_>) -> bool {
-        matches!(self.store.get(&self.session(cx), cx.now()).await, Ok(Some(mark)) if *mark == *b"waited")
+        self.is_marked(&self.session(b"session\0", cx), cx.now()).await
     }
 
     /// Notes that it has.
     pub async fn waited(&self, cx: &Context<'_>) {
-        let until = Some(cx.now() + WAITED);
-        let _ = self
-            .store
-            .swap(&self.session(cx), None, Some(b"waited"), until, cx.now())
+        self.mark(&self.session(b"session\0", cx), cx.now()).await;
+    }
+
+    /// Whether a session has waited for a list in vain.
+    pub async fn has_waited_for(&self, list: &List, part: Part, cx: &Context<'_>) -> bool {
+        let session = self.session(b"", cx);
+        self.is_marked(&[self.key(b"waited\0", list, part), session].concat(), cx.now())
+            .await
+    }
+
+    /// Notes that it has.
+    pub async fn waited_for(&self, list: &List, part: Part, cx: &Context<'_>) {
+        let session = self.session(b"", cx);
+        self.mark(&[self.key(b"waited\0", list, part), session].concat(), cx.now())
             .await;
     }
 
@@ -88,11 +135,23 @@ impl Memory {
 
     /// Notes what a check has shown.
     pub async fn checked(&self, list: &List, part: Part, health: Health, now: Time) {
-        let known_for = if health == Health::Well { WELL } else { OUT };
+        let known_for = match health {
+            Health::Well => WELL,
+            Health::Silent => self.silent_for(list, part, now).await,
+            _ => OUT,
+        };
         let key = self.key(b"health\0", list, part);
         let until = Some(now + known_for);
         let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
         self.tell(list, part, health);
+    }
+
+    /// For how long a list is out that a check has found silent: twice as long as the last time.
+    async fn silent_for(&self, list: &List, part: Part, now: Time) -> Duration {
+        let key = self.key(b"silent\0", list, part);
+        let times = self.store.add(&key, 1, now + SILENT, now).await.unwrap_or(1);
+        let doubled = u32::try_from(times).unwrap_or(1).saturating_sub(1).min(8);
+        (OUT * 2_u32.pow(doubled)).min(OUT_MAX)
     }
 
     /// Notes that an ordinary answer has shown that a list is of no use.
@@ -124,7 +183,7 @@ impl Memory {
                 Health::Empty | Health::Everything => {
                     "it may be gone: see whether it still exists, and disable it if not"
                 }
-                Health::Silent | Health::Well => "it is asked again every minute",
+                Health::Silent | Health::Well => "it is asked again after a minute, and after ten at most",
             };
             let why = format!(
                 "DNS list {} {health}: it is out until it is well; {hint}",

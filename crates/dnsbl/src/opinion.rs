@@ -117,7 +117,7 @@ pub fn of(shown: &Shown<'_>, refusal: &Refusal) -> Opinion {
         let tag = Tag::owned(format!("dnsbl.{name}"));
         let points = first.meaning.points;
         opinion = opinion.with(Finding::new(tag, Evidence::Points(points), note.join("; ")));
-        if first.hit.list.refuse && points > Score::ZERO && refused.is_none() {
+        if first.hit.list.refuse && first.hit.proven && points > Score::ZERO && refused.is_none() {
             refused = Some(refusal.say(first.hit, first.meaning));
         }
     }
@@ -155,6 +155,7 @@ mod tests {
                     subject: (*subject).into(),
                     meanings,
                     text: None,
+                    proven: true,
                 }),
                 Answer::Unusable(why) => drop(shown.unusable.insert(&list.name, why.to_string())),
                 Answer::Clear => {}

@@ -169,7 +169,7 @@ pub struct AnswerOptions {
 pub struct ListOptions {
     /// Whether it is asked; true where nothing is said.
     pub enabled: Option<bool>,
-    /// Where it lies in DNS: `bl.example.org`. `{key}` in it stands for the key.
+    /// Where it lies in DNS: `bl.example.org`. `{key}` in it stands for the key, which must not stand there itself.
     pub zone: Option<String>,
     /// What it is called in replies, notes and tables; the zone without its key where nothing is said.
     pub shown: Option<String>,
@@ -191,7 +191,8 @@ pub struct ListOptions {
     /// A file with the key and nothing else, in place of `key`.
     pub key_file: Option<PathBuf>,
     /// Whether a listing that weighs more than zero refuses the mail at once, in mode `enforce`. It counts by its points
-    /// where nothing is said.
+    /// where nothing is said. Unless `check` is `none`, the list is asked first for a name that cannot be listed: one that
+    /// answers for everything refuses nobody, from its first minute on.
     pub refuse: Option<bool>,
     /// Whether the list's own text is asked for and told to a client that is refused.
     pub txt: Option<bool>,
@@ -216,7 +217,8 @@ pub struct Config {
     pub lists: BTreeMap<String, ListOptions>,
     /// Whether the shipped lists are there as well; `lists` changes them or turns single ones off.
     pub shipped: bool,
-    /// How long a session waits for lists in all. Who has not answered by then makes nothing of the mail.
+    /// How long a session waits for lists in all; when that is over, a quarter of it at each further step, for lists that
+    /// were not late. Who has not answered by then makes nothing of the mail.
     pub deadline: Span,
     /// So many questions are asked about one mail at most, besides the checks whether a list is well.
     pub questions: u16,
@@ -240,6 +242,9 @@ pub struct Config {
     pub too_many_links_points: Score,
     /// Points for a mail parts of which were not read, since it passes a bound.
     pub unread_points: Score,
+    /// Points for a mail that is broken where mail programs read different things: base64 with foreign octets, an unknown
+    /// transfer encoding, a multipart without its end, and the like. Some honest programs write such mail.
+    pub broken_points: Score,
     /// Points for a mail with a link in disguise: `http://bank.example@192.0.2.1/`, an address as a number, and the like.
     pub disguised_link_points: Score,
     /// Points for a link whose text names another domain than the one it leads to. Newsletters that count clicks do it too.
@@ -288,6 +293,7 @@ impl Default for Config {
             refusal: "Service denied: {what} is listed by {list} ({reason}); see {see}, or ask {contact}".into(),
             too_many_links_points: Score::points(1),
             unread_points: Score::points(1),
+            broken_points: Score::hundredths(50),
             disguised_link_points: Score::points(2),
             other_shown_points: Score::ZERO,
             shortener_points: Score::hundredths(50),

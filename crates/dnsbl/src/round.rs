@@ -1,8 +1,9 @@
 //! One round of questions: all lists at the same time, under one deadline.
 //!
 //! **Invariants:** a list counts only where it is known to be well, or is seen to be in the same round; what one list or
-//! one stranger's name server does costs the others nothing but the deadline; a session waits one deadline in all, since
-//! once it has waited in vain it asks no more.
+//! one stranger's name server does costs the others nothing but the deadline; all rounds of a session share one deadline,
+//! whatever they wait for. When that is over, each has a quarter of it for lists that do answer: a list that was late is
+//! not asked again in that session, and where all were, none is. What such a short round does not hear is nobody's fault.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,15 +11,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Shared, join, join_all, select};
+use futures_util::future::{BoxFuture, Either, OptionFuture, Shared, join, join_all, select};
 use gatepost_core::prelude::*;
 use gatepost_core::{Dns, Lookup};
+use tokio::time::Instant;
 
 use crate::answer::{Answer, Meaning, Unusable};
 use crate::health::{self, Health, Part};
 use crate::list::List;
 use crate::memory::Memory;
+use crate::options::Check;
 
+/// The share of the deadline that a round has in any case.
+const SHARE: u32 = 4;
+/// Shorter waits are not counted.
+const NOTED: Duration = Duration::from_millis(20);
 /// The most octets of a list's own text that are told.
 const TEXT_MAX: usize = 200;
 /// The most octets of it that are read.
@@ -50,6 +57,8 @@ pub struct Hit<'a> {
     pub meanings: Vec<(&'a Meaning, Ipv4Addr)>,
     /// Its own text, where that is wanted.
     pub text: Option<String>,
+    /// Whether it may refuse: it has just been seen not to answer for everything.
+    pub proven: bool,
 }
 
 /// What a round has shown.
@@ -94,13 +103,58 @@ pub struct Round<'a> {
     pub memory: &'a Memory,
     /// The moment.
     pub cx: &'a Context<'a>,
-    /// How long it may last.
-    pub deadline: Deadline,
+    deadline: Deadline,
+    began: Instant,
+    /// How long the session had waited before.
+    spent: Duration,
+    /// Whether all of the deadline is there, so that who does not answer in it may be blamed.
+    whole: bool,
+    /// Whether it is the first of its session.
+    first: bool,
 }
 
 type Records = Result<Vec<Ipv4Addr>, Unusable>;
 
+/// What came of one question.
+struct Got {
+    records: Records,
+    text: Option<String>,
+    /// Where the list may refuse for it: what it answers to a question that no list has.
+    fresh: Option<Records>,
+}
+
+/// Those questions, one for each list that refuses; asked once something is listed there.
+type Fresh<'f> = Vec<(&'f List, Part, Shared<BoxFuture<'f, Records>>)>;
+
+/// A moment of the clock by which the deadline sleeps.
+#[expect(clippy::disallowed_methods, reason = "a wait is measured, no time of day is taken")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
 impl<'a> Round<'a> {
+    /// Begins; `most` is how long a session waits in all.
+    pub async fn begin(dns: &'a dyn Dns, memory: &'a Memory, cx: &'a Context<'a>, most: Duration) -> Round<'a> {
+        let spent = memory.spent(cx).await;
+        let left = most.saturating_sub(spent).max(most / SHARE);
+        Round {
+            dns,
+            memory,
+            cx,
+            deadline: Deadline::after(left),
+            began: instant(),
+            spent,
+            whole: left == most,
+            first: false,
+        }
+    }
+
+    /// That it is the first one of its session: nobody has answered yet.
+    #[must_use]
+    pub fn first(self) -> Round<'a> {
+        Round { first: true, ..self }
+    }
+
     async fn a(&self, name: &str) -> Records {
         let answer = self.deadline.wait(health::ask(self.dns, name)).await;
         answer.unwrap_or(Err(Unusable::Late))
@@ -119,12 +173,39 @@ impl<'a> Round<'a> {
         Some(text.chars().take(TEXT_MAX).collect()).filter(|text: &String| !text.is_empty())
     }
 
-    /// An ordinary question, and the list's text where it is listed.
-    async fn one(&self, query: &Query<'_>) -> (Records, Option<String>) {
+    /// The questions that no list has, to lists that may refuse.
+    fn fresh<'f>(&'f self, all: &[(&'f List, Part)]) -> Fresh<'f> {
+        let refusing = all.iter().filter(|(list, _)| list.refuse && list.check != Check::None);
+        let asked = refusing.map(|&(list, part)| {
+            let name = health::fresh(list, part, self.memory.token(list, part, self.cx));
+            let asking = async move {
+                match name {
+                    Some(name) => self.a(&name).await,
+                    None => Err(Unusable::Fault("no such name can be asked for")),
+                }
+            };
+            (list, part, asking.boxed().shared())
+        });
+        asked.collect()
+    }
+
+    /// An ordinary question; where the list has it, its text and whether it has everything.
+    async fn one(&self, query: &Query<'_>, fresh: &Fresh<'_>) -> Got {
         let records = self.a(&query.name).await;
         let listed = matches!(&records, Ok(records) if matches!(query.list.code.read(records), Answer::Listed(_)));
-        let text = if listed { self.text(query).await } else { None };
-        (records, text)
+        if !listed {
+            return Got {
+                records,
+                text: None,
+                fresh: None,
+            };
+        }
+        let fresh = fresh
+            .iter()
+            .find(|(list, part, _)| std::ptr::eq(*list, query.list) && *part == query.part)
+            .map(|(_, _, asking)| asking.clone());
+        let (text, fresh) = join(self.text(query), OptionFuture::from(fresh)).await;
+        Got { records, text, fresh }
     }
 
     async fn check(&self, list: &List, part: Part) -> Health {
@@ -134,10 +215,10 @@ impl<'a> Round<'a> {
     }
 
     /// Questions that come later, to lists that are not out.
-    async fn chain(&self, chain: Chain<'a>, open: &[(&List, Part)]) -> Vec<(Query<'a>, (Records, Option<String>))> {
+    async fn chain(&self, chain: Chain<'a>, open: &[(&List, Part)], fresh: &Fresh<'_>) -> Vec<(Query<'a>, Got)> {
         let mut queries = self.deadline.wait(chain).await.unwrap_or_default();
         queries.retain(|query| holds(open, query.list, query.part));
-        let answers = join_all(queries.iter().map(|query| self.one(query))).await;
+        let answers = join_all(queries.iter().map(|query| self.one(query, fresh))).await;
         queries.into_iter().zip(answers).collect()
     }
 
@@ -160,6 +241,11 @@ impl<'a> Round<'a> {
         }
         let (mut well, mut unknown) = (Vec::new(), Vec::new());
         for (list, part) in all {
+            if !self.spent.is_zero() && memory.has_waited_for(list, part, cx).await {
+                let why = "not asked: no answer in time earlier in this session";
+                shown.unusable.insert(&list.name, why.to_owned());
+                continue;
+            }
             match memory.health(list, part, cx.now()).await {
                 Some(Health::Well) => well.push((list, part)),
                 Some(out) => drop(shown.unusable.insert(&list.name, out.to_string())),
@@ -167,51 +253,88 @@ impl<'a> Round<'a> {
             }
         }
         let open = [well.as_slice(), unknown.as_slice()].concat();
+        let fresh = self.fresh(&open);
         let mut asked = queries;
         asked.retain(|query| holds(&open, query.list, query.part));
-        let answers = join_all(asked.iter().map(|query| self.one(query)));
+        let answers = join_all(asked.iter().map(|query| self.one(query, &fresh)));
         let checks = join_all(unknown.iter().map(|(list, part)| self.check(list, *part)));
-        let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open)));
+        let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open, &fresh)));
         let ((answers, checks), chained) = join(join(answers, checks), chains).await;
+        let mut late = Vec::new();
         for ((list, part), health) in unknown.into_iter().zip(checks) {
-            memory.checked(list, part, health, cx.now()).await;
+            // A short round shows nothing by silence.
+            if self.whole || health != Health::Silent {
+                memory.checked(list, part, health, cx.now()).await;
+            } else {
+                memory.waited_for(list, part, cx).await;
+            }
             match health {
                 Health::Well => well.push((list, part)),
                 out => drop(shown.unusable.insert(&list.name, out.to_string())),
             }
         }
-        let mut late = Vec::new();
-        for (query, (records, text)) in asked.into_iter().zip(answers) {
+        let asked_of = parts(&asked);
+        for (query, got) in asked.into_iter().zip(answers) {
             // Who did not answer in time is noted once a round, however often it was asked.
-            if matches!(records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
+            if matches!(got.records, Err(Unusable::Late)) && !holds(&late, query.list, query.part) {
                 late.push((query.list, query.part));
             }
             if holds(&well, query.list, query.part) {
-                self.read(query, records, text, &mut shown).await;
+                self.read(query, got, &mut shown).await;
             }
         }
         // A stranger's name server may have left them no time: that is not the lists' fault.
-        for (query, (records, text)) in chained.into_iter().flatten() {
+        for (query, got) in chained.into_iter().flatten() {
             if holds(&well, query.list, query.part) {
-                self.read(query, records, text, &mut shown).await;
+                self.read(query, got, &mut shown).await;
             }
         }
-        if !late.is_empty() {
-            memory.waited(cx).await;
-        }
-        for (list, part) in late {
-            memory.late(list, part, cx.now()).await;
-        }
+        self.waited(&asked_of, &late).await;
         // What is of no use now was of no use a moment ago.
         let Shown { hits, condemned, .. } = &mut shown;
         hits.retain(|hit| !condemned.contains(&&*hit.list.name));
         shown
     }
 
+    /// Notes how long this took, and who was late.
+    async fn waited(&self, asked: &[(&List, Part)], late: &[(&List, Part)]) {
+        let (memory, cx) = (self.memory, self.cx);
+        let took = self.began.elapsed();
+        // An answer at once is no wait.
+        if took >= NOTED {
+            memory.spend(cx, took).await;
+        }
+        // One list alone says nothing of the resolver once others have answered.
+        if !late.is_empty() && late.len() == asked.len() && (late.len() > 1 || self.first) {
+            memory.waited(cx).await;
+        }
+        for (list, part) in late {
+            memory.waited_for(list, *part, cx).await;
+            if self.whole {
+                memory.late(list, *part, cx.now()).await;
+            }
+        }
+    }
+
     /// What an answer of a list that is well shows.
-    async fn read(&self, query: Query<'a>, records: Records, text: Option<String>, shown: &mut Shown<'a>) {
+    async fn read(&self, query: Query<'a>, got: Got, shown: &mut Shown<'a>) {
         let list = query.list;
-        let why = match records.as_deref().map(|records| list.code.read(records)) {
+        let proven = match got.fresh.as_ref().map(|fresh| fresh.as_deref()) {
+            None | Some(Ok([])) => true,
+            Some(Ok(_)) => {
+                let health = Health::Everything;
+                self.memory.condemned(list, query.part, health, self.cx.now()).await;
+                shown.condemned.push(&list.name);
+                shown.unusable.insert(&list.name, health.to_string());
+                return;
+            }
+            Some(Err(why)) => {
+                let why = format!("refuses nobody, as nothing shows that it does not answer for everything: {why}");
+                shown.unusable.insert(&list.name, why);
+                false
+            }
+        };
+        let why = match got.records.as_deref().map(|records| list.code.read(records)) {
             Ok(Answer::Clear) => return,
             Ok(Answer::Listed(meanings)) => {
                 let counts = |(meaning, _): &(&Meaning, Ipv4Addr)| query.connecting || !meaning.connecting_only;
@@ -221,7 +344,8 @@ impl<'a> Round<'a> {
                         list,
                         subject: query.subject,
                         meanings,
-                        text,
+                        text: got.text,
+                        proven,
                     });
                 }
                 return;

@@ -2,6 +2,7 @@
 //!
 //! **Absent on purpose:** following a link. Nothing is fetched from where a stranger points.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use gatepost_core::message::{Headers, Host, Link, Place, Trick};
@@ -62,8 +63,10 @@ pub fn recipients(envelope: &Envelope) -> Vec<String> {
 pub struct Linked<'a> {
     /// Domains, each with every place where it stood.
     pub domains: Vec<(Place, &'a str)>,
-    /// Addresses, each once.
+    /// Addresses, each once, those that a reader follows first to begin with; no more than are asked about.
     pub addresses: Vec<IpAddr>,
+    /// Whether there were more addresses.
+    pub more_addresses: bool,
     /// The first link in disguise, and how.
     pub disguised: Option<(&'a str, Trick)>,
     /// The first link that shows another domain.
@@ -79,7 +82,8 @@ pub fn linked<'a>(
     is_shortener: impl Fn(&str) -> bool,
 ) -> Linked<'a> {
     let mut linked = Linked::default();
-    for link in links {
+    let mut addresses: BTreeMap<IpAddr, (Place, usize)> = BTreeMap::new();
+    for (n, link) in links.into_iter().enumerate() {
         for trick in &link.tricks {
             match trick {
                 Trick::OtherShown => drop(linked.other_shown.get_or_insert(&link.url)),
@@ -96,23 +100,31 @@ pub fn linked<'a>(
                     linked.domains.push((link.place, domain));
                 }
             }
-            Host::V4(v4) => linked.address(IpAddr::V4(*v4)),
-            Host::V6(v6) => linked.address(IpAddr::V6(*v6)),
+            Host::V4(v4) => seen(&mut addresses, IpAddr::V4(*v4), (link.place, n)),
+            Host::V6(v6) => seen(&mut addresses, IpAddr::V6(*v6), (link.place, n)),
         }
     }
+    let mut all: Vec<_> = addresses.into_iter().map(|(address, at)| (at, address)).collect();
+    all.sort_unstable();
+    linked.more_addresses = all.len() > ADDRESSES_MAX;
+    linked.addresses = all
+        .into_iter()
+        .take(ADDRESSES_MAX)
+        .map(|(_, address)| address)
+        .collect();
     linked
 }
 
-impl Linked<'_> {
-    fn address(&mut self, address: IpAddr) {
-        if name::is_public(address) && !self.addresses.contains(&address) && self.addresses.len() < ADDRESSES_MAX {
-            self.addresses.push(address);
-        }
+/// Notes where an address stands first. There are no more of them than links, which have a bound.
+fn seen(addresses: &mut BTreeMap<IpAddr, (Place, usize)>, address: IpAddr, at: (Place, usize)) {
+    if name::is_public(address) {
+        let known = addresses.entry(address).or_insert(at);
+        *known = (*known).min(at);
     }
 }
 
-/// The most addresses of links that are looked at; further ones are told by the caller, who asks about fewer.
-pub const ADDRESSES_MAX: usize = 64;
+/// The most addresses of links that are asked about. Honest mail has hardly one.
+pub const ADDRESSES_MAX: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,15 @@ fn mail(domains: usize) -> Arc<Message> {
 }
 
 async fn tags(filter: &dyn Filter, fakes: &Fakes, message: &Arc<Message>) -> Vec<String> {
+    told(filter, fakes, message)
+        .await
+        .into_iter()
+        .map(|(tag, _)| tag)
+        .collect()
+}
+
+/// The tags and notes of findings about a mail.
+async fn told(filter: &dyn Filter, fakes: &Fakes, message: &Arc<Message>) -> Vec<(String, String)> {
     let path = |text| Path::reverse(text, true).expect("a path");
     let visit = Visit::new(
         Direction::Inbound,
@@ -41,8 +50,8 @@ async fn tags(filter: &dyn Filter, fakes: &Fakes, message: &Arc<Message>) -> Vec
         .with_envelope(&envelope)
         .with_message(message);
     let opinion = filter.message(&cx, message).await.expect("an opinion");
-    let tags = opinion.findings().iter().map(|finding| finding.tag.to_string());
-    tags.collect()
+    let each = |finding: &gatepost_core::Finding| (finding.tag.to_string(), finding.note.to_string());
+    opinion.findings().iter().map(each).collect()
 }
 
 fn unchecked(zones: &[&str]) -> serde_json::Value {
@@ -81,8 +90,9 @@ async fn no_mail_costs_more_questions_than_there_may_be_however_many_lists_there
         "l5.lists.example",
     ];
     let filter = filter(&fakes, unchecked(&zones));
-    let told = tags(&*filter, &fakes, &mail(18)).await;
-    assert_eq!(told, ["dnsbl.too_many_links"]);
+    let told = told(&*filter, &fakes, &mail(18)).await;
+    let note = "18 of 18 domains were looked for; for 26 more questions there was no room";
+    assert_eq!(told, [("dnsbl.too_many_links".into(), note.into())]);
     assert_eq!(fakes.zone.asked_below("lists.example"), 64);
 }
 
@@ -92,4 +102,38 @@ async fn few_links_are_asked_for_whole_and_tell_nothing() {
     let filter = filter(&fakes, unchecked(&["l1.lists.example", "l2.lists.example"]));
     assert_eq!(tags(&*filter, &fakes, &mail(20)).await, [""; 0]);
     assert_eq!(fakes.zone.asked_below("lists.example"), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_addresses_in_links_leave_domains_their_room_and_the_other_way_round() {
+    let fakes = Fakes::new();
+    let lists = json!({
+        "l1": { "zone": "l1.lists.example", "kinds": ["domain", "link_address"], "check": "none" },
+        "l2": { "zone": "l2.lists.example", "kinds": ["domain", "link_address"], "check": "none" },
+        "l3": { "zone": "l3.lists.example", "kinds": ["domain", "link_address"], "check": "none" },
+    });
+    let filter = filter(&fakes, json!({ "shipped": false, "lists": lists }));
+    let mut text = String::from("From: <ann@b.example>\r\nContent-Type: text/html\r\n\r\n<div style='display:none'>");
+    for n in 0..40 {
+        let _ = write!(text, "http://198.51.100.{n}/\r\n");
+    }
+    text.push_str("</div><a href='http://203.0.113.7/'>here</a>\r\n");
+    for n in 0..20 {
+        let _ = write!(text, "<a href='http://d{n}.example/'>x</a>\r\n");
+    }
+    let message = Arc::new(Message::from_bytes(text.into_bytes()));
+    let told = told(&*filter, &fakes, &message).await;
+    let (tag, note) = told.first().expect("a finding");
+    assert_eq!(tag, "dnsbl.too_many_links");
+    let room = "20 of 20 domains were looked for, and of more addresses 5";
+    assert!(note.starts_with(room), "{note}");
+    assert_eq!(
+        fakes.zone.asked_for("7.113.0.203.l1.lists.example"),
+        1,
+        "a reader follows it"
+    );
+    let domains: usize = (0..20)
+        .map(|n| fakes.zone.asked_below(&format!("d{n}.example.l1.lists.example")))
+        .sum();
+    assert!(domains >= 19, "{domains}");
 }

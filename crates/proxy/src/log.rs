@@ -1,7 +1,8 @@
 //! The log: one line a transaction, and the proxy's own events beside it.
 //!
 //! **Invariant:** a stranger's text cannot make a line of its own, nor reach a terminal as a control sequence, nor be
-//! longer than its field's bound.
+//! longer than its field's bound. Nor does a key of a DNS list get there: the library that asks DNS, which tells whole
+//! questions where it complains, is not heard at any level.
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
@@ -43,9 +44,16 @@ impl Style {
     }
 }
 
+/// The names that DNS lists are asked for may hold a key. What the library has to say comes as a fault, without them.
+const UNHEARD: &str = "hickory_resolver=off,hickory_net=off,hickory_proto=off";
+
+fn heard(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{filter},{UNHEARD}")).map_err(|error| format!("log.level `{filter}`: {error}"))
+}
+
 /// Begins to log to standard error. `filter` is of `tracing_subscriber`'s `EnvFilter`, `info` or `warn,mail=info`.
 pub fn begin(style: Style, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log.level `{filter}`: {error}"))?;
+    let filter = heard(filter)?;
     let registry = tracing_subscriber::registry();
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -288,5 +296,40 @@ mod tests {
             assert!(text_line(&record(text)).chars().all(is_harmless));
         }
         assert!(text_line(&record(&"x".repeat(100_000))).len() < 1_000);
+    }
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_question_of_dns_and_so_no_key_of_a_list_is_logged_at_any_level() {
+        use crate::config::LogLevel::{Debug, Error, Info, Trace, Warn};
+        for level in [Error, Warn, Info, Debug, Trace].map(crate::run::level) {
+            let written = Written::default();
+            let writer = written.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(heard(level).unwrap())
+                .with_writer(move || writer.clone())
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "hickory_resolver::name_server_pool", "key.zen.example");
+                tracing::warn!(target: "hickory_net::udp::udp_client_stream", "key.zen.example");
+                tracing::error!(target: "hickory_proto::op", "key.zen.example");
+                tracing::error!(target: "gatepost_dns::pulse", "the resolver is silent");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("key.zen.example"), "{level}: {text}");
+            assert!(text.contains("the resolver is silent"), "{level}: {text}");
+        }
     }
 }

@@ -58,7 +58,8 @@ fn style(format: LogFormat) -> Style {
     }
 }
 
-fn level(level: LogLevel) -> &'static str {
+/// What is logged at a level, in the words of [`log::begin`].
+pub(crate) fn level(level: LogLevel) -> &'static str {
     // The library underneath logs AUTH nowhere; others are chatty and not ours.
     match level {
         LogLevel::Error => "error",
@@ -68,11 +69,7 @@ fn level(level: LogLevel) -> &'static str {
              gatepost_store_rocksdb=info,audit=info,mail=info"
         }
         LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,gatepost_archive=debug,mail=info",
-        // The names that DNS lists are asked for may hold a key.
-        LogLevel::Trace => {
-            "debug,hickory_resolver=warn,hickory_net=warn,hickory_proto=warn,gatepost_proxy=trace,\
-             gatepost_pipeline=trace,mail=info"
-        }
+        LogLevel::Trace => "debug,gatepost_proxy=trace,gatepost_pipeline=trace,mail=info",
     }
 }
 
