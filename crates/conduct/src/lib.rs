@@ -11,9 +11,10 @@
 //!
 //! Clients that logged in and outbound mail are not judged: programs of our own people may be clumsy. How much somebody
 //! sends with a password is counted. **Invariants:** trouble of DNS counts against nobody; checks only count
-//! (`add`, `swap` from nothing); who is exempt, or behind a trusted relay, is never banned, and neither is an address of a
-//! private network, behind which may be the whole world: of those nothing is remembered. Passwords that are tried and
-//! sessions that are opened too often are not this filter's affair: the proxy turns them away at the door.
+//! (`add`, `swap` from nothing), and what is over a limit is not counted; who is exempt, or behind a trusted relay, is never
+//! banned, and neither is a server of a big provider, which many strangers share, or an address of a private network, behind
+//! which may be the whole world and of which nothing is remembered. Passwords that are tried and sessions that are opened too
+//! often are not this filter's affair: the proxy turns them away at the door.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

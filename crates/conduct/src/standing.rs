@@ -97,8 +97,10 @@ pub fn worth(record: &Record) -> i64 {
     let earned = |row: &gatepost_core::RecipientRecord| row.fate == "deliver" && row.because.is_empty();
     match worst {
         Some(row) if row.level >= Level::Medium => (i64::from(row.score.as_hundredths()) - own).clamp(0, MAIL),
-        Some(row) if row.level == Level::None && record.reply.starts_with('2') => {
-            if record.recipients.iter().any(earned) { GOOD } else { 0 }
+        Some(row)
+            if row.level == Level::None && record.reply.starts_with('2') && record.recipients.iter().any(earned) =>
+        {
+            GOOD
         }
         _ => 0,
     }
