@@ -10,6 +10,7 @@ mod decode;
 mod element;
 mod host;
 mod html;
+mod lines;
 mod link;
 mod parameters;
 mod parts;
