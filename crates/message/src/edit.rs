@@ -22,6 +22,7 @@ use crate::content::Content;
 use crate::field::{BadName, Field, LINE_MAX, Name};
 use crate::header::{Header, Line, ends_blank, is_wsp, mbox_len};
 use crate::message::{Message, Reader};
+use crate::own::NamePattern;
 use crate::subject::{self, SubjectTag};
 
 /// Which of the fields of one name.
@@ -56,6 +57,8 @@ pub enum Edit {
         /// Their new name.
         to: Name,
     },
+    /// Gives fields of these names another one where they lie beyond what is looked at, see [`crate::beyond`].
+    Beyond(Vec<NamePattern>),
     /// Puts a tag before the value of the first Subject, or adds a Subject; keeps the value in `X-Original-Subject`.
     Subject(SubjectTag),
     /// Puts a blank line between head and body where there is none, so that every reader agrees where the body begins
@@ -233,15 +236,21 @@ impl Edits {
             }
         }
         let replace = tagged.and_then(|tagged| tagged.replace).zip(subject);
-        if replace.is_none() && fates.iter().all(|fate| matches!(fate, Fate::Keep)) {
+        let head = message.head();
+        let read = mbox_len(head) + headers.iter().map(|header| header.raw().len()).sum::<usize>();
+        let patterns = self.0.iter().filter_map(|edit| match edit {
+            Edit::Beyond(patterns) => Some(patterns),
+            _ => None,
+        });
+        let patterns: Vec<_> = patterns.flatten().collect();
+        let rest = head.get(read..).unwrap_or_default();
+        let renamed = crate::beyond::renamed(rest, &patterns);
+        if replace.is_none() && renamed.is_none() && fates.iter().all(|fate| matches!(fate, Fate::Keep)) {
             return (prefix.into(), None);
         }
 
-        let head = message.head();
         let mut out = Vec::with_capacity(head.len() + 128);
-        let mut end = mbox_len(head);
         for (header, fate) in headers.iter().zip(&fates) {
-            end += header.raw().len();
             match (fate, &replace) {
                 (Fate::Remove, _) => {}
                 (Fate::Rename(to), _) => lengthen(&mut out, to.as_str().as_bytes(), b":", header.tail()),
@@ -251,7 +260,7 @@ impl Edits {
                 (Fate::Keep, _) => out.extend_from_slice(header.raw()),
             }
         }
-        out.extend_from_slice(head.get(end..).unwrap_or_default());
+        out.extend_from_slice(renamed.as_deref().unwrap_or(rest));
         (prefix.into(), Some(out))
     }
 }

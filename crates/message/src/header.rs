@@ -104,7 +104,7 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
 }
 
 /// The lines of a header section and where they lie.
-struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
     open: bool,
@@ -124,7 +124,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-fn lines(bytes: &[u8]) -> Lines<'_> {
+pub(crate) fn lines(bytes: &[u8]) -> Lines<'_> {
     Lines {
         bytes,
         at: 0,

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod beyond;
 mod content;
 mod date;
 pub mod dkim_names;

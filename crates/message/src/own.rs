@@ -26,6 +26,12 @@ impl NamePattern {
         open: true,
     };
 
+    /// The field in which we say what was proven.
+    pub const RESULTS: NamePattern = NamePattern {
+        start: Name::known("Authentication-Results"),
+        open: false,
+    };
+
     /// Reads a pattern: a field name, perhaps with a `*` at its end.
     pub fn new(pattern: &str) -> Result<NamePattern, BadPattern> {
         let (start, open) = match pattern.strip_suffix('*') {

@@ -1,9 +1,11 @@
 //! What is written on a mail that is delivered: our trace, the marks of its level, and what must come off it.
 //!
-//! **Invariant:** every edit prepends a field of ours, tags the subject, separates head and body, or removes a field that
-//! passes for ours. Nothing else of a mail is touched (P-53).
+//! **Invariant:** every edit prepends a field of ours, tags the subject, separates head and body, or removes or renames a
+//! field that passes for ours. Nothing else of a mail is touched (P-53).
 
-use gatepost_core::message::{Edit, Excess, Headers, Message, Name, Protocol, Received, SignedNames, own, results};
+use gatepost_core::message::{
+    Edit, Excess, Headers, Message, Name, NamePattern, Protocol, Received, SignedNames, beyond, own, results,
+};
 use gatepost_core::{Direction, Envelope, Identity, Level, Score, Spf, Visit};
 
 use crate::policy::{Action, Rules};
@@ -113,9 +115,13 @@ impl Stamp<'_> {
             edits.push(Edit::Separate);
         }
         edits.extend(results::strip(headers, &[&self.ours.authserv_id]));
+        let mut beyond = vec![NamePattern::RESULTS];
         if self.is_external() {
             self.strip(rules, headers, &mut edits, &mut notes);
+            beyond.push(NamePattern::OURS);
+            beyond.extend(rules.strip_headers.iter().map(|pattern| pattern.0.clone()));
         }
+        edits.extend(beyond::rename(headers, beyond));
         (edits, notes)
     }
 
