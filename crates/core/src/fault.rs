@@ -15,6 +15,13 @@ pub enum Fault {
     Unsure(String),
 }
 
+impl Fault {
+    /// DNS: the resolver answers nothing at all, whatever it is asked. That says nothing of whoever was asked about.
+    pub const DNS_SILENT: Fault = Fault::Unavailable("DNS: the resolver is silent");
+    /// DNS: too many questions wait for their answers already, so that this one was not asked.
+    pub const DNS_BUSY: Fault = Fault::Unavailable("DNS: too many questions under way");
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

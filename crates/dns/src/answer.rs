@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use gatepost_core::message::reading::registrable;
 use gatepost_core::{Lookup, Mx, Time};
 use hickory_resolver::proto::rr::{RData, RecordType};
 
@@ -58,6 +59,22 @@ impl Key {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whose name servers it is about, as far as can be seen: the registrable domain of a name, the network of an address.
+    pub fn domain(&self) -> Key {
+        let (&[kind, ref rest @ ..], ptr) = (&*self.0, Kind::Ptr as u8) else {
+            return self.clone();
+        };
+        let domain: &[u8] = match (kind == ptr, rest.len()) {
+            (true, 4) => rest.get(..2).unwrap_or(rest),
+            (true, _) => rest.get(..4).unwrap_or(rest),
+            (false, _) => {
+                let name = std::str::from_utf8(rest).ok();
+                name.and_then(registrable).map_or(rest, str::as_bytes)
+            }
+        };
+        Key([&[u8::from(kind == ptr)], domain].concat().into())
     }
 }
 
@@ -156,6 +173,20 @@ mod tests {
         );
         let absences = [None, Some(0), Some(30), Some(90_000)];
         assert_eq!(absences.map(|ttl| seconds(absence_holds(ttl))), [60, 0, 30, 3_600]);
+    }
+
+    #[test]
+    fn questions_to_the_same_servers_are_of_one_domain() {
+        let of = |name| Key::name(Kind::A, name).domain();
+        assert_eq!(of("a.b.stranger.example"), of("C.Stranger.Example."));
+        assert_eq!(of("a.one.co.uk"), of("one.co.uk"));
+        assert_eq!(of("one.co.uk"), Key::name(Kind::Txt, "b.one.co.uk").domain());
+        assert_ne!(of("one.co.uk"), of("two.co.uk"));
+        let network = |address: &str| Key::address(address.parse().expect(address)).domain();
+        assert_eq!(network("192.0.2.1"), network("192.0.99.7"));
+        assert_ne!(network("192.0.2.1"), network("198.51.100.1"));
+        assert_eq!(network("2001:db8::1"), network("2001:db8:1::"));
+        assert_ne!(network("2001:db8::1"), network("2001:db9::1"));
     }
 
     #[test]

@@ -95,9 +95,11 @@ fn nothing(error: &NetError, now: Time) -> Result<Answer, Fault> {
             _ => {}
         }
     }
+    if matches!(error, NetError::Busy) {
+        return Err(Fault::DNS_BUSY);
+    }
     Err(Fault::Unavailable(match error {
         NetError::Timeout => "DNS: no answer in time",
-        NetError::Busy => "DNS: too many questions under way",
         NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => "DNS: SERVFAIL",
         NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => "DNS: the resolver refuses us",
         _ => "DNS: no usable answer",

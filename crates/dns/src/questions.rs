@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** a question has one deadline, all tries and TCP included; it goes on to its end when nobody waits for it
 //! any more, and its answer is remembered, so that a sender who comes again finds it. Past the bound on questions a new
-//! one is a fault at once.
+//! one is a fault at once, and past a share of it one about the same domain, so that a stranger whose name servers hang does
+//! not take the places of all others. **Absent on purpose:** a share for each stranger: who has many domains has many.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,18 +14,28 @@ use futures_util::future::{BoxFuture, Shared};
 use gatepost_core::{Clock, Fault};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::answer::{Answer, Key, Kind};
 use crate::hickory;
 use crate::memory::Memory;
 use crate::pulse::{self, Patient, Pulse};
 
-const SILENT: Fault = Fault::Unavailable("DNS: the resolver is silent");
-const TOO_MANY: Fault = Fault::Unavailable("DNS: too many questions under way");
+/// One part of so many of all places is the share of a domain.
+const SHARES: usize = 8;
+/// The least share.
+const SHARE_MIN: usize = 16;
 const LATE: Fault = Fault::Unavailable("DNS: no answer in time");
 
 type Outcome = Result<Arc<Answer>, Fault>;
+type Asked = Shared<BoxFuture<'static, Outcome>>;
+
+/// Questions under way, and how many each domain has.
+#[derive(Default)]
+struct Open {
+    asked: HashMap<Key, Asked>,
+    domains: HashMap<Key, usize>,
+}
 
 /// Whoever asks and remembers.
 pub struct Questions {
@@ -32,10 +43,12 @@ pub struct Questions {
     clock: Arc<dyn Clock>,
     memory: Memory,
     deadline: Duration,
-    under_way: Mutex<HashMap<Key, Shared<BoxFuture<'static, Outcome>>>>,
+    under_way: Mutex<Open>,
     /// A place for each question that may be under way.
     places: Arc<Semaphore>,
     bound: usize,
+    /// How many of them one domain may have.
+    share: usize,
     pulse: Pulse,
 }
 
@@ -43,11 +56,19 @@ pub struct Questions {
 struct UnderWay {
     questions: Arc<Questions>,
     key: Key,
+    domain: Key,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.questions.under_way().remove(&self.key);
+        let mut open = self.questions.under_way();
+        open.asked.remove(&self.key);
+        if let Some(count) = open.domains.get_mut(&self.domain) {
+            *count -= 1;
+            if *count == 0 {
+                open.domains.remove(&self.domain);
+            }
+        }
     }
 }
 
@@ -68,11 +89,12 @@ impl Questions {
             under_way: Mutex::default(),
             places: Arc::new(Semaphore::new(bound)),
             bound,
+            share: (bound / SHARES).max(SHARE_MIN),
             pulse: Pulse::new(),
         }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Key, Shared<BoxFuture<'static, Outcome>>>> {
+    fn under_way(&self) -> MutexGuard<'_, Open> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,19 +111,14 @@ impl Questions {
         tokio::select! {
             biased;
             outcome = asked => outcome,
-            () = self.pulse.silence() => Err(SILENT),
+            () = self.pulse.silence() => Err(Fault::DNS_SILENT),
         }
     }
 
     /// The question under way; begun, where it is not.
-    fn asked(
-        self: &Arc<Self>,
-        kind: Kind,
-        key: Key,
-        name: impl FnOnce() -> Option<Name>,
-    ) -> Result<Shared<BoxFuture<'static, Outcome>>, Fault> {
+    fn asked(self: &Arc<Self>, kind: Kind, key: Key, name: impl FnOnce() -> Option<Name>) -> Result<Asked, Fault> {
         let mut under_way = self.under_way();
-        if let Some(asked) = under_way.get(&key) {
+        if let Some(asked) = under_way.asked.get(&key) {
             return Ok(asked.clone());
         }
         // One that has just ended was remembered before it left.
@@ -114,27 +131,37 @@ impl Questions {
             return Ok(async { Ok(Arc::new(answer)) }.boxed().shared());
         };
         if self.pulse.is_silent() {
-            return Err(SILENT);
+            return Err(Fault::DNS_SILENT);
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| TOO_MANY)?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Fault::DNS_BUSY)?;
+        let domain = key.domain();
+        let of_domain = under_way.domains.entry(domain.clone()).or_default();
+        if *of_domain >= self.share {
+            return Err(Fault::DNS_BUSY);
+        }
+        *of_domain += 1;
         let here = UnderWay {
             questions: Arc::clone(self),
             key: key.clone(),
+            domain,
         };
-        let asking = tokio::spawn(async move {
+        let (tell, told) = oneshot::channel();
+        let gone = |_| Err(Fault::Broken("DNS: the question was dropped".into()));
+        let asked = told.map(move |told| told.unwrap_or_else(gone)).boxed().shared();
+        under_way.asked.insert(key, asked.clone());
+        // A runtime that shuts down drops at once what is spawned, and with it the place here.
+        drop(under_way);
+        tokio::spawn(async move {
             let outcome = here.questions.ask(kind, name).await.map(Arc::new);
             if let Ok(answer) = &outcome {
                 here.questions.memory.keep(here.key.clone(), Arc::clone(answer));
             }
             drop((here, place));
-            outcome
+            // Nobody may wait any more.
+            let _ = tell.send(outcome);
         });
-        let asked = asking
-            .map(|ended| ended.unwrap_or_else(|error| Err(Fault::Broken(format!("DNS: {error}")))))
-            .boxed()
-            .shared();
-        under_way.insert(key, asked.clone());
-        drop(under_way);
         pulse::watch(self);
         Ok(asked)
     }

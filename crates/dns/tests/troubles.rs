@@ -212,3 +212,61 @@ async fn odd_octets_of_a_name_come_as_numbers_and_text_comes_as_it_is() {
     assert_eq!(&*dns.txt("o.example").await.unwrap().records()[0], b"a\r\n\0\xff");
     assert_eq!(server.asked(), 6);
 }
+
+#[tokio::test]
+async fn a_stranger_whose_servers_hang_leaves_places_to_others() {
+    let Stage { server, dns, .. } = stage(|settings| {
+        settings.under_way = 64;
+        settings.deadline = Duration::from_secs(2);
+    });
+    server.trouble("*.hangs.example", Trouble::Silent);
+    let names: Vec<String> = (0..200).map(|n| format!("{n}.{n}.hangs.example")).collect();
+    let hanging = join_all(names.iter().map(|name| dns.a(name)));
+    let other = async {
+        tokio::task::yield_now().await;
+        dns.a("1.list.example").await
+    };
+    let (hanging, other) = futures_util::future::join(hanging, other).await;
+    assert!(other.is_ok(), "{other:?}");
+    let busy = hanging.iter().filter(|answer| **answer == Err(Fault::DNS_BUSY)).count();
+    assert_eq!(busy, 200 - 16);
+    assert!(dns.a("a.hangs.example").await.is_err());
+    server.well();
+    assert!(
+        dns.a("b.hangs.example").await.is_ok(),
+        "the places of the domain are free again"
+    );
+}
+
+/// Asks when it is dropped, as a session does that ends with its runtime.
+struct Asks(Resolver);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let _ = futures_util::FutureExt::now_or_never(self.0.a("last.example"));
+    }
+}
+
+#[test]
+fn who_asks_while_the_runtime_shuts_down_does_not_stop_it() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = runtime.block_on(async {
+            let Stage { server, dns, .. } = stage(|_| {});
+            tokio::spawn(async move {
+                let _asks = Asks(dns);
+                std::future::pending::<()>().await;
+            });
+            tokio::task::yield_now().await;
+            server
+        });
+        drop(runtime);
+        drop(server);
+        done.send(()).unwrap();
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(10)), Ok(()));
+}

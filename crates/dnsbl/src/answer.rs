@@ -129,6 +129,8 @@ pub enum Unusable {
     Undocumented(Ipv4Addr),
     /// DNS had a fault.
     Fault(&'static str),
+    /// It was not asked, for a reason that is ours or our resolver's.
+    Ours(&'static str),
     /// There was no answer in time.
     Late,
 }
@@ -146,7 +148,7 @@ impl fmt::Display for Unusable {
             Unusable::Refused(code) => write!(f, "refuses this resolver: {code} {}", refusal(*code)),
             Unusable::Foreign(code) => write!(f, "answers {code}, which no list does"),
             Unusable::Undocumented(code) => write!(f, "answers {code}, which it does not document"),
-            Unusable::Fault(what) => f.write_str(what),
+            Unusable::Fault(what) | Unusable::Ours(what) => f.write_str(what),
             Unusable::Late => f.write_str("no answer in time"),
         }
     }

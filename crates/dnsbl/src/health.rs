@@ -102,7 +102,7 @@ impl Health {
         match why {
             Unusable::Refused(code) => Some(Health::Refuses(code)),
             Unusable::Foreign(_) => Some(Health::Everything),
-            Unusable::Undocumented(_) | Unusable::Fault(_) | Unusable::Late => None,
+            Unusable::Undocumented(_) | Unusable::Fault(_) | Unusable::Ours(_) | Unusable::Late => None,
         }
     }
 
@@ -200,9 +200,15 @@ pub fn fresh(list: &List, part: Part, token: u64) -> Option<String> {
 pub async fn ask(dns: &dyn Dns, name: &str) -> Result<Vec<Ipv4Addr>, Unusable> {
     match dns.a(name).await {
         Ok(found) => Ok(found.into_records()),
+        Err(Fault::Unavailable(what)) if is_ours(what) => Err(Unusable::Ours(what)),
         Err(Fault::Unavailable(what)) => Err(Unusable::Fault(what)),
         Err(_) => Err(Unusable::Fault("DNS: no usable answer")),
     }
+}
+
+/// Whether a fault says nothing of the list that was to be asked.
+fn is_ours(what: &'static str) -> bool {
+    [Fault::DNS_SILENT, Fault::DNS_BUSY].contains(&Fault::Unavailable(what))
 }
 
 /// What the answers to the probes come to; each is the records that came, or that none came.

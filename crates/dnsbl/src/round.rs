@@ -208,10 +208,16 @@ impl<'a> Round<'a> {
         Got { records, text, fresh }
     }
 
-    async fn check(&self, list: &List, part: Part) -> Health {
+    /// How a list is, and why nothing is to be concluded where that is not its own fault.
+    async fn check(&self, list: &List, part: Part) -> (Health, Option<Unusable>) {
         let probes = health::probes(list, part);
         let answers = join_all(probes.iter().map(|probe| self.a(&probe.name))).await;
-        health::judge(&list.code, probes.iter().zip(answers))
+        let ours = answers.iter().find_map(|answer| match answer {
+            Err(why @ Unusable::Ours(_)) => Some(*why),
+            _ => None,
+        });
+        let health = health::judge(&list.code, probes.iter().zip(answers));
+        (health, ours.filter(|_| health == Health::Silent))
     }
 
     /// Questions that come later, to lists that are not out.
@@ -261,7 +267,11 @@ impl<'a> Round<'a> {
         let chains = join_all(chains.into_iter().map(|chain| self.chain(chain, &open, &fresh)));
         let ((answers, checks), chained) = join(join(answers, checks), chains).await;
         let mut late = Vec::new();
-        for ((list, part), health) in unknown.into_iter().zip(checks) {
+        for ((list, part), (health, ours)) in unknown.into_iter().zip(checks) {
+            if let Some(why) = ours {
+                shown.unusable.insert(&list.name, why.to_string());
+                continue;
+            }
             // A short round shows nothing by silence.
             if self.whole || health != Health::Silent {
                 memory.checked(list, part, health, cx.now()).await;

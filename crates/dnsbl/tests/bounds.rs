@@ -1,11 +1,13 @@
 //! What the largest mail may cost, and that a repeat is the same.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gatepost_core::{
-    Client, Context, Direction, Entry, Envelope, Filter, MailParams, Memo, Message, Options, Path, RcptParams,
-    Recipient, RecipientId, Visit,
+    Client, Context, Direction, Dns, Entry, Envelope, Fault, Filter, Lookup, MailParams, Memo, Message, Mx, Options,
+    Path, RcptParams, Recipient, RecipientId, Visit, async_trait,
 };
 use gatepost_dnsbl::Dnsbl;
 use gatepost_testkit::Fakes;
@@ -15,6 +17,71 @@ fn filter(fakes: &Fakes, options: serde_json::Value) -> Arc<dyn Filter> {
     let options = options.as_object().cloned().expect("a table");
     let built = Entry::of::<Dnsbl>().build(Options::new(options), &fakes.services());
     built.expect("a filter")
+}
+
+/// DNS that has no room for a question as long as it is busy.
+struct Busy {
+    busy: AtomicBool,
+    dns: Arc<dyn Dns>,
+}
+
+impl Busy {
+    fn free(&self) -> Result<&dyn Dns, Fault> {
+        match self.busy.load(Ordering::SeqCst) {
+            true => Err(Fault::DNS_BUSY),
+            false => Ok(&*self.dns),
+        }
+    }
+}
+
+#[async_trait]
+impl Dns for Busy {
+    async fn a(&self, name: &str) -> Result<Lookup<Ipv4Addr>, Fault> {
+        self.free()?.a(name).await
+    }
+    async fn aaaa(&self, name: &str) -> Result<Lookup<Ipv6Addr>, Fault> {
+        self.free()?.aaaa(name).await
+    }
+    async fn ptr(&self, address: IpAddr) -> Result<Lookup<Box<str>>, Fault> {
+        self.free()?.ptr(address).await
+    }
+    async fn txt(&self, name: &str) -> Result<Lookup<Box<[u8]>>, Fault> {
+        self.free()?.txt(name).await
+    }
+    async fn mx(&self, name: &str) -> Result<Lookup<Mx>, Fault> {
+        self.free()?.mx(name).await
+    }
+    async fn ns(&self, name: &str) -> Result<Lookup<Box<str>>, Fault> {
+        self.free()?.ns(name).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_we_have_no_room_for_questions_is_not_a_lists_fault() {
+    let fakes = Fakes::new();
+    fakes
+        .zone
+        .add("test.dbl.example A 127.0.0.2\nd0.example.dbl.example A 127.0.0.2")
+        .expect("a zone");
+    let mut services = fakes.services();
+    let dns = Arc::new(Busy {
+        busy: AtomicBool::new(true),
+        dns: Arc::clone(&services.dns),
+    });
+    services.dns = Arc::<Busy>::clone(&dns);
+    let lists = json!({ "dbl": { "zone": "dbl.example", "kinds": ["domain"] } });
+    let options = json!({ "shipped": false, "lists": lists })
+        .as_object()
+        .cloned()
+        .expect("a table");
+    let filter = Entry::of::<Dnsbl>()
+        .build(Options::new(options), &services)
+        .expect("a filter");
+    let told_then = told(&*filter, &fakes, &mail(1)).await;
+    let note = "dbl: DNS: too many questions under way";
+    assert_eq!(told_then, [("dnsbl.unusable".into(), note.into())]);
+    dns.busy.store(false, Ordering::SeqCst);
+    assert_eq!(tags(&*filter, &fakes, &mail(1)).await, ["dnsbl.dbl"], "it is not out");
 }
 
 /// A mail with links to this many domains, and a list of lists of domains that have nobody.
