@@ -243,7 +243,8 @@ pub struct Config {
     /// Points for a mail parts of which were not read, since it passes a bound.
     pub unread_points: Score,
     /// Points for a mail that is broken where mail programs read different things: base64 with foreign octets, an unknown
-    /// transfer encoding, a multipart without its end, and the like. Some honest programs write such mail.
+    /// transfer encoding, a multipart without its end, and the like. Honest programs write such mail, too: text with octets of
+    /// no charset, say.
     pub broken_points: Score,
     /// Points for a mail with a link in disguise: `http://bank.example@192.0.2.1/`, an address as a number, and the like.
     pub disguised_link_points: Score,
@@ -293,7 +294,7 @@ impl Default for Config {
             refusal: "Service denied: {what} is listed by {list} ({reason}); see {see}, or ask {contact}".into(),
             too_many_links_points: Score::points(1),
             unread_points: Score::points(1),
-            broken_points: Score::hundredths(50),
+            broken_points: Score::ZERO,
             disguised_link_points: Score::points(2),
             other_shown_points: Score::ZERO,
             shortener_points: Score::hundredths(50),
