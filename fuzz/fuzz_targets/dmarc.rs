@@ -33,6 +33,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(names::plain(&name).as_deref(), Some(&*name));
         let walked: Vec<&str> = steps(&name).collect();
         assert!((1..=STEPS_MAX).contains(&walked.len()));
-        assert!(walked.windows(2).all(|two| two[0].len() > two[1].len() && names::is_within(two[0], two[1])));
+        assert!(
+            walked
+                .windows(2)
+                .all(|two| two[0].len() > two[1].len() && names::is_within(two[0], two[1]))
+        );
     }
 });

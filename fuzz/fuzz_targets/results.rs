@@ -53,7 +53,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             _ => {}
         }
     }
-    assert!(outside.split(';').skip(1).all(|one| one == " none" || one.trim_start().starts_with("dkim=fail")));
+    assert!(
+        outside
+            .split(';')
+            .skip(1)
+            .all(|one| one == " none" || one.trim_start().starts_with("dkim=fail"))
+    );
     let pairs = [("client-ip", text(1)), ("envelope-from", text(2)), ("helo", text(3))];
     is_one_field(&results::received_spf("fail", text(0), &pairs), "Received-SPF");
 });

@@ -2,8 +2,8 @@
 //! octets are a key or none; and a body is hashed alike wherever it is cut.
 #![no_main]
 
-use gatepost_message::Message;
 use gatepost_core::Author;
+use gatepost_message::Message;
 use gatepost_spf_dkim_dmarc::canon::{Body, without_signature};
 use gatepost_spf_dkim_dmarc::claim::{Claim, Kind, NAMES_MAX};
 use gatepost_spf_dkim_dmarc::dkim::{Canonicalization, Plan, SIGNATURES_MAX};
@@ -35,7 +35,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let _ = sets.vouch(headers, &|_| true, "b.example");
     }
     let fields = Fields::of(headers);
-    let wanted: Vec<String> = headers.iter().map(|one| String::from_utf8_lossy(one.name()).to_lowercase()).collect();
+    let wanted: Vec<String> = headers
+        .iter()
+        .map(|one| String::from_utf8_lossy(one.name()).to_lowercase())
+        .collect();
     assert_eq!(fields.signed(&wanted).len(), headers.len());
     for form in [Canonicalization::Simple, Canonicalization::Relaxed] {
         let mut whole = Body::new(form, None);
