@@ -2,10 +2,10 @@
 //! and the greylist know a sender by names that stay as they are, and an entry of a list reads as itself.
 #![no_main]
 
-use gatepost_core::{Address, Path, tagged};
+use gatepost_core::{Address, Author, Path, tagged};
 use gatepost_greylist::sender::folded;
 use gatepost_whitelist::entry::{Pattern, TEXT_MAX};
-use gatepost_whitelist::sender::{Name, Who, single};
+use gatepost_whitelist::sender::{Name, Who};
 
 fn read(text: &str) -> Option<Address> {
     Address::parse(text, true).ok()
@@ -82,7 +82,7 @@ fn names_stay(address: &Address) {
 
 /// A mailbox in From is the same beside names and comments.
 fn mailboxes_are_read(text: &str) {
-    let Some(address) = single(text) else {
+    let Some(address) = Author::read(text).one() else {
         return;
     };
     assert_eq!(Address::parse(&address.to_string(), true), Ok(address.clone()));
@@ -92,14 +92,14 @@ fn mailboxes_are_read(text: &str) {
         format!("\"x@y.example, \\\" Z\" <{address}>"),
         format!("Ann <{address}> (at work)"),
     ] {
-        assert_eq!(single(&around).as_ref(), Some(&address), "{around}");
+        assert_eq!(Author::read(&around).one().as_ref(), Some(&address), "{around}");
     }
     for two in [
         format!("{address}, {address}"),
         format!("<{address}> <{address}>"),
         format!("{text}, {address}"),
     ] {
-        assert_eq!(single(&two), None, "{two}");
+        assert_eq!(Author::read(&two).one(), None, "{two}");
     }
 }
 
