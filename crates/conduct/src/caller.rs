@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
+use gatepost_core::network::is_public;
 use gatepost_core::{Address, Context, DmarcResult, Dns, Domain, Fault, Path, Reverse, Site, SpfResult};
 
 use crate::helo::{self, Answer};
 use crate::hostname;
 use crate::mailable::{self, Mailable};
-use crate::network::is_public;
 use crate::pools::Pools;
 use crate::traits::Trait;
 

@@ -32,7 +32,6 @@ pub mod rates;
 pub mod search;
 pub mod standing;
 pub mod traits;
-pub mod values;
 pub mod windows;
 
 use std::collections::BTreeSet;
@@ -41,6 +40,7 @@ use std::net::IpAddr;
 use bans::{Bans, Offence};
 use caller::Inquiry;
 use gatepost_core::envelope::Direction;
+use gatepost_core::network::is_public;
 use gatepost_core::prelude::*;
 use gatepost_core::{Author, Dns, Site, Via};
 pub use options::{Config, EarlyTalk};
@@ -307,7 +307,7 @@ impl Conduct {
 #[async_trait]
 impl Filter for Conduct {
     async fn connect(&self, cx: &Context<'_>) -> Result<Opinion, Fault> {
-        if self.exempt(cx) || !network::is_public(cx.origin()) {
+        if self.exempt(cx) || !is_public(cx.origin()) {
             return Ok(Opinion::none());
         }
         let mut opinion = Opinion::none();
@@ -411,7 +411,7 @@ impl Filter for Conduct {
     }
 
     async fn observe(&self, cx: &Context<'_>, record: &Record, _: Option<&Arc<Message>>) {
-        if self.exempt(cx) || !network::is_public(cx.origin()) {
+        if self.exempt(cx) || !is_public(cx.origin()) {
             return;
         }
         if let Err(fault) = self.learn(cx, record).await {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use gatepost_core::prelude::*;
 
 use crate::traits::Trait;
-use crate::values::{Network, Span};
+use gatepost_core::written::{Network, Span};
 
 /// What happens to a client that spoke before it was greeted. `reject` and `close` count in mode `enforce` only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]

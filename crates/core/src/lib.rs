@@ -23,6 +23,7 @@ pub mod filter;
 pub mod identity;
 pub mod kept;
 pub mod learner;
+pub mod network;
 pub mod null;
 pub mod observer;
 pub mod opinion;
@@ -37,6 +38,7 @@ pub mod store;
 pub mod tagged;
 pub mod upstream;
 pub mod verdict;
+pub mod written;
 
 pub use alarms::Alarms;
 pub use author::Author;

@@ -29,6 +29,7 @@ use gatepost_core::Dns;
 use gatepost_core::context::Via;
 use gatepost_core::envelope::Direction;
 use gatepost_core::message::Reading;
+use gatepost_core::network::is_public;
 use gatepost_core::prelude::*;
 use health::Part;
 use list::List;
@@ -118,7 +119,7 @@ impl Dnsbl {
 
     fn asks_about(&self, address: IpAddr) -> bool {
         let ignored = self.config.ignore_networks.iter().any(|net| net.0.contains(&address));
-        name::is_public(address) && !ignored
+        is_public(address) && !ignored
     }
 
     fn ignores(&self, host: &str) -> bool {
@@ -203,7 +204,7 @@ impl Dnsbl {
             }
             addresses.sort_unstable();
             addresses.dedup();
-            addresses.retain(|address| name::is_public((*address).into()));
+            addresses.retain(|address| is_public((*address).into()));
             let mut plan = Plan::of(usize::from(self.config.questions));
             for address in addresses.into_iter().take(SERVERS) {
                 let subject = format!("{domain}'s name server {address}").into();

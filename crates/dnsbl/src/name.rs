@@ -102,32 +102,6 @@ pub fn is_within(host: &str, domain: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether an address is one of the Internet: lists know nothing of others, and whoever asks tells them of his own network.
-/// Those for documentation count as such, since nobody has one.
-pub fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            !(v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || first == 0
-                || first >= 240
-                // RFC 6598: the networks of providers.
-                || (first == 100 && (64..128).contains(&second)))
-        }
-        IpAddr::V6(v6) => {
-            let first = v6.segments().first().copied().unwrap_or_default();
-            !(v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
@@ -205,39 +179,6 @@ mod tests {
     fn a_domain_holds_itself_and_what_lies_below() {
         assert!(is_within("b.example", "b.example") && is_within("a.b.example", "b.example"));
         assert!(!is_within("ab.example", "b.example") && !is_within("example", "b.example"));
-    }
-
-    #[test]
-    fn addresses_that_are_nobody_elses_business_are_not_public() {
-        for address in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "192.168.1.1",
-            "172.16.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(!is_public(address.parse().expect(address)), "{address}");
-        }
-        for address in [
-            "192.0.2.1",
-            "198.51.100.1",
-            "203.0.113.1",
-            "100.63.0.1",
-            "100.128.0.1",
-            "2001:db8::1",
-        ] {
-            assert!(is_public(address.parse().expect(address)), "{address}");
-        }
     }
 
     proptest! {

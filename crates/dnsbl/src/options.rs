@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gatepost_core::prelude::*;
 use gatepost_core::schemars::{Schema, SchemaGenerator, json_schema};
 use gatepost_core::serde::Deserializer;
 use gatepost_core::serde::de::Error as _;
-use ipnet::IpNet;
+use gatepost_core::written::Network;
 
 /// A time span, written `2s` or `250ms`; at most [`Span::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,34 +38,6 @@ impl JsonSchema for Span {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A time span, 2s or 250ms." })
-    }
-}
-
-/// A network, `192.0.2.0/24`, or one address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Network(pub IpNet);
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Network, D::Error> {
-        let text = Cow::<'de, str>::deserialize(from)?;
-        let net = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        match net {
-            Ok(net) if net.addr() == net.network() => Ok(Network(net)),
-            _ => Err(D::Error::custom(format!(
-                "expected a network such as \"192.0.2.0/24\", found {text:?}"
-            ))),
-        }
-    }
-}
-
-impl JsonSchema for Network {
-    fn schema_name() -> Cow<'static, str> {
-        "DnsblNetwork".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A network, 192.0.2.0/24 or 2001:db8::/32, or one address." })
     }
 }
 

@@ -117,7 +117,7 @@ pub fn linked<'a>(
 
 /// Notes where an address stands first. There are no more of them than links, which have a bound.
 fn seen(addresses: &mut BTreeMap<IpAddr, (Place, usize)>, address: IpAddr, at: (Place, usize)) {
-    if name::is_public(address) {
+    if gatepost_core::network::is_public(address) {
         let known = addresses.entry(address).or_insert(at);
         *known = (*known).min(at);
     }

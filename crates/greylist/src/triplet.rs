@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use gatepost_core::network::masked;
 use gatepost_core::{Address, Domain, Path, Seed};
 
 /// The octets of a key.
@@ -22,17 +23,9 @@ pub enum Origin {
 impl Origin {
     /// The network of an address: so many bits of it, by its kind.
     pub fn network(address: IpAddr, v4: u8, v6: u8) -> Origin {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let v4 = v4.min(32);
-                let mask = u32::MAX.checked_shl(32 - u32::from(v4)).unwrap_or(0);
-                Origin::Network(IpAddr::V4((u32::from(address) & mask).into()), v4)
-            }
-            IpAddr::V6(address) => {
-                let v6 = v6.min(128);
-                let mask = u128::MAX.checked_shl(128 - u32::from(v6)).unwrap_or(0);
-                Origin::Network(IpAddr::V6((u128::from(address) & mask).into()), v6)
-            }
+        match masked(address, v4, v6) {
+            network @ IpAddr::V4(_) => Origin::Network(network, v4.min(32)),
+            network @ IpAddr::V6(_) => Origin::Network(network, v6.min(128)),
         }
     }
 

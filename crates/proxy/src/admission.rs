@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gatepost_core::Time;
+use gatepost_core::network::masked;
 
 /// The limits of P-46 and G-12. Zero is "none".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,25 +155,6 @@ fn client(address: IpAddr) -> Key {
 
 fn network(address: IpAddr) -> Key {
     Key::Network(masked(address, 24, 48))
-}
-
-/// An address as what it stands for: `::ffff:192.0.2.1` and the `64:ff9b::192.0.2.1` of a translator (RFC 6052) are
-/// 192.0.2.1, or all of the world that comes through one would be one client.
-fn plain(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => match v6.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => IpAddr::V4((u32::from(high) << 16 | u32::from(low)).into()),
-            _ => IpAddr::V6(v6),
-        },
-        v4 => v4,
-    }
-}
-
-fn masked(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
-    match plain(address) {
-        IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) & u32::MAX.checked_shl(32 - v4).unwrap_or(0)).into()),
-        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & u128::MAX.checked_shl(128 - v6).unwrap_or(0)).into()),
-    }
 }
 
 impl Admission {

@@ -1,14 +1,13 @@
-//! How time spans and networks are written in the options.
+//! How time spans and networks are written in the options of filters.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gatepost_core::prelude::*;
-use gatepost_core::schemars::{Schema, SchemaGenerator, json_schema};
-use gatepost_core::serde::Deserializer;
-use gatepost_core::serde::de::Error as _;
 use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// A time span, written `5m` or `1h 30m`; at most [`Span::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +39,7 @@ impl<'de> Deserialize<'de> for Span {
 
 impl JsonSchema for Span {
     fn schema_name() -> Cow<'static, str> {
-        "ConductSpan".into()
+        "OptionSpan".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A time span, 5m or 1h 30m." })
@@ -68,9 +67,34 @@ impl<'de> Deserialize<'de> for Network {
 
 impl JsonSchema for Network {
     fn schema_name() -> Cow<'static, str> {
-        "ConductNetwork".into()
+        "OptionNetwork".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A network, 192.0.2.0/24 or 2001:db8::/32, or one address." })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_networks_are_read_and_nothing_else_is() {
+        let span = |text: &str| serde_json::from_value::<Span>(text.into()).ok();
+        assert_eq!(span("1h 30m"), Some(Span::secs(5_400)));
+        assert_eq!(span("366days"), Some(Span(Span::MAX)));
+        for text in ["", "5", "soon", "367days", "-1s"] {
+            assert_eq!(span(text), None, "{text}");
+        }
+        let network = |text: &str| {
+            serde_json::from_value::<Network>(text.into())
+                .map(|net| net.0.to_string())
+                .ok()
+        };
+        assert_eq!(network("192.0.2.0/24").as_deref(), Some("192.0.2.0/24"));
+        assert_eq!(network("2001:db8::1").as_deref(), Some("2001:db8::1/128"));
+        for text in ["192.0.2.1/24", "192.0.2.0/33", "a.example", ""] {
+            assert_eq!(network(text), None, "{text}");
+        }
     }
 }
