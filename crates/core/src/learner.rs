@@ -38,7 +38,7 @@ pub struct LogOdds {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sample {
-    /// Its place in the log. What a learner decides at random it decides by this.
+    /// Its place in the log. Nothing that a model learns depends on it: forgetting leaves gaps.
     pub sequence: u64,
     /// When it was recorded.
     pub at: u64,
@@ -121,6 +121,27 @@ pub trait Models: Send + Sync {
     fn all(&self) -> BTreeMap<&'static str, Arc<dyn ModelSlot>>;
 }
 
+/// On what a label stands. Never on what a classifier said.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ground {
+    /// A person said so.
+    Person,
+    /// A person said so of mail that was learned as the other before.
+    Correction,
+    /// A collection that an administrator handed over.
+    Corpus,
+    /// It came to an address that nobody uses.
+    Trap,
+    /// Evidence that no classifier gave: a virus, lists that agree.
+    Evidence,
+    /// Our own people sent it and the mail server took it.
+    Outbound,
+    /// Its sender is proven and on the allow list.
+    Welcome,
+}
+
 /// A message to be learned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -131,6 +152,8 @@ pub struct Lesson {
     pub kept: Option<KeptId>,
     /// What it is.
     pub label: Label,
+    /// On what that stands.
+    pub ground: Ground,
     /// Who says so; also the key by which it is unlearned.
     pub by: String,
     /// Whose mail it was.
@@ -146,6 +169,7 @@ impl Lesson {
             message,
             kept: None,
             label,
+            ground: Ground::Person,
             by: by.into(),
             domain: None,
             at,
@@ -173,4 +197,44 @@ pub trait Learning: Send + Sync {
     async fn label(&self, lesson: Lesson) -> Result<u64, Fault>;
     /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;
+    /// The versions of the models that are kept, the newest first; the first is in use.
+    async fn versions(&self) -> Result<Vec<Version>, Fault>;
+    /// Goes back to a kept version, the one before the one in use where none is named, and stays there: samples that are
+    /// younger are no longer in the models, and are learned again only by a rebuild.
+    async fn rollback(&self, to: Option<u64>) -> Result<Version, Fault>;
+    /// Makes the models anew from all samples, beside those in use, and puts them into use if they are no worse for
+    /// confirmed ham that they have not learned.
+    async fn rebuild(&self) -> Result<Rebuilt, Fault>;
+}
+
+/// A version of all models together.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number.
+    pub number: u64,
+    /// When it was written, in milliseconds since the epoch.
+    pub at: u64,
+    /// The last sample that is in it.
+    pub through: u64,
+    /// Learned ham messages.
+    pub ham: u64,
+    /// Learned spam messages.
+    pub spam: u64,
+    /// Why it was written: `learned`, `unlearned`, `rebuilt`, `rolled back`.
+    pub why: String,
+}
+
+/// What became of a rebuild.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Rebuilt {
+    /// The version in use now.
+    pub version: Version,
+    /// Whether that is the rebuilt one.
+    pub taken: bool,
+    /// Held-out ham that was looked at.
+    pub held_out: u64,
+    /// How many of it the models before called spam.
+    pub before: u64,
+    /// How many of it the rebuilt ones call spam.
+    pub after: u64,
 }

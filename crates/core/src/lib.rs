@@ -12,6 +12,7 @@
 
 pub mod alarms;
 pub mod author;
+pub mod classifier;
 pub mod clock;
 pub mod compute;
 pub mod context;
@@ -55,7 +56,10 @@ pub use identity::{
     Sender, Signature, Spf, SpfResult, SpfScope,
 };
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
-pub use learner::{Learner, Learning, LogOdds, ModelSlot, Models, Sample};
+pub use learner::{
+    BadModel, Clue, Features, Ground, Learner, Learning, Lesson, LogOdds, ModelSlot, Models, Rebuilt, Sample, Unlearn,
+    Version,
+};
 pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};

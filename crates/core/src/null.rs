@@ -19,7 +19,7 @@ use crate::envelope::Login;
 use crate::fault::Fault;
 use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
 use crate::kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
-use crate::learner::{Learning, Lesson, ModelSlot, Models, Unlearn};
+use crate::learner::{Learning, Lesson, ModelSlot, Models, Rebuilt, Unlearn, Version};
 use crate::post::{Letter, Post};
 use crate::record::Record;
 use crate::store::{Backend, Page, Swap};
@@ -161,6 +161,18 @@ impl Learning for NoLearning {
         Err(Fault::Unavailable("no training"))
     }
     async fn unlearn(&self, _: &Unlearn) -> Result<u64, Fault> {
+        Err(Fault::Unavailable("no training"))
+    }
+
+    async fn versions(&self) -> Result<Vec<Version>, Fault> {
+        Err(Fault::Unavailable("no training"))
+    }
+
+    async fn rollback(&self, _: Option<u64>) -> Result<Version, Fault> {
+        Err(Fault::Unavailable("no training"))
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         Err(Fault::Unavailable("no training"))
     }
 }

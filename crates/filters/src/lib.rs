@@ -6,8 +6,11 @@
 // As a test it is given what only tests/ needs.
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+use gatepost_bayes as _;
 use gatepost_conduct as _;
 use gatepost_dnsbl as _;
 use gatepost_greylist as _;
+use gatepost_hmm as _;
+use gatepost_ngram as _;
 use gatepost_spf_dkim_dmarc as _;
 use gatepost_whitelist as _;

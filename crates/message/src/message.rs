@@ -1,5 +1,6 @@
 //! The message: a head in memory, a body somewhere, and views of them that are made when first asked for.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,7 @@ pub struct Message {
     body: Arc<dyn Content>,
     headers: OnceLock<Headers>,
     pub(crate) reading: OnceLock<Reading>,
+    derived: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Message {
@@ -37,6 +39,7 @@ impl Message {
             body,
             headers: OnceLock::new(),
             reading: OnceLock::new(),
+            derived: OnceLock::new(),
         }
     }
 
@@ -67,6 +70,16 @@ impl Message {
     /// The fields of the head, parsed at the first call and within the bounds of S-08.
     pub fn headers(&self) -> &Headers {
         self.headers.get_or_init(|| Headers::parse(self.head.clone()))
+    }
+
+    /// What somebody makes of the message and several want: made at the first call and kept with the message. There is
+    /// room for one kind of thing, the first that is asked for; another kind is made anew at each call.
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl Fn(&Message) -> T) -> Arc<T> {
+        let kept = self.derived.get_or_init(|| Arc::new(make(self)));
+        match Arc::clone(kept).downcast() {
+            Ok(kept) => kept,
+            Err(_) => Arc::new(make(self)),
+        }
     }
 
     /// Which bounds of S-08 the head passes. Fields behind a bound were not looked at, so such a mail must not pass

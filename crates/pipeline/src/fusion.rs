@@ -67,6 +67,11 @@ impl Fusion {
             .sum()
     }
 
+    /// The fused log-odds beyond which a mail is called spam at the risk that the operator chose.
+    pub fn threshold(&self) -> f32 {
+        self.width
+    }
+
     /// Points for fused log-odds: none at even odds, `most` or its negative far from them.
     pub fn points(&self, odds: f32, most: Score) -> Score {
         let most = most.max(Score::ZERO).min(Fusion::MOST);

@@ -1,0 +1,17 @@
+//! A message as a stream of features for classifiers.
+//!
+//! **Invariants:** a document is made of the octets of the message and of nothing else; the same octets give the same
+//! document; what other filters, mailboxes and we ourselves wrote into the header is not in it; every list has a bound.
+//! **Absent on purpose:** models, labels, and any knowledge of who sends the mail.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod document;
+pub mod fields;
+pub mod file;
+pub mod key;
+pub mod words;
+
+pub use document::{Document, Field, Token};
+pub use file::File;
+pub use key::Key;
