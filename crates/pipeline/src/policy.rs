@@ -262,8 +262,8 @@ layered! {
         role_accounts: bool = true;
         /// Keep a copy of what is refused for its content. `false` by default.
         keep_refused: bool = false;
-        /// The most points, for or against, that all classifiers together give. 6 by default.
-        classifiers: Score = Score::points(6);
+        /// The points that all classifiers together give for mail that is spam at the chosen risk; for ham two fifths of it the other way. 10 by default.
+        classifiers: Score = Score::points(10);
         /// What a client reads when its mail is refused for its points, with {reason}, {id} and {code}.
         refusal: Template = Template::default();
     }
