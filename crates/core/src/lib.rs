@@ -64,7 +64,7 @@ pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
 pub use post::{Letter, Post};
-pub use record::{AuthRecord, CallRecord, End, FindingRecord, RecipientRecord, Record, SpfRecord};
+pub use record::{AuthRecord, CallRecord, End, FindingRecord, Fused, RecipientRecord, Record, SpfRecord};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
 pub use services::Services;
