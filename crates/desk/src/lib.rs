@@ -12,6 +12,7 @@ mod claim;
 mod desk;
 mod limit;
 pub mod rights;
+mod teach;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
