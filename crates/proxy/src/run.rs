@@ -163,7 +163,9 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         &opened.fusion,
         None,
     )?;
-    opened.publish(&config, &registry, generation.handlers.clone(), &generation.ways);
+    opened
+        .publish(&config, &registry, generation.handlers.clone(), &generation.ways)
+        .await;
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
@@ -462,7 +464,9 @@ impl House {
                 let Generation {
                     config, handlers, ways, ..
                 } = &generation;
-                self.opened.publish(config, &self.registry, handlers.clone(), ways);
+                self.opened
+                    .publish(config, &self.registry, handlers.clone(), ways)
+                    .await;
                 self.health.house.store(Arc::new(generation));
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
                 tracing::info!("the configuration is reloaded");

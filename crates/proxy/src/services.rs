@@ -50,13 +50,13 @@ pub struct Opened {
 
 impl Opened {
     /// Puts a configuration, its filters and its ways behind the desk and the courier.
-    pub fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
+    pub async fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
         self.desk.publish(handlers, wiring::desk_terms(config));
         self.courier.publish(wiring::outlet(config, ways));
         self.archive.settings(config.archive.settings());
         self.explainer.publish(Arc::clone(config), registry.clone());
         if let Some(teacher) = &self.teacher {
-            teacher.settings(config.learning.clone());
+            teacher.settings(config.learning.clone()).await;
         }
     }
 

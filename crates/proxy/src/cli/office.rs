@@ -61,7 +61,9 @@ impl Office {
         }
         let handlers = wiring::handlers(config, registry, &opened.services)?;
         let ways = Arc::new(Ways::new(config, None).map_err(|error| error.to_string())?);
-        opened.publish(&Arc::new(config.clone()), registry, handlers, &ways);
+        opened
+            .publish(&Arc::new(config.clone()), registry, handlers, &ways)
+            .await;
         Ok(Office::Here(Box::new(opened), operator()))
     }
 

@@ -104,9 +104,9 @@ pub async fn unlearn(office: &mut Office, what: &Forgotten) -> Result<ExitCode, 
         Forgotten { since: Some(since), .. } => Unlearn::Since(*since),
         Forgotten { id: Some(text), .. } => match sample(text) {
             Some(sample) => Unlearn::Sample(sample),
-            None => Unlearn::Mail(id(office, text).await?),
+            None => Unlearn::Kept(id(office, text).await?),
         },
-        Forgotten { .. } => Unlearn::Mail(KeptId("".into())),
+        Forgotten { .. } => Unlearn::Kept(KeptId("".into())),
     };
     Ok(tell(&office.submit(Request::Unlearn(unlearn)).await?))
 }
