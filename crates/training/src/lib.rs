@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod fit;
+pub mod sources;
 pub mod trainer;
 
 pub use fit::Fit;
