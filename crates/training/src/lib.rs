@@ -7,8 +7,12 @@
 #![warn(missing_docs)]
 
 pub mod fit;
+pub mod settings;
 pub mod sources;
+pub mod teacher;
 pub mod trainer;
 
 pub use fit::Fit;
+pub use settings::Settings;
+pub use teacher::{Found, Means, OpenError, Teacher};
 pub use trainer::{Scored, Trainer};

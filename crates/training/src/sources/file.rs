@@ -62,7 +62,7 @@ impl Contents {
     pub fn of(octets: impl BufRead + Send + 'static, whole: bool, max: usize) -> Result<Contents, String> {
         let mut octets = Looked::new(octets);
         let octets: Octets = match packing(octets.look(LOOKED_AT).map_err(|error| told(&error))?) {
-            Some(packing) => unpack(packing, octets),
+            Some(packing) => unpack(packing, octets).map_err(|error| told(&error))?,
             None => Box::new(octets),
         };
         // What was unpacked is looked at again.

@@ -1,22 +1,21 @@
 //! What is packed with gzip or zstd, unpacked while it is read.
 //!
 //! **Bounds:** unpacking goes on as long as somebody reads, and what grows more than [`RATIO`]-fold is not read on: so a
-//! small file that would never end does end. A window of zstd takes at most [`WINDOW_MAX`] octets.
+//! small file that would never end does end. A window of zstd has
+//! [`WINDOW_MAX`].
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// So much may come out of anything.
 pub const GRACE: u64 = 64 << 20;
 /// Beyond that, at most so many octets for each that went in. Mail packs about tenfold, much of the same a hundredfold.
 pub const RATIO: u64 = 500;
-/// The largest window: what `zstd --ultra -22` uses.
-pub const WINDOW_MAX: u64 = 128 << 20;
+/// The largest window, as a power of two: 128 MiB, what `zstd --ultra -22` uses.
+pub const WINDOW_MAX: u32 = 27;
 /// What is held of unpacked octets at once.
 const BUFFER: usize = 64 << 10;
 
@@ -39,22 +38,22 @@ pub fn packing(head: &[u8]) -> Option<Packing> {
 }
 
 /// Unpacks what `source` gives.
-pub fn unpack(packing: Packing, source: impl BufRead + Send + 'static) -> Box<dyn BufRead + Send> {
+pub fn unpack(packing: Packing, source: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let taken = Arc::new(AtomicU64::new(0));
     let source = Counted::new(source, Arc::clone(&taken));
     let (taken, given) = (taken, 0);
-    match packing {
+    Ok(match packing {
         Packing::Gzip => buffered(Within {
             inner: MultiGzDecoder::new(source),
             taken,
             given,
         }),
-        Packing::Zstd => buffered(Within {
-            inner: Frames::new(source),
-            taken,
-            given,
-        }),
-    }
+        Packing::Zstd => {
+            let mut inner = zstd::Decoder::with_buffer(source)?;
+            inner.window_log_max(WINDOW_MAX)?;
+            buffered(Within { inner, taken, given })
+        }
+    })
 }
 
 fn buffered(inner: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
@@ -114,110 +113,26 @@ impl<R: Read> Read for Within<R> {
     }
 }
 
-/// Frames of zstd, one behind another.
-struct Frames<R> {
-    source: R,
-    decoder: FrameDecoder,
-    open: bool,
-}
-
-fn wrong(what: impl std::fmt::Display) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("what zstd packed is damaged: {what}"),
-    )
-}
-
-impl<R: BufRead> Frames<R> {
-    fn new(source: R) -> Frames<R> {
-        let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(WINDOW_MAX);
-        Frames {
-            source,
-            decoder,
-            open: false,
-        }
-    }
-
-    /// Opens the next frame, or passes over one that holds none; false at the end.
-    fn next_frame(&mut self) -> io::Result<bool> {
-        if self.source.fill_buf()?.is_empty() {
-            return Ok(false);
-        }
-        match self.decoder.reset(&mut self.source) {
-            Ok(()) => self.open = true,
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                let skipped = io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
-                if skipped < u64::from(length) {
-                    return Err(wrong("it ends too early"));
-                }
-            }
-            Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => {
-                return Err(wrong(format_args!(
-                    "it wants {requested} octets of memory, and {WINDOW_MAX} are given"
-                )));
-            }
-            Err(error) => return Err(wrong(error)),
-        }
-        Ok(true)
-    }
-
-    fn end_of_frame(&mut self) -> io::Result<()> {
-        self.open = false;
-        let told = self.decoder.get_checksum_from_data();
-        if told.is_some() && told != self.decoder.get_calculated_checksum() {
-            return Err(wrong("its checksum does not hold"));
-        }
-        Ok(())
-    }
-}
-
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if out.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            if !self.open {
-                if !self.next_frame()? {
-                    return Ok(0);
-                }
-                continue;
-            }
-            let some = self.decoder.read(out)?;
-            if some > 0 {
-                return Ok(some);
-            }
-            if self.decoder.is_finished() {
-                self.end_of_frame()?;
-            } else {
-                let decoded = self
-                    .decoder
-                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
-                decoded.map_err(wrong)?;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use proptest::prelude::*;
-    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
     use super::*;
 
     fn unpacked(octets: Vec<u8>) -> io::Result<Vec<u8>> {
         let packing = packing(&octets).ok_or(io::ErrorKind::Unsupported)?;
         let mut out = Vec::new();
-        unpack(packing, io::Cursor::new(octets)).read_to_end(&mut out)?;
+        unpack(packing, io::Cursor::new(octets))?.read_to_end(&mut out)?;
         Ok(out)
     }
 
     fn zst(octets: &[u8]) -> Vec<u8> {
-        compress_to_vec(octets, CompressionLevel::Fastest)
+        let mut to = zstd::Encoder::new(Vec::new(), 1).expect("memory takes all");
+        to.include_checksum(true).expect("it can");
+        to.write_all(octets).expect("memory takes all");
+        to.finish().expect("memory takes all")
     }
 
     fn gz(octets: &[u8]) -> Vec<u8> {
@@ -264,7 +179,7 @@ mod tests {
             frame.push(b'x');
         }
         let mut read = 0;
-        let mut from = unpack(Packing::Zstd, io::Cursor::new(frame.repeat(4_000)));
+        let mut from = unpack(Packing::Zstd, io::Cursor::new(frame.repeat(4_000))).unwrap();
         let error = loop {
             match from.fill_buf() {
                 Ok([]) => panic!("it was read to its end"),
