@@ -18,6 +18,7 @@ use gatepost_pipeline::run::guarded;
 
 use crate::audit::Audit;
 use crate::claim::{self, Claimed};
+use crate::collection;
 use crate::limit;
 use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
 use crate::words;
@@ -118,6 +119,9 @@ impl FrontDesk {
     async fn act(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time) -> Result<Receipt, Fault> {
         Ok(match request {
             Request::Report { mail, label } => self.report(who, by, mail, *label, request, now).await?,
+            Request::Train { mails, by, domain } => {
+                collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
+            }
             Request::Release { id, recipient, again } => {
                 self.release(who, id, recipient.as_deref(), *again, now).await?
             }
