@@ -204,6 +204,8 @@ pub enum Unlearn {
     By(String),
     /// All since a moment, in milliseconds since the epoch.
     Since(u64),
+    /// All that was learned of one mail.
+    Mail(KeptId),
 }
 
 /// Teaching the models.
@@ -219,6 +221,24 @@ pub trait Learning: Send + Sync {
             all.push(Taught::Learned(self.label(lesson).await?));
         }
         Ok(all)
+    }
+    /// Learns a report about delivered mail, by the number of its transaction, from what is remembered of it for some days;
+    /// [`Fault::Unavailable`] where nothing is.
+    async fn label_by_reference(
+        &self,
+        id: &str,
+        label: Label,
+        ground: Ground,
+        by: &str,
+        at: Time,
+    ) -> Result<u64, Fault> {
+        let _ = (id, label, ground, by, at);
+        Err(Fault::Unavailable("nothing is remembered of delivered mail"))
+    }
+    /// Forgets all that was learned from a mail that is deleted, and what is remembered of it. Tells how many samples went.
+    async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
+        let _ = kept;
+        Ok(0)
     }
     /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;

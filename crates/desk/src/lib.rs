@@ -13,6 +13,7 @@ mod collection;
 mod desk;
 mod limit;
 pub mod rights;
+mod teach;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
