@@ -135,6 +135,8 @@ impl Walk {
                 && meta.is_dir()
             {
                 found = true;
+                // `errors` may be what was named.
+                let (label, correction) = named(&folder).unwrap_or((label, correction));
                 self.part(&folder, &meta, label, correction, true)?;
             }
         }
