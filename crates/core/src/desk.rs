@@ -11,7 +11,7 @@ use crate::envelope::Login;
 use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
 use crate::kept::{KeptId, KeptMail, Label, Query};
-use crate::learner::{Unlearn, Version};
+use crate::learner::{Taught, Unlearn, Version};
 use crate::record::Record;
 
 /// For whom an entry of a list holds.
@@ -127,6 +127,33 @@ pub enum Mail {
     Bytes(Octets),
 }
 
+/// A mail of a collection, with what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Labelled {
+    /// The mail.
+    pub mail: Octets,
+    /// What it is.
+    pub label: Label,
+    /// How much it counts, in hundredths; as much as mail of a collection does where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub weight: Option<u32>,
+}
+
+impl Labelled {
+    /// The most of one request.
+    pub const MAX: usize = 1_024;
+
+    /// A mail that counts as much as those of collections do.
+    pub fn new(mail: Vec<u8>, label: Label) -> Labelled {
+        Labelled {
+            mail: Octets(mail),
+            label,
+            weight: None,
+        }
+    }
+}
+
 /// One human act.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -173,6 +200,16 @@ pub enum Request {
         /// What it is.
         label: Label,
         /// Whose mail it is, a domain of ours; without this as the mail's recipients or the reporter's address say.
+        #[serde(default)]
+        domain: Option<String>,
+    },
+    /// Learn mails of a collection, in this order. What was learned before is learned once.
+    Train {
+        /// The mails, at most [`Labelled::MAX`].
+        mails: Vec<Labelled>,
+        /// The name by which all of it can be unlearned.
+        by: String,
+        /// Whose mail it was, a domain of ours; everybody's without this.
         #[serde(default)]
         domain: Option<String>,
     },
@@ -337,6 +374,8 @@ pub enum Receipt {
     Records(Vec<Record>),
     /// Here is what was done at the desk.
     Audit(Vec<Audited>),
+    /// Here is what became of each mail that was to be learned, in their order.
+    Trained(Vec<Taught>),
     /// Here is why the mail is judged as it is.
     Explained(Box<Explanation>),
     /// Here are the versions of the models, the newest first, and what there is to say about them.

@@ -49,7 +49,9 @@ pub use author::Author;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
 pub use context::{Context, Memo, Via, Visit};
-pub use desk::{Acting, Audited, Change, Desk, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep};
+pub use desk::{
+    Acting, Audited, Change, Desk, Labelled, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep,
+};
 pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
 pub use explain::{About, Came, Explain, Explanation, Witness};
@@ -61,8 +63,8 @@ pub use identity::{
 };
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{
-    BadModel, Clue, Features, Ground, Learner, Learning, Lesson, LogOdds, ModelSlot, Models, Rebuilt, Sample, Unlearn,
-    Version,
+    BadModel, Clue, Features, Ground, Learner, Learning, Lesson, LogOdds, ModelSlot, Models, Rebuilt, Sample, Taught,
+    Unlearn, Version,
 };
 pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};

@@ -16,6 +16,7 @@ use gatepost_pipeline::run::guarded;
 
 use crate::audit::Audit;
 use crate::claim::{self, Claimed};
+use crate::collection;
 use crate::limit;
 use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
 use crate::teach::Told;
@@ -125,6 +126,9 @@ impl FrontDesk {
                     domain: domain.as_deref(),
                 };
                 self.report(who, by, told, request, now).await?
+            }
+            Request::Train { mails, by, domain } => {
+                collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
             }
             Request::Release { id, recipient, again } => {
                 self.release(who, id, recipient.as_deref(), *again, now).await?

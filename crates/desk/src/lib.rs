@@ -9,6 +9,7 @@
 
 mod audit;
 mod claim;
+mod collection;
 mod desk;
 mod limit;
 pub mod rights;

@@ -139,6 +139,7 @@ impl Who<'_> {
         match request {
             Request::Add { reach, .. } | Request::Remove { reach, .. } => self.reaches(reach),
             Request::Show { reach: Some(reach), .. } => self.reaches(reach),
+            Request::Train { .. } => when(self.is_admin(), ADMINS),
             Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Other { .. } => {
                 when(self.is_admin(), ADMINS)
             }

@@ -1,7 +1,7 @@
 //! A request and its receipt in words, for the audit: bounded, and never a mail's content.
 
 use gatepost_core::desk::Mail;
-use gatepost_core::{Label, List, Query, Reach, Receipt, Request, Unlearn};
+use gatepost_core::{Label, List, Query, Reach, Receipt, Request, Taught, Unlearn};
 
 /// The most entries that are named.
 const NAMED: usize = 5;
@@ -142,6 +142,14 @@ pub fn of(request: &Request) -> String {
                 if *again { " again" } else { "" }
             )
         }
+        Request::Train { mails, by, .. } => {
+            let spam = mails.iter().filter(|mail| mail.label == Label::Spam).count();
+            let ham = mails.len() - spam;
+            format!(
+                "learn {spam} of spam and {ham} of ham from a collection, by {}",
+                cut(by)
+            )
+        }
         Request::Delete { id } => format!("delete the kept mail {}", cut(&id.0)),
         Request::Find { query: which } => format!("list kept mail: {}", query(which)),
         Request::Read { id, why } => {
@@ -184,6 +192,10 @@ pub fn outcome(receipt: &Receipt) -> String {
         Receipt::Mail(..) => "read".into(),
         Receipt::Records(records) => format!("found {}", records.len()),
         Receipt::Audit(lines) => format!("found {}", lines.len()),
+        Receipt::Trained(all) => {
+            let learned = all.iter().filter(|one| matches!(one, Taught::Learned(_))).count();
+            format!("learned {learned}")
+        }
         Receipt::Explained(_) => "explained".into(),
         Receipt::Models(versions, _) => format!("found {}", versions.len()),
         Receipt::Refused(why) => format!("refused: {}", cut(why)),

@@ -16,6 +16,7 @@ mod resolver;
 mod spf;
 mod store;
 mod teach;
+mod train;
 mod urls;
 mod when;
 
@@ -116,6 +117,8 @@ enum Verb {
         #[command(subcommand)]
         what: store::Store,
     },
+    /// Teaches the classifiers collections of mail whose label is known.
+    Train(train::Train),
     /// Lists what was done at the desk, by whom, the newest first.
     Audit {
         /// Before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
@@ -211,6 +214,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }),
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
+        }
+        Verb::Train(train) => {
+            find().map(|loaded| train::run(&loaded.config, &registry, &train).unwrap_or_else(|why| failed(&why)))
         }
         Verb::Store { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
