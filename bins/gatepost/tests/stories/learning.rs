@@ -7,24 +7,72 @@ use serde_json::Value;
 use crate::house::{Gatepost, Reply, Script, Setup, Upstream};
 
 const SPAM: [(&str, &str); 8] = [
-    ("claim your prize money", "Claim your prize money, winner. Cheap pills and free money, act now."),
-    ("free money for you", "Free money for you, winner. Claim the prize, buy cheap pills, act now."),
-    ("cheap pills", "Cheap pills, a limited offer. Winner, claim your free prize money now."),
-    ("act now, winner", "Act now, winner: free prize money and cheap pills, a limited offer."),
-    ("limited offer", "Limited offer of cheap pills. Claim free prize money, winner, act now."),
-    ("your prize", "Your prize money is free, winner. Act now and claim cheap pills."),
-    ("pills", "Pills, cheap and free of prescription. A limited offer, winner, claim it."),
-    ("money", "Money for every winner. Claim it now with cheap pills, a limited offer."),
+    (
+        "claim your prize money",
+        "Claim your prize money, winner. Cheap pills and free money, act now.",
+    ),
+    (
+        "free money for you",
+        "Free money for you, winner. Claim the prize, buy cheap pills, act now.",
+    ),
+    (
+        "cheap pills",
+        "Cheap pills, a limited offer. Winner, claim your free prize money now.",
+    ),
+    (
+        "act now, winner",
+        "Act now, winner: free prize money and cheap pills, a limited offer.",
+    ),
+    (
+        "limited offer",
+        "Limited offer of cheap pills. Claim free prize money, winner, act now.",
+    ),
+    (
+        "your prize",
+        "Your prize money is free, winner. Act now and claim cheap pills.",
+    ),
+    (
+        "pills",
+        "Pills, cheap and free of prescription. A limited offer, winner, claim it.",
+    ),
+    (
+        "money",
+        "Money for every winner. Claim it now with cheap pills, a limited offer.",
+    ),
 ];
 const HAM: [(&str, &str); 8] = [
-    ("the meeting", "Bob, the minutes of the meeting are attached. See you on Tuesday at the office."),
-    ("minutes", "Please read the minutes of the office meeting before Tuesday, Bob."),
-    ("agenda", "The agenda for the meeting on Tuesday: minutes, budget, holidays."),
-    ("budget", "Bob, the budget for the office is in the minutes. We speak of it on Tuesday."),
-    ("holidays", "Who has holidays in June? Write it into the minutes before the meeting."),
-    ("office key", "The key of the office is with Dora. Bob, bring the minutes to the meeting."),
-    ("Tuesday", "On Tuesday the office is closed until ten, Bob. The meeting is at eleven."),
-    ("June", "In June the meeting moves to Wednesday. Dora writes the minutes, Bob."),
+    (
+        "the meeting",
+        "Bob, the minutes of the meeting are attached. See you on Tuesday at the office.",
+    ),
+    (
+        "minutes",
+        "Please read the minutes of the office meeting before Tuesday, Bob.",
+    ),
+    (
+        "agenda",
+        "The agenda for the meeting on Tuesday: minutes, budget, holidays.",
+    ),
+    (
+        "budget",
+        "Bob, the budget for the office is in the minutes. We speak of it on Tuesday.",
+    ),
+    (
+        "holidays",
+        "Who has holidays in June? Write it into the minutes before the meeting.",
+    ),
+    (
+        "office key",
+        "The key of the office is with Dora. Bob, bring the minutes to the meeting.",
+    ),
+    (
+        "Tuesday",
+        "On Tuesday the office is closed until ten, Bob. The meeting is at eleven.",
+    ),
+    (
+        "June",
+        "In June the meeting moves to Wednesday. Dora writes the minutes, Bob.",
+    ),
 ];
 const WORSE: (&str, &str) = (
     "winner, act now",
@@ -103,7 +151,12 @@ fn what_is_taught_is_known_after_a_kill_and_forgotten_when_told() {
         record["recipients"][0]["fate"] == "refuse"
     });
     assert_eq!(refused["recipients"][0]["fused"], before["fused"], "{refused}");
-    let tags: Vec<_> = refused["findings"].as_array().expect("a list").iter().map(|one| one["tag"].clone()).collect();
+    let tags: Vec<_> = refused["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["tag"].clone())
+        .collect();
     for tag in ["bayes.odds", "hmm.odds", "ngram.odds"] {
         assert!(tags.contains(&tag.into()), "{tags:?}");
     }
@@ -116,11 +169,21 @@ fn what_is_taught_is_known_after_a_kill_and_forgotten_when_told() {
     // The same without a daemon, and told in words.
     gatepost.stop();
     let told = gatepost.tells(&["explain", "worse.eml"]);
-    for words in ["The classifiers are", "that it is spam", "What would change it:", "\nbayes: +", "for spam:", "prize"] {
+    for words in [
+        "The classifiers are",
+        "that it is spam",
+        "What would change it:",
+        "\nbayes: +",
+        "for spam:",
+        "prize",
+    ] {
         assert!(told.contains(words), "{words}: {told}");
     }
     let (out, complaint, content) = gatepost.command(&["unlearn", "--by", "nobody at all"]);
-    assert!(content && out.contains("nothing was learned from that"), "{out}{complaint}");
+    assert!(
+        content && out.contains("nothing was learned from that"),
+        "{out}{complaint}"
+    );
     gatepost.again();
 
     let told = gatepost.tells(&["unlearn", "--since", "1h"]);
@@ -168,7 +231,10 @@ fn the_models_go_back_and_are_made_anew() {
     let upstream = Upstream::start(Script::new());
     let mut gatepost = Gatepost::start(&setup(&upstream));
     let (out, complaint, content) = gatepost.command(&["model", "list"]);
-    assert!(content && complaint.contains("confirmed wanted mails could vouch"), "{out}{complaint}");
+    assert!(
+        content && complaint.contains("confirmed wanted mails could vouch"),
+        "{out}{complaint}"
+    );
     teach(&gatepost);
     // What was learned is written down at the end of the process.
     gatepost.stop();
@@ -177,15 +243,25 @@ fn the_models_go_back_and_are_made_anew() {
     let versions = |gatepost: &Gatepost| -> Vec<Value> {
         let (out, _, content) = gatepost.command(&["model", "list", "--json"]);
         assert!(content, "{out}");
-        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        out.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     };
     let listed = versions(&gatepost);
-    assert_eq!((&listed[0]["ham"], &listed[0]["spam"]), (&8.into(), &8.into()), "{listed:?}");
+    assert_eq!(
+        (&listed[0]["ham"], &listed[0]["spam"]),
+        (&8.into(), &8.into()),
+        "{listed:?}"
+    );
     assert_eq!(gatepost.tells(&["spam", "worse.eml"]).lines().count(), 1);
     assert_ne!(explained(&gatepost)["fused"], wise["fused"]);
     let number = listed[0]["number"].to_string();
     gatepost.tells(&["model", "rollback", &number]);
-    assert_eq!(explained(&gatepost)["fused"], wise["fused"], "as if it had not been taught");
+    assert_eq!(
+        explained(&gatepost)["fused"],
+        wise["fused"],
+        "as if it had not been taught"
+    );
     let (out, complaint, content) = gatepost.command(&["model", "rollback", "4711"]);
     assert!(!content && !complaint.is_empty(), "{out}");
     let rebuilt = gatepost.tells(&["model", "rebuild"]);
