@@ -204,8 +204,8 @@ pub enum Unlearn {
     By(String),
     /// All since a moment, in milliseconds since the epoch.
     Since(u64),
-    /// All that was learned of one mail.
-    Mail(KeptId),
+    /// All that was learned of a kept mail, and what is remembered of it.
+    Kept(KeptId),
 }
 
 /// Teaching the models.

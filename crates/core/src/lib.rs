@@ -22,6 +22,7 @@ pub mod envelope;
 pub mod explain;
 pub mod fault;
 pub mod filter;
+pub mod human;
 pub mod identity;
 pub mod kept;
 pub mod learner;

@@ -148,10 +148,7 @@ impl FrontDesk {
     }
 
     pub(crate) async fn unlearn(&self, what: &Unlearn) -> Result<Receipt, Fault> {
-        let gone = match what {
-            Unlearn::Mail(id) => self.means.learning.erase(id).await?,
-            what => self.means.learning.unlearn(what).await?,
-        };
+        let gone = self.means.learning.unlearn(what).await?;
         Ok(match gone {
             0 => Receipt::Done(Change::shown(vec!["nothing was learned from that".into()])),
             1 => done(vec!["1 sample is forgotten: the models never saw it".into()]),

@@ -54,7 +54,7 @@ fn unlearned(what: &Unlearn) -> String {
         Unlearn::Sample(sample) => format!("unlearn the sample {sample}"),
         Unlearn::By(who) => format!("unlearn all that {} taught", cut(who)),
         Unlearn::Since(millis) => format!("unlearn all since {millis} ms"),
-        Unlearn::Mail(id) => format!("unlearn the mail {}", cut(&id.0)),
+        Unlearn::Kept(id) => format!("unlearn the mail {}", cut(&id.0)),
         _ => "unlearn something".into(),
     }
 }

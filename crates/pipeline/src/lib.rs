@@ -30,6 +30,7 @@ pub mod sender;
 pub mod settle;
 pub mod slot;
 pub mod stamp;
+pub mod testimony;
 pub mod transaction;
 pub mod ways;
 

@@ -6,11 +6,24 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admit;
+mod course;
+pub mod entry;
 pub mod fit;
+mod grounds;
+mod log;
+mod member;
+mod recent;
+mod rework;
+pub mod segment;
 pub mod settings;
+mod sketch;
 pub mod sources;
 pub mod teacher;
 pub mod trainer;
+mod trial;
+mod versions;
+mod writer;
 
 pub use fit::Fit;
 pub use settings::Settings;
