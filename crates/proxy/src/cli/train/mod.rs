@@ -216,8 +216,7 @@ where
 
 impl Train {
     /// How much a mail counts, and a correction; as the desk says where nothing is said.
-    fn weights(&self, _config: &Config) -> [Option<u32>; 2] {
-        let settings = gatepost_training::Settings::default();
-        [self.weight, self.weight.or(Some(settings.correction_weight))]
+    fn weights(&self, config: &Config) -> [Option<u32>; 2] {
+        [self.weight, self.weight.or(Some(config.learning.correction_weight))]
     }
 }
