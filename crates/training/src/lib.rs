@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod evaluate;
 pub mod fit;
+pub mod jig;
 pub mod trainer;
 
 pub use fit::Fit;
+pub use jig::Jig;
 pub use trainer::{Scored, Trainer};
