@@ -188,6 +188,8 @@ pub enum Unlearn {
     By(String),
     /// All since a moment, in milliseconds since the epoch.
     Since(u64),
+    /// All that was learned of a kept mail, and what is remembered of it.
+    Kept(KeptId),
 }
 
 /// Teaching the models.

@@ -21,6 +21,7 @@ pub mod dns;
 pub mod envelope;
 pub mod fault;
 pub mod filter;
+pub mod human;
 pub mod identity;
 pub mod kept;
 pub mod learner;

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_core::{BadModel, LogOdds};
 use gatepost_core::kept::Label;
+use gatepost_core::{BadModel, LogOdds};
 use gatepost_pipeline::Fusion;
 use gatepost_pipeline::fusion::Ham;
 
@@ -17,11 +17,24 @@ use gatepost_pipeline::fusion::Ham;
 const FINE: f32 = 8.0;
 /// The furthest that it reaches, each way.
 const REACH: f32 = 30.0;
+/// The weight of a member of which nothing is known.
+const FIRST: f32 = Fusion::OTHER;
+/// How far a weight goes at first for an error.
+const RATE: f32 = 0.01;
+/// Log-odds from which on a label that says the other is doubted.
+const DOUBT: f32 = 4.0;
+/// The bounds of a weight: no member is silenced, none speaks for all.
+const WEIGHTS: (f32, f32) = (0.05, 3.0);
+/// The furthest that the bias goes.
+const BIAS_MAX: f32 = 3.0;
+/// What is supposed of the tail of ham before it is known, in hundredths of a message, and by how much such ham passes.
+const SUPPOSED: (f64, f64) = (300.0, 1.5);
 /// The form in which it is saved.
 const FORM: u8 = 1;
 const BINS: usize = (2.0 * REACH * FINE) as usize + 1;
-/// Where there is more ham than this, in hundredths, all of it counts half: mail changes.
-const AGED: u64 = 5_000_000;
+/// Where the histogram holds more ham than this, in hundredths, all of it counts half: mail changes, and the models do,
+/// which knew little when they judged the first of it.
+const AGED: u64 = 100_000;
 
 /// What was learned of the members' words, each before the mail was learned.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +45,8 @@ pub struct Fit {
     ham: Vec<u64>,
     /// Ham and spam that was seen.
     seen: [u64; 2],
+    /// Ham that was seen, in hundredths of a message: what counts less vouches for less.
+    confirmed: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,7 +66,7 @@ impl Weight {
         out.extend_from_slice(&self.steep.to_bits().to_le_bytes());
     }
 
-    fn step(&mut self, gradient: f32, rate: f32, least: f32, most: f32) {
+    fn step(&mut self, gradient: f32, rate: f32, (least, most): (f32, f32)) {
         self.steep += gradient * gradient;
         self.value = (self.value + rate * gradient / self.steep.sqrt()).clamp(least, most);
     }
@@ -64,40 +79,40 @@ impl Default for Fit {
             bias: Weight::at(0.0),
             ham: vec![0; BINS],
             seen: [0; 2],
+            confirmed: 0,
         }
     }
 }
 
-/// The knobs, for the lab.
-#[derive(Clone, Copy, Debug)]
-pub struct Knobs { pub first: f32, pub rate: f32, pub bias: f32, pub doubt: f32 }
-pub static KNOBS: std::sync::RwLock<Knobs> = std::sync::RwLock::new(Knobs { first: 0.5, rate: 0.03, bias: 0.03, doubt: 4.0 });
-
 impl Fit {
     /// Learns from what the members said of a mail that turned out to be `label`. In the order of learning.
     pub fn learn(&mut self, votes: &[(&'static str, LogOdds)], label: Label, weight: u32) {
-        let k = *KNOBS.read().unwrap();
         let spam = label == Label::Spam;
         let fused = self.fusion().fuse(votes.iter().copied());
         let certain = 1.0 / (1.0 + (-fused).exp());
         let mut error = (if spam { 1.0 } else { 0.0 }) - certain;
         // Far on the other side: more likely a wrong label than a wrong weight.
-        if fused.abs() > k.doubt && (fused > 0.0) != spam {
-            error *= (k.doubt / fused.abs()).powi(2);
+        if fused.abs() > DOUBT && (fused > 0.0) != spam {
+            error *= (DOUBT / fused.abs()).powi(2);
         }
         error *= weight.min(400) as f32 / 100.0;
         let mut trust = 0.0f32;
         for (name, odds) in votes {
-            let held = self.weights.entry((*name).into()).or_insert(Weight::at(k.first));
-            let value = if odds.value.is_nan() { 0.0 } else { odds.value.clamp(-Fusion::FAR, Fusion::FAR) };
+            let held = self.weights.entry((*name).into()).or_insert(Weight::at(FIRST));
+            let value = if odds.value.is_nan() {
+                0.0
+            } else {
+                odds.value.clamp(-Fusion::FAR, Fusion::FAR)
+            };
             let own = Fusion::trust(odds.support);
             trust = trust.max(own);
-            held.step(error * value * own, k.rate, 0.05, 3.0);
+            held.step(error * value * own, RATE, WEIGHTS);
         }
-        self.bias.step(error * trust, k.bias, -3.0, 3.0);
+        self.bias.step(error * trust, RATE, (-BIAS_MAX, BIAS_MAX));
         self.seen[usize::from(spam)] += 1;
         if !spam {
             self.ham[bin(fused)] += u64::from(weight);
+            self.confirmed += u64::from(weight.min(100));
             if self.ham.iter().sum::<u64>() > AGED {
                 self.ham.iter_mut().for_each(|count| *count /= 2);
             }
@@ -125,11 +140,10 @@ impl Fit {
             beyond += *n as f64;
             sum += *n as f64 * f64::from(level);
         }
-        // A message or two of an exponential tail are known before any is.
-        let prior = 300.0;
-        let excess = (sum - beyond * f64::from(level) + prior * 1.5) / (beyond + prior);
+        let (supposed, passes) = SUPPOSED;
+        let excess = (sum - beyond * f64::from(level) + supposed * passes) / (beyond + supposed);
         Ham {
-            count: count as f64 / 100.0,
+            count: self.confirmed as f64 / 100.0,
             level: if count == 0 { 0.0 } else { level },
             excess: excess as f32,
         }
@@ -149,7 +163,7 @@ impl Fit {
             weight.write(&mut out);
         }
         self.bias.write(&mut out);
-        for count in self.seen.iter().chain(&self.ham) {
+        for count in self.seen.iter().chain([&self.confirmed]).chain(&self.ham) {
             out.extend_from_slice(&count.to_le_bytes());
         }
         out
@@ -160,7 +174,9 @@ impl Fit {
         let mut rest = Rest(saved);
         let form = rest.octet()?;
         if form != FORM {
-            return Err(BadModel(format!("the fit has form {form}, and this version of Gatepost reads form {FORM}")));
+            return Err(BadModel(format!(
+                "the fit has form {form}, and this version of Gatepost reads form {FORM}"
+            )));
         }
         let mut fit = Fit::default();
         for _ in 0..rest.octet()? {
@@ -169,10 +185,14 @@ impl Fit {
             fit.weights.insert(name.into(), rest.weight()?);
         }
         fit.bias = rest.weight()?;
-        for count in fit.seen.iter_mut().chain(&mut fit.ham) {
+        for count in fit.seen.iter_mut().chain([&mut fit.confirmed]).chain(&mut fit.ham) {
             *count = rest.number()?;
         }
-        if rest.0.is_empty() { Ok(fit) } else { Err(BadModel("the fit goes on behind its end".into())) }
+        if rest.0.is_empty() {
+            Ok(fit)
+        } else {
+            Err(BadModel("the fit goes on behind its end".into()))
+        }
     }
 }
 
@@ -214,4 +234,122 @@ impl<'a> Rest<'a> {
 fn bin(fused: f32) -> usize {
     let at = (fused.clamp(-REACH, REACH) + REACH) * FINE;
     at as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn votes(bayes: f32, hmm: f32) -> Vec<(&'static str, LogOdds)> {
+        let odds = |value| LogOdds { value, support: 1_000 };
+        vec![("bayes", odds(bayes)), ("hmm", odds(hmm))]
+    }
+
+    #[test]
+    fn a_member_that_errs_loses_weight_to_one_that_does_not() {
+        let mut fit = Fit::default();
+        for n in 0..2_000 {
+            let (label, right) = if n % 2 == 0 {
+                (Label::Spam, 1.0)
+            } else {
+                (Label::Ham, -1.0)
+            };
+            let wrong = if n % 3 == 0 { -right } else { right };
+            fit.learn(&votes(right, wrong), label, 100);
+        }
+        let fusion = fit.fusion();
+        assert!(fusion.weight("bayes") > FIRST, "{}", fusion.weight("bayes"));
+        assert!(
+            fusion.weight("hmm") < fusion.weight("bayes") / 2.0,
+            "{}",
+            fusion.weight("hmm")
+        );
+        assert_eq!(fit.seen(), (1_000, 1_000));
+    }
+
+    #[test]
+    fn the_first_step_is_as_worked_by_hand() {
+        let mut fit = Fit::default();
+        fit.learn(&votes(2.0, 0.0), Label::Spam, 100);
+        // Trust 1000/1004; fused 2 * 0.5 * 0.99602 = 0.99602; p = 0.73027; error 0.26973.
+        // Gradient 0.26973 * 2 * 0.99602 = 0.53731; steep 1 + 0.28870; step 0.01 * 0.53731 / 1.13521 = 0.004733.
+        let fusion = fit.fusion();
+        assert!(
+            (fusion.weight("bayes") - 0.504_733).abs() < 1e-5,
+            "{}",
+            fusion.weight("bayes")
+        );
+        assert_eq!(fusion.weight("hmm"), 0.5);
+    }
+
+    #[test]
+    fn a_label_that_all_contradict_moves_little() {
+        let step = |said: f32| {
+            let mut fit = Fit::default();
+            fit.learn(&votes(said, said), Label::Ham, 100);
+            (FIRST - fit.fusion().weight("bayes")).abs()
+        };
+        assert!(step(20.0) < step(4.0));
+    }
+
+    #[test]
+    fn the_tail_of_ham_is_told_by_its_level_and_its_mean() {
+        let mut fit = Fit::default();
+        for _ in 0..980 {
+            fit.learn(&votes(-6.0, -6.0), Label::Ham, 100);
+        }
+        let quiet = fit.fusion().threshold();
+        for _ in 0..19 {
+            fit.learn(&votes(3.0, 3.0), Label::Ham, 100);
+        }
+        let ham = fit.fusion().ham();
+        assert_eq!(ham.count, 999.0);
+        assert!(ham.excess > 3.0 && ham.level < 0.0, "{ham:?}");
+        assert!(fit.fusion().threshold() > quiet + 3.0);
+    }
+
+    #[test]
+    fn old_ham_is_forgotten_in_time() {
+        let mut fit = Fit::default();
+        for _ in 0..500 {
+            fit.learn(&votes(2.0, 2.0), Label::Ham, 100);
+        }
+        let before = fit.fusion().threshold();
+        for _ in 0..10_000 {
+            fit.learn(&votes(-6.0, -6.0), Label::Ham, 100);
+        }
+        assert!(fit.fusion().threshold() < before);
+        assert!(fit.ham.iter().sum::<u64>() <= AGED);
+        assert_eq!(fit.fusion().ham().count, 10_500.0);
+    }
+
+    #[test]
+    fn a_saved_fit_comes_back_bit_for_bit_and_a_cut_one_is_refused() {
+        let mut fit = Fit::default();
+        for n in 0..300 {
+            let (label, side) = if n % 3 == 0 {
+                (Label::Spam, 1.0)
+            } else {
+                (Label::Ham, -1.0)
+            };
+            fit.learn(&votes(side * 2.5, side - 0.3), label, 100);
+        }
+        let saved = fit.save();
+        assert_eq!(Fit::load(&saved), Ok(fit));
+        for end in 0..saved.len() {
+            assert!(Fit::load(&saved[..end]).is_err(), "{end}");
+        }
+        let mut odd = saved.clone();
+        odd[0] = 9;
+        assert!(Fit::load(&odd).unwrap_err().0.contains("form 9"));
+    }
+
+    #[test]
+    fn nonsense_from_a_member_harms_nothing() {
+        let mut fit = Fit::default();
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            fit.learn(&votes(value, 1.0), Label::Spam, u32::MAX);
+        }
+        assert!(fit.fusion().weight("bayes").is_finite() && fit.fusion().threshold().is_finite());
+    }
 }

@@ -6,11 +6,28 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admit;
+mod course;
+pub mod entry;
 pub mod evaluate;
 pub mod fit;
+mod grounds;
 pub mod jig;
+mod log;
+mod member;
+mod recent;
+mod rework;
+pub mod segment;
+pub mod settings;
+mod sketch;
+pub mod teacher;
 pub mod trainer;
+mod trial;
+mod versions;
+mod writer;
 
 pub use fit::Fit;
 pub use jig::Jig;
+pub use settings::Settings;
+pub use teacher::{Found, Means, OpenError, Teacher};
 pub use trainer::{Scored, Trainer};

@@ -6,34 +6,14 @@
 //! machine's (`unsubscribe`, `noreply`, `bounce`) are passed over; and which domains are ours the filter does not know,
 //! so an entry is taught for the sender's domain, and where a person logged in, that must be the login's.
 
+use gatepost_core::human;
 use gatepost_core::message::Headers;
 use gatepost_core::{Address, Direction, End, Level, LoginBy, RecipientRecord, Record};
 
 use crate::entry::{Pattern, address_key, domain_key};
 use crate::sender::{self, Name};
 
-/// Why a mail teaches nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Excluded {
-    /// It was not outbound.
-    NotOutbound,
-    /// Nobody authenticated.
-    NoLogin,
-    /// The login is of another domain than the sender.
-    NotTheirDomain,
-    /// It has no sender: a bounce, a report.
-    NoSender,
-    /// A machine wrote it.
-    Machine,
-    /// It is bulk mail.
-    Bulk,
-    /// It went through a list.
-    List,
-    /// It went to too many at once.
-    ManyRecipients,
-    /// It was not accepted.
-    NotAccepted,
-}
+pub use gatepost_core::human::{Excluded, was_delivered};
 
 /// Why a recipient is passed over.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -79,22 +59,7 @@ pub fn lesson(record: &Record, headers: Option<&Headers>, most: u32) -> Result<L
             return Err(Excluded::NotTheirDomain);
         }
     }
-    if record.auto_submitted || headers.is_some_and(is_machines) {
-        return Err(Excluded::Machine);
-    }
-    if record.bulk {
-        return Err(Excluded::Bulk);
-    }
-    if record.list {
-        return Err(Excluded::List);
-    }
-    let recipients = u32::try_from(record.recipients.len()).unwrap_or(u32::MAX);
-    if recipients.saturating_add(record.recipients_dropped) > most {
-        return Err(Excluded::ManyRecipients);
-    }
-    if !matches!(record.end, End::Answered | End::DeliveredUnacked) {
-        return Err(Excluded::NotAccepted);
-    }
+    human::from_a_person(record, headers, most)?;
     let mut lesson = Lesson {
         sender,
         contacts: Vec::new(),
@@ -108,12 +73,6 @@ pub fn lesson(record: &Record, headers: Option<&Headers>, most: u32) -> Result<L
         }
     }
     Ok(lesson)
-}
-
-/// Whether the mail server took it for a recipient. Where the client was gone, nobody was answered.
-pub fn was_delivered(row: &RecipientRecord, end: End) -> bool {
-    let done = row.reply.starts_with('2') || (end == End::DeliveredUnacked && row.reply.is_empty());
-    row.fate == "deliver" && done
 }
 
 fn contact(row: &RecipientRecord, end: End, sender: &Name) -> Result<Pattern, PassedOver> {
@@ -166,19 +125,4 @@ fn is_a_machines(local: &str) -> bool {
     let begins = ["noreply", "donotreply", "mailerdaemon", "unsubscribe", "optout"];
     let word = |word: &str| MACHINES.contains(&word);
     begins.iter().any(|begin| bare.starts_with(begin)) || local.split(['-', '_', '.', '+', '=']).any(word)
-}
-
-/// Marks of answering machines that are older than Auto-Submitted (RFC 3834) and that the record does not know.
-fn is_machines(headers: &Headers) -> bool {
-    let there = |name: &str| headers.get(name).is_some();
-    let auto = |name: &str| {
-        headers.get(name).is_some_and(|field| {
-            let value = String::from_utf8_lossy(&field.unfolded()).trim().to_lowercase();
-            matches!(value.as_str(), "auto_reply" | "auto-reply" | "autoreply")
-        })
-    };
-    ["X-Autoreply", "X-Autorespond", "X-Auto-Reply", "X-Vacation"]
-        .into_iter()
-        .any(there)
-        || auto("Precedence")
 }

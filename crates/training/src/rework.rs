@@ -1,0 +1,407 @@
+//! What goes through the log again: beginning, forgetting, going back, folding into the base.
+
+use std::io;
+
+use gatepost_core::{Fault, Unlearn, Version};
+
+use crate::course::{Course, EMPTY, Kind, link};
+use crate::entry::Line;
+use crate::log::{SPANS_MAX, within};
+use crate::versions::{Folded, Header, Loaded};
+use crate::writer::Writer;
+
+/// Samples that are learned between two looks at what waits.
+const SLICE: usize = 128;
+/// The most teachers whose samples in the base are counted.
+const TEACHERS_MAX: usize = 10_000;
+
+fn unreadable(error: &io::Error) -> Fault {
+    Fault::Broken(format!("the sample log cannot be read: {error}"))
+}
+
+/// The members as a version names them.
+fn named(kinds: &[Kind]) -> Vec<(String, u32)> {
+    kinds
+        .iter()
+        .map(|kind| (kind.name.to_owned(), kind.extractor))
+        .collect()
+}
+
+impl Writer {
+    /// The nearest models to begin from: the newest version whose samples are the first ones of the log as it is now and
+    /// lie before `before`; else the base; else nothing. Tells its number.
+    pub(crate) fn nearest(&self, before: Option<u64>, notes: &mut Vec<String>) -> (Course, Option<u64>) {
+        let base = self.versions.base();
+        let mut chain = base.map_or(EMPTY, |base| base.chain);
+        let mut chains = vec![(base.map_or(0, |base| base.version.through), chain)];
+        for entry in self.log.entries() {
+            if !within(self.log.aside(), entry.head.sequence) {
+                chain = link(chain, entry.check);
+                chains.push((entry.head.sequence, chain));
+            }
+        }
+        let members = named(&self.kinds);
+        let fits = |header: &&Header| {
+            let through = header.version.through;
+            let at = chains.partition_point(|(sequence, _)| *sequence <= through);
+            let chain = at.checked_sub(1).and_then(|at| chains.get(at)).map(|(_, chain)| *chain);
+            chain == Some(header.chain) && header.members == members && before.is_none_or(|before| through < before)
+        };
+        let mut fitting: Vec<&Header> = self.versions.all().filter(fits).collect();
+        fitting.sort_by_key(|header| std::cmp::Reverse((header.version.through, header.version.number)));
+        for header in fitting {
+            let number = header.version.number;
+            match self
+                .versions
+                .load(Some(number))
+                .and_then(|loaded| Course::of(&self.kinds, &loaded))
+            {
+                Ok(course) => return (course, Some(number)),
+                Err(why) => notes.push(why),
+            }
+        }
+        if base.is_some() {
+            match self
+                .versions
+                .load(None)
+                .and_then(|loaded| Course::of(&self.kinds, &loaded))
+            {
+                Ok(course) => return (course, None),
+                Err(why) => notes.push(why),
+            }
+        }
+        let mut fresh = Course::fresh(&self.kinds);
+        // A base that cannot be loaded is still what the log stands on.
+        (fresh.through, fresh.chain) = chains.first().copied().unwrap_or((0, EMPTY));
+        (fresh, None)
+    }
+
+    /// Leads models through the log to its end, or to what lies behind `through`. `all` takes what is put aside, too;
+    /// `skip` leaves out.
+    pub(crate) fn lead(
+        &mut self,
+        course: &mut Course,
+        through: u64,
+        all: bool,
+        serving: bool,
+        skip: &dyn Fn(u64) -> bool,
+    ) -> Result<u64, Fault> {
+        let mut reader = self.log.reader();
+        let mut learned = 0;
+        loop {
+            for _ in 0..SLICE {
+                let next = self.log.after(course.through, all);
+                let Some(entry) = next.filter(|entry| entry.head.sequence <= through) else {
+                    return Ok(learned);
+                };
+                let sequence = entry.head.sequence;
+                if skip(sequence) {
+                    course.through = sequence;
+                    continue;
+                }
+                match reader.features(entry) {
+                    Ok(features) => {
+                        course.learn(&entry.head, entry.check, features);
+                        learned += 1;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                        tracing::error!(sequence, "a sample in the log is damaged and is left out from now on");
+                        self.mark(vec![sequence])?;
+                        course.through = sequence;
+                    }
+                    Err(error) => return Err(unreadable(&error)),
+                }
+            }
+            if serving {
+                self.serve();
+            }
+        }
+    }
+
+    /// Puts the models into use that follow from the base and the log; tells the version that they began from, and how
+    /// many samples were learned again.
+    pub(crate) fn begin(&mut self, notes: &mut Vec<String>) -> Result<(Option<u64>, u64), Fault> {
+        let (mut course, version) = self.nearest(None, notes);
+        let replayed = self.lead(&mut course, u64::MAX, false, false, &|_| false)?;
+        self.use_from_now_on(course)?;
+        self.young = u32::try_from(replayed).unwrap_or(u32::MAX);
+        Ok((version, replayed))
+    }
+
+    /// Puts models into use.
+    pub(crate) fn use_from_now_on(&mut self, course: Course) -> Result<(), Fault> {
+        for (kind, saved) in self.kinds.iter().zip(course.save()) {
+            let published = kind.slot.publish(&saved);
+            published.map_err(|bad| Fault::Broken(format!("{}: {bad}", kind.name)))?;
+        }
+        self.live = course.in_use(&self.kinds);
+        self.announce();
+        Ok(())
+    }
+
+    /// Sees to it that the models in use are those that follow from the base and the log.
+    pub(crate) fn make_exact(&mut self, why: &str) -> Result<(), Fault> {
+        if self.is_exact() {
+            return self.erase();
+        }
+        while !self.is_exact() {
+            let mut notes = Vec::new();
+            let (mut course, _) = self.nearest(None, &mut notes);
+            notes.iter().for_each(|note| tracing::warn!("{note}"));
+            self.lead(&mut course, u64::MAX, false, true, &|_| false)?;
+            self.use_from_now_on(course)?;
+        }
+        self.write_down(why, None)?;
+        self.erase()
+    }
+
+    fn erase(&mut self) -> Result<(), Fault> {
+        loop {
+            match self.log.erase() {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    return Err(Fault::Broken(format!(
+                        "forgotten samples cannot be erased yet: {error}"
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Marks samples as forgotten, durably, and drops the versions that hold them.
+    fn mark(&mut self, which: Vec<u64>) -> Result<(), Fault> {
+        let appended = self
+            .log
+            .append(vec![(Line::Forgotten { sequence: 0, which }, Vec::new())]);
+        appended.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
+        self.recount();
+        let dropped = self.drop_tainted();
+        dropped.map_err(|error| Fault::Broken(format!("a version that holds forgotten samples stays: {error}")))
+    }
+
+    /// Forgets. What is part of the base stays, and whoever asks is told.
+    pub(crate) fn unlearn(&mut self, what: &Unlearn) -> Result<u64, Fault> {
+        let (mut which, folded): (Vec<u64>, u64) = {
+            let base = self.versions.base();
+            let folded = base.and_then(|base| base.folded.as_ref());
+            let pick = |wanted: &dyn Fn(&crate::entry::Head) -> bool| -> Vec<u64> {
+                let all = self.log.entries().filter(|entry| wanted(&entry.head));
+                all.map(|entry| entry.head.sequence).collect()
+            };
+            match what {
+                Unlearn::Sample(one) => {
+                    let through = base.map_or(0, |base| base.version.through);
+                    let in_base = (1..=through).contains(one);
+                    (pick(&|head| head.sequence == *one), u64::from(in_base))
+                }
+                Unlearn::By(who) => {
+                    let who = crate::entry::cut(who, crate::entry::BY_MAX);
+                    let folded = folded.and_then(|folded| folded.teachers.get(who));
+                    (pick(&|head| *head.by == *who), folded.copied().unwrap_or_default())
+                }
+                Unlearn::Since(when) => {
+                    let newer = folded.is_some_and(|folded| folded.newest >= *when);
+                    (pick(&|head| head.at >= *when), u64::from(newer))
+                }
+                Unlearn::Kept(id) => {
+                    let kept = self.kept(id);
+                    let forgotten = self.recent.forget(kept);
+                    forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
+                    (pick(&|head| head.kept == kept), 0)
+                }
+                _ => {
+                    return Err(Fault::Broken(
+                        "learning: this kind of forgetting is not known here".into(),
+                    ));
+                }
+            }
+        };
+        which.sort_unstable();
+        let count = which.len() as u64;
+        if count > 0 {
+            self.mark(which)?;
+            self.make_exact("unlearned")?;
+        }
+        if folded > 0 {
+            let which = match what {
+                Unlearn::Since(_) => "others that are as young".into(),
+                _ => format!("{folded} more"),
+            };
+            return Err(Fault::Broken(format!(
+                "{count} samples were forgotten; {which} became part of the base when the log was full and can no longer be unlearned"
+            )));
+        }
+        Ok(count)
+    }
+
+    /// Writes down the models in use. They must be exact.
+    pub(crate) fn write_down(&mut self, why: &str, of: Option<u64>) -> Result<Version, Fault> {
+        let (ham, spam) = self.counts();
+        let header = Header {
+            version: Version {
+                number: self.versions.next(),
+                at: self.clock.now().millis(),
+                through: self.log.last(),
+                ham,
+                spam,
+                why: why.to_owned(),
+            },
+            of,
+            chain: self.live.chain,
+            aside: self.log.aside().to_vec(),
+            members: named(&self.kinds),
+            folded: None,
+        };
+        let version = header.version.clone();
+        let written = self
+            .versions
+            .add(header, &self.live.save(), &self.live.trainer.fit().save());
+        written.map_err(|error| Fault::Broken(format!("the models cannot be written down: {error}")))?;
+        (self.young, self.written) = (0, version.at);
+        Ok(version)
+    }
+
+    /// Goes back to a version and stays there.
+    pub(crate) fn rollback(&mut self, to: Option<u64>) -> Result<Version, Fault> {
+        self.make_exact("corrected")?;
+        if self.young > 0 && to.is_none() {
+            self.write_down("learned", None)?;
+        }
+        let in_use = self.versions.all().next();
+        let from = in_use.map_or(0, |header| header.of.unwrap_or(header.version.number));
+        let target = match to {
+            Some(0) => self.versions.base(),
+            Some(number) => self.versions.all().find(|header| header.version.number == number),
+            None => self.versions.all().find(|header| header.version.number < from),
+        };
+        let target = target.ok_or_else(|| match to {
+            Some(number) => Fault::Broken(format!(
+                "version {number} is not kept; `gatepost model list` names those that are"
+            )),
+            None => Fault::Broken("there is no version before the one in use".into()),
+        })?;
+        let header = target.clone();
+        let file = Some(header.version.number).filter(|number| *number > 0);
+        let loaded = self.versions.load(file).map_err(Fault::Broken)?;
+        let course = Course::of(&self.kinds, &loaded).map_err(Fault::Broken)?;
+        if header.members != named(&self.kinds) {
+            return Err(Fault::Broken(
+                "the version was made by other classifiers than there are now".into(),
+            ));
+        }
+        let mut spans = header.aside.clone();
+        match spans.last_mut() {
+            Some((_, through)) if *through == header.version.through => *through = self.log.last(),
+            _ => spans.push((header.version.through, self.log.last())),
+        }
+        if spans.len() > SPANS_MAX {
+            return Err(Fault::Broken(
+                "there were too many rollbacks: rebuild the models first".into(),
+            ));
+        }
+        let base = self.versions.base().map_or(EMPTY, |base| base.chain);
+        let held = self.log.entries().filter(|entry| !within(&spans, entry.head.sequence));
+        if held.fold(base, |chain, entry| link(chain, entry.check)) != header.chain {
+            return Err(Fault::Broken(format!(
+                "version {} holds samples that are no longer in the log",
+                header.version.number
+            )));
+        }
+        let marked = self.log.append(vec![(Line::Aside { sequence: 0, spans }, Vec::new())]);
+        marked.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
+        self.recount();
+        self.use_from_now_on(course)?;
+        self.write_down("rolled back", Some(header.of.unwrap_or(header.version.number)))
+    }
+
+    /// Makes the oldest samples part of the base where there are too many.
+    pub(crate) fn fold(&mut self) -> Result<(), Fault> {
+        let (samples, bytes) = (self.settings.samples as usize, self.settings.log_bytes());
+        let Some(through) = self.log.surplus(samples, bytes) else {
+            return Ok(());
+        };
+        let mut notes = Vec::new();
+        let (mut course, _) = self.nearest(Some(through.saturating_add(1)), &mut notes);
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        self.lead(&mut course, through, false, false, &|_| false)?;
+        let base = self.versions.base();
+        let mut version = base.map_or_else(
+            || Version {
+                number: 0,
+                at: 0,
+                through: 0,
+                ham: 0,
+                spam: 0,
+                why: "base".into(),
+            },
+            |base| base.version.clone(),
+        );
+        let mut folded = base.and_then(|base| base.folded.clone()).unwrap_or_default();
+        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+            if within(self.log.aside(), entry.head.sequence) {
+                continue;
+            }
+            match entry.head.label {
+                gatepost_core::Label::Ham => version.ham += 1,
+                gatepost_core::Label::Spam => version.spam += 1,
+            }
+            folded.newest = folded.newest.max(entry.head.at);
+            if folded.teachers.len() < TEACHERS_MAX || folded.teachers.contains_key(&*entry.head.by) {
+                *folded.teachers.entry(entry.head.by.to_string()).or_default() += 1;
+            }
+        }
+        (version.through, version.at) = (through, self.clock.now().millis());
+        let header = Header {
+            version,
+            of: None,
+            chain: course.chain,
+            aside: self.log.aside().to_vec(),
+            members: named(&self.kinds),
+            folded: Some(folded),
+        };
+        self.rebase(header, &course.save(), &course.trainer.fit().save())
+    }
+
+    fn rebase(&mut self, header: Header, models: &[Vec<u8>], fit: &[u8]) -> Result<(), Fault> {
+        let through = header.version.through;
+        let done = self.versions.put_base(header, models, fit).and_then(|()| {
+            self.log.drop_through(through)?;
+            self.versions.remove(|header| header.version.through < through)
+        });
+        self.recount();
+        done.map_err(|error| Fault::Broken(format!("old samples cannot be made part of the base: {error}")))
+    }
+
+    /// Where most of the log is lost, what the newest version knows of it is not thrown away: it becomes the base. Says so.
+    pub(crate) fn adopt(&mut self, lost: bool) -> Result<Option<String>, Fault> {
+        let members = named(&self.kinds);
+        let newest = self.versions.all().next();
+        let Some(header) = newest.filter(|header| header.members == members && header.aside == self.log.aside()) else {
+            return Ok(None);
+        };
+        let (ham, spam) = self.counts();
+        let number = header.version.number;
+        let missing = self.log.len() == 0 || lost;
+        if !missing || (ham + spam) * 2 >= header.version.ham + header.version.spam {
+            return Ok(None);
+        }
+        let Ok(Loaded {
+            mut header,
+            models,
+            fit,
+        }) = self.versions.load(Some(number))
+        else {
+            return Ok(None);
+        };
+        header.folded = Some(Folded {
+            newest: header.version.at,
+            ..Folded::default()
+        });
+        (header.version.number, header.version.why) = (0, "base".into());
+        self.rebase(header, &models, &fit)?;
+        Ok(Some(format!(
+            "most of the sample log is lost: version {number} of the models is the base from now on, and what it learned can no longer be unlearned"
+        )))
+    }
+}

@@ -1,0 +1,321 @@
+//! The teacher: takes lessons from whoever has them, and answers when they are durable and learned.
+//!
+//! **Invariants:** features are made on threads for work, learning is done by one thread of its own ([`crate::writer`]), and
+//! no session waits for either. What does not fit into the queue is refused in words; of finished transactions that could
+//! not be learned from the operator is told how many there were.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use gatepost_core::{
+    Alarms, Author, Clock, Compute, Direction, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message,
+    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait,
+};
+use gatepost_pipeline::Fusion;
+use tokio::sync::oneshot;
+
+use crate::entry::{self, Head, Named, SKETCH, Sources};
+use crate::grounds::{self, Taught};
+use crate::settings::Settings;
+use crate::writer::{ALARM, Answer, Begin, Task, Writer, reference};
+
+const FULL: Fault = Fault::Unavailable("learning: too many lessons wait already");
+const ENDED: Fault = Fault::Unavailable("learning: it has ended");
+
+/// What a teacher works with.
+pub struct Means {
+    /// The folder of the sample log, the versions and the features of delivered mail; it belongs to the teacher alone.
+    pub folder: PathBuf,
+    /// The models. All classifiers that there are must have their slot by now.
+    pub models: Arc<dyn Models>,
+    /// Threads that make features of messages.
+    pub compute: Compute,
+    /// When versions are written.
+    pub clock: Arc<dyn Clock>,
+    /// By which sources are hashed.
+    pub seed: Seed,
+    /// Who is told of what an operator should look at.
+    pub alarms: Arc<dyn Alarms>,
+    /// Who takes the fusion that follows from what was learned; called once before `open` returns and then after each
+    /// batch, from the teacher's thread.
+    pub publish: Box<dyn Fn(Fusion) + Send + Sync>,
+}
+
+/// What was found when a teacher began.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// The version that the models began from; none where they began from the base or from nothing.
+    pub version: Option<u64>,
+    /// Samples in the log.
+    pub samples: u64,
+    /// Samples that were learned again, because they are younger than the version.
+    pub replayed: u64,
+    /// What an operator should know: damage, a version that was refused. Empty when all is well.
+    pub notes: Vec<String>,
+}
+
+/// Why a teacher cannot begin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenError(pub String);
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// The one who teaches the models.
+pub struct Teacher {
+    found: Found,
+    models: Arc<dyn Models>,
+    compute: Compute,
+    seed: Seed,
+    alarms: Arc<dyn Alarms>,
+    settings: RwLock<Arc<Settings>>,
+    tasks: SyncSender<Task>,
+    /// Finished transactions that could not be learned from.
+    missed: AtomicU64,
+    writer: RwLock<Option<JoinHandle<()>>>,
+}
+
+impl Teacher {
+    /// Opens the log and the versions in the folder, or makes them; puts the models into use as they follow from them.
+    /// Blocks, for as long as it takes to learn what is younger than the newest version.
+    pub fn open(means: Means, settings: Settings) -> Result<Teacher, OpenError> {
+        let settings = Arc::new(settings);
+        let (tasks, queue) = sync_channel(settings.queue.max(1) as usize);
+        let begin = Begin {
+            models: Arc::clone(&means.models),
+            clock: means.clock,
+            alarms: Arc::clone(&means.alarms),
+            seed: means.seed,
+            publish: means.publish,
+            tasks: queue,
+        };
+        let (writer, found) = Writer::open(&means.folder, begin, Arc::clone(&settings))?;
+        for note in &found.notes {
+            tracing::warn!("{note}");
+        }
+        let thread = std::thread::Builder::new().name("gatepost-learning".into());
+        let thread = thread.spawn(move || writer.run());
+        let thread = thread.map_err(|error| OpenError(format!("no thread for learning: {error}")))?;
+        Ok(Teacher {
+            found,
+            models: means.models,
+            compute: means.compute,
+            seed: means.seed,
+            alarms: means.alarms,
+            settings: RwLock::new(settings),
+            tasks,
+            missed: AtomicU64::new(0),
+            writer: RwLock::new(Some(thread)),
+        })
+    }
+
+    /// What was found when it began.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// How many finished transactions could not be learned from, because too many waited.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Other settings, from now on; the length of the queue stays as it was. Call it after a reload, too, when there may be
+    /// other classifiers than before.
+    pub async fn settings(&self, new: Settings) {
+        let new = Arc::new(new);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        self.insist(Task::Settings(new)).await;
+    }
+
+    fn set(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Learns a report about delivered mail by the id of its transaction or of the kept copy, from the features that are
+    /// remembered of it; [`Fault::Unavailable`] where none are.
+    pub async fn label_by_reference(
+        &self,
+        id: &str,
+        label: Label,
+        ground: Ground,
+        by: &str,
+        at: Time,
+    ) -> Result<u64, Fault> {
+        let told = Taught {
+            label,
+            ground,
+            by: by.to_owned(),
+        };
+        let head = head(told, at.millis(), None, Sources::default(), 0);
+        let id = reference(self.seed, id);
+        self.ask(|answer| Task::Refer(id, Box::new(head), answer)).await
+    }
+
+    /// Forgets all that was learned from a kept mail, and what is remembered of it.
+    pub async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
+        self.unlearn(&Unlearn::Kept(kept.clone())).await
+    }
+
+    /// Removes the features of delivered mail that have become too old, writes the models down when it is time, and makes
+    /// the oldest samples part of the base when there are too many. Call it now and then.
+    pub async fn sweep(&self) -> Result<(), Fault> {
+        self.ask(Task::Sweep).await
+    }
+
+    /// Learns what waits, and writes the models down. Nothing is learned afterwards.
+    pub async fn close(&self) {
+        let (answer, done) = oneshot::channel();
+        self.insist(Task::Close(answer)).await;
+        let _ = done.await;
+        let writer = self.writer.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // It has answered as its last act.
+            let _ = writer.join();
+        }
+    }
+
+    /// Gives the writer a task that must not be lost; waits for a place in the queue.
+    async fn insist(&self, task: Task) {
+        let tasks = self.tasks.clone();
+        // The writer may have ended: then nothing is lost.
+        let _ = tokio::task::spawn_blocking(move || tasks.send(task)).await;
+    }
+
+    async fn ask<T>(&self, task: impl FnOnce(Answer<T>) -> Task) -> Result<T, Fault> {
+        let (answer, done) = oneshot::channel();
+        self.tasks.try_send(task(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => FULL,
+            TrySendError::Disconnected(_) => ENDED,
+        })?;
+        done.await.unwrap_or(Err(ENDED))
+    }
+
+    /// The features of a message, by the names of the classifiers.
+    async fn features(&self, message: &Arc<Message>) -> Result<Named, Fault> {
+        let (models, message) = (self.models.all(), Arc::clone(message));
+        self.compute
+            .run(move |_| {
+                let all = models.into_iter().take(entry::MEMBERS_MAX);
+                all.map(|(name, slot)| (name.into(), slot.live().features(&message)))
+                    .collect::<Vec<(Box<str>, Features)>>()
+            })
+            .await
+    }
+
+    /// A transaction could not be learned from.
+    fn miss(&self) {
+        let missed = self.missed.fetch_add(1, Ordering::Relaxed) + 1;
+        let why = format!("{missed} finished transactions could not be learned from: too many were waiting");
+        self.alarms.raise(ALARM, "queue", &why);
+    }
+
+    fn give(&self, task: Task) {
+        match self.tasks.try_send(task) {
+            Ok(()) => self.alarms.over(ALARM, "queue"),
+            Err(_) => self.miss(),
+        }
+    }
+}
+
+/// A head that has still to be admitted.
+fn head(taught: Taught, at: u64, domain: Option<String>, sources: Sources, kept: u64) -> Head {
+    Head {
+        sequence: 0,
+        at,
+        label: taught.label,
+        ground: taught.ground,
+        by: entry::cut(&taught.by, entry::BY_MAX).into(),
+        domain: domain.map(Into::into),
+        weight: 0,
+        identity: 0,
+        kept,
+        sources,
+        sketch: [0; SKETCH],
+    }
+}
+
+#[async_trait]
+impl Learning for Teacher {
+    async fn label(&self, lesson: Lesson) -> Result<u64, Fault> {
+        let features = self.features(&lesson.message).await?;
+        let author = Author::of(lesson.message.headers()).one();
+        let sources = Sources {
+            sender: author.map_or(0, |author| grounds::of_domain(&author.domain().key(), self.seed)),
+            network: 0,
+        };
+        let kept = lesson.kept.map_or(0, |kept| reference(self.seed, &kept.0));
+        let taught = Taught {
+            label: lesson.label,
+            ground: lesson.ground,
+            by: lesson.by,
+        };
+        let head = head(taught, lesson.at.millis(), lesson.domain, sources, kept);
+        self.ask(|answer| Task::Learn(Box::new((head, features)), answer)).await
+    }
+
+    async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {
+        self.ask(|answer| Task::Unlearn(what.clone(), answer)).await
+    }
+
+    async fn versions(&self) -> Result<Vec<Version>, Fault> {
+        self.ask(Task::Versions).await
+    }
+
+    async fn rollback(&self, to: Option<u64>) -> Result<Version, Fault> {
+        self.ask(|answer| Task::Rollback(to, answer)).await
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt, Fault> {
+        self.ask(Task::Rebuild).await
+    }
+}
+
+#[async_trait]
+impl Observer for Teacher {
+    async fn observe(&self, record: &Record, message: Option<&Arc<Message>>) {
+        let Some(message) = message else { return };
+        let settings = self.set();
+        let taught = grounds::of(record, message.headers(), &settings);
+        let inbound = record.direction == Direction::Inbound;
+        let remember = inbound && settings.recent_days > 0 && grounds::is_delivered(record);
+        if taught.is_none() && !remember {
+            return;
+        }
+        let Ok(features) = self.features(message).await else {
+            return self.miss();
+        };
+        let (domain, sources) = (grounds::domain(record), grounds::sources(record, self.seed));
+        let at = record.began.saturating_add(record.took);
+        let ids = grounds::ids(record);
+        let kept = ids.iter().find(|id| **id != record.id);
+        let kept = kept.map_or(0, |id| reference(self.seed, id));
+        if remember {
+            let nobody = Taught {
+                label: Label::Ham,
+                ground: Ground::Person,
+                by: String::new(),
+            };
+            let head = head(nobody, at, domain.clone(), sources, kept);
+            let ids = ids
+                .iter()
+                .take(entry::IDS_MAX)
+                .map(|id| reference(self.seed, id))
+                .collect();
+            self.give(Task::Remember(Box::new((head, features.clone())), ids));
+        }
+        if let Some(taught) = taught {
+            let head = head(taught, at, domain, sources, kept);
+            // Whether it is admitted is told to nobody: nobody asked for it.
+            let (answer, _) = oneshot::channel();
+            self.give(Task::Learn(Box::new((head, features)), answer));
+        }
+    }
+}
