@@ -1,6 +1,6 @@
 //! Header fields that never become features.
 
-use gatepost_message::Message;
+use gatepost_message::{Header, Message};
 
 /// Names, or beginnings of names with `*`, of fields that other filters, mailboxes and we ourselves write: they tell what
 /// somebody made of the mail, not what the mail is. In lower case.
@@ -90,20 +90,43 @@ pub const NEVER: &[&str] = &[
     "x-gatepost-*",
 ];
 
+/// Fields of a header section that are looked at.
+pub const FIELDS_MAX: usize = 200;
+
 /// Whether a field may become a feature.
 pub fn may(name: &[u8]) -> bool {
-    !NEVER.iter().any(|never| match never.strip_suffix('*') {
-        Some(start) => name
-            .get(..start.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes())),
-        None => name.eq_ignore_ascii_case(never.as_bytes()),
+    let letter = |name: &[u8], at: usize| name.get(at).map_or(0, u8::to_ascii_lowercase);
+    // Most names differ in the first letter or in the third, the one after `X-`.
+    let (first, third) = (letter(name, 0), letter(name, 2));
+    !NEVER.iter().any(|never| {
+        let never = never.as_bytes();
+        if never[0] != first || never[2] != third {
+            return false;
+        }
+        match never.split_last() {
+            Some((b'*', start)) => name
+                .get(..start.len())
+                .is_some_and(|begin| begin.eq_ignore_ascii_case(start)),
+            _ => name.eq_ignore_ascii_case(never),
+        }
     })
 }
 
-/// The header section as it came, without those fields and without a "From " line; at most `most` octets.
-pub fn head(message: &Message, most: usize) -> Vec<u8> {
-    let mut head = Vec::with_capacity(most.min(message.head().len()));
-    for field in message.headers().iter().filter(|field| may(field.name())) {
+/// The fields of a message that may become features, in their order.
+pub fn known(message: &Message) -> Vec<Header<'_>> {
+    message
+        .headers()
+        .iter()
+        .take(FIELDS_MAX)
+        .filter(|field| may(field.name()))
+        .collect()
+}
+
+/// These fields as they came, without a "From " line; at most `most` octets.
+pub fn head(fields: &[Header<'_>], most: usize) -> Vec<u8> {
+    let length: usize = fields.iter().map(|field| field.raw().len()).sum();
+    let mut head = Vec::with_capacity(most.min(length));
+    for field in fields {
         let raw = field.raw();
         let room = most - head.len();
         head.extend_from_slice(&raw[..raw.len().min(room)]);
