@@ -2,7 +2,8 @@
 
 use gatepost_message::{Message, Reading};
 
-use crate::document::{Document, Field};
+use crate::document::Field;
+use crate::draft::Draft;
 
 /// Parts that are told of.
 pub const PARTS_MAX: usize = 20;
@@ -30,8 +31,8 @@ fn share(part: usize, all: usize) -> &'static str {
 }
 
 /// Takes the form of a mail.
-pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: &str, document: &mut Document) {
-    let mut put = |name: &str, text: &str| document.push(Field::Form, name, text);
+pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: &str, draft: &mut Draft) {
+    let mut put = |name: &str, text: &str| draft.push(Field::Form, name, text);
     for part in reading.parts().iter().take(PARTS_MAX) {
         put("part", &part.mime);
         let name = part.file_name.as_deref().or(part.name.as_deref());
@@ -104,26 +105,35 @@ pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: 
     }
 }
 
+/// What an octet is to [`written`].
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        kinds[octet] = match octet as u8 {
+            b'A'..=b'Z' => 1,
+            b'a'..=b'z' => 2,
+            b'0'..=b'9' => 3,
+            0x80.. => 4,
+            b'!' => 5,
+            b'$' => 6,
+            b'\n' => 7,
+            _ => 0,
+        };
+        octet += 1;
+    }
+    kinds
+};
+
 /// How a text is written.
 fn written(text: &str, put: &mut impl FnMut(&str, &str)) {
     let looked = crate::clean::head(text, LOOKED_AT);
-    let (mut upper, mut lower, mut digits, mut wide, mut cries, mut money, mut lines, mut quoted) =
-        (0, 0, 0, 0, 0, 0, 0, 0);
-    let mut last = b'\n';
+    let mut counts = [0; 8];
     for octet in looked.bytes() {
-        match octet {
-            b'A'..=b'Z' => upper += 1,
-            b'a'..=b'z' => lower += 1,
-            b'0'..=b'9' => digits += 1,
-            0x80.. => wide += 1,
-            b'!' => cries += 1,
-            b'$' => money += 1,
-            b'\n' => lines += 1,
-            b'>' if last == b'\n' => quoted += 1,
-            _ => {}
-        }
-        last = octet;
+        counts[usize::from(KINDS[usize::from(octet)])] += 1;
     }
+    let [_, upper, lower, digits, wide, cries, money, lines] = counts;
+    let quoted = looked.split('\n').filter(|line| line.starts_with('>')).count();
     put("upper", share(upper, upper + lower));
     put("digits", share(digits, upper + lower + digits));
     put("wide", share(wide, upper + lower + wide));

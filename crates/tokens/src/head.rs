@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
-use gatepost_message::Message;
+use gatepost_message::Header;
 use gatepost_message::reading::registrable;
 
-use crate::document::{Document, Field};
-use crate::{clean, fields, words};
+use crate::document::Field;
+use crate::draft::Draft;
+use crate::{clean, words};
 
-/// Fields of a header section that are looked at.
-pub const FIELDS_MAX: usize = 100;
 /// Octets of the value of a field that are looked at.
 pub const VALUE_MAX: usize = 1_000;
 /// Words of a field that are taken.
@@ -18,17 +17,14 @@ pub const WORDS_MAX: usize = 40;
 /// Received fields that are taken, from the top.
 pub const RECEIVED_MAX: usize = 8;
 
-/// Takes the fields of a message.
-pub(crate) fn tokens(message: &Message, document: &mut Document) {
+/// Takes the fields of a header section.
+pub(crate) fn tokens(fields: &[Header<'_>], draft: &mut Draft) {
     let mut received = 0;
     let mut from = String::new();
     let mut to = String::new();
     let mut name = String::with_capacity(words::WORD_MAX);
     let mut before = String::with_capacity(words::WORD_MAX);
-    for field in message.headers().iter().take(FIELDS_MAX) {
-        if !fields::may(field.name()) {
-            continue;
-        }
+    for field in fields {
         name.clear();
         name.extend(
             field
@@ -38,51 +34,54 @@ pub(crate) fn tokens(message: &Message, document: &mut Document) {
                 .map(|octet| char::from(octet.to_ascii_lowercase())),
         );
         if name != before {
-            document.push(Field::Name, "", &name);
+            draft.push(Field::Name, "", &name);
         }
         let value = field.unfolded();
         let value = value.get(..VALUE_MAX).unwrap_or(&value);
-        let value = String::from_utf8_lossy(value);
+        let value = match std::str::from_utf8(value) {
+            Ok(value) => Cow::Borrowed(value),
+            Err(_) => String::from_utf8_lossy(value),
+        };
         let value = value.trim();
         match &*name {
             "subject" => {}
             "received" => {
                 received += 1;
                 if received <= RECEIVED_MAX {
-                    self::received(value, document);
+                    self::received(value, draft);
                 }
             }
             "from" | "to" | "cc" | "sender" | "reply-to" | "return-path" | "errors-to" | "resent-from" => {
                 let value = decoded(field.raw(), value);
-                let domain = addresses(&name, &value, document);
+                let domain = addresses(&name, &value, draft);
                 match &*name {
                     "from" => from = domain,
                     "to" => to = domain,
                     "reply-to" | "return-path" | "sender" if !from.is_empty() && !domain.is_empty() => {
                         let like = if same(&from, &domain) { "as-from" } else { "not-as-from" };
-                        document.push(Field::Form, &name, like);
+                        draft.push(Field::Form, &name, like);
                     }
                     _ => {}
                 }
             }
             "message-id" => {
-                let domain = identifier(&name, value, document);
+                let domain = identifier(&name, value, draft);
                 if !from.is_empty() {
                     let like = if same(&from, domain) { "as-from" } else { "not-as-from" };
-                    document.push(Field::Form, &name, like);
+                    draft.push(Field::Form, &name, like);
                 }
             }
             "in-reply-to" | "references" | "content-id" | "resent-message-id" => {
-                identifier(&name, value, document);
+                identifier(&name, value, draft);
             }
-            "date" | "resent-date" => date(&name, value, document),
-            "dkim-signature" | "domainkey-signature" => signature(&name, value, document),
-            _ => plain(&name, value, document),
+            "date" | "resent-date" => date(&name, value, draft),
+            "dkim-signature" | "domainkey-signature" => signature(&name, value, draft),
+            _ => plain(&name, value, draft),
         }
         std::mem::swap(&mut before, &mut name);
     }
     if !from.is_empty() && !to.is_empty() && same(&from, &to) {
-        document.push(Field::Form, "to", "as-from");
+        draft.push(Field::Form, "to", "as-from");
     }
 }
 
@@ -106,20 +105,20 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// A token of a field: From has tokens of its own, others their name before them.
-fn put(name: &str, text: &str, document: &mut Document) {
+fn put(name: &str, text: &str, draft: &mut Draft) {
     match name {
-        "from" => document.push(Field::From, "", text),
-        _ => document.push(Field::Header, name, text),
+        "from" => draft.push(Field::From, "", text),
+        _ => draft.push(Field::Header, name, text),
     }
 }
 
 /// Takes the names and addresses of a field, and gives the domain of the first address.
-fn addresses(name: &str, value: &str, document: &mut Document) -> String {
+fn addresses(name: &str, value: &str, draft: &mut Draft) -> String {
     let mut first = String::new();
     let mut count = 0usize;
     for word in value.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '(' | ')' | ',' | ';')) {
         let Some((local, domain)) = word.rsplit_once('@').filter(|(local, _)| !local.is_empty()) else {
-            words::each(word, |word| put(name, word, document));
+            words::each(word, |word| put(name, word, draft));
             continue;
         };
         count += 1;
@@ -129,13 +128,13 @@ fn addresses(name: &str, value: &str, document: &mut Document) -> String {
         if first.is_empty() {
             first.push_str(domain);
         }
-        put(name, word, document);
+        put(name, word, draft);
         let mut folded = [0; words::WORD_MAX];
-        document.push(Field::Header, &[name, "-local"].concat(), fold(local, &mut folded));
-        host(name, domain, document);
+        draft.push(Field::Header, &[name, "-local"].concat(), fold(local, &mut folded));
+        host(name, domain, draft);
     }
     if count != 1 {
-        document.push(Field::Form, name, form_count(count));
+        draft.push(Field::Form, name, form_count(count));
     }
     first
 }
@@ -145,23 +144,23 @@ fn form_count(count: usize) -> &'static str {
 }
 
 /// Takes the name of a host: as it is, and the domains it lies in; an address also by its networks.
-pub(crate) fn host(name: &str, host: &str, document: &mut Document) {
+pub(crate) fn host(name: &str, host: &str, draft: &mut Draft) {
     let host = host.trim_matches(['.', '[', ']']);
-    put(name, host, document);
+    put(name, host, draft);
     if host
         .split('.')
         .all(|part| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit()))
     {
         for (at, _) in host.match_indices('.').skip(1) {
-            put(name, &host[..at], document);
+            put(name, &host[..at], draft);
         }
         return;
     }
     if let Some(domain) = registrable(host).filter(|domain| domain.len() < host.len()) {
-        put(name, domain, document);
+        put(name, domain, draft);
     }
     if let Some((_, last)) = host.rsplit_once('.') {
-        document.push(Field::Header, &[name, "-tld"].concat(), last);
+        draft.push(Field::Header, &[name, "-tld"].concat(), last);
     }
 }
 
@@ -175,7 +174,7 @@ fn is_host(word: &str) -> bool {
 }
 
 /// Takes what a Received field says: who, by whom, with what, and the form of the identifier.
-fn received(value: &str, document: &mut Document) {
+fn received(value: &str, draft: &mut Draft) {
     let mut part = "received";
     let mut count = 0;
     let (path, _) = value.rsplit_once(';').unwrap_or((value, ""));
@@ -195,65 +194,65 @@ fn received(value: &str, document: &mut Document) {
             "with" => part = "received-with",
             "id" => part = "received-id",
             "for" => part = "received-for",
-            word if is_host(word) && part != "received-with" => host(part, word, document),
+            word if is_host(word) && part != "received-with" => host(part, word, draft),
             word => {
                 let mut folded = [0; words::WORD_MAX];
-                document.push(Field::Header, part, fold(word, &mut folded));
+                draft.push(Field::Header, part, fold(word, &mut folded));
             }
         }
     }
     if part == "received" {
-        document.push(Field::Form, "received", "odd");
+        draft.push(Field::Form, "received", "odd");
     }
 }
 
 /// Takes an identifier such as Message-ID: the form of its left part, and its host, which it gives.
-fn identifier<'v>(name: &str, value: &'v str, document: &mut Document) -> &'v str {
+fn identifier<'v>(name: &str, value: &'v str, draft: &mut Draft) -> &'v str {
     let first = value.split_ascii_whitespace().next().unwrap_or_default();
     let id = first.trim_matches(['<', '>']);
     let (left, right) = id.rsplit_once('@').unwrap_or((id, ""));
     let mut shape = [0; words::WORD_MAX];
-    document.push(Field::Header, name, self::shape(left, &mut shape));
-    document.push(Field::Form, name, crate::form::bucket(left.len()));
+    draft.push(Field::Header, name, self::shape(left, &mut shape));
+    draft.push(Field::Form, name, crate::form::bucket(left.len()));
     if right.is_empty() {
-        document.push(Field::Form, name, "no-host");
+        draft.push(Field::Form, name, "no-host");
     } else {
-        host(name, right, document);
+        host(name, right, draft);
     }
     if first.len() != value.len() {
         let count = value.split_ascii_whitespace().count();
-        document.push(Field::Form, name, crate::form::bucket(count));
+        draft.push(Field::Form, name, crate::form::bucket(count));
     }
     right
 }
 
 /// Takes a date: its form, and its zone. What day it is says nothing.
-fn date(name: &str, value: &str, document: &mut Document) {
+fn date(name: &str, value: &str, draft: &mut Draft) {
     let mut shape = [0; words::WORD_MAX];
-    document.push(Field::Header, name, self::shape(value, &mut shape));
+    draft.push(Field::Header, name, self::shape(value, &mut shape));
     for word in value.split_ascii_whitespace().skip(3) {
         if word.starts_with(['+', '-', '(']) || word.bytes().all(|octet| octet.is_ascii_alphabetic()) {
-            document.push(Field::Header, name, word);
+            draft.push(Field::Header, name, word);
         }
     }
 }
 
 /// Takes a signature: who signs, by what, and which fields; not what it comes to.
-fn signature(name: &str, value: &str, document: &mut Document) {
+fn signature(name: &str, value: &str, draft: &mut Draft) {
     for tag in value.split(';').take(WORDS_MAX) {
         let Some((key, text)) = tag.split_once('=') else {
             continue;
         };
         match key.trim() {
-            "d" => host(name, text.trim(), document),
-            "a" | "c" | "s" | "q" | "v" => document.push(Field::Header, name, tag.trim()),
+            "d" => host(name, text.trim(), draft),
+            "a" | "c" | "s" | "q" | "v" => draft.push(Field::Header, name, tag.trim()),
             _ => {}
         }
     }
 }
 
 /// Takes the words of any other field.
-fn plain(name: &str, value: &str, document: &mut Document) {
+fn plain(name: &str, value: &str, draft: &mut Draft) {
     let mut count = 0;
     words::each(value, |word| {
         count += 1;
@@ -262,13 +261,13 @@ fn plain(name: &str, value: &str, document: &mut Document) {
         }
         let mut folded = [0; words::WORD_MAX];
         if word.is_ascii() {
-            document.push(Field::Header, name, fold(word, &mut folded));
+            draft.push(Field::Header, name, fold(word, &mut folded));
         } else {
-            document.push(Field::Header, name, word);
+            draft.push(Field::Header, name, word);
         }
     });
     if count > WORDS_MAX {
-        document.push(Field::Form, name, "long");
+        draft.push(Field::Form, name, "long");
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod clean;
 pub mod document;
+mod draft;
 pub mod fields;
 pub mod file;
 mod form;

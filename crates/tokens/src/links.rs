@@ -2,7 +2,8 @@
 
 use gatepost_message::{Host, Links};
 
-use crate::document::{Document, Field};
+use crate::document::Field;
+use crate::draft::Draft;
 use crate::words;
 
 /// Links that are taken, those first that a reader follows.
@@ -11,33 +12,33 @@ pub const TAKEN_MAX: usize = 60;
 pub const PATH_WORDS_MAX: usize = 8;
 
 /// Takes the links of a mail.
-pub(crate) fn tokens(links: &Links, document: &mut Document) {
+pub(crate) fn tokens(links: &Links, draft: &mut Draft) {
     let mut before = "";
     for link in links.iter().take(TAKEN_MAX) {
         let domain = link.domain.as_deref().unwrap_or_default();
         match &link.host {
             Host::Name(name) => {
                 if **name != *before {
-                    document.push(Field::Link, "", name);
+                    draft.push(Field::Link, "", name);
                     if !domain.is_empty() && domain.len() != name.len() {
-                        document.push(Field::Link, "", domain);
+                        draft.push(Field::Link, "", domain);
                     }
                     if let Some((_, last)) = name.rsplit_once('.') {
-                        document.push(Field::Link, "tld", last);
+                        draft.push(Field::Link, "tld", last);
                     }
                 }
                 before = name;
             }
             Host::V4(address) => {
                 let [a, b, c, d] = address.octets();
-                document.push(Field::Link, "", &format!("{a}.{b}.{c}.{d}"));
-                document.push(Field::Link, "", &format!("{a}.{b}.{c}"));
-                document.push(Field::Form, "link", "address");
+                draft.push(Field::Link, "", &format!("{a}.{b}.{c}.{d}"));
+                draft.push(Field::Link, "", &format!("{a}.{b}.{c}"));
+                draft.push(Field::Form, "link", "address");
             }
-            _ => document.push(Field::Form, "link", "address"),
+            _ => draft.push(Field::Form, "link", "address"),
         }
         for trick in &link.tricks {
-            document.push(Field::Form, "link", trick.as_str());
+            draft.push(Field::Form, "link", trick.as_str());
         }
         let rest = link.url.split_once("://").map_or("", |(_, rest)| rest);
         let path = rest.split_once('/').map_or("", |(_, path)| path);
@@ -45,9 +46,9 @@ pub(crate) fn tokens(links: &Links, document: &mut Document) {
         words::each(path, |word| {
             count += 1;
             if count <= PATH_WORDS_MAX {
-                document.push(Field::Link, link.place.as_str(), word);
+                draft.push(Field::Link, link.place.as_str(), word);
             }
         });
     }
-    document.push(Field::Form, "links", crate::form::bucket(links.iter().len()));
+    draft.push(Field::Form, "links", crate::form::bucket(links.iter().len()));
 }
