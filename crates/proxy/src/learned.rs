@@ -68,7 +68,9 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<usize> {
         }
         std::fs::remove_dir_all(to)?;
     }
-    Err(io::Error::other("what the classifiers learned changes too fast to be copied; try again"))
+    Err(io::Error::other(
+        "what the classifiers learned changes too fast to be copied; try again",
+    ))
 }
 
 #[cfg(test)]
@@ -92,6 +94,9 @@ mod tests {
     #[test]
     fn nothing_learned_is_an_empty_copy() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(copy(&folder.path().join("none"), &folder.path().join("to")).expect("a copy"), 0);
+        assert_eq!(
+            copy(&folder.path().join("none"), &folder.path().join("to")).expect("a copy"),
+            0
+        );
     }
 }

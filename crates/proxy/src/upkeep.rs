@@ -103,7 +103,10 @@ impl Upkeep for Whole {
         copied.map_err(|error| broken(&self.learned, error))?;
         std::fs::rename(&whole, to).map_err(|error| broken(to, error))?;
         Ok(vec![
-            format!("the store, kept mail and what the classifiers learned are copied to {}", to.display()),
+            format!(
+                "the store, kept mail and what the classifiers learned are copied to {}",
+                to.display()
+            ),
             "to put it back, stop gatepost and say `gatepost store restore` with this folder".into(),
             "mail that is deleted later stays in this copy until you delete the copy".into(),
         ])
@@ -159,7 +162,8 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
     let mut replace = |name: &str, what: &str, coming: &Path| -> Result<(), String> {
         let place = data.join(name);
         if place.exists() {
-            let aside = free(data, name).ok_or("too many earlier restores stand aside in the data folder: remove some")?;
+            let aside =
+                free(data, name).ok_or("too many earlier restores stand aside in the data folder: remove some")?;
             std::fs::rename(&place, &aside).map_err(wrong)?;
             lines.push(format!("{what} that was there is now {}", aside.display()));
         }

@@ -260,7 +260,10 @@ pub(super) fn table(record: &Record) -> String {
                 fused.points, fused.odds, fused.threshold
             )
         });
-        let _ = writeln!(out, "{to}: {fate}{would}, level {level}, {score} points{fused}{because}");
+        let _ = writeln!(
+            out,
+            "{to}: {fate}{would}, level {level}, {score} points{fused}{because}"
+        );
     }
     for note in &record.notes {
         let _ = writeln!(out, "note: {}", shown(note));
