@@ -114,7 +114,10 @@ fn what_is_forgotten_is_gone_from_the_disk() {
             "it is gone already"
         );
         let versions = school.teacher.versions().await.unwrap();
-        assert!(versions.iter().all(|version| version.ham + version.spam <= 10), "{versions:?}");
+        assert!(
+            versions.iter().all(|version| version.ham + version.spam <= 10),
+            "{versions:?}"
+        );
     });
 }
 

@@ -181,10 +181,7 @@ fn past_the_cap_old_samples_become_the_base_and_say_so_when_they_shall_be_forgot
             let text = format!("Subject: about{n}\r\n\r\nword{n} {long}");
             Arc::new(gatepost_core::Message::from_bytes(text.into_bytes()))
         };
-        let settings = Settings {
-            log_mib: 1,
-            ..often(5)
-        };
+        let settings = Settings { log_mib: 1, ..often(5) };
         let school = School::open(dir.path(), settings.clone());
         let never = School::open(other.path(), often(1_000));
         let mut sequences = Vec::new();
