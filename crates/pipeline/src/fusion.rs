@@ -1,23 +1,45 @@
 //! Several classifiers' log-odds become one, and that becomes points.
 //!
-//! **Invariant:** more log-odds of spam from any member never make fewer points, and no member, whatever it says, makes
-//! more than [`Fusion::MOST`]. **Absent on purpose:** learning the weights.
+//! **Invariants:** more log-odds of spam from any member never make fewer points; no member, whatever it says, makes
+//! more than [`Fusion::MOST`]; and the less is known of ham, the further spam must lie from it. **Absent on purpose:**
+//! learning the weights, and what lies in a mail.
 
 use std::collections::BTreeMap;
 
 use gatepost_core::{LogOdds, Score};
 
-/// How the words of several classifiers are weighed together.
+/// How the words of several classifiers are weighed together, and what risk the operator takes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Fusion {
     /// The weight of a member by its filter's name. Members see much the same, so their sum would count it twice.
     weights: BTreeMap<Box<str>, f32>,
     /// The weight of a member that is not named.
     other: f32,
-    /// The support at which a member counts half; below it less, above it more, without a step.
-    half: f32,
-    /// The log-odds at which the curve has made three quarters of its points.
-    width: f32,
+    /// What is added to the weighed words of the members where they all have full support.
+    bias: f32,
+    /// How ham lies, as far as it is known.
+    ham: Ham,
+    /// The share of ham that may be called spam.
+    risk: f64,
+}
+
+/// Where the fused log-odds of confirmed ham lie, each taken before that ham was learned.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Ham {
+    /// How many ham messages.
+    pub count: f64,
+    /// The log-odds that one in [`Ham::ONE_IN`] of them passes.
+    pub level: f32,
+    /// By how much those pass it, on average.
+    pub excess: f32,
+}
+
+impl Ham {
+    /// One in so many lies beyond the level from which on the tail is told by its mean.
+    pub const ONE_IN: f64 = 50.0;
+    /// Ham messages that must be known for each one that may be called spam: none in so many is what a share of one in a
+    /// third of it makes likely (the rule of three).
+    pub const FOR_ONE: f64 = 3.0;
 }
 
 impl Default for Fusion {
@@ -25,9 +47,10 @@ impl Default for Fusion {
     fn default() -> Fusion {
         Fusion {
             weights: BTreeMap::new(),
-            other: 0.6,
-            half: 100.0,
-            width: 5.0,
+            other: Fusion::OTHER,
+            bias: 0.0,
+            ham: Ham::default(),
+            risk: Fusion::RISK,
         }
     }
 }
@@ -37,46 +60,123 @@ impl Fusion {
     pub const FAR: f32 = 20.0;
     /// The most points that the curve may be asked for.
     pub const MOST: Score = Score::points(10_000);
+    /// The risk where none is chosen.
+    pub const RISK: f64 = 0.001;
+    /// The smallest and the largest risk that can be chosen.
+    pub const RISKS: (f64, f64) = (1e-6, 0.1);
+    /// The support at which a member counts half; below it less, above it more, without a step.
+    pub const HALF: f32 = 4.0;
+    /// The weight of a member that nobody has compared with others.
+    pub const OTHER: f32 = 0.5;
+    /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
+    const FOR_HAM: f32 = 0.4;
 
     /// The same with a weight for one member; nonsense counts as none.
     #[must_use]
     pub fn weighing(mut self, filter: &str, weight: f32) -> Fusion {
-        let weight = if weight.is_finite() {
-            weight.clamp(0.0, 10.0)
-        } else {
-            0.0
-        };
-        self.weights.insert(filter.into(), weight);
+        self.weights.insert(filter.into(), sane(weight, 0.0, 10.0));
         self
+    }
+
+    /// The same with something added to what the members say; nonsense counts as nothing.
+    #[must_use]
+    pub fn biased(mut self, bias: f32) -> Fusion {
+        self.bias = sane(bias, -10.0, 10.0);
+        self
+    }
+
+    /// The same with what is known of ham.
+    #[must_use]
+    pub fn knowing(mut self, ham: Ham) -> Fusion {
+        self.ham = ham;
+        self
+    }
+
+    /// The same for another risk: the share of ham that may be called spam.
+    #[must_use]
+    pub fn with_risk(mut self, risk: f64) -> Fusion {
+        self.risk = if risk.is_finite() { risk } else { Fusion::RISK }.clamp(Fusion::RISKS.0, Fusion::RISKS.1);
+        self
+    }
+
+    /// The risk that was chosen.
+    pub fn risk(&self) -> f64 {
+        self.risk
+    }
+
+    /// The smallest risk that the confirmed ham can vouch for; nothing where there is too little of it for any.
+    pub fn vouched(&self) -> Option<f64> {
+        let risk = Ham::FOR_ONE / self.ham.count;
+        (risk <= Fusion::RISKS.1).then_some(risk)
+    }
+
+    /// Confirmed ham that this stands on.
+    pub fn ham(&self) -> Ham {
+        self.ham
+    }
+
+    /// Whether the confirmed ham vouches for the risk that was chosen. Until it does, spam must lie the further away.
+    pub fn is_vouched(&self) -> bool {
+        self.vouched().is_some_and(|vouched| vouched <= self.risk)
+    }
+
+    /// The weight of a member.
+    pub fn weight(&self, filter: &str) -> f32 {
+        self.weights.get(filter).copied().unwrap_or(self.other)
+    }
+
+    /// How much of a member's words counts with such support.
+    pub fn trust(support: u32) -> f32 {
+        let support = support as f32;
+        support / (support + Fusion::HALF)
+    }
+
+    /// What one member adds.
+    pub fn share(&self, filter: &str, odds: LogOdds) -> f32 {
+        let value = if odds.value.is_nan() { 0.0 } else { odds.value };
+        value.clamp(-Fusion::FAR, Fusion::FAR) * Fusion::trust(odds.support) * self.weight(filter)
     }
 
     /// The members' log-odds as one.
     pub fn fuse<'a>(&self, votes: impl IntoIterator<Item = (&'a str, LogOdds)>) -> f32 {
-        votes
-            .into_iter()
-            .map(|(filter, odds)| {
-                let value = if odds.value.is_nan() {
-                    0.0
-                } else {
-                    odds.value.clamp(-Fusion::FAR, Fusion::FAR)
-                };
-                let support = odds.support as f32;
-                let trust = support / (support + self.half);
-                value * trust * self.weights.get(filter).copied().unwrap_or(self.other)
-            })
-            .sum()
+        let (mut sum, mut trust) = (0.0, 0.0f32);
+        for (filter, odds) in votes {
+            sum += self.share(filter, odds);
+            trust = trust.max(Fusion::trust(odds.support));
+        }
+        sum + self.bias * trust
     }
 
-    /// The fused log-odds beyond which a mail is called spam at the risk that the operator chose.
+    /// The fused log-odds from which on a mail is called spam at the risk that was chosen.
+    ///
+    /// It is where odds of spam are as the risk asks, or where no more ham than that is to be expected by what is known
+    /// of ham (an exponential tail), whichever is further; and further again as long as little ham is known.
     pub fn threshold(&self) -> f32 {
-        self.width
+        let odds = 0.5 * ((1.0 - self.risk) / self.risk).ln();
+        let beyond = (1.0 / (Ham::ONE_IN * self.risk)).ln().max(0.0);
+        let tail = f64::from(self.ham.level) + f64::from(self.ham.excess) * beyond;
+        let unknown = (1.0 + 1.0 / (self.risk * self.ham.count.max(1.0))).ln();
+        (odds.max(tail) + unknown) as f32
     }
 
-    /// Points for fused log-odds: none at even odds, `most` or its negative far from them.
+    /// Points for fused log-odds: none at even odds, `most` from the threshold on; for ham the other way, and fewer.
     pub fn points(&self, odds: f32, most: Score) -> Score {
-        let most = most.max(Score::ZERO).min(Fusion::MOST);
-        let points = (odds / self.width).tanh() * most.as_hundredths() as f32;
+        let most = most.max(Score::ZERO).min(Fusion::MOST).as_hundredths() as f32;
+        let way = (odds / self.threshold()).clamp(-1.0, 1.0);
+        let points = if way < 0.0 {
+            way * Fusion::FOR_HAM * most
+        } else {
+            way * most
+        };
         Score::hundredths(points.round() as i32)
+    }
+}
+
+fn sane(value: f32, least: f32, most: f32) -> f32 {
+    if value.is_finite() {
+        value.clamp(least, most)
+    } else {
+        0.0
     }
 }
 
@@ -88,10 +188,14 @@ mod tests {
         LogOdds { value, support }
     }
 
+    fn ham(count: f64, level: f32, excess: f32) -> Ham {
+        Ham { count, level, excess }
+    }
+
     fn points(votes: &[(&str, LogOdds)]) -> i32 {
         let fusion = Fusion::default();
         fusion
-            .points(fusion.fuse(votes.iter().copied()), Score::points(6))
+            .points(fusion.fuse(votes.iter().copied()), Score::points(10))
             .as_hundredths()
     }
 
@@ -107,7 +211,7 @@ mod tests {
         assert_eq!(at(0), 0);
         for support in 1..2_000 {
             let gained = at(support) - at(support - 1);
-            assert!((0..=6).contains(&gained), "{support}: {gained}");
+            assert!((0..=20).contains(&gained), "{support}: {gained}");
         }
     }
 
@@ -117,26 +221,65 @@ mod tests {
         let against = ("hmm", odds(-6.0, 1_000));
         assert!(points(&[one, other]) > points(&[one]));
         assert!(points(&[one, against]) == 0);
-        assert_eq!(points(&[against]), -points(&[one]));
+    }
+
+    #[test]
+    fn words_speak_less_for_ham_than_against_spam() {
+        let fusion = Fusion::default();
+        let far = fusion.threshold();
+        assert_eq!(fusion.points(far, Score::points(10)), Score::points(10));
+        assert_eq!(fusion.points(9.0 * far, Score::points(10)), Score::points(10));
+        assert_eq!(fusion.points(-9.0 * far, Score::points(10)), Score::points(-4));
     }
 
     #[test]
     fn no_member_can_break_the_sum() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
             let points = points(&[("bayes", odds(value, u32::MAX))]);
-            assert!(points.abs() <= 600, "{value}: {points}");
+            assert!(points.abs() <= 1_000, "{value}: {points}");
         }
+        let nonsense = Fusion::default()
+            .biased(f32::NAN)
+            .weighing("bayes", f32::NAN)
+            .with_risk(f64::NAN);
+        assert_eq!(nonsense.fuse([("bayes", odds(9.0, 1_000))]), 0.0);
+        assert_eq!(nonsense.risk(), Fusion::RISK);
     }
 
     #[test]
     fn a_weight_of_nothing_silences_a_member() {
         let fusion = Fusion::default().weighing("bayes", 0.0);
         assert_eq!(fusion.fuse([("bayes", odds(9.0, 1_000))]), 0.0);
-        assert_eq!(
-            Fusion::default()
-                .weighing("bayes", f32::NAN)
-                .fuse([("bayes", odds(9.0, 1_000))]),
-            0.0
-        );
+    }
+
+    #[test]
+    fn the_threshold_falls_as_ham_is_known_and_without_a_step() {
+        let at = |count| Fusion::default().knowing(ham(count, 1.0, 0.5)).threshold();
+        for count in 1..5_000 {
+            let (before, after) = (at(f64::from(count)), at(f64::from(count + 1)));
+            assert!(after <= before && before - after < 0.7, "{count}: {before} {after}");
+        }
+    }
+
+    #[test]
+    fn the_threshold_follows_the_tail_of_ham_and_the_risk() {
+        let at = |level, risk| {
+            let fusion = Fusion::default().knowing(ham(10_000.0, level, 2.0)).with_risk(risk);
+            fusion.threshold()
+        };
+        assert!(at(6.0, 0.001) > at(2.0, 0.001));
+        assert!(at(2.0, 0.0001) > at(2.0, 0.001));
+        assert!(at(2.0, 0.001) > at(2.0, 0.01));
+        // One in 50 passes 6; one in 1,000 is 20 times as rare: 6 + 2 ln 20, and ln 1.1 for what is not known.
+        assert!((at(6.0, 0.001) - (6.0 + 2.0 * 20f32.ln() + 1.1f32.ln())).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_risk_is_vouched_for_by_three_times_as_much_ham() {
+        let with = |count| Fusion::default().knowing(ham(count, 0.0, 1.0));
+        assert_eq!(with(0.0).vouched(), None);
+        assert!(!with(2_999.0).is_vouched());
+        assert!(with(3_000.0).is_vouched());
+        assert_eq!(with(300.0).vouched(), Some(0.01));
     }
 }

@@ -9,8 +9,10 @@
 mod admit;
 mod course;
 pub mod entry;
+pub mod evaluate;
 pub mod fit;
 mod grounds;
+pub mod jig;
 mod log;
 mod member;
 mod recent;
@@ -18,6 +20,7 @@ mod rework;
 pub mod segment;
 pub mod settings;
 mod sketch;
+pub mod sources;
 pub mod teacher;
 pub mod trainer;
 mod trial;
@@ -25,6 +28,7 @@ mod versions;
 mod writer;
 
 pub use fit::Fit;
+pub use jig::Jig;
 pub use settings::Settings;
 pub use teacher::{Found, Means, OpenError, Teacher};
 pub use trainer::{Scored, Trainer};

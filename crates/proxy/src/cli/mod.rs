@@ -4,15 +4,22 @@
 //! output, everything else to standard error.
 
 mod auth;
+mod corpus;
 mod dns_lists;
+mod explain;
+mod evaluate;
 mod filters;
+mod jig;
 mod kept;
 mod lists;
+mod model;
 mod office;
 mod replay;
 mod resolver;
 mod spf;
 mod store;
+mod teach;
+mod train;
 mod urls;
 mod when;
 
@@ -21,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gatepost_core::Request;
+use gatepost_core::{Label, Request};
 
 use crate::config::{self, Loaded, Mistake, Mistakes, Registry};
 use crate::{run, selftest};
@@ -81,6 +88,20 @@ enum Verb {
         #[command(subcommand)]
         what: kept::Kept,
     },
+    /// Teaches the classifiers that mails are spam.
+    Spam(teach::Mails),
+    /// Teaches the classifiers that mails are wanted.
+    Ham(teach::Mails),
+    /// Makes the classifiers forget: one mail, all that somebody taught, or all since a moment. They are then what they would
+    /// be had they never seen it.
+    Unlearn(teach::Forgotten),
+    /// The versions of the classifiers' models: lists them, goes back to one, makes the models anew.
+    Model {
+        #[command(subcommand)]
+        what: model::Model,
+    },
+    /// Tells why a mail is judged as it is: what the classifiers saw, what all filters found, and what would change it.
+    Explain(explain::Asked),
     /// Lists what became of mails, the newest first.
     Records {
         #[command(flatten)]
@@ -99,6 +120,8 @@ enum Verb {
         #[command(subcommand)]
         what: store::Store,
     },
+    /// Teaches the classifiers collections of mail whose label is known.
+    Train(train::Train),
     /// Lists what was done at the desk, by whom, the newest first.
     Audit {
         /// Before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
@@ -111,6 +134,10 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tells how well the classifiers do on a corpus: each message is scored, then learned, in the order of its index.
+    Evaluate(evaluate::Asked),
+    /// Obeys the commands of TREC's jig on standard input: initialize, classify FILE, train ham|spam FILE, finalize.
+    Jig,
     /// Prints the version.
     Version,
 }
@@ -170,6 +197,10 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Selftest { to } => {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }
+        Verb::Evaluate(asked) => {
+            Ok(evaluate::run_it(&registry, &asked).map_or_else(|why| failed(&why), |text| say(&text)))
+        }
+        Verb::Jig => Ok(jig::run(&registry).unwrap_or_else(|why| failed(&why))),
         Verb::CheckSpf(asked) => spf::run(&asked, find),
         Verb::CheckAuth(mail) => auth::run(&mail, find),
         Verb::Replay(mail) => find().map(|loaded| {
@@ -185,7 +216,7 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         )),
         Verb::Store {
             what: store::Store::Restore { folder },
-        } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),
+        } => find().map(|loaded| store::restore(&loaded.config, &registry, &folder).unwrap_or_else(|why| failed(&why))),
         Verb::Whitelist { what } => find().map(|loaded| match what.imported() {
             Ok(imported) => desk(&loaded, &registry, async |office| {
                 lists::run(office, &what, &imported).await
@@ -195,8 +226,30 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
         }
+        Verb::Train(train) => {
+            find().map(|loaded| train::run(&loaded.config, &registry, &train).unwrap_or_else(|why| failed(&why)))
+        }
         Verb::Store { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
+        }
+        Verb::Spam(mails) => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                teach::report(office, &mails, Label::Spam).await
+            })
+        }),
+        Verb::Ham(mails) => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                teach::report(office, &mails, Label::Ham).await
+            })
+        }),
+        Verb::Unlearn(what) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| teach::unlearn(office, &what).await))
+        }
+        Verb::Model { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| model::run(office, &what).await))
+        }
+        Verb::Explain(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| explain::run(office, &asked).await))
         }
         Verb::Records { which, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {
