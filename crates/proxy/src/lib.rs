@@ -17,6 +17,7 @@ mod descriptors;
 mod drive;
 mod explainer;
 mod idle;
+mod learned;
 mod line;
 mod listen;
 mod lock;

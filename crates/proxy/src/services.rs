@@ -133,7 +133,12 @@ pub async fn open(
         post: Arc::clone(&services.post),
         learning: Arc::clone(&services.learning),
         explain: Arc::<Explainer>::clone(&explainer),
-        upkeep: Arc::new(Whole::new(Arc::clone(&rocks), Arc::clone(&archive), Arc::clone(&clock))),
+        upkeep: Arc::new(Whole::new(
+            Arc::clone(&rocks),
+            Arc::clone(&archive),
+            config.data_dir.join(school::FOLDER),
+            Arc::clone(&clock),
+        )),
         clock,
         seed,
     };

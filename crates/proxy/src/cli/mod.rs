@@ -6,8 +6,8 @@
 mod auth;
 mod corpus;
 mod dns_lists;
-mod explain;
 mod evaluate;
+mod explain;
 mod filters;
 mod jig;
 mod kept;

@@ -254,7 +254,16 @@ pub(super) fn table(record: &Record) -> String {
             format!("; because of {because}")
         };
         let (to, level, score, fate) = (shown(&recipient.to), recipient.level, recipient.score, &recipient.fate);
-        let _ = writeln!(out, "{to}: {fate}{would}, level {level}, {score} points{because}");
+        let fused = recipient.fused.map_or(String::new(), |fused| {
+            format!(
+                " ({} of the classifiers: log-odds {:+.2}, all their points from {:+.2} on)",
+                fused.points, fused.odds, fused.threshold
+            )
+        });
+        let _ = writeln!(
+            out,
+            "{to}: {fate}{would}, level {level}, {score} points{fused}{because}"
+        );
     }
     for note in &record.notes {
         let _ = writeln!(out, "note: {}", shown(note));
