@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod explain;
 pub mod model;
+pub mod odds;
+pub mod pairs;
+pub mod table;
 
 use gatepost_core::classifier::{Shelf, testify};
 use gatepost_core::prelude::*;

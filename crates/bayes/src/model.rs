@@ -1,95 +1,250 @@
 //! The model.
+//!
+//! **Invariants:** the same lessons in the same order give the same bits, whatever their sequence numbers and times;
+//! features of another extractor are neither scored nor learned; scores are finite.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use gatepost_core::kept::Label;
 use gatepost_core::{BadModel, Clue, Domain, Features, Learner, LogOdds, Message, Sample, Seed};
-use gatepost_tokens::{Document, Key};
+use gatepost_tokens::{Document, File, Key};
 
-const BITS: u32 = 22;
-const RATE: f32 = 0.004;
+use crate::table::{Entry, Table};
+use crate::{explain, odds, pairs};
+
+/// The name in the model file.
+const NAME: &str = "bayes";
+/// The form of the model file and the extractor of its features.
+const FORM: u32 = 1 << 16 | pairs::EXTRACTOR;
+/// Counts of messages by domain. Two domains may share one: it only says how far a domain's own weights are believed.
+const DOMAINS: usize = 4_096;
+/// Messages of a domain at which its own weights count half.
+const DOMAIN_HALF: f32 = 30.0;
+/// No score goes beyond.
+pub const ODDS_MAX: f32 = 20.0;
+/// Where weights of samples begin and end to count, in units.
+const SAMPLE_WEIGHTS: (f32, f32) = (0.05, 5.0);
 
 /// The model.
 pub struct Model {
-    key: Key,
-    weights: Vec<AtomicU32>,
-    learned: AtomicU32,
+    key: [AtomicU64; 2],
+    table: Table,
+    domains: Vec<AtomicU32>,
+    /// Learned messages: ham, spam.
+    learned: [AtomicU32; 2],
+    /// The share of labels that is believed to be wrong, as bits of an `f32`.
+    doubt: AtomicU32,
+}
+
+/// A domain's own part of the model.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    hash: u64,
+    /// How far it is believed, from nought to one.
+    pub(crate) trust: f32,
+}
+
+impl Own {
+    /// The feature as this domain has it.
+    pub(crate) fn feature(self, key: &Key, feature: u64) -> u64 {
+        key.pair(feature, self.hash, 0)
+    }
 }
 
 impl Model {
     /// An empty model whose key is derived from an installation's secret.
     pub fn new(seed: Seed) -> Model {
-        let half = |part: &[u8]| seed.hash(&[b"bayes", part]).to_le_bytes();
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&half(b"0"));
-        key[8..].copy_from_slice(&half(b"1"));
+        let half = |part: &[u8]| AtomicU64::new(seed.hash(&[b"bayes", part]));
         Model {
-            key: Key::new(key),
-            weights: (0..1 << BITS).map(|_| AtomicU32::new(0)).collect(),
-            learned: AtomicU32::new(0),
+            key: [half(b"0"), half(b"1")],
+            table: Table::default(),
+            domains: (0..DOMAINS).map(|_| AtomicU32::new(0)).collect(),
+            learned: [AtomicU32::new(0), AtomicU32::new(0)],
+            doubt: AtomicU32::new(odds::DOUBT_FIRST.to_bits()),
         }
     }
 
-    fn slot(&self, hash: u64) -> &AtomicU32 {
-        &self.weights[(hash >> (64 - BITS)) as usize]
+    pub(crate) fn key(&self) -> Key {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.key[0].load(Ordering::Relaxed).to_le_bytes());
+        key[8..].copy_from_slice(&self.key[1].load(Ordering::Relaxed).to_le_bytes());
+        Key::new(key)
     }
 
-    fn odds(&self, features: &Features) -> f32 {
-        features
-            .hashes
-            .iter()
-            .map(|hash| f32::from_bits(self.slot(*hash).load(Ordering::Relaxed)))
-            .sum()
+    fn count(&self, hash: u64) -> &AtomicU32 {
+        &self.domains[hash as usize % DOMAINS]
+    }
+
+    pub(crate) fn own(&self, key: &Key, domain: Option<&str>) -> Option<Own> {
+        let hash = key.word(u8::MAX, domain?.as_bytes());
+        let count = self.count(hash).load(Ordering::Relaxed) as f32;
+        Some(Own {
+            hash,
+            trust: count / (count + DOMAIN_HALF),
+        })
+    }
+
+    pub(crate) fn entry(&self, feature: u64) -> Option<Entry> {
+        self.table.entry(feature)
+    }
+
+    /// The score before it is bounded.
+    fn raw(&self, key: &Key, features: &Features, own: Option<Own>) -> f32 {
+        let sum: f32 = features.hashes.iter().map(|feature| self.table.weight(*feature)).sum();
+        let own = own.filter(|own| own.trust > 0.0).map_or(0.0, |own| {
+            let words = features.hashes.iter().filter(|feature| pairs::is_word(**feature));
+            own.trust
+                * words
+                    .map(|word| self.table.weight(own.feature(key, *word)))
+                    .sum::<f32>()
+        });
+        odds::scale(features.hashes.len()) * (sum + own)
     }
 }
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
-        let document = Document::of(message);
-        let words: Vec<u64> = document
-            .tokens()
-            .iter()
-            .map(|token| self.key.word(token.field as u8, document.text_of(token).as_bytes()))
-            .collect();
-        let mut hashes = words.clone();
-        for distance in 1..=4 {
-            let pairs = words.iter().zip(words.iter().skip(distance));
-            hashes.extend(pairs.map(|(one, other)| self.key.pair(*one, *other, distance as u8)));
-        }
-        hashes.sort_unstable();
-        hashes.dedup();
-        hashes.truncate(Features::MAX);
-        Features { extractor: 1, hashes }
+        pairs::features(&self.key(), &Document::of(message))
     }
 
-    fn score(&self, features: &Features, _: Option<&Domain>) -> LogOdds {
+    fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {
+        if features.extractor != pairs::EXTRACTOR {
+            return LogOdds::default();
+        }
+        let key = self.key();
+        let own = self.own(&key, domain.map(Domain::key).as_deref());
+        let value = self.raw(&key, features, own);
+        let learned = self.learned.iter().map(|count| count.load(Ordering::Relaxed));
         LogOdds {
-            value: self.odds(features),
-            support: self.learned.load(Ordering::Relaxed),
+            value: value.clamp(-ODDS_MAX, ODDS_MAX),
+            support: learned.fold(0, u32::saturating_add),
         }
     }
 
     fn learn(&self, features: &Features, sample: &Sample) {
-        let y = if sample.label == Label::Spam { 1.0 } else { 0.0 };
-        let p = 1.0 / (1.0 + (-self.odds(features)).exp());
-        let step = RATE * (y - p);
-        for hash in &features.hashes {
-            let slot = self.slot(*hash);
-            let weight = f32::from_bits(slot.load(Ordering::Relaxed)) + step;
-            slot.store(weight.to_bits(), Ordering::Relaxed);
+        if features.extractor != pairs::EXTRACTOR {
+            return;
         }
-        self.learned.fetch_add(1, Ordering::Relaxed);
+        let key = self.key();
+        let own = self.own(&key, sample.domain.as_deref());
+        let (class, sign) = match sample.label {
+            Label::Spam => (1, 1.0),
+            _ => (0, -1.0),
+        };
+        let weight = (sample.weight as f32 / 100.0).clamp(SAMPLE_WEIGHTS.0, SAMPLE_WEIGHTS.1);
+        // What counts double was looked at twice.
+        let before = f32::from_bits(self.doubt.load(Ordering::Relaxed));
+        let doubt = before / (weight * weight).max(1.0);
+        let ask = odds::ask(sign * self.raw(&key, features, own), doubt);
+        self.doubt
+            .store(odds::doubt(before, ask.wrong).to_bits(), Ordering::Relaxed);
+        let count = &self.learned[class];
+        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        if let Some(own) = own {
+            let count = self.count(own.hash);
+            count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        }
+        if ask.pull < odds::NEAR {
+            return;
+        }
+        self.pull(&key, features, own, sign, ask.pull * weight, doubt);
     }
 
-    fn explain(&self, _: &Message, _: Option<&Domain>) -> Vec<Clue> {
-        Vec::new()
+    fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {
+        explain::clues(self, message, domain)
     }
 
     fn save(&self) -> Vec<u8> {
-        Vec::new()
+        let mut state = Vec::with_capacity(12);
+        for number in [&self.learned[0], &self.learned[1], &self.doubt] {
+            state.extend_from_slice(&number.load(Ordering::Relaxed).to_le_bytes());
+        }
+        let domains: Vec<u8> = self
+            .domains
+            .iter()
+            .flat_map(|count| count.load(Ordering::Relaxed).to_le_bytes())
+            .collect();
+        let table = self.table.save();
+        File {
+            name: NAME,
+            version: FORM,
+            key: self.key(),
+            sections: vec![&state, &domains, &table],
+        }
+        .write()
     }
 
-    fn load(&self, _: &[u8]) -> Result<(), BadModel> {
-        Err(BadModel("not yet".into()))
+    fn load(&self, saved: &[u8]) -> Result<(), BadModel> {
+        let file = File::read(saved, NAME, FORM).map_err(BadModel)?;
+        let [state, domains, table] = file.sections[..] else {
+            return Err(BadModel("the model file of `bayes` has not its three sections".into()));
+        };
+        let (numbers, _) = state.as_chunks::<4>();
+        let [ham, spam, doubt] = numbers else {
+            return Err(BadModel(
+                "the state in the model file of `bayes` has another length".into(),
+            ));
+        };
+        let (counts, _) = domains.as_chunks::<4>();
+        let doubt = f32::from_le_bytes(*doubt);
+        if counts.len() != DOMAINS || !(0.0..0.5).contains(&doubt) || !self.table.load(table) {
+            return Err(BadModel(
+                "the tables in the model file of `bayes` are not as they must be".into(),
+            ));
+        }
+        for (count, saved) in self.domains.iter().zip(counts) {
+            count.store(u32::from_le_bytes(*saved), Ordering::Relaxed);
+        }
+        self.learned[0].store(u32::from_le_bytes(*ham), Ordering::Relaxed);
+        self.learned[1].store(u32::from_le_bytes(*spam), Ordering::Relaxed);
+        self.doubt.store(doubt.to_bits(), Ordering::Relaxed);
+        let (halves, _) = file.key.bytes().as_chunks::<8>();
+        for (half, saved) in self.key.iter().zip(halves) {
+            half.store(u64::from_le_bytes(*saved), Ordering::Relaxed);
+        }
+        Ok(())
     }
+}
+
+impl Model {
+    /// Moves the features of a mail by what its label asks.
+    fn pull(&self, key: &Key, features: &Features, own: Option<Own>, sign: f32, pull: f32, doubt: f32) {
+        let scale = odds::scale(features.hashes.len());
+        let words = |own: Own| {
+            features
+                .hashes
+                .iter()
+                .filter(|word| pairs::is_word(**word))
+                .map(move |word| {
+                    // A domain of which nothing is known yet learns as fast as one that is known well.
+                    (own.feature(key, *word), own.trust.max(0.5) * scale)
+                })
+        };
+        let all = || {
+            let common = features.hashes.iter().map(|feature| (*feature, scale));
+            common.chain(own.into_iter().flat_map(words))
+        };
+        let mut moved = 0.0;
+        for (feature, share) in all() {
+            let gradient = pull * share;
+            let heat = self.table.entry(feature).unwrap_or_default().heat + gradient * gradient;
+            moved += odds::step(gradient, heat) * share;
+        }
+        let brake = (odds::move_max(doubt) / moved.max(f32::MIN_POSITIVE)).min(1.0) * sign;
+        for (feature, share) in all() {
+            let (place, known) = self.table.find(feature);
+            let gradient = pull * share;
+            let heat = known.heat + gradient * gradient;
+            let weight = known.weight + brake * odds::step(gradient, heat);
+            self.table
+                .put(place, Entry { weight, heat }, chance(feature, known, pull));
+        }
+    }
+}
+
+/// A number from nought to one that depends on what is learned and on nothing else.
+fn chance(feature: u64, known: Entry, pull: f32) -> f32 {
+    let state = u64::from(known.weight.to_bits()) << 32 | u64::from(pull.to_bits());
+    let mixed = u128::from(feature ^ 0x9e37_79b9_7f4a_7c15) * u128::from(state ^ 0xe703_7ed1_a0b4_28db | 1);
+    ((mixed >> 64) as u64 ^ mixed as u64) as u32 as f32 / 4_294_967_296.0
 }

@@ -47,7 +47,7 @@ impl Default for Fusion {
     fn default() -> Fusion {
         Fusion {
             weights: BTreeMap::new(),
-            other: 0.6,
+            other: Fusion::OTHER,
             bias: 0.0,
             ham: Ham::default(),
             risk: Fusion::RISK,
@@ -65,7 +65,9 @@ impl Fusion {
     /// The smallest and the largest risk that can be chosen.
     pub const RISKS: (f64, f64) = (1e-6, 0.1);
     /// The support at which a member counts half; below it less, above it more, without a step.
-    pub const HALF: f32 = 20.0;
+    pub const HALF: f32 = 4.0;
+    /// The weight of a member that nobody has compared with others.
+    pub const OTHER: f32 = 0.5;
     /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
     const FOR_HAM: f32 = 0.4;
 
@@ -150,7 +152,7 @@ impl Fusion {
     /// It is where odds of spam are as the risk asks, or where no more ham than that is to be expected by what is known
     /// of ham (an exponential tail), whichever is further; and further again as long as little ham is known.
     pub fn threshold(&self) -> f32 {
-        let odds = ((1.0 - self.risk) / self.risk).ln();
+        let odds = 0.5 * ((1.0 - self.risk) / self.risk).ln();
         let beyond = (1.0 / (Ham::ONE_IN * self.risk)).ln().max(0.0);
         let tail = f64::from(self.ham.level) + f64::from(self.ham.excess) * beyond;
         let unknown = (1.0 + 1.0 / (self.risk * self.ham.count.max(1.0))).ln();

@@ -268,8 +268,8 @@ layered! {
         /// (three times 1000 here), they must be surer still, and `gatepost model list`, the log and `/metrics` say so.
         ham_risk: Risk = Risk::default();
         /// The points that all classifiers together give where they are so sure of spam that `ham_risk` allows it; fewer
-        /// where they are less sure, never more, and fewer again against spam. 10 by default: with less than
-        /// `high.threshold` they refuse nobody on their own.
+        /// where they are less sure, never more; for wanted mail two fifths of it the other way. 10 by default: with less
+        /// than `high.threshold` they refuse nobody on their own.
         classifiers: Score = Score::points(10);
         /// What a client reads when its mail is refused for its points, with {reason}, {id} and {code}.
         refusal: Template = Template::default();

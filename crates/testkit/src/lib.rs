@@ -23,6 +23,7 @@ pub mod dialogue;
 pub mod fakes;
 pub mod kept;
 pub mod laws;
+pub mod letters;
 pub mod mail;
 pub mod memory;
 pub mod models;

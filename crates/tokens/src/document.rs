@@ -2,14 +2,28 @@
 
 use gatepost_message::Message;
 
-use crate::{fields, words};
+use crate::clean;
+use crate::draft::Draft;
+use crate::{fields, form, head, links};
 
 /// Tokens of a message.
 pub const TOKENS_MAX: usize = 6_000;
+/// Tokens of the header section; what of [`TOKENS_MAX`] it and the next three leave is for the text that is seen.
+pub const HEADER_TOKENS_MAX: usize = 1_200;
+/// Tokens of links.
+pub const LINK_TOKENS_MAX: usize = 600;
+/// Tokens of what is told of the form.
+pub const FORM_TOKENS_MAX: usize = 200;
+/// Tokens of text that is not seen: enough to know filler by, too few to outweigh what is seen.
+pub const HIDDEN_TOKENS_MAX: usize = 200;
 /// Octets of text that are looked at.
 pub const TEXT_MAX: usize = 200_000;
+/// Octets of hidden text that are looked at.
+pub const HIDDEN_MAX: usize = 8_000;
 /// Octets of the header section that are kept as they came.
 pub const HEAD_MAX: usize = 8_000;
+/// Octets of the Subject that are looked at.
+pub const SUBJECT_MAX: usize = 2_000;
 
 /// Where a token stood.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -24,21 +38,67 @@ pub enum Field {
     Subject = 2,
     /// A piece of From.
     From = 3,
-    /// A piece of another field, its name before it.
+    /// A piece of another field, its name and a colon before it.
     Header = 4,
     /// A piece of a link.
     Link = 5,
     /// Something about the form of the mail.
     Form = 6,
+    /// The name of a field of the header section, in their order.
+    Name = 7,
 }
 
-/// A token: where it stood, and where its text lies in the document.
+impl Field {
+    /// The field in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Field::Text => "text",
+            Field::Hidden => "hidden",
+            Field::Subject => "subject",
+            Field::From => "from",
+            Field::Header => "header",
+            Field::Link => "link",
+            Field::Form => "form",
+            Field::Name => "has",
+        }
+    }
+}
+
+/// How a word is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Case {
+    /// No capital in it.
+    Lower = 0,
+    /// A capital first, and no other.
+    Capital = 1,
+    /// Capitals alone.
+    Upper = 2,
+    /// Capitals somewhere.
+    Mixed = 3,
+}
+
+impl Case {
+    pub(crate) fn of(word: &[u8]) -> Case {
+        let capitals = word.iter().filter(|octet| octet.is_ascii_uppercase()).count();
+        match (capitals, word.first().is_some_and(u8::is_ascii_uppercase)) {
+            (0, _) => Case::Lower,
+            (1, true) => Case::Capital,
+            _ if word.iter().any(u8::is_ascii_lowercase) => Case::Mixed,
+            _ => Case::Upper,
+        }
+    }
+}
+
+/// A token: where it stood, how it was written, and where its text lies in the document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token {
     /// Where it stood.
     pub field: Field,
-    at: u32,
-    len: u16,
+    /// How it was written; its text is in lower case.
+    pub case: Case,
+    pub(crate) len: u8,
+    pub(crate) at: u32,
 }
 
 /// A message as classifiers see it.
@@ -57,65 +117,42 @@ impl Document {
     }
 
     fn read(message: &Message) -> Document {
-        let mut document = Document {
-            head: fields::head(message, HEAD_MAX),
-            ..Document::default()
-        };
         let reading = message.reading(&|| false);
-        for field in message.headers().iter().filter(|field| fields::may(field.name())) {
-            let name = String::from_utf8_lossy(field.name()).to_ascii_lowercase();
-            let value = field.unfolded();
-            let value = String::from_utf8_lossy(&value);
-            document.push(Field::Form, &format!("has:{name}"));
-            match &*name {
-                "subject" => {}
-                "from" => words::each(&value, |word| document.push(Field::From, word)),
-                _ => words::each(&value, |word| document.push(Field::Header, &format!("{name}:{word}"))),
-            }
+        let (text, split) = clean::seen(reading.text(), TEXT_MAX);
+        let headers = fields::known(message);
+        let mut draft = Draft::new(text.len());
+        draft.allow(HEADER_TOKENS_MAX);
+        head::tokens(&headers, &mut draft);
+        let (subject, subject_split) = clean::seen(reading.subject(), SUBJECT_MAX);
+        draft.words(Field::Subject, &subject);
+        draft.allow(LINK_TOKENS_MAX);
+        links::tokens(reading.links(), &mut draft);
+        draft.allow(FORM_TOKENS_MAX);
+        form::tokens(message, reading, &subject, &text, &mut draft);
+        if split || subject_split {
+            draft.push(Field::Form, "", "unseen-within-words");
         }
-        words::each(reading.subject(), |word| document.push(Field::Subject, word));
-        for link in reading.links().iter() {
-            document.push(Field::Link, &link.host.to_string());
-            if let Some(domain) = &link.domain {
-                document.push(Field::Link, domain);
-            }
-            for trick in &link.tricks {
-                document.push(Field::Link, &format!("trick:{}", trick.as_str()));
-            }
+        draft.allow(HIDDEN_TOKENS_MAX);
+        let (hidden, _) = clean::seen(reading.hidden(), HIDDEN_MAX);
+        draft.words(Field::Hidden, &hidden);
+        draft.allow(TOKENS_MAX);
+        draft.words(Field::Text, &text);
+        let (arena, tokens) = draft.finish();
+        Document {
+            arena,
+            tokens,
+            head: fields::head(&headers, HEAD_MAX),
+            text: text.into_owned(),
         }
-        let mut end = reading.text().len().min(TEXT_MAX);
-        while !reading.text().is_char_boundary(end) {
-            end -= 1;
-        }
-        document.text = reading.text()[..end].to_owned();
-        words::each(&reading.text()[..end], |word| document.push(Field::Text, word));
-        document
     }
 
-    fn push(&mut self, field: Field, text: &str) {
-        if self.tokens.len() == TOKENS_MAX {
-            return;
-        }
-        let at = self.arena.len();
-        let mut end = text.len().min(words::WORD_MAX);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.arena.push_str(&text[..end]);
-        self.arena[at..].make_ascii_lowercase();
-        self.tokens.push(Token {
-            field,
-            at: at as u32,
-            len: end as u16,
-        });
-    }
-
-    /// The tokens in order: those of the header as it came, then Subject, links, text.
+    /// The tokens in order: those of the header as it came, Subject, links, the form, what is not seen, and the text that
+    /// is seen.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }
 
-    /// The text of a token.
+    /// The text of a token, in lower case.
     pub fn text_of(&self, token: &Token) -> &str {
         &self.arena[token.at as usize..][..usize::from(token.len)]
     }
@@ -125,7 +162,7 @@ impl Document {
         &self.head
     }
 
-    /// The text that is seen, decoded.
+    /// The text that is seen, decoded, without what has no width.
     pub fn text(&self) -> &str {
         &self.text
     }

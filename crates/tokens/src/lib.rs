@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod clean;
 pub mod document;
+mod draft;
 pub mod fields;
 pub mod file;
+mod form;
+mod head;
 pub mod key;
+mod links;
 pub mod words;
 
-pub use document::{Document, Field, Token};
+pub use document::{Case, Document, Field, Token};
 pub use file::File;
 pub use key::Key;

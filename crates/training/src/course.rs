@@ -71,7 +71,7 @@ impl Course {
             }
             members.push((kind.name, guarded(model, kind)));
         }
-        let fit = Fit::load(&loaded.fit).ok_or("the fit of the fusion cannot be read")?;
+        let fit = Fit::load(&loaded.fit).map_err(|bad| format!("the fit of the fusion cannot be read: {bad}"))?;
         Ok(Course {
             trainer: Trainer::new(members, fit),
             through: loaded.header.version.through,

@@ -9,8 +9,10 @@
 mod admit;
 mod course;
 pub mod entry;
+pub mod evaluate;
 pub mod fit;
 mod grounds;
+pub mod jig;
 mod log;
 mod member;
 mod recent;
@@ -26,6 +28,7 @@ mod versions;
 mod writer;
 
 pub use fit::Fit;
+pub use jig::Jig;
 pub use settings::Settings;
 pub use teacher::{Found, Means, OpenError, Teacher};
 pub use trainer::{Scored, Trainer};

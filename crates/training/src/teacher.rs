@@ -209,8 +209,13 @@ impl Teacher {
         self.compute
             .run(move |_| {
                 let all = models.into_iter().take(entry::MEMBERS_MAX);
-                all.map(|(name, slot)| (name.into(), slot.live().features(&message)))
-                    .collect::<Vec<(Box<str>, Features)>>()
+                all.map(|(name, slot)| {
+                    let mut features = slot.live().features(&message);
+                    // What the log cannot hold must not be learned either.
+                    features.hashes.truncate(Features::MAX);
+                    (name.into(), features)
+                })
+                .collect()
             })
             .await
     }

@@ -165,7 +165,8 @@ impl Writer {
         let (versions, mut notes) = Versions::open(&folder.join("versions")).map_err(bad)?;
         let base = versions.base();
         let (through, aside) = base.map_or((0, Vec::new()), |base| (base.version.through, base.aside.clone()));
-        let (log, found) = Log::open(&folder.join("samples"), through, aside).map_err(bad)?;
+        let (mut log, found) = Log::open(&folder.join("samples"), through, aside).map_err(bad)?;
+        log.bounded(settings.log_bytes());
         let lost = !found.is_empty();
         notes.extend(found);
         let recent = Recent::open(&folder.join("recent")).map_err(bad)?;
@@ -424,6 +425,7 @@ impl Writer {
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),
             Task::Settings(new) => {
+                self.log.bounded(new.log_bytes());
                 self.settings = new;
                 if let Err(fault) = self.look_again() {
                     self.complain(&fault);

@@ -23,6 +23,7 @@ mod house;
 mod keeping;
 mod kept;
 mod keywords;
+mod learning;
 mod memory;
 mod operation;
 mod passing;

@@ -4,9 +4,12 @@
 //! output, everything else to standard error.
 
 mod auth;
+mod corpus;
 mod dns_lists;
 mod explain;
+mod evaluate;
 mod filters;
+mod jig;
 mod kept;
 mod lists;
 mod model;
@@ -131,6 +134,10 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tells how well the classifiers do on a corpus: each message is scored, then learned, in the order of its index.
+    Evaluate(evaluate::Asked),
+    /// Obeys the commands of TREC's jig on standard input: initialize, classify FILE, train ham|spam FILE, finalize.
+    Jig,
     /// Prints the version.
     Version,
 }
@@ -190,6 +197,10 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Selftest { to } => {
             find().map(|loaded| selftest::run(&loaded.config, to.as_deref()).map_or_else(|why| failed(&why), |()| DONE))
         }
+        Verb::Evaluate(asked) => {
+            Ok(evaluate::run_it(&registry, &asked).map_or_else(|why| failed(&why), |text| say(&text)))
+        }
+        Verb::Jig => Ok(jig::run(&registry).unwrap_or_else(|why| failed(&why))),
         Verb::CheckSpf(asked) => spf::run(&asked, find),
         Verb::CheckAuth(mail) => auth::run(&mail, find),
         Verb::Replay(mail) => find().map(|loaded| {

@@ -1,0 +1,135 @@
+//! A document as it is written: tokens into one piece of memory, in small letters, within their bounds.
+
+use crate::document::{Case, Field, TOKENS_MAX, Token};
+use crate::{clean, words};
+
+/// Letters that stand alone side by side, from which on they are one word.
+const SPACED_MIN: usize = 3;
+
+/// Tokens as they are taken.
+pub(crate) struct Draft {
+    arena: Vec<u8>,
+    tokens: Vec<Token>,
+    /// How many tokens there may be before the next is dropped.
+    room: usize,
+}
+
+impl Draft {
+    /// An empty one for a text of so many octets.
+    pub(crate) fn new(text: usize) -> Draft {
+        let text = text.min(TOKENS_MAX * words::WORD_MAX / 4);
+        Draft {
+            arena: Vec::with_capacity(text + 6_000),
+            tokens: Vec::with_capacity((text / 6 + 400).min(TOKENS_MAX)),
+            room: 0,
+        }
+    }
+
+    /// The memory and the tokens in it.
+    pub(crate) fn finish(self) -> (String, Vec<Token>) {
+        match String::from_utf8(self.arena) {
+            Ok(arena) => (arena, self.tokens),
+            // Only whole characters are written, so this is never met; no tokens are better than wrong ones.
+            Err(_) => (String::new(), Vec::new()),
+        }
+    }
+
+    /// Makes room for so many more tokens.
+    pub(crate) fn allow(&mut self, more: usize) {
+        self.room = (self.tokens.len() + more).min(TOKENS_MAX);
+    }
+
+    /// Whether there is room for one more token.
+    pub(crate) fn has_room(&self) -> bool {
+        self.tokens.len() < self.room
+    }
+
+    /// Takes the words of a text. Letters of one Latin word that stand apart are taken together, too, and so are those that
+    /// another script lent.
+    pub(crate) fn words(&mut self, field: Field, text: &str) {
+        let (mut from, mut count, mut end) = (0, 0, 0);
+        let base = text.as_ptr() as usize;
+        words::each(text, |word| {
+            if !self.has_room() {
+                return;
+            }
+            let at = word.as_ptr() as usize - base;
+            if word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic() {
+                if count == 0 || at != end + 1 {
+                    self.spaced(field, &text[from..end], count);
+                    (from, count) = (at, 0);
+                }
+                (count, end) = (count + 1, at + 1);
+            } else if count > 0 {
+                self.spaced(field, &text[from..end], count);
+                count = 0;
+            }
+            self.word(field, word);
+        });
+        if count > 0 {
+            self.spaced(field, &text[from..end], count);
+        }
+    }
+
+    /// Takes a word that is written with something between each two letters.
+    fn spaced(&mut self, field: Field, text: &str, letters: usize) {
+        if letters < SPACED_MIN || !self.has_room() {
+            return;
+        }
+        let at = self.arena.len();
+        let plain = text.bytes().filter(u8::is_ascii_alphabetic).take(words::WORD_MAX);
+        self.arena.extend(plain.map(|octet| octet.to_ascii_lowercase()));
+        self.close(field, Case::Mixed, at);
+        self.push(Field::Form, "", "spaced-letters");
+    }
+
+    fn word(&mut self, field: Field, word: &str) {
+        let octets = word.as_bytes();
+        if !word.is_ascii() && clean::is_mixed(word) {
+            let plain: String = clean::head(word, words::WORD_MAX).chars().map(clean::alike).collect();
+            self.push(field, "", &plain);
+            self.push(Field::Form, "", "mixed-scripts");
+            return;
+        }
+        if octets.len() >= 2 * SPACED_MIN - 1 && matches!(octets[1], b'.' | b'-' | b'_') {
+            let mut twos = octets.chunks(2);
+            if twos.all(|two| two[0].is_ascii_alphabetic() && two.get(1).is_none_or(|gap| *gap == octets[1])) {
+                self.spaced(field, word, octets.len().div_ceil(2));
+            }
+        }
+        self.push(field, "", word);
+    }
+
+    /// Takes a token that is a name and a text, cut to [`words::WORD_MAX`] octets each.
+    pub(crate) fn push(&mut self, field: Field, name: &str, text: &str) {
+        if !self.has_room() {
+            return;
+        }
+        let at = self.arena.len();
+        if !name.is_empty() {
+            self.arena
+                .extend_from_slice(clean::head(name, words::WORD_MAX).as_bytes());
+            self.arena.push(b':');
+        }
+        let text = clean::head(text, words::WORD_MAX);
+        if text.is_ascii() {
+            self.arena.extend(text.bytes().map(|octet| octet.to_ascii_lowercase()));
+        } else {
+            let lower = text.to_lowercase();
+            self.arena
+                .extend_from_slice(clean::head(&lower, words::WORD_MAX).as_bytes());
+        }
+        self.close(field, Case::of(text.as_bytes()), at);
+    }
+
+    /// Makes a token of what was written into the arena.
+    fn close(&mut self, field: Field, case: Case, at: usize) {
+        self.tokens.push(Token {
+            field,
+            case,
+            // A name, a colon and a word are fewer octets than an octet counts.
+            len: (self.arena.len() - at) as u8,
+            at: at as u32,
+        });
+    }
+}
