@@ -8,6 +8,7 @@
 
 mod decode;
 mod element;
+mod events;
 mod host;
 mod html;
 mod lines;
@@ -18,6 +19,7 @@ mod plain;
 mod scan;
 mod search;
 mod style;
+mod tag;
 mod url;
 mod utf7;
 mod uu;
