@@ -35,7 +35,7 @@ fn says(model: &Model, message: &Message) -> f32 {
 }
 
 fn domain(name: &str) -> Domain {
-    name.parse().expect("a domain")
+    Domain::parse(name, false).expect("a domain")
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_was_learned_tells_spam_from_ham() {
     for n in 0..20 {
         teach(
             &model,
-            &mail("cheap pills", &format!("buy cheap pills today offer {n}")),
+            &mail("cheap pills", &format!("buy cheap pills today, offer no {n}")),
             Label::Spam,
         );
         teach(
@@ -60,9 +60,9 @@ fn what_was_learned_tells_spam_from_ham() {
             Label::Ham,
         );
     }
-    let spam = says(&model, &mail("cheap", "pills for you"));
-    let ham = says(&model, &mail("minutes", "of the last meeting"));
-    assert!(spam > 1.0 && ham < -1.0, "{spam} {ham}");
+    let spam = says(&model, &mail("cheap pills", "and you buy cheap pills today again"));
+    let ham = says(&model, &mail("minutes", "and here are the minutes of meeting"));
+    assert!(spam > 0.5 && ham < -0.5, "{spam} {ham}");
     assert_eq!(model.score(&model.features(&mail("x", "y")), None).support, 40);
 }
 
@@ -70,12 +70,20 @@ fn what_was_learned_tells_spam_from_ham() {
 fn what_is_certain_already_is_counted_but_changes_nothing() {
     let model = model();
     let pills = mail("cheap pills", "buy cheap pills");
-    for _ in 0..200 {
-        teach(&model, &pills, Label::Spam);
-        teach(&model, &mail("minutes", "of our meeting"), Label::Ham);
-    }
+    let teach = |message: &Message, label| {
+        let mut heavy = sample(1, label);
+        heavy.weight = 500;
+        model.learn(&model.features(message), &heavy);
+    };
+    // Log-odds of ln 99 ask for one in a hundred.
+    let taught = (0..2_000).find(|_| {
+        teach(&mail("minutes", "of our meeting"), Label::Ham);
+        teach(&pills, Label::Spam);
+        says(&model, &pills) > 4.6
+    });
+    assert!(taught.is_some(), "{}", says(&model, &pills));
     let before = says(&model, &pills);
-    teach(&model, &pills, Label::Spam);
+    teach(&pills, Label::Spam);
     assert_eq!(says(&model, &pills), before);
 }
 
