@@ -267,7 +267,8 @@ fn learn(model: &Model, sequence: u64, (hashes, spam, weight): &(Vec<u64>, bool,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    // A model is 16 MB, so a case is slow.
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn a_log_with_gaps_gives_the_bits_of_one_that_never_had_them(log in prop::collection::vec((some(), any::<bool>()), 0..40)) {
