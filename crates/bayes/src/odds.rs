@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_long_mail_is_scaled_down() {
         near(scale(0), 1.0);
-        near(scale(1_000), 0.707_107);
+        near(scale(1_000), std::f32::consts::FRAC_1_SQRT_2);
         near(scale(3_000), 0.5);
         near(move_max(0.0), 30.0);
         near(move_max(0.1), 30.0 / 11.0);
