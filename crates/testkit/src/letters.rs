@@ -88,12 +88,12 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Letters from a seed. Of the words that tell a kind, a third belong to the other.
+    /// Letters from a seed. Of the words that tell a kind, one in five belongs to the other.
     pub fn new(seed: u64) -> Letters {
         Letters {
             state: seed,
             number: 0,
-            blur: 34,
+            blur: 20,
         }
     }
 

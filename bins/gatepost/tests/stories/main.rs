@@ -30,4 +30,5 @@ mod passing;
 mod relaying;
 mod smuggling;
 mod tls;
+mod training;
 mod waiting;
