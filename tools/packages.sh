@@ -87,6 +87,7 @@ if [ "$task" = test ]; then
   need postfix postfix
   need openssl openssl
   need python3 python3
+  need zstd zstd
 fi
 
 as_root() {

@@ -8,9 +8,10 @@ use gatepost_smtp::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Login;
+use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
 use crate::kept::{KeptId, KeptMail, Label, Query};
-use crate::learner::Unlearn;
+use crate::learner::{Taught, Unlearn, Version};
 use crate::record::Record;
 
 /// For whom an entry of a list holds.
@@ -126,6 +127,33 @@ pub enum Mail {
     Bytes(Octets),
 }
 
+/// A mail of a collection, with what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Labelled {
+    /// The mail.
+    pub mail: Octets,
+    /// What it is.
+    pub label: Label,
+    /// How much it counts, in hundredths; as much as mail of a collection does where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub weight: Option<u32>,
+}
+
+impl Labelled {
+    /// The most of one request.
+    pub const MAX: usize = 1_024;
+
+    /// A mail that counts as much as those of collections do.
+    pub fn new(mail: Vec<u8>, label: Label) -> Labelled {
+        Labelled {
+            mail: Octets(mail),
+            label,
+            weight: None,
+        }
+    }
+}
+
 /// One human act.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,12 +193,25 @@ pub enum Request {
         /// The entries.
         entries: Vec<Listed>,
     },
-    /// Say what a mail is: learned, and listed as settings say.
+    /// Say what a mail is: learned, and listed as settings say. Who says the opposite later corrects it.
     Report {
-        /// The mail.
+        /// The mail; one that was delivered may be named by the number of its transaction.
         mail: Mail,
         /// What it is.
         label: Label,
+        /// Whose mail it is, a domain of ours; without this as the mail's recipients or the reporter's address say.
+        #[serde(default)]
+        domain: Option<String>,
+    },
+    /// Learn mails of a collection, in this order. What was learned before is learned once.
+    Train {
+        /// The mails, at most [`Labelled::MAX`].
+        mails: Vec<Labelled>,
+        /// The name by which all of it can be unlearned.
+        by: String,
+        /// Whose mail it was, a domain of ours; everybody's without this.
+        #[serde(default)]
+        domain: Option<String>,
     },
     /// Deliver a kept mail to one of its recipients.
     Release {
@@ -225,13 +266,29 @@ pub enum Request {
         /// The folder; it must not be there yet.
         to: String,
     },
-    /// Explain what the filters make of a mail.
+    /// Explain why a mail is judged as it is.
     Explain {
         /// The mail.
         mail: Mail,
+        /// How it came, where it is not kept.
+        #[serde(default)]
+        came: Option<Came>,
+        /// Whose mail it is; without this as its recipients say.
+        #[serde(default)]
+        domain: Option<String>,
     },
     /// Forget what was learned.
     Unlearn(Unlearn),
+    /// List the versions of the classifiers' models.
+    Models,
+    /// Go back to an earlier version of the models.
+    Rollback {
+        /// Its number; the one before the one in use where none is named.
+        #[serde(default)]
+        to: Option<u64>,
+    },
+    /// Make the models anew from all that was learned.
+    Rebuild,
     /// An act of a third party's filter, in words that only it knows.
     Other {
         /// The filter's name.
@@ -317,6 +374,12 @@ pub enum Receipt {
     Records(Vec<Record>),
     /// Here is what was done at the desk.
     Audit(Vec<Audited>),
+    /// Here is what became of each mail that was to be learned, in their order.
+    Trained(Vec<Taught>),
+    /// Here is why the mail is judged as it is.
+    Explained(Box<Explanation>),
+    /// Here are the versions of the models, the newest first, and what there is to say about them.
+    Models(Vec<Version>, Vec<String>),
     /// It may not be done: rights, limits, nonsense. In words for the one who asked.
     Refused(String),
     /// It could not be done now.

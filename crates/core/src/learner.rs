@@ -160,6 +160,8 @@ pub struct Lesson {
     pub domain: Option<String>,
     /// When.
     pub at: Time,
+    /// How much it counts, in hundredths; as much as its ground does where nothing is said.
+    pub weight: Option<u32>,
 }
 
 impl Lesson {
@@ -173,8 +175,22 @@ impl Lesson {
             by: by.into(),
             domain: None,
             at,
+            weight: None,
         }
     }
+}
+
+/// What became of a lesson.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Taught {
+    /// It is learned, as this sample.
+    Learned(u64),
+    /// It had been learned before, as this sample.
+    Known(u64),
+    /// It is not learned, for this reason; others may be.
+    Refused(String),
 }
 
 /// What shall be forgotten.
@@ -197,6 +213,33 @@ pub enum Unlearn {
 pub trait Learning: Send + Sync {
     /// Learns a message and tells its place in the sample log.
     async fn label(&self, lesson: Lesson) -> Result<u64, Fault>;
+    /// Learns messages in this order and tells of each what became of it. A fault ends it: some may be learned by then, and
+    /// are known when they come again.
+    async fn label_all(&self, lessons: Vec<Lesson>) -> Result<Vec<Taught>, Fault> {
+        let mut all = Vec::with_capacity(lessons.len());
+        for lesson in lessons {
+            all.push(Taught::Learned(self.label(lesson).await?));
+        }
+        Ok(all)
+    }
+    /// Learns a report about delivered mail, by the number of its transaction, from what is remembered of it for some days;
+    /// [`Fault::Unavailable`] where nothing is.
+    async fn label_by_reference(
+        &self,
+        id: &str,
+        label: Label,
+        ground: Ground,
+        by: &str,
+        at: Time,
+    ) -> Result<u64, Fault> {
+        let _ = (id, label, ground, by, at);
+        Err(Fault::Unavailable("nothing is remembered of delivered mail"))
+    }
+    /// Forgets all that was learned from a mail that is deleted, and what is remembered of it. Tells how many samples went.
+    async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
+        let _ = kept;
+        Ok(0)
+    }
     /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;
     /// The versions of the models that are kept, the newest first; the first is in use.

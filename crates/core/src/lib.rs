@@ -19,6 +19,7 @@ pub mod context;
 pub mod desk;
 pub mod dns;
 pub mod envelope;
+pub mod explain;
 pub mod fault;
 pub mod filter;
 pub mod human;
@@ -35,6 +36,7 @@ pub mod record;
 pub mod registry;
 pub mod score;
 pub mod services;
+pub mod shelves;
 pub mod site;
 pub mod store;
 pub mod tagged;
@@ -47,9 +49,12 @@ pub use author::Author;
 pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
 pub use context::{Context, Memo, Via, Visit};
-pub use desk::{Acting, Audited, Change, Desk, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep};
+pub use desk::{
+    Acting, Audited, Change, Desk, Labelled, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep,
+};
 pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
+pub use explain::{About, Came, Explain, Explanation, Witness};
 pub use fault::Fault;
 pub use filter::{Concern, Filter, FilterKind};
 pub use identity::{
@@ -58,17 +63,18 @@ pub use identity::{
 };
 pub use kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 pub use learner::{
-    BadModel, Clue, Features, Ground, Learner, Learning, Lesson, LogOdds, ModelSlot, Models, Rebuilt, Sample, Unlearn,
-    Version,
+    BadModel, Clue, Features, Ground, Learner, Learning, Lesson, LogOdds, ModelSlot, Models, Rebuilt, Sample, Taught,
+    Unlearn, Version,
 };
 pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
 pub use post::{Letter, Post};
-pub use record::{AuthRecord, CallRecord, End, FindingRecord, RecipientRecord, Record, SpfRecord};
+pub use record::{AuthRecord, CallRecord, End, FindingRecord, Fused, RecipientRecord, Record, SpfRecord};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
 pub use services::Services;
+pub use shelves::Shelves;
 pub use site::Site;
 pub use store::{Backend, Page, Store, Swap, Write};
 pub use upstream::{Consignment, Delivery, Queue, Queued, Upstream, Upstreams};

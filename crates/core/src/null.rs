@@ -16,6 +16,7 @@ use crate::compute::{Budget, Job, Threads};
 use crate::desk::{Desk, Receipt, Request};
 use crate::dns::{Dns, Lookup, Mx};
 use crate::envelope::Login;
+use crate::explain::{About, Explain, Explanation};
 use crate::fault::Fault;
 use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
 use crate::kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
@@ -174,6 +175,19 @@ impl Learning for NoLearning {
 
     async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         Err(Fault::Unavailable("no training"))
+    }
+}
+
+/// Nobody explains mail.
+pub struct NoExplain;
+
+#[async_trait]
+impl Explain for NoExplain {
+    async fn explain(&self, _: &Arc<Message>, _: About) -> Result<Explanation, Fault> {
+        Err(Fault::Unavailable("nobody explains mail here"))
+    }
+    fn unvouched(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

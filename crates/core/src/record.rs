@@ -11,6 +11,29 @@ use crate::phase::Phase;
 use crate::score::Score;
 use crate::verdict::Level;
 
+/// What all classifiers together say of a mail, for one recipient.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Fused {
+    /// Their log-odds as one; higher is spam.
+    pub odds: f32,
+    /// The log-odds at which the operator's risk is reached.
+    pub threshold: f32,
+    /// The points that they gave.
+    pub points: Score,
+}
+
+impl Fused {
+    /// What they say.
+    pub fn new(odds: f32, threshold: f32, points: Score) -> Fused {
+        Fused {
+            odds,
+            threshold,
+            points,
+        }
+    }
+}
+
 /// What happened to one recipient.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -23,6 +46,9 @@ pub struct RecipientRecord {
     pub level: Level,
     /// The sum of points, for this recipient.
     pub score: Score,
+    /// What all classifiers together say of it, where any said something: their points are in the sum.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fused: Option<Fused>,
     /// What became of it: `deliver`, `hold`, `defer`, `refuse`, `discard`, `divert`; `none` where the session ended first.
     pub fate: String,
     /// What would have become of it, where `dry_run` overruled the verdict.
@@ -45,6 +71,7 @@ impl RecipientRecord {
             to,
             level: Level::None,
             score: Score::ZERO,
+            fused: None,
             fate: "none".into(),
             would: None,
             reply: String::new(),

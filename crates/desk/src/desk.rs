@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use gatepost_core::desk::Mail;
-use gatepost_core::learner::Lesson;
 use gatepost_core::{
-    Acting, Address, Change, Clock, Desk, Fault, Filter, Kept, KeptId, KeptMail, Label, Learning, Login, Message,
+    Acting, Address, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message,
     Octets, Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
 };
 use gatepost_pipeline::recipients;
@@ -18,8 +16,10 @@ use gatepost_pipeline::run::guarded;
 
 use crate::audit::Audit;
 use crate::claim::{self, Claimed};
+use crate::collection;
 use crate::limit;
 use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
+use crate::teach::Told;
 use crate::words;
 
 /// How long one act may take.
@@ -62,6 +62,8 @@ pub struct Means {
     pub post: Arc<dyn Post>,
     /// Teaching.
     pub learning: Arc<dyn Learning>,
+    /// Explaining.
+    pub explain: Arc<dyn Explain>,
     /// All that is stored, as a whole.
     pub upkeep: Arc<dyn Upkeep>,
     /// The time.
@@ -72,7 +74,7 @@ pub struct Means {
 
 /// The desk over this installation's services.
 pub struct FrontDesk {
-    means: Means,
+    pub(crate) means: Means,
     audit: Audit,
     terms: ArcSwap<Terms>,
     handlers: ArcSwap<Handlers>,
@@ -117,7 +119,17 @@ impl FrontDesk {
 
     async fn act(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time) -> Result<Receipt, Fault> {
         Ok(match request {
-            Request::Report { mail, label } => self.report(who, by, mail, *label, request, now).await?,
+            Request::Report { mail, label, domain } => {
+                let told = Told {
+                    mail,
+                    label: *label,
+                    domain: domain.as_deref(),
+                };
+                self.report(who, by, told, request, now).await?
+            }
+            Request::Train { mails, by, domain } => {
+                collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
+            }
             Request::Release { id, recipient, again } => {
                 self.release(who, id, recipient.as_deref(), *again, now).await?
             }
@@ -130,20 +142,20 @@ impl FrontDesk {
             Request::CheckStore => Receipt::Done(Change::shown(self.means.upkeep.check().await?)),
             Request::CompactStore => done(self.means.upkeep.compact().await?),
             Request::Backup { to } => done(self.means.upkeep.backup(Path::new(to)).await?),
-            Request::Unlearn(what) => {
-                let gone = self.means.learning.unlearn(what).await?;
-                done(vec![format!("{gone} samples are forgotten")])
+            Request::Unlearn(what) => self.unlearn(what).await?,
+            Request::Models => self.models().await?,
+            Request::Rollback { to } => self.rollback(*to).await?,
+            Request::Rebuild => self.rebuild().await?,
+            Request::Explain { mail, came, domain } => {
+                self.explain(who, mail, came.as_ref(), domain.as_deref()).await?
             }
-            Request::Explain { .. } => Receipt::Refused(
-                "a mail is not explained at the desk: `gatepost replay FILE` tells what the filters make of it".into(),
-            ),
             // Lists, and what only a filter knows.
             _ => self.offer(by, request, now).await?.unwrap_or_else(|| nobody(request)),
         })
     }
 
     /// Asks the filters, all of them: what several did is told together. Nothing where none is concerned.
-    async fn offer(&self, by: &Login, request: &Request, now: Time) -> Result<Option<Receipt>, Fault> {
+    pub(crate) async fn offer(&self, by: &Login, request: &Request, now: Time) -> Result<Option<Receipt>, Fault> {
         let acting = Acting::new(by, now);
         let handlers = self.handlers.load_full();
         let wanted = |name: &str| !matches!(request, Request::Other { filter, .. } if filter != name);
@@ -162,66 +174,9 @@ impl FrontDesk {
     }
 
     /// A kept mail as far as it is theirs.
-    async fn theirs(&self, who: &Who<'_>, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault> {
+    pub(crate) async fn theirs(&self, who: &Who<'_>, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault> {
         let found = self.means.kept.get(id).await?;
         Ok(found.and_then(|(mail, message)| Some((who.view(&mail).map(|_| mail)?, message))))
-    }
-
-    async fn report(
-        &self,
-        who: &Who<'_>,
-        by: &Login,
-        mail: &Mail,
-        label: Label,
-        request: &Request,
-        now: Time,
-    ) -> Result<Receipt, Fault> {
-        let (message, kept) = match mail {
-            Mail::Kept(id) => match self.theirs(who, id).await? {
-                Some((mail, message)) => (message, Some(mail)),
-                None => return Ok(no_such_mail()),
-            },
-            Mail::Bytes(octets) => (Arc::new(Message::from_bytes(octets.0.clone())), None),
-            _ => {
-                return Ok(Receipt::Refused(
-                    "a mail of a kind that this version does not know".into(),
-                ));
-            }
-        };
-        let mut change = Change::default();
-        let called = match label {
-            Label::Spam => "spam",
-            Label::Ham => "wanted mail",
-        };
-        if let Some(mail) = &kept {
-            if mail.label.as_ref().is_some_and(|(known, _)| *known == label) {
-                return Ok(Receipt::Done(Change::shown(vec![format!(
-                    "it was called {called} already"
-                )])));
-            }
-            self.means.kept.label(&mail.id, label, by).await?;
-            change.changed = true;
-            change.lines.push(format!("it is called {called}"));
-        }
-        let mut lesson = Lesson::new(message, label, &*by.name, now);
-        lesson.kept = kept.map(|mail| mail.id);
-        match self.means.learning.label(lesson).await {
-            Ok(sequence) => {
-                change.changed = true;
-                change.lines.push(format!("it is learned, as sample {sequence}"));
-            }
-            // A label is worth having without a trainer: it is learned from when there is one.
-            Err(Fault::Unavailable(_)) if change.changed => {
-                change.lines.push("no filter here learns from it yet".into());
-            }
-            Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
-            Err(fault) => return Err(fault),
-        }
-        if let Some(Receipt::Done(more)) = self.offer(by, request, now).await? {
-            change.changed |= more.changed;
-            change.lines.extend(more.lines);
-        }
-        Ok(Receipt::Done(change))
     }
 
     async fn release(
@@ -288,10 +243,16 @@ impl FrontDesk {
                 "it is kept for others, too; only an administrator may delete it".into(),
             ));
         }
-        Ok(match self.means.kept.delete(id).await? {
-            true => done(vec![format!("deleted {id}; a backup made before may still hold it")]),
-            false => no_such_mail(),
-        })
+        // First, so that a mail that is gone has left nothing in the models.
+        let forgotten = self.means.learning.erase(id).await?;
+        if !self.means.kept.delete(id).await? {
+            return Ok(no_such_mail());
+        }
+        let mut lines = vec![format!("deleted {id}; a backup made before may still hold it")];
+        if forgotten > 0 {
+            lines.push("what was learned from it is forgotten".into());
+        }
+        Ok(done(lines))
     }
 
     async fn find(&self, who: &Who<'_>, query: &Query) -> Result<Receipt, Fault> {
@@ -385,13 +346,13 @@ fn narrow(who: &Who<'_>, query: &Query) -> Result<Query, &'static str> {
     Ok(query)
 }
 
-fn done(lines: Vec<String>) -> Receipt {
+pub(crate) fn done(lines: Vec<String>) -> Receipt {
     let mut change = Change::shown(lines);
     change.changed = true;
     Receipt::Done(change)
 }
 
-fn no_such_mail() -> Receipt {
+pub(crate) fn no_such_mail() -> Receipt {
     Receipt::Refused(NO_SUCH_MAIL.into())
 }
 
@@ -410,7 +371,12 @@ fn patience(request: &Request) -> Duration {
     match request {
         // A mail server may take its time, and what was cut short could have been done all the same.
         Request::Release { .. } => RELEASE_PATIENCE,
-        Request::CheckStore | Request::CompactStore | Request::Backup { .. } | Request::Unlearn(_) => LONG_PATIENCE,
+        Request::CheckStore
+        | Request::CompactStore
+        | Request::Backup { .. }
+        | Request::Unlearn(_)
+        | Request::Rollback { .. }
+        | Request::Rebuild => LONG_PATIENCE,
         _ => PATIENCE,
     }
 }

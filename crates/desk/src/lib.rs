@@ -9,9 +9,11 @@
 
 mod audit;
 mod claim;
+mod collection;
 mod desk;
 mod limit;
 pub mod rights;
+mod teach;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};

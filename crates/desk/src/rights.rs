@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_core::{Address, Domain, KeptMail, Login, LoginBy, Query, Reach, RecipientRecord, Record, Request, Scope};
+use gatepost_core::{
+    Address, Domain, KeptMail, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
+};
 use gatepost_pipeline::Routes;
 
 /// What is said of a mail that is not there, or not theirs.
@@ -137,9 +139,20 @@ impl Who<'_> {
         match request {
             Request::Add { reach, .. } | Request::Remove { reach, .. } => self.reaches(reach),
             Request::Show { reach: Some(reach), .. } => self.reaches(reach),
-            Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Unlearn(_) | Request::Other { .. } => {
+            Request::Train { .. } => when(self.is_admin(), ADMINS),
+            Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Other { .. } => {
                 when(self.is_admin(), ADMINS)
             }
+            // Whoever may ask about mail of their own making finds out how to write what passes.
+            Request::Explain {
+                mail: Mail::Bytes(_), ..
+            } => when(self.is_admin(), ADMINS),
+            Request::Report {
+                domain: Some(domain), ..
+            } => match domain_of(domain) {
+                Some(domain) if self.runs(&domain) => Ok(()),
+                _ => Err(ADMINS),
+            },
             Request::Import { entries } => entries.iter().try_for_each(|entry| self.reaches(&entry.reach)),
             Request::Report { .. }
             | Request::Release { .. }
@@ -158,6 +171,9 @@ impl Who<'_> {
                 }
             },
             Request::CheckStore | Request::CompactStore | Request::Backup { .. } => when(self.operator, OPERATOR),
+            Request::Unlearn(_) | Request::Models | Request::Rollback { .. } | Request::Rebuild => {
+                when(self.operator, OPERATOR)
+            }
             // What this version does not know yet is nobody's right but the operator's.
             _ => when(self.operator, OPERATOR),
         }
@@ -204,6 +220,27 @@ impl Who<'_> {
         mail.recipients.iter().any(own)
     }
 
+    /// Whose mail it is that they report, as models tell domains apart: what they named; else the one domain of ours that
+    /// its recipients are in, or their own where it came to several; else that of their own address.
+    pub fn teaches(&self, kept: Option<&KeptMail>, named: Option<&str>) -> Option<String> {
+        let ours = |address: &Address| {
+            let domain = address.domain();
+            self.staff.local.is_local(domain).then(|| domain.key())
+        };
+        let own = |address: &&Address| self.is(address);
+        let to: Vec<Address> = kept
+            .iter()
+            .flat_map(|mail| mail.recipients.iter().filter_map(|to| address(to)))
+            .collect();
+        let domains: BTreeSet<String> = to.iter().filter_map(ours).collect();
+        match (named, kept.is_some(), domains.len()) {
+            (Some(named), ..) => domain_of(named),
+            (None, true, 1) => domains.into_iter().next(),
+            (None, true, _) => to.iter().find(own).and_then(ours),
+            (None, false, _) => self.name.as_deref().and_then(address).as_ref().and_then(ours),
+        }
+    }
+
     /// What they see of a record.
     pub fn view_record(&self, mut record: Record) -> Option<Record> {
         if self.is_admin() {
@@ -226,7 +263,7 @@ impl Who<'_> {
 
 #[cfg(test)]
 mod tests {
-    use gatepost_core::{KeptId, List, Listed, Time};
+    use gatepost_core::{KeptId, Label, List, Listed, Octets, Time, Unlearn};
 
     use super::*;
 
@@ -331,9 +368,72 @@ mod tests {
     }
 
     #[test]
+    fn a_person_reports_mail_and_has_only_their_own_explained() {
+        let staff = staff();
+        let may = |name: &str, request: &Request| staff.who(&login(name)).may(request).is_ok();
+        let bytes = || Mail::Bytes(Octets(b"A: b".to_vec()));
+        let report = |domain: Option<&str>| Request::Report {
+            mail: bytes(),
+            label: Label::Spam,
+            domain: domain.map(Into::into),
+        };
+        let explain = |mail| Request::Explain {
+            mail,
+            came: None,
+            domain: None,
+        };
+        let kept = || explain(Mail::Kept(KeptId("1".into())));
+        assert!(may("carl@d.example", &report(None)) && may("carl@d.example", &kept()));
+        assert!(!may("carl@d.example", &report(Some("d.example"))) && !may("carl@d.example", &explain(bytes())));
+        assert!(may("eva@e.example", &report(Some("E.example"))) && !may("eva@e.example", &report(Some("d.example"))));
+        assert!(may("root@d.example", &explain(bytes())) && may("root@d.example", &report(Some("d.example"))));
+    }
+
+    #[test]
+    fn the_lesson_of_a_mail_is_its_own_domains() {
+        let staff = staff();
+        let of = |name: &str, kept: Option<&KeptMail>| staff.who(&login(name)).teaches(kept, None);
+        let (one, two) = (
+            mail(&["carl@d.example", "<ann@D.example>"]),
+            mail(&["carl@d.example", "eva@e.example"]),
+        );
+        assert_eq!(of("root@d.example", Some(&one)), Some("d.example".into()));
+        assert_eq!(
+            of("root@d.example", Some(&two)),
+            None,
+            "it is of two domains, so of none"
+        );
+        assert_eq!(
+            of("carl@d.example", Some(&two)),
+            Some("d.example".into()),
+            "the one who says so got it"
+        );
+        assert_eq!(
+            of("root@d.example", Some(&mail(&["x@elsewhere.example"]))),
+            None,
+            "not ours"
+        );
+        assert_eq!(of("carl@d.example", None), Some("d.example".into()));
+        assert_eq!(of("carl", None), None);
+        assert_eq!(
+            staff
+                .who(&login("root@d.example"))
+                .teaches(Some(&one), Some("E.Example")),
+            Some("e.example".into())
+        );
+    }
+
+    #[test]
     fn what_touches_the_whole_store_is_the_operators() {
         let (staff, root) = (staff(), login("root@d.example"));
-        for request in [Request::CheckStore, Request::Backup { to: "/tmp/x".into() }] {
+        for request in [
+            Request::CheckStore,
+            Request::Backup { to: "/tmp/x".into() },
+            Request::Models,
+            Request::Rollback { to: None },
+            Request::Rebuild,
+            Request::Unlearn(Unlearn::By("eva".into())),
+        ] {
             assert!(staff.who(&root).may(&request).is_err());
             let operator = Login::new("o", LoginBy::Operator);
             assert!(staff.who(&operator).may(&request).is_ok());

@@ -1,7 +1,7 @@
 //! A request and its receipt in words, for the audit: bounded, and never a mail's content.
 
 use gatepost_core::desk::Mail;
-use gatepost_core::{Label, List, Query, Reach, Receipt, Request};
+use gatepost_core::{Label, List, Query, Reach, Receipt, Request, Taught, Unlearn};
 
 /// The most entries that are named.
 const NAMED: usize = 5;
@@ -46,6 +46,16 @@ fn mail(mail: &Mail) -> String {
         Mail::Kept(id) => format!("the kept mail {}", cut(&id.0)),
         Mail::Bytes(octets) => format!("a mail of {} octets", octets.0.len()),
         _ => "a mail".into(),
+    }
+}
+
+fn unlearned(what: &Unlearn) -> String {
+    match what {
+        Unlearn::Sample(sample) => format!("unlearn the sample {sample}"),
+        Unlearn::By(who) => format!("unlearn all that {} taught", cut(who)),
+        Unlearn::Since(millis) => format!("unlearn all since {millis} ms"),
+        Unlearn::Kept(id) => format!("unlearn the mail {}", cut(&id.0)),
+        _ => "unlearn something".into(),
     }
 }
 
@@ -108,12 +118,19 @@ pub fn of(request: &Request) -> String {
                 names(entries.iter().map(|entry| entry.entry.as_str()))
             )
         }
-        Request::Report { mail: it, label } => {
+        Request::Report {
+            mail: it,
+            label,
+            domain,
+        } => {
             let label = match label {
                 Label::Spam => "spam",
                 Label::Ham => "ham",
             };
-            format!("call {} {label}", mail(it))
+            let of = domain
+                .as_ref()
+                .map_or(String::new(), |domain| format!(" of {}", cut(domain)));
+            format!("call {}{of} {label}", mail(it))
         }
         Request::Release { id, recipient, again } => {
             let to = recipient
@@ -123,6 +140,14 @@ pub fn of(request: &Request) -> String {
                 "deliver the kept mail {}{to}{}",
                 cut(&id.0),
                 if *again { " again" } else { "" }
+            )
+        }
+        Request::Train { mails, by, .. } => {
+            let spam = mails.iter().filter(|mail| mail.label == Label::Spam).count();
+            let ham = mails.len() - spam;
+            format!(
+                "learn {spam} of spam and {ham} of ham from a collection, by {}",
+                cut(by)
             )
         }
         Request::Delete { id } => format!("delete the kept mail {}", cut(&id.0)),
@@ -141,8 +166,12 @@ pub fn of(request: &Request) -> String {
                 recipient.as_ref().map_or("all recipients".into(), |to| cut(to))
             )
         }
-        Request::Explain { mail: it } => format!("explain {}", mail(it)),
-        Request::Unlearn(what) => cut(&format!("unlearn {what:?}")),
+        Request::Explain { mail: it, .. } => format!("explain {}", mail(it)),
+        Request::Unlearn(what) => unlearned(what),
+        Request::Models => "list the versions of the models".into(),
+        Request::Rollback { to: Some(to) } => format!("go back to version {to} of the models"),
+        Request::Rollback { to: None } => "go back to the version of the models before".into(),
+        Request::Rebuild => "rebuild the models".into(),
         Request::Other { filter, words } => {
             format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
         }
@@ -163,6 +192,12 @@ pub fn outcome(receipt: &Receipt) -> String {
         Receipt::Mail(..) => "read".into(),
         Receipt::Records(records) => format!("found {}", records.len()),
         Receipt::Audit(lines) => format!("found {}", lines.len()),
+        Receipt::Trained(all) => {
+            let learned = all.iter().filter(|one| matches!(one, Taught::Learned(_))).count();
+            format!("learned {learned}")
+        }
+        Receipt::Explained(_) => "explained".into(),
+        Receipt::Models(versions, _) => format!("found {}", versions.len()),
         Receipt::Refused(why) => format!("refused: {}", cut(why)),
         Receipt::Failed(why) => format!("failed: {}", cut(why)),
         _ => "done".into(),
@@ -178,6 +213,7 @@ pub fn changes(request: &Request) -> bool {
             | Request::Records { .. }
             | Request::Audit { .. }
             | Request::Explain { .. }
+            | Request::Models
             | Request::CheckStore
     )
 }
@@ -207,7 +243,10 @@ mod tests {
         let report = of(&Request::Report {
             mail: Mail::Bytes(Octets(b"Subject: secret\r\n\r\n".to_vec())),
             label: Label::Spam,
+            domain: None,
         });
         assert_eq!(report, "call a mail of 19 octets spam");
+        let by = of(&Request::Unlearn(Unlearn::By("x".repeat(10_000))));
+        assert!(by.starts_with("unlearn all that xxx") && by.len() < 300, "{by}");
     }
 }

@@ -78,6 +78,7 @@ fn house() -> House {
         kept: fakes.kept.clone(),
         post: fakes.post.clone(),
         learning: Arc::new(null::NoLearning),
+        explain: Arc::new(null::NoExplain),
         upkeep: Arc::new(Whole),
         clock: fakes.clock.clone(),
         seed: Fakes::SEED,
@@ -351,6 +352,7 @@ async fn a_mail_of_others_is_answered_like_one_that_is_not_there() {
             Request::Report {
                 mail: Mail::Kept(it.clone()),
                 label: Label::Ham,
+                domain: None,
             },
         ] {
             assert_eq!(
@@ -419,6 +421,7 @@ async fn a_label_is_kept_and_given_twice_changes_nothing() {
     let report = |label| Request::Report {
         mail: Mail::Kept(id.clone()),
         label,
+        domain: None,
     };
     let carl = login("carl@d.example");
     assert!(said(&house.ask(&carl, report(Label::Spam)).await).0);
@@ -457,6 +460,7 @@ async fn without_an_audit_nothing_is_changed() {
         kept: fakes.kept.clone(),
         post: fakes.post.clone(),
         learning: Arc::new(null::NoLearning),
+        explain: Arc::new(null::NoExplain),
         upkeep: Arc::new(Whole),
         clock: fakes.clock.clone(),
         seed: Fakes::SEED,

@@ -5,5 +5,17 @@ use gatepost_filters as _;
 #[test]
 fn the_standard_set_is_this() {
     let names: Vec<_> = gatepost_core::registry().expect("a registry").into_keys().collect();
-    assert_eq!(names, ["conduct", "dnsbl", "greylist", "spf_dkim_dmarc", "whitelist"]);
+    assert_eq!(
+        names,
+        [
+            "bayes",
+            "conduct",
+            "dnsbl",
+            "greylist",
+            "hmm",
+            "ngram",
+            "spf_dkim_dmarc",
+            "whitelist"
+        ]
+    );
 }

@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod counts;
+mod explain;
 pub mod model;
+mod odds;
+mod states;
 
 use gatepost_core::classifier::{Shelf, testify};
 use gatepost_core::prelude::*;

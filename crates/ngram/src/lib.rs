@@ -2,6 +2,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod explain;
+mod grams;
+mod odds;
+mod table;
+
 pub mod model;
 
 use gatepost_core::classifier::{Shelf, testify};
@@ -35,7 +40,7 @@ impl Filter for Ngram {
 impl FilterKind for Ngram {
     const NAME: &'static str = "ngram";
     const ABOUT: &'static str =
-        "Judges a mail by sequences of four octets of its beginning and its text, from what it learned of others.";
+        "Judges a mail by sequences of five octets of its beginning and its text, from what it learned of others.";
     const PHASES: Phases = Phases::MESSAGE;
     const MAY: Wishes = Wishes::NONE;
     type Config = Config;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use gatepost_core::message::Edit;
 use gatepost_core::{
-    Concern, Evidence, Fate, Finding, Level, LogOdds, Marks, Phase, RecipientId, Reply, Score, Standing, Tag, Terms,
-    Verdict, Wish,
+    Concern, Evidence, Fate, Finding, Fused, Level, LogOdds, Marks, Phase, RecipientId, Reply, Score, Standing, Tag,
+    Terms, Verdict, Wish,
 };
 
 use crate::fusion::Fusion;
@@ -60,6 +60,8 @@ pub struct Judgement {
     pub rank: Rank,
     /// The sum of points.
     pub score: Score,
+    /// What all classifiers together say, where any said something; their points are in the sum.
+    pub fused: Option<Fused>,
     /// The session is closed after the refusal.
     pub close: bool,
     /// What would have become of the mail without `dry_run`, where that is something else.
@@ -192,13 +194,18 @@ impl<'a> Heard<'a> {
         }
     }
 
-    fn score(&self, rules: &Rules, fusion: &Fusion) -> Score {
-        let points: Score = self.points.iter().map(|(_, points)| *points).sum();
+    /// The classifiers' word, at the risk that holds for this recipient.
+    fn fused(&self, rules: &Rules, fusion: &Fusion) -> Option<Fused> {
         if self.odds.is_empty() {
-            return points;
+            return None;
         }
+        let fusion = fusion.clone().with_risk(rules.ham_risk.share());
         let odds = fusion.fuse(self.odds.iter().map(|(said, _, odds)| (&*said.filter, *odds)));
-        points + fusion.points(odds, rules.classifiers)
+        Some(Fused::new(
+            odds,
+            fusion.threshold(),
+            fusion.points(odds, rules.classifiers),
+        ))
     }
 
     /// The findings that made the score, the weightiest first.
@@ -277,7 +284,9 @@ impl<'a> Wants<'a> {
 /// What becomes of the mail for one recipient, by all that was said so far, at a phase.
 pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: Whom<'_>, at: Phase) -> Judgement {
     let heard = Heard::of(rules, said, whom);
-    let score = heard.score(rules, fusion);
+    let fused = heard.fused(rules, fusion);
+    let points = heard.points.iter().map(|(_, points)| *points);
+    let score = points.chain(fused.map(|fused| fused.points)).sum();
     let level = rules.level(score);
     let decision = decide(rules, &heard, score, level, at);
     let because = because(&heard, &decision, whom, level);
@@ -294,7 +303,13 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     match &verdict.fate {
         Fate::Deliver => {
             let mut edits = heard.edits;
-            edits.extend(stamp::marks(rules, level, score, would.as_ref().map(Fate::name)));
+            edits.extend(stamp::marks(
+                rules,
+                level,
+                score,
+                fused.as_ref(),
+                would.as_ref().map(Fate::name),
+            ));
             verdict.marks = Marks { edits };
         }
         Fate::Hold => verdict.keep = Some(Terms::durable("held")),
@@ -312,6 +327,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         verdict,
         rank,
         score,
+        fused,
         close: close && !overruled,
         would,
         taker,

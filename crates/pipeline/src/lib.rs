@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod current;
 pub mod followers;
 pub mod fusion;
 pub mod judge;
@@ -20,6 +21,7 @@ pub mod recipients;
 pub mod refusal;
 mod relays;
 pub mod replay;
+pub mod risk;
 pub mod routes;
 pub mod run;
 pub mod said;
@@ -28,9 +30,11 @@ pub mod sender;
 pub mod settle;
 pub mod slot;
 pub mod stamp;
+pub mod testimony;
 pub mod transaction;
 pub mod ways;
 
+pub use current::CurrentFusion;
 pub use followers::Followers;
 pub use fusion::Fusion;
 pub use pipeline::Pipeline;
@@ -38,6 +42,7 @@ pub use policy::{Action, Layer, Policy, Rules};
 pub use reception::{Reception, Seen};
 pub use recipients::Recipients;
 pub use replay::Replay;
+pub use risk::Risk;
 pub use routes::Routes;
 pub use slot::{Exception, Exceptions, Mode, OnFault, Slot};
 pub use stamp::Ours;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gatepost_core::{Phase, Phases, Services, Time};
 use ipnet::IpNet;
 
+use crate::current::CurrentFusion;
 use crate::followers::Followers;
 use crate::fusion::Fusion;
 use crate::policy::Policy;
@@ -22,7 +23,7 @@ pub struct Pipeline {
     /// The phases at which anybody is asked.
     phases: Phases,
     policy: Policy,
-    fusion: Arc<Fusion>,
+    fusion: Arc<CurrentFusion>,
     routes: Routes,
     /// Who exists behind those routes, where that is looked up.
     recipients: Option<Arc<Recipients>>,
@@ -67,9 +68,9 @@ impl Pipeline {
         }
     }
 
-    /// The same with other weights for classifiers.
+    /// The same with a fusion that somebody else publishes, for all pipelines at once.
     #[must_use]
-    pub fn with_fusion(mut self, fusion: Arc<Fusion>) -> Pipeline {
+    pub fn with_fusion(mut self, fusion: Arc<CurrentFusion>) -> Pipeline {
         self.fusion = fusion;
         self
     }
@@ -124,9 +125,9 @@ impl Pipeline {
         &self.policy
     }
 
-    /// How classifiers are weighed.
-    pub fn fusion(&self) -> &Fusion {
-        &self.fusion
+    /// How classifiers are weighed now. Take it once for all recipients of a mail.
+    pub fn fusion(&self) -> Arc<Fusion> {
+        self.fusion.get()
     }
 
     /// Who is ours.

@@ -15,6 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::refusal::Template;
+use crate::risk::Risk;
 
 /// What is done with mail of a level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -262,7 +263,13 @@ layered! {
         role_accounts: bool = true;
         /// Keep a copy of what is refused for its content. `false` by default.
         keep_refused: bool = false;
-        /// The points that all classifiers together give for mail that is spam at the chosen risk; for ham two fifths of it the other way. 10 by default.
+        /// How much wanted mail the classifiers alone may take for spam: "1 in 1000" (the default), or 0.001. From what they
+        /// learned follows how sure they must be for that. As long as too little wanted mail is confirmed to vouch for it
+        /// (three times 1000 here), they must be surer still, and `gatepost model list`, the log and `/metrics` say so.
+        ham_risk: Risk = Risk::default();
+        /// The points that all classifiers together give where they are so sure of spam that `ham_risk` allows it; fewer
+        /// where they are less sure, never more; for wanted mail two fifths of it the other way. 10 by default: with less
+        /// than `high.threshold` they refuse nobody on their own.
         classifiers: Score = Score::points(10);
         /// What a client reads when its mail is refused for its points, with {reason}, {id} and {code}.
         refusal: Template = Template::default();

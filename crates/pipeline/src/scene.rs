@@ -101,7 +101,7 @@ impl Scene<'_> {
     pub fn judge_early(&self, said: &[Arc<Said>], at: Phase) -> Judgement {
         judge(
             self.pipeline.policy().rules(None),
-            self.pipeline.fusion(),
+            &self.pipeline.fusion(),
             said,
             Whom::default(),
             at,

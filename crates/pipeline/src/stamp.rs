@@ -6,7 +6,7 @@
 use gatepost_core::message::{
     Edit, Excess, Headers, Message, Name, NamePattern, Protocol, Received, SignedNames, beyond, own, results,
 };
-use gatepost_core::{Direction, Envelope, Identity, Level, Score, Spf, Visit};
+use gatepost_core::{Direction, Envelope, Fused, Identity, Level, Score, Spf, Visit};
 
 use crate::policy::{Action, Rules};
 
@@ -44,12 +44,13 @@ fn field(name: &'static str, value: &str) -> Option<Edit> {
 }
 
 /// The marks of a level: what its action asks for, and in a dry run what would have happened.
-pub fn marks(rules: &Rules, level: Level, score: Score, would: Option<&str>) -> Vec<Edit> {
+pub fn marks(rules: &Rules, level: Level, score: Score, fused: Option<&Fused>, would: Option<&str>) -> Vec<Edit> {
     let grade = rules.grade(level);
     let mut edits = Vec::new();
     if grade.action >= Action::Header {
         edits.extend(field("X-Gatepost-Level", level.name()));
         edits.extend(field("X-Gatepost-Score", &score.to_string()));
+        edits.extend(fused.and_then(classifiers));
     }
     if let Some(would) = would {
         edits.extend(field("X-Gatepost-Would", would));
@@ -57,6 +58,18 @@ pub fn marks(rules: &Rules, level: Level, score: Score, would: Option<&str>) -> 
         edits.extend(grade.tag.clone().map(Edit::Subject));
     }
     edits
+}
+
+/// What all classifiers together say: how many of the score's points, and how sure they are.
+fn classifiers(fused: &Fused) -> Option<Edit> {
+    let Fused {
+        odds,
+        threshold,
+        points,
+        ..
+    } = fused;
+    let words = format!("{points} points; log-odds {odds:+.2}, refused alone from {threshold:+.2}");
+    field("X-Gatepost-Classifiers", &words)
 }
 
 /// The mark of mail that a filter did not look at.
@@ -267,7 +280,7 @@ mod tests {
     fn each_action_has_its_marks() {
         let rules = Rules::default();
         let names = |level, would| {
-            let edits = marks(&rules, level, Score::points(7), would);
+            let edits = marks(&rules, level, Score::points(7), None, would);
             edits
                 .iter()
                 .map(|edit| name_of(edit).unwrap_or("tag").to_owned())

@@ -284,7 +284,7 @@ impl Transaction {
         let delay = run.delay;
         ledger::add_run(&mut self.record, run);
 
-        let judgement = judge(rules, scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
+        let judgement = judge(rules, &scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
         if judgement.rank != Rank::Exempt {
             dawdle.wish(delay);
         }
@@ -400,6 +400,7 @@ impl Transaction {
         self.write(row, |row| {
             row.level = judgement.verdict.level;
             row.score = judgement.score;
+            row.fused = judgement.fused;
             row.fate = judgement.verdict.fate.name().into();
             row.would = judgement.would.as_ref().map(|fate| fate.name().into());
             row.because = judgement.verdict.because.clone();
@@ -526,6 +527,7 @@ impl Transaction {
             verdict,
             rank: Rank::Danger,
             score: Score::ZERO,
+            fused: None,
             close: false,
             would: None,
             taker: None,
@@ -572,7 +574,7 @@ impl Transaction {
         let fusion = scene.pipeline.fusion();
         guests
             .iter()
-            .map(|guest| judge(rules(guest), fusion, said, guest.whom(), Phase::Message))
+            .map(|guest| judge(rules(guest), &fusion, said, guest.whom(), Phase::Message))
             .collect()
     }
 

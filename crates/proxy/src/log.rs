@@ -199,6 +199,9 @@ pub fn text_line(record: &Record) -> String {
         if to.score != gatepost_core::Score::ZERO {
             let _ = write!(line, " {} points {}", to.score, to.level);
         }
+        if let Some(fused) = &to.fused {
+            let _ = write!(line, " classifiers={:+.2} ({} points)", fused.odds, fused.points);
+        }
     }
     if record.recipients.len() > 5 {
         let _ = write!(line, " and {} more", record.recipients.len() - 5);

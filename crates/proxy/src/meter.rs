@@ -99,6 +99,14 @@ pub fn describe() {
         "Whether the mail server answered the last probe, by route"
     );
     describe_gauge!(
+        "gatepost_ham_confirmed",
+        "Wanted mails that the classifiers' fusion stands on, each judged before it was learned"
+    );
+    describe_gauge!(
+        "gatepost_ham_risk_unvouched",
+        "Settings of ham_risk for which too little wanted mail is confirmed yet"
+    );
+    describe_gauge!(
         "gatepost_followers_waiting",
         "Finished transactions that observers were not told of yet"
     );

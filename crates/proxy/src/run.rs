@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gatepost_admin::{Metrics, Readiness};
 use gatepost_core::{Clock, Desk, Direction, Observer};
-use gatepost_pipeline::Followers;
+use gatepost_pipeline::{CurrentFusion, Followers};
 use metrics::{counter, gauge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,11 +20,13 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
 use crate::control::{self, server::Control};
 use crate::descriptors;
+use crate::explainer;
 use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
 use crate::recorder::{Recorder, keep_house};
 use crate::resolvers;
+use crate::school;
 use crate::services::{self, Opened};
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
@@ -37,6 +39,8 @@ const OTHERS: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_secs(10);
 /// How long goodbyes to mail servers may take at the end.
 const FAREWELLS: Duration = Duration::from_secs(1);
+/// How long the classifiers may take at the end to write down what they learned; what is not written is in the log.
+const LAST_LESSONS: Duration = Duration::from_secs(20);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 
@@ -76,6 +80,7 @@ pub(crate) fn level(level: LogLevel) -> &'static str {
 /// What `/ready` and `/metrics` look at.
 struct Health {
     house: ArcSwap<Generation>,
+    fusion: Arc<CurrentFusion>,
     admission: Arc<Admission>,
     tarpit: Arc<Tarpit>,
     followers: Followers,
@@ -104,6 +109,8 @@ impl Readiness for Health {
         gauge!("gatepost_spool_memory_bytes").set(house.room.in_memory() as f64);
         gauge!("gatepost_spool_disk_bytes").set(house.room.on_disk() as f64);
         gauge!("gatepost_followers_waiting").set(self.followers.waiting() as f64);
+        gauge!("gatepost_ham_confirmed").set(self.fusion.get().ham().count);
+        gauge!("gatepost_ham_risk_unvouched").set(explainer::unvouched(&house.config, &self.fusion).len() as f64);
     }
 }
 
@@ -141,14 +148,24 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = services::open(&config, Arc::clone(&clock), OTHERS).await?;
+    let opened = services::open(&config, &registry, Arc::clone(&clock), OTHERS).await?;
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
     if config.archive.records_max > 0 {
         observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));
     }
+    observers.extend(opened.student());
     let followers = Followers::new(observers, config.capacity.records);
-    let generation = wiring::build(Arc::clone(&config), &registry, &opened.services, &followers, None)?;
-    opened.publish(&config, generation.handlers.clone(), &generation.ways);
+    let generation = wiring::build(
+        Arc::clone(&config),
+        &registry,
+        &opened.services,
+        &followers,
+        &opened.fusion,
+        None,
+    )?;
+    opened
+        .publish(&config, &registry, generation.handlers.clone(), &generation.ways)
+        .await;
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
@@ -158,6 +175,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     };
     let health = Arc::new(Health {
         house: ArcSwap::from_pointee(generation),
+        fusion: Arc::clone(&opened.fusion),
         admission: Arc::clone(&hall.admission),
         tarpit: Arc::clone(&hall.tarpit),
         followers: followers.clone(),
@@ -203,8 +221,16 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let admin = tokio::spawn(gatepost_admin::serve(admin, metrics, health, async move {
         until.cancelled().await
     }));
+    if let Some(teacher) = house.opened.teacher.clone() {
+        tokio::spawn(school::keep(teacher, house.hall.drain.clone()));
+    }
     let asking = tokio::spawn(keep_asking(Arc::clone(&house.health), house.hall.drain.clone()));
     announce(&house, &loaded.file);
+    if !house.opened.services.models.all().is_empty() {
+        for doubt in explainer::unvouched(&config, &house.opened.fusion) {
+            tracing::info!(doubt, "the classifiers know too little yet for a risk that is chosen");
+        }
+    }
     // Told after everything is open; a failure to tell is the service manager's affair.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -224,6 +250,9 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     let _ = tokio::time::timeout(LAST_RECORDS, control).await;
     let _ = tokio::time::timeout(LAST_RECORDS, keeping_house).await;
+    if tokio::time::timeout(LAST_LESSONS, opened.learned()).await.is_err() {
+        tracing::warn!("the models are not written down: the next start learns from the log");
+    }
     opened.archive.close().await;
     let _ = tokio::time::timeout(SETTLING, opened.settle()).await;
     Ok(())
@@ -422,6 +451,7 @@ impl House {
                 &self.registry,
                 &self.opened.services,
                 &self.followers,
+                &self.opened.fusion,
                 Some(&before),
             )
         });
@@ -434,7 +464,9 @@ impl House {
                 let Generation {
                     config, handlers, ways, ..
                 } = &generation;
-                self.opened.publish(config, handlers.clone(), ways);
+                self.opened
+                    .publish(config, &self.registry, handlers.clone(), ways)
+                    .await;
                 self.health.house.store(Arc::new(generation));
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
                 tracing::info!("the configuration is reloaded");

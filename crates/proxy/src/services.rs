@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_archive::Archive;
-use gatepost_core::{Clock, Compute, Identify, Seed, Services, Store};
+use gatepost_core::{Clock, Compute, Identify, Observer, Seed, Services, Shelves, Store};
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
+use gatepost_pipeline::CurrentFusion;
 use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use gatepost_store_rocksdb::RocksDb;
+use gatepost_training::Teacher;
 
 use crate::alarm::Watched;
 use crate::alarms::Bells;
-use crate::config::Config;
+use crate::config::{Config, Registry};
+use crate::explainer::Explainer;
 use crate::lock::DataLock;
 use crate::post::Courier;
+use crate::school;
 use crate::threads::Cores;
 use crate::upkeep::Whole;
 use crate::ways::Ways;
@@ -33,6 +37,11 @@ pub struct Opened {
     pub archive: Arc<Archive>,
     /// The door for human acts.
     pub desk: Arc<FrontDesk>,
+    /// How classifiers are weighed: the teacher publishes it, all pipelines read it.
+    pub fusion: Arc<CurrentFusion>,
+    /// Who teaches the classifiers, where what they learned could be opened.
+    pub teacher: Option<Arc<Teacher>>,
+    explainer: Arc<Explainer>,
     /// Who delivers what is released.
     courier: Arc<Courier>,
     store: Arc<RocksDb>,
@@ -41,10 +50,27 @@ pub struct Opened {
 
 impl Opened {
     /// Puts a configuration, its filters and its ways behind the desk and the courier.
-    pub fn publish(&self, config: &Config, handlers: Handlers, ways: &Arc<Ways>) {
+    pub async fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
         self.desk.publish(handlers, wiring::desk_terms(config));
         self.courier.publish(wiring::outlet(config, ways));
         self.archive.settings(config.archive.settings());
+        self.explainer.publish(Arc::clone(config), registry.clone());
+        if let Some(teacher) = &self.teacher {
+            teacher.settings(config.learning.clone()).await;
+        }
+    }
+
+    /// Who is told of each mail to learn from it.
+    pub fn student(&self) -> Option<Arc<dyn Observer>> {
+        let teacher = self.teacher.as_ref()?;
+        Some(Arc::<Teacher>::clone(teacher))
+    }
+
+    /// Learns what waits and writes the models down.
+    pub async fn learned(&self) {
+        if let Some(teacher) = &self.teacher {
+            teacher.close().await;
+        }
     }
 
     /// Before an orderly end: nothing depends on it but the time that the next start takes.
@@ -58,7 +84,12 @@ impl Opened {
 /// Opens the store, the archive and DNS, and what stands on them.
 ///
 /// Whoever has the data folder now is waited for at most for `patience`.
-pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) -> Result<Opened, String> {
+pub async fn open(
+    config: &Config,
+    registry: &Registry,
+    clock: Arc<dyn Clock>,
+    patience: Duration,
+) -> Result<Opened, String> {
     let data = config.data_dir.clone();
     let lock = tokio::task::spawn_blocking(move || DataLock::take(&data, patience)).await;
     let lock = lock.map_err(|error| error.to_string())??;
@@ -86,13 +117,28 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
     let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
     services.post = Arc::<Courier>::clone(&courier);
+    services.models = Shelves::new();
+    // Each filter once, so that every classifier's model has its place before what it learned is loaded.
+    wiring::handlers(config, registry, &services)?;
+    let fusion: Arc<CurrentFusion> = Arc::default();
+    let teacher = school::open(config, &services, &fusion).await;
+    if let Some(teacher) = &teacher {
+        services.learning = Arc::<Teacher>::clone(teacher);
+    }
+    let explainer = Arc::new(Explainer::new(services.clone(), Arc::clone(&fusion)));
     let means = Means {
         store: store.within("desk"),
         filters: services.store.clone(),
         kept: Arc::clone(&services.kept),
         post: Arc::clone(&services.post),
         learning: Arc::clone(&services.learning),
-        upkeep: Arc::new(Whole::new(Arc::clone(&rocks), Arc::clone(&archive), Arc::clone(&clock))),
+        explain: Arc::<Explainer>::clone(&explainer),
+        upkeep: Arc::new(Whole::new(
+            Arc::clone(&rocks),
+            Arc::clone(&archive),
+            config.data_dir.join(school::FOLDER),
+            Arc::clone(&clock),
+        )),
         clock,
         seed,
     };
@@ -102,6 +148,9 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>, patience: Duration) ->
         services,
         archive,
         desk,
+        fusion,
+        teacher,
+        explainer,
         courier,
         store: rocks,
         _lock: lock,

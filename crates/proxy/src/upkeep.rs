@@ -1,4 +1,4 @@
-//! All that is stored, as a whole: the store and the kept mail, checked, compacted, copied and put back together.
+//! All that is stored, as a whole: the store, the kept mail and what the classifiers learned, checked, compacted, copied and put back together.
 //!
 //! **Invariants:** a backup is complete or is not there under its name; restoring deletes nothing (what was there stands
 //! beside it under another name) and touches nothing while a daemon runs.
@@ -12,7 +12,9 @@ use gatepost_archive::Archive;
 use gatepost_core::{Clock, Fault, Upkeep, async_trait};
 use gatepost_store_rocksdb::RocksDb;
 
+use crate::learned;
 use crate::lock::DataLock;
+use crate::school::FOLDER as LEARNED;
 use crate::wiring::private;
 
 /// The store's folder within data folder and backup.
@@ -20,21 +22,23 @@ pub const STORE: &str = "store";
 /// The kept mail's folder within data folder and backup.
 pub const KEPT: &str = "kept";
 
-/// The store and the archive together.
+/// All of it together.
 pub struct Whole {
     store: Arc<RocksDb>,
     archive: Arc<Archive>,
+    learned: PathBuf,
     clock: Arc<dyn Clock>,
     /// One copy at a time.
     one: tokio::sync::Mutex<()>,
 }
 
 impl Whole {
-    /// Both of this installation.
-    pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>, clock: Arc<dyn Clock>) -> Whole {
+    /// That of this installation, with the folder of what the classifiers learned.
+    pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>, learned: PathBuf, clock: Arc<dyn Clock>) -> Whole {
         Whole {
             store,
             archive,
+            learned,
             clock,
             one: tokio::sync::Mutex::new(()),
         }
@@ -93,9 +97,16 @@ impl Upkeep for Whole {
         // The store first: a mail kept meanwhile is then a file that its index does not know, which is mended at start.
         self.store.backup(&whole.join(STORE)).await?;
         self.archive.backup(&whole.join(KEPT)).await?;
+        let (from, into) = (self.learned.clone(), whole.join(LEARNED));
+        let copied = tokio::task::spawn_blocking(move || learned::copy(&from, &into)).await;
+        let copied = copied.map_err(|error| Fault::Broken(error.to_string()))?;
+        copied.map_err(|error| broken(&self.learned, error))?;
         std::fs::rename(&whole, to).map_err(|error| broken(to, error))?;
         Ok(vec![
-            format!("store and kept mail are copied to {}", to.display()),
+            format!(
+                "the store, kept mail and what the classifiers learned are copied to {}",
+                to.display()
+            ),
             "to put it back, stop gatepost and say `gatepost store restore` with this folder".into(),
             "mail that is deleted later stays in this copy until you delete the copy".into(),
         ])
@@ -141,14 +152,27 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
     let nursery = nursery(&data.join(KEPT)).map_err(|fault| fault.to_string())?;
     let coming = nursery.path().join(KEPT);
     let mails = copy_mails(&from.join(KEPT), &coming).map_err(wrong)?;
-    let mut lines = RocksDb::restore(&from.join(STORE), &data.join(STORE)).map_err(|error| error.to_string())?;
-    let kept = data.join(KEPT);
-    if kept.exists() {
-        let aside = free(data).ok_or("too many earlier restores stand beside the kept mail: remove some")?;
-        std::fs::rename(&kept, &aside).map_err(wrong)?;
-        lines.push(format!("the kept mail that was there is now {}", aside.display()));
+    // Older backups have none; then what is there stays.
+    let taught = nursery.path().join(LEARNED);
+    let has_learned = from.join(LEARNED).is_dir();
+    if has_learned {
+        learned::copy(&from.join(LEARNED), &taught).map_err(wrong)?;
     }
-    std::fs::rename(&coming, &kept).map_err(wrong)?;
+    let mut lines = RocksDb::restore(&from.join(STORE), &data.join(STORE)).map_err(|error| error.to_string())?;
+    let mut replace = |name: &str, what: &str, coming: &Path| -> Result<(), String> {
+        let place = data.join(name);
+        if place.exists() {
+            let aside =
+                free(data, name).ok_or("too many earlier restores stand aside in the data folder: remove some")?;
+            std::fs::rename(&place, &aside).map_err(wrong)?;
+            lines.push(format!("{what} that was there is now {}", aside.display()));
+        }
+        std::fs::rename(coming, &place).map_err(wrong)
+    };
+    replace(KEPT, "the kept mail", &coming)?;
+    if has_learned {
+        replace(LEARNED, "what the classifiers learned", &taught)?;
+    }
     std::fs::File::open(data)
         .and_then(|folder| folder.sync_all())
         .map_err(wrong)?;
@@ -158,9 +182,9 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
 }
 
 /// A name for what a restore moves aside.
-fn free(data: &Path) -> Option<PathBuf> {
+fn free(data: &Path, name: &str) -> Option<PathBuf> {
     (1..10_000)
-        .map(|n| data.join(format!("{KEPT}.before-restore-{n}")))
+        .map(|n| data.join(format!("{name}.before-restore-{n}")))
         .find(|path| !path.exists())
 }
 

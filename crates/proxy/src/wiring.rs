@@ -17,7 +17,7 @@ use gatepost_pipeline::policy::Policy;
 use gatepost_pipeline::routes::Routes;
 use gatepost_pipeline::slot::{Exception, Slot};
 use gatepost_pipeline::stamp::Ours;
-use gatepost_pipeline::{Followers, Pipeline, Recipients};
+use gatepost_pipeline::{CurrentFusion, Followers, Pipeline, Recipients};
 use ipnet::IpNet;
 
 use crate::admission;
@@ -204,6 +204,7 @@ pub fn build(
     registry: &Registry,
     services: &Services,
     followers: &Followers,
+    fusion: &Arc<CurrentFusion>,
     before: Option<&Generation>,
 ) -> Result<Generation, String> {
     let services = &with_identity(&config, services);
@@ -241,7 +242,8 @@ pub fn build(
         );
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
-            .with_relays(nets(listen.trusted_relays.iter()));
+            .with_relays(nets(listen.trusted_relays.iter()))
+            .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
         let upstreams: Arc<Ways> = Arc::clone(&ways);

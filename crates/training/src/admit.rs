@@ -171,18 +171,19 @@ impl Admission {
             if known.label != head.label && is_automatic(head.ground) {
                 return Err(Refused::Contradicted);
             }
-            if known.label != head.label && head.ground == Ground::Corpus && !is_automatic(known.ground) {
-                let person = matches!(known.ground, Ground::Person | Ground::Correction);
-                if person {
-                    return Err(Refused::Contradicted);
-                }
+            let person = matches!(known.ground, Ground::Person | Ground::Correction);
+            if known.label != head.label && head.ground == Ground::Corpus && person {
+                return Err(Refused::Contradicted);
             }
             if known.label != head.label && head.ground == Ground::Person {
                 head.ground = Ground::Correction;
             }
             instead_of = Some(known.sequence);
         }
-        head.weight = weight(head.ground, settings);
+        // Whoever teaches may have said how much it counts.
+        if head.weight == 0 {
+            head.weight = weight(head.ground, settings);
+        }
         if head.ground != Ground::Corpus {
             self.within_shares(head, settings)?;
         }
@@ -249,7 +250,13 @@ impl Admission {
                 *count += 1;
             }
             let campaign = today.join(&head.sketch);
-            for (who, _) in sources(head, campaign) {
+            // Nobody's share is spent by a collection that an administrator hands over.
+            let counted = if head.ground == Ground::Corpus {
+                Vec::new()
+            } else {
+                sources(head, campaign)
+            };
+            for (who, _) in counted {
                 *today.counts.entry((class, who)).or_default() += 1;
             }
         }
@@ -265,18 +272,6 @@ impl Admission {
         for (n, total) in self.totals.iter_mut().enumerate() {
             *total += usize::from(n == class);
             *total -= usize::from(gone == Some(n));
-        }
-    }
-
-    /// A sample is not in the log any more. What it had of its share of the day stays spent: who teaches nonsense does not
-    /// get his share again because it was taken out.
-    pub fn forget(&mut self, head: &Head) {
-        if self
-            .known
-            .get(&head.identity)
-            .is_some_and(|known| known.sequence == head.sequence)
-        {
-            self.known.remove(&head.identity);
         }
     }
 }
@@ -391,6 +386,7 @@ mod tests {
             ..head(n, Label::Spam, ground)
         };
         let mut class = Class::default();
+        class.settings.balance = 1_000;
         assert_eq!(class.learned((0..100).map(|n| from(n, 7, Ground::Trap))), 20);
         assert_eq!(class.told(from(200, 7, Ground::Trap)).map(drop), Err(Refused::Sender));
         assert_eq!(class.learned((300..3_300).map(|n| from(n, n, Ground::Corpus))), 3_000);
@@ -457,17 +453,6 @@ mod tests {
             class.learned((7_000..7_100).map(|n| head(n, Label::Ham, Ground::Welcome))),
             100,
             "the rarer class"
-        );
-    }
-
-    #[test]
-    fn what_was_forgotten_may_be_told_again() {
-        let mut class = Class::default();
-        let (_, first) = class.told(head(1, Label::Ham, Ground::Person)).unwrap();
-        class.admission.forget(&first);
-        assert_eq!(
-            class.told(head(1, Label::Ham, Ground::Person)).map(|(what, _)| what),
-            Ok(Admitted::New { instead_of: None })
         );
     }
 }

@@ -20,6 +20,7 @@ mod rework;
 pub mod segment;
 pub mod settings;
 mod sketch;
+pub mod sources;
 pub mod teacher;
 pub mod trainer;
 mod trial;

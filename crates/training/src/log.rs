@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use crate::entry::{self, Head, Line, Named};
 use crate::segment::{self, Placed};
 
-/// A file that has grown beyond this is followed by another.
-const SEGMENT: u64 = 16 << 20;
+/// A file that has grown beyond this is followed by another: a part of all, so that what goes at once is little.
+const SEGMENT: (u64, u64) = (64 << 10, 16 << 20);
+const PARTS: u64 = 32;
 /// The most spans of samples that are put aside.
 pub const SPANS_MAX: usize = 1_000;
 
@@ -49,6 +50,7 @@ pub struct Log {
     /// What each mark of forgetting names, by its sequence.
     marks: BTreeMap<u64, Vec<u64>>,
     last: u64,
+    segment: u64,
 }
 
 /// Whether a sample lies in one of some spans.
@@ -81,6 +83,7 @@ impl Log {
             gone: BTreeMap::new(),
             marks: BTreeMap::new(),
             last: base,
+            segment: SEGMENT.1,
         };
         let mut notes = Vec::new();
         for first in &names {
@@ -141,7 +144,7 @@ impl Log {
             self.part(sequence);
         }
         self.drop_through(base)?;
-        if let Some((first, _)) = self.files.last_key_value().filter(|(_, len)| **len < SEGMENT) {
+        if let Some((first, _)) = self.files.last_key_value().filter(|(_, len)| **len < self.segment) {
             let file = OpenOptions::new().append(true).open(self.path(*first))?;
             self.open = Some((*first, file));
         }
@@ -158,6 +161,11 @@ impl Log {
 
     fn path(&self, first: u64) -> PathBuf {
         self.folder.join(format!("{first:020}.log"))
+    }
+
+    /// How many octets there may be in all, so that files are a part of them.
+    pub fn bounded(&mut self, bytes: u64) {
+        self.segment = (bytes / PARTS).clamp(SEGMENT.0, SEGMENT.1);
     }
 
     /// The last sequence that was given.
@@ -245,7 +253,7 @@ impl Log {
                 self.part(sequence);
             }
         }
-        if start + out.len() as u64 >= SEGMENT {
+        if start + out.len() as u64 >= self.segment {
             self.open = None;
         }
         Ok(sequences)
@@ -280,12 +288,6 @@ impl Log {
                 Err(error)
             }
         }
-    }
-
-    /// The features of a sample; an error where they are damaged or cannot be read.
-    pub fn features(&self, entry: &Entry) -> io::Result<Named> {
-        let file = File::open(self.path(entry.file))?;
-        Log::features_in(&file, entry)
     }
 
     fn features_in(file: &File, entry: &Entry) -> io::Result<Named> {
@@ -378,7 +380,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The features of a sample. Call [`Reader::again`] when files were rewritten meanwhile.
+    /// The features of a sample; an error where they are damaged or cannot be read. Not for use across an [`Log::erase`].
     pub fn features(&mut self, entry: &Entry) -> io::Result<Named> {
         if self.open.as_ref().is_none_or(|(file, _)| *file != entry.file) {
             let file = File::open(self.folder.join(format!("{:020}.log", entry.file)))?;
@@ -388,10 +390,5 @@ impl Reader {
             Some((_, file)) => Log::features_in(file, entry),
             None => Err(io::ErrorKind::NotFound.into()),
         }
-    }
-
-    /// Opens the files anew.
-    pub fn again(&mut self) {
-        self.open = None;
     }
 }

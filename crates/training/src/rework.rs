@@ -268,12 +268,16 @@ impl Writer {
         if self.young > 0 && to.is_none() {
             self.write_down("learned", None)?;
         }
-        let in_use = self.versions.all().next();
-        let from = in_use.map_or(0, |header| header.of.unwrap_or(header.version.number));
+        // Whatever a version goes back to is that version once more.
+        let origin = |header: &Header| header.of.unwrap_or(header.version.number);
+        let from = self.versions.all().next().map_or(0, origin);
         let target = match to {
             Some(0) => self.versions.base(),
             Some(number) => self.versions.all().find(|header| header.version.number == number),
-            None => self.versions.all().find(|header| header.version.number < from),
+            None => {
+                let earlier = self.versions.all().filter(|header| origin(header) < from);
+                earlier.max_by_key(|header| origin(header))
+            }
         };
         let target = target.ok_or_else(|| match to {
             Some(number) => Fault::Broken(format!(
@@ -312,7 +316,7 @@ impl Writer {
         marked.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
         self.recount();
         self.use_from_now_on(course)?;
-        self.write_down("rolled back", Some(header.of.unwrap_or(header.version.number)))
+        self.write_down("rolled back", Some(origin(&header)))
     }
 
     /// Makes the oldest samples part of the base where there are too many.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds of a day.
 pub const DAY: u64 = 86_400_000;
 /// The heaviest weight that may be written, in hundredths.
-const WEIGHT_MAX: u32 = 1_000;
+pub const WEIGHT_MAX: u32 = 1_000;
 /// The most rules of evidence, and the most tags of one of them.
 const RULES_MAX: usize = 32;
 

@@ -10,6 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use futures_util::{StreamExt as _, stream};
 use gatepost_core::{
     Alarms, Author, Clock, Compute, Direction, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message,
     Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait,
@@ -19,10 +20,12 @@ use tokio::sync::oneshot;
 
 use crate::entry::{self, Head, Named, SKETCH, Sources};
 use crate::grounds::{self, Taught};
-use crate::settings::Settings;
-use crate::writer::{ALARM, Answer, Begin, Task, Writer, reference};
+use crate::settings::{Settings, WEIGHT_MAX};
+use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
 
 const FULL: Fault = Fault::Unavailable("learning: too many lessons wait already");
+/// Lessons of a collection whose features are made at the same time.
+const TOGETHER: usize = 16;
 const ENDED: Fault = Fault::Unavailable("learning: it has ended");
 
 /// What a teacher works with.
@@ -156,7 +159,9 @@ impl Teacher {
         };
         let head = head(told, at.millis(), None, Sources::default(), 0);
         let id = reference(self.seed, id);
-        self.ask(|answer| Task::Refer(id, Box::new(head), answer)).await
+        self.ask(|answer| Task::Refer(id, Box::new(head), answer))
+            .await?
+            .sequence()
     }
 
     /// Forgets all that was learned from a kept mail, and what is remembered of it.
@@ -204,10 +209,34 @@ impl Teacher {
         self.compute
             .run(move |_| {
                 let all = models.into_iter().take(entry::MEMBERS_MAX);
-                all.map(|(name, slot)| (name.into(), slot.live().features(&message)))
-                    .collect::<Vec<(Box<str>, Features)>>()
+                all.map(|(name, slot)| {
+                    let mut features = slot.live().features(&message);
+                    // What the log cannot hold must not be learned either.
+                    features.hashes.truncate(Features::MAX);
+                    (name.into(), features)
+                })
+                .collect()
             })
             .await
+    }
+
+    /// A lesson with all that the writer needs.
+    async fn prepare(&self, lesson: Lesson) -> Result<Box<(Head, Named)>, Fault> {
+        let features = self.features(&lesson.message).await?;
+        let author = Author::of(lesson.message.headers()).one();
+        let sources = Sources {
+            sender: author.map_or(0, |author| grounds::of_domain(&author.domain().key(), self.seed)),
+            network: 0,
+        };
+        let kept = lesson.kept.map_or(0, |kept| reference(self.seed, &kept.0));
+        let taught = Taught {
+            label: lesson.label,
+            ground: lesson.ground,
+            by: lesson.by,
+        };
+        let mut head = head(taught, lesson.at.millis(), lesson.domain, sources, kept);
+        head.weight = lesson.weight.unwrap_or_default().min(WEIGHT_MAX);
+        Ok(Box::new((head, features)))
     }
 
     /// A transaction could not be learned from.
@@ -245,20 +274,49 @@ fn head(taught: Taught, at: u64, domain: Option<String>, sources: Sources, kept:
 #[async_trait]
 impl Learning for Teacher {
     async fn label(&self, lesson: Lesson) -> Result<u64, Fault> {
-        let features = self.features(&lesson.message).await?;
-        let author = Author::of(lesson.message.headers()).one();
-        let sources = Sources {
-            sender: author.map_or(0, |author| grounds::of_domain(&author.domain().key(), self.seed)),
-            network: 0,
-        };
-        let kept = lesson.kept.map_or(0, |kept| reference(self.seed, &kept.0));
-        let taught = Taught {
-            label: lesson.label,
-            ground: lesson.ground,
-            by: lesson.by,
-        };
-        let head = head(taught, lesson.at.millis(), lesson.domain, sources, kept);
-        self.ask(|answer| Task::Learn(Box::new((head, features)), answer)).await
+        let lesson = self.prepare(lesson).await?;
+        self.ask(|answer| Task::Learn(lesson, answer)).await?.sequence()
+    }
+
+    async fn label_all(&self, lessons: Vec<Lesson>) -> Result<Vec<gatepost_core::Taught>, Fault> {
+        let mut answers = Vec::with_capacity(lessons.len());
+        let mut prepared = stream::iter(lessons)
+            .map(|lesson| self.prepare(lesson))
+            .buffered(TOGETHER);
+        while let Some(lesson) = prepared.next().await {
+            let (answer, done) = oneshot::channel();
+            // A collection can wait for a place in the queue.
+            match self.tasks.try_send(Task::Learn(lesson?, answer)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(task)) => self.insist(task).await,
+                Err(TrySendError::Disconnected(_)) => return Err(ENDED),
+            }
+            answers.push(done);
+        }
+        let mut all = Vec::with_capacity(answers.len());
+        for done in answers {
+            all.push(match done.await.unwrap_or(Err(ENDED))? {
+                Fate::Learned(sequence) => gatepost_core::Taught::Learned(sequence),
+                Fate::Known(sequence) => gatepost_core::Taught::Known(sequence),
+                Fate::Refused(refused) => gatepost_core::Taught::Refused(refused.why().into()),
+            });
+        }
+        Ok(all)
+    }
+
+    async fn label_by_reference(
+        &self,
+        id: &str,
+        label: Label,
+        ground: Ground,
+        by: &str,
+        at: Time,
+    ) -> Result<u64, Fault> {
+        Teacher::label_by_reference(self, id, label, ground, by, at).await
+    }
+
+    async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
+        Teacher::erase(self, kept).await
     }
 
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {

@@ -13,7 +13,7 @@ use gatepost_core::{Alarms, Clock, Fault, KeptId, Label, Models, Rebuilt, Seed, 
 use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
 
-use crate::admit::{Admission, Admitted};
+use crate::admit::{Admission, Admitted, Refused};
 use crate::course::{Course, EMPTY, Kind, link};
 use crate::entry::{self, Head, Line, Named};
 use crate::log::{Log, within};
@@ -36,14 +36,35 @@ pub const ALARM: &str = "learning";
 /// An answer to whoever asked.
 pub type Answer<T> = oneshot::Sender<Result<T, Fault>>;
 
+/// What became of a lesson.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is this sample.
+    Learned(u64),
+    /// It was this sample before.
+    Known(u64),
+    /// It is none.
+    Refused(Refused),
+}
+
+impl Fate {
+    /// The sample that it is, or why it is none.
+    pub fn sequence(self) -> Result<u64, Fault> {
+        match self {
+            Fate::Learned(sequence) | Fate::Known(sequence) => Ok(sequence),
+            Fate::Refused(refused) => Err(Fault::Unavailable(refused.why())),
+        }
+    }
+}
+
 /// What the writer is asked.
 pub enum Task {
     /// Learn this.
-    Learn(Box<(Head, Named)>, Answer<u64>),
+    Learn(Box<(Head, Named)>, Answer<Fate>),
     /// Remember this delivered mail by these ids.
     Remember(Box<(Head, Named)>, Vec<u64>),
     /// Learn what is remembered by this id.
-    Refer(u64, Box<Head>, Answer<u64>),
+    Refer(u64, Box<Head>, Answer<Fate>),
     /// Forget.
     Unlearn(Unlearn, Answer<u64>),
     /// Which versions there are.
@@ -144,7 +165,8 @@ impl Writer {
         let (versions, mut notes) = Versions::open(&folder.join("versions")).map_err(bad)?;
         let base = versions.base();
         let (through, aside) = base.map_or((0, Vec::new()), |base| (base.version.through, base.aside.clone()));
-        let (log, found) = Log::open(&folder.join("samples"), through, aside).map_err(bad)?;
+        let (mut log, found) = Log::open(&folder.join("samples"), through, aside).map_err(bad)?;
+        log.bounded(settings.log_bytes());
         let lost = !found.is_empty();
         notes.extend(found);
         let recent = Recent::open(&folder.join("recent")).map_err(bad)?;
@@ -289,7 +311,7 @@ impl Writer {
     }
 
     /// Admits lessons, writes them down together, and learns them.
-    fn teach(&mut self, lessons: Vec<(Head, Named, Answer<u64>)>) {
+    fn teach(&mut self, lessons: Vec<(Head, Named, Answer<Fate>)>) {
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
@@ -298,8 +320,8 @@ impl Writer {
             head.sketch = sketch::sketch(&features);
             match self.admission.admit(&mut head, &self.settings) {
                 // It may be one of this batch, which is not yet written.
-                Ok(Admitted::Known(sequence)) => answers.push((answer, sequence)),
-                Err(refused) => drop(answer.send(Err(Fault::Unavailable(refused.why())))),
+                Ok(Admitted::Known(sequence)) => answers.push((answer, Fate::Known(sequence))),
+                Err(refused) => drop(answer.send(Ok(Fate::Refused(refused)))),
                 Ok(Admitted::New { instead_of }) => {
                     if let Some(earlier) = instead_of {
                         corrected = true;
@@ -309,7 +331,7 @@ impl Writer {
                     head.sequence = self.log.last() + 1 + lines.len() as u64;
                     self.admission.count(&head, true);
                     lines.push((Line::Sample(head.clone()), entry::write_features(&features)));
-                    answers.push((answer, head.sequence));
+                    answers.push((answer, Fate::Learned(head.sequence)));
                     learned.push((head, features));
                 }
             }
@@ -348,8 +370,8 @@ impl Writer {
                 self.complain(&unwritable(&error));
             }
         }
-        for (answer, sequence) in answers {
-            let _ = answer.send(Ok(sequence));
+        for (answer, fate) in answers {
+            let _ = answer.send(Ok(fate));
         }
     }
 
@@ -403,6 +425,7 @@ impl Writer {
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),
             Task::Settings(new) => {
+                self.log.bounded(new.log_bytes());
                 self.settings = new;
                 if let Err(fault) = self.look_again() {
                     self.complain(&fault);

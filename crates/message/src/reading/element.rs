@@ -2,21 +2,31 @@
 
 use super::style::{self, Colour, Ground};
 
-/// A name of a tag, as far as it matters.
-pub(super) type Name = [u8; 12];
+/// Octets of a name of a tag that matter.
+const NAME_MAX: usize = 12;
 
-/// Keeps a name.
-pub(super) fn name(written: &[u8]) -> Name {
-    let mut name = [0; 12];
-    for (to, from) in name.iter_mut().zip(written) {
-        *to = *from;
-    }
-    name
+/// A name of a tag, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Name {
+    octets: [u8; NAME_MAX],
+    len: usize,
 }
 
-/// The letters of a name.
-pub(super) fn letters(name: &Name) -> &[u8] {
-    name.split(|&b| b == 0).next().unwrap_or_default()
+impl Name {
+    /// Keeps a name.
+    pub(super) fn of(written: &[u8]) -> Name {
+        let mut name = Name::default();
+        for (to, from) in name.octets.iter_mut().zip(written) {
+            *to = *from;
+        }
+        name.len = written.len().min(NAME_MAX);
+        name
+    }
+
+    /// Its letters.
+    pub(super) fn letters(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// An open element, and how text within it looks.
@@ -32,7 +42,10 @@ pub(super) struct Open {
 
 /// What is around everything: black on white.
 pub(super) const ROOT: Open = Open {
-    name: [0; 12],
+    name: Name {
+        octets: [0; NAME_MAX],
+        len: 0,
+    },
     gone: false,
     tiny: false,
     invisible: false,
@@ -49,7 +62,7 @@ impl Open {
 
     /// Whether a browser ends it where this begins.
     pub(super) fn ends_before(&self, kind: &[u8]) -> bool {
-        match letters(&self.name) {
+        match self.name.letters() {
             b"p" => is_block(kind),
             b"li" => kind == b"li",
             b"td" | b"th" => matches!(kind, b"td" | b"th" | b"tr"),

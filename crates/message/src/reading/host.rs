@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use psl::Psl;
+
 use super::link::{Host, Trick};
 
 /// Octets of a host as it is written, above which it is none: a name of 253 letters, each percent-encoded twice.
@@ -56,6 +58,12 @@ pub(super) fn has_known_suffix(name: &str) -> bool {
         Cow::Borrowed(name)
     };
     psl::suffix(shown.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() < shown.len())
+}
+
+/// Whether names may end in this label, in lower case and as it is read: whether the list has a rule for it.
+pub(super) fn is_known_top(label: &str) -> bool {
+    let labels = [label.as_bytes(), b"b", b"a"];
+    psl::List.find(labels.into_iter()).typ.is_some()
 }
 
 fn last_labels(name: &str, labels: usize) -> Option<&str> {

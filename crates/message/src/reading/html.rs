@@ -5,14 +5,18 @@
 //! size, without opacity, off the screen or in the colour of its ground, as far as that stands in attributes or in plain
 //! rules of a style sheet; and comments, titles and scripts.
 
-use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
-use html5gum::{Span, Tokenizer};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use html5gum::Tokenizer;
 
 use super::Reach;
-use super::element::{Name, Open, ROOT, is_block, is_void, letters, name};
+use super::element::{Name, Open, ROOT, is_block, is_void};
+use super::events::Events;
 use super::link::{Place, Trick};
 use super::scan::Scanner;
 use super::style::{self, Ground, Hiding, Look};
+use super::tag::{Key, Tag};
 use super::url::{self, Reference, Target};
 
 /// Tags of a mail that are looked at (S-08).
@@ -84,21 +88,16 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
         events: 0,
         stopped: false,
     };
-    let mut document = html.to_owned();
+    let mut document = Cow::Borrowed(html);
     loop {
-        let emitter = {
-            let walk = &mut walk;
-            let mut emitter =
-                CallbackEmitter::new(move |event: CallbackEvent<'_>, span: Span<usize>| walk.event(event, span));
-            emitter.naively_switch_states(true);
-            emitter
-        };
-        let stopped = Tokenizer::new_with_emitter(&document, emitter).next().is_some();
+        let stopped = Tokenizer::new_with_emitter(&*document, Events::new(&mut walk))
+            .next()
+            .is_some();
         walk.end_anchor();
         // What stands in <noscript> is read by those who run no scripts, as mail readers do; some comments by Outlook.
         match walk.later.pop() {
             Some(more) if !stopped => {
-                document = more;
+                document = Cow::Owned(more);
                 walk.raw = Raw::None;
                 walk.source = "";
             }
@@ -109,20 +108,6 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
     markup.visible += texts.visible.len();
     markup.hidden += texts.hidden.len();
     texts
-}
-
-/// The end of the walk before the end of the document.
-struct Stop;
-
-/// A start tag as it is read.
-#[derive(Default)]
-struct Tag {
-    reading: bool,
-    name: Name,
-    attributes: Vec<(Box<str>, String)>,
-    /// Whether the value of an attribute has character references in it.
-    referenced: Vec<bool>,
-    skipping: bool,
 }
 
 /// Elements whose inside is text and nothing else.
@@ -145,7 +130,8 @@ struct Anchor {
     shown: String,
 }
 
-struct Walk<'a, 'r> {
+/// Walks over the events of a document.
+pub(super) struct Walk<'a, 'r> {
     source: &'a str,
     scanner: &'a Scanner,
     markup: &'a mut Markup,
@@ -165,77 +151,82 @@ struct Walk<'a, 'r> {
 }
 
 impl Walk<'_, '_> {
-    fn event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<Stop> {
+    /// Whether nothing more is looked at.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether to look at what comes next.
+    fn goes_on(&mut self) -> bool {
         self.events += 1;
         self.stopped =
             self.stopped || self.reach.excess.time || self.events.is_multiple_of(256) && self.reach.is_over();
-        if self.stopped {
-            return Some(Stop);
-        }
-        match event {
-            CallbackEvent::OpenStartTag { name: written } => {
-                self.tag.reading = true;
-                self.tag.skipping = false;
-                self.tag.name = name(written);
-                self.tag.attributes.clear();
-                self.tag.referenced.clear();
-            }
-            CallbackEvent::AttributeName { name } if self.tag.reading => {
-                self.tag.skipping = self.tag.attributes.len() >= ATTRIBUTES_MAX;
-                self.reach.excess.attributes |= self.tag.skipping;
-                if !self.tag.skipping {
-                    let name = String::from_utf8_lossy(url::head_octets(name, 32)).to_ascii_lowercase();
-                    self.tag.attributes.push((name.into(), String::new()));
-                    self.tag.referenced.push(false);
-                }
-            }
-            CallbackEvent::AttributeValue { value } if self.tag.reading && !self.tag.skipping => {
-                if let Some((_, kept)) = self.tag.attributes.last_mut() {
-                    *kept = String::from_utf8_lossy(value).into_owned();
-                }
-                let written = self.source.as_bytes().get(span.start..span.end).unwrap_or_default();
-                if let Some(referenced) = self.tag.referenced.last_mut() {
-                    *referenced = has_reference_in_host(written);
-                }
-            }
-            CallbackEvent::CloseStartTag { self_closing } => {
-                self.tag.reading = false;
-                self.markup.tags += 1;
-                if self.markup.tags > TAGS_MAX {
-                    self.reach.excess.tags = true;
-                    self.stopped = true;
-                    return Some(Stop);
-                }
-                self.start(self_closing);
-            }
-            CallbackEvent::EndTag { name: written } => {
-                self.tag.reading = false;
-                self.end(&name(written));
-            }
-            CallbackEvent::String { value } => {
-                let text = String::from_utf8_lossy(value);
-                self.text(&text);
-            }
-            CallbackEvent::Comment { value } => {
-                self.markup.comments += value.len();
-                let text = String::from_utf8_lossy(value);
-                let mut text: &str = &text;
-                if let Some((before, inside)) = conditional(text) {
-                    self.again(inside);
-                    text = before;
-                }
-                let reach = &mut *self.reach;
-                self.scanner
-                    .scan(text, &mut |found| reach.scanned(found, Place::Hidden));
-            }
-            _ => {}
-        }
-        None
+        !self.stopped
     }
 
-    fn attribute(&self, wanted: &str) -> Option<&str> {
-        let mut all = self.tag.attributes.iter();
-        all.find(|(name, _)| &**name == wanted).map(|(_, value)| value.as_str())
+    /// A start tag begins.
+    pub(super) fn open_event(&mut self, name: Name) {
+        if self.goes_on() {
+            self.tag.begin(name);
+        }
+    }
+
+    /// The name of an attribute of a start tag, in lower case.
+    pub(super) fn attribute_event(&mut self, name: &[u8]) {
+        if self.goes_on() {
+            self.reach.excess.attributes |= !self.tag.attribute(name);
+        }
+    }
+
+    /// The value of that attribute, and where it stands in the document.
+    pub(super) fn value_event(&mut self, value: &str, at: Range<usize>) {
+        if self.goes_on() {
+            let written = self.source.as_bytes().get(at).unwrap_or_default();
+            self.tag.value(value, written);
+        }
+    }
+
+    /// The start tag is complete.
+    pub(super) fn start_event(&mut self, self_closing: bool) {
+        if self.goes_on() {
+            self.markup.tags += 1;
+            if self.markup.tags > TAGS_MAX {
+                self.reach.excess.tags = true;
+                self.stopped = true;
+            } else {
+                self.start(self_closing);
+            }
+        }
+    }
+
+    /// An end tag.
+    pub(super) fn end_event(&mut self, name: Name) {
+        if self.goes_on() {
+            self.end(name);
+        }
+    }
+
+    /// Text between tags.
+    pub(super) fn text_event(&mut self, text: &str) {
+        if self.goes_on() {
+            self.text(text);
+        }
+    }
+
+    /// A comment.
+    pub(super) fn comment_event(&mut self, text: &str) {
+        if !self.goes_on() {
+            return;
+        }
+        self.markup.comments += text.len();
+        let mut text = text;
+        if let Some((before, inside)) = conditional(text) {
+            self.again(inside);
+            text = before;
+        }
+        let reach = &mut *self.reach;
+        self.scanner
+            .scan(text, &mut |found| reach.scanned(found, Place::Hidden));
     }
 
     fn top(&self) -> Open {
@@ -245,7 +236,7 @@ impl Walk<'_, '_> {
     /// A start tag is complete.
     fn start(&mut self, self_closing: bool) {
         let tag = self.tag.name;
-        let kind = letters(&tag);
+        let kind = tag.letters();
         while self.open.last().is_some_and(|top| top.ends_before(kind)) {
             self.open.pop();
         }
@@ -268,7 +259,7 @@ impl Walk<'_, '_> {
             b"iframe" | b"frame" | b"object" | b"embed" => self.markup.frames += 1,
             b"input" => {
                 let is = |kind: &str, wanted: &str| kind.eq_ignore_ascii_case(wanted);
-                self.markup.passwords += usize::from(self.attribute("type").is_some_and(|kind| is(kind, "password")));
+                self.markup.passwords += usize::from(self.tag.get(Key::Type).is_some_and(|kind| is(kind, "password")));
             }
             b"a" => self.end_anchor(),
             b"meta" => self.refresh(),
@@ -289,10 +280,10 @@ impl Walk<'_, '_> {
     /// How the text within the tag looks that was just read.
     fn look(&self) -> Open {
         let mut element = self.top();
-        let look = self.attribute("style").map(style::declarations).unwrap_or_default();
-        let classes = self.attribute("class").unwrap_or_default();
-        let id = self.attribute("id").unwrap_or_default();
-        let tag = String::from_utf8_lossy(letters(&self.tag.name));
+        let look = self.tag.get(Key::Style).map(style::declarations).unwrap_or_default();
+        let classes = self.tag.get(Key::Class).unwrap_or_default();
+        let id = self.tag.get(Key::Id).unwrap_or_default();
+        let tag = self.tag.name.letters();
         let Look {
             gone,
             tiny,
@@ -300,19 +291,19 @@ impl Walk<'_, '_> {
             colour,
             ground,
         } = look;
-        element.gone |= gone || self.attribute("hidden").is_some() || self.hiding.has(&tag, id, classes);
+        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || self.hiding.has(tag, id, classes);
         element.tiny = tiny.unwrap_or(element.tiny);
         element.invisible = invisible.unwrap_or(element.invisible);
-        let attribute = |name| self.attribute(name).and_then(style::colour);
-        let own = match &*tag {
-            "font" => attribute("color"),
-            "body" => attribute("text"),
+        let attribute = |key| self.tag.get(key).and_then(style::colour);
+        let own = match tag {
+            b"font" => attribute(Key::Color),
+            b"body" => attribute(Key::Text),
             _ => None,
         };
         element.colour = colour.or(own).unwrap_or(element.colour);
         let styled = self.hiding.any && !(classes.is_empty() && id.is_empty());
-        let behind = self.attribute("background").map(|_| Ground::Unknown);
-        let own = attribute("bgcolor").map(Ground::Colour);
+        let behind = self.tag.get(Key::Background).map(|_| Ground::Unknown);
+        let own = attribute(Key::Bgcolor).map(Ground::Colour);
         element.ground = match ground.or(behind).or(own) {
             Some(ground) => ground,
             None if styled => Ground::Unknown,
@@ -321,8 +312,8 @@ impl Walk<'_, '_> {
         element
     }
 
-    fn end(&mut self, written: &Name) {
-        let kind = letters(written);
+    fn end(&mut self, written: Name) {
+        let kind = written.letters();
         self.raw = Raw::None;
         if kind == b"a" {
             self.end_anchor();
@@ -332,7 +323,7 @@ impl Walk<'_, '_> {
             self.unkept -= 1;
             return;
         }
-        if let Some(at) = self.open.iter().rposition(|open| open.name == *written) {
+        if let Some(at) = self.open.iter().rposition(|open| open.name == written) {
             self.open.truncate(at);
         }
     }
@@ -386,7 +377,7 @@ impl Walk<'_, '_> {
     /// Whether it stands in what is no HTML.
     fn is_foreign(&self) -> bool {
         let mut open = self.open.iter();
-        open.any(|open| matches!(letters(&open.name), b"svg" | b"math"))
+        open.any(|open| matches!(open.name.letters(), b"svg" | b"math"))
     }
 
     /// Reads text as HTML when the document is over.
@@ -409,22 +400,23 @@ impl Walk<'_, '_> {
 
     fn image(&mut self) {
         self.markup.images += 1;
-        let source = self.attribute("src").unwrap_or_default().trim_start();
+        let source = self.tag.get(Key::Src).unwrap_or_default().trim_start();
         let remote = source.starts_with("//") || source.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("http"));
         self.markup.remote_images += usize::from(remote);
-        let tiny = |side: &str| {
-            let value = self.attribute(side)?.trim().trim_end_matches("px");
+        let tiny = |side| {
+            let value = self.tag.get(side)?.trim().trim_end_matches("px");
             Some(value.parse::<u32>().ok()? <= 1)
         };
-        let pixel = tiny("width") == Some(true) || tiny("height") == Some(true);
+        let pixel = tiny(Key::Width) == Some(true) || tiny(Key::Height) == Some(true);
         self.markup.pixels += usize::from(pixel);
     }
 
     fn refresh(&mut self) {
         let is_refresh = self
-            .attribute("http-equiv")
+            .tag
+            .get(Key::HttpEquiv)
             .is_some_and(|v| v.trim().eq_ignore_ascii_case("refresh"));
-        let Some(content) = self.attribute("content").filter(|_| is_refresh) else {
+        let Some(content) = self.tag.get(Key::Content).filter(|_| is_refresh) else {
             return;
         };
         // `5; url='http://..'`, of which browsers forgive nearly everything.
@@ -446,27 +438,26 @@ impl Walk<'_, '_> {
 
     /// Follows the attributes that lead somewhere.
     fn references(&mut self, kind: &[u8], seen: bool) {
-        let attributes = std::mem::take(&mut self.tag.attributes);
-        let referenced = std::mem::take(&mut self.tag.referenced);
+        let tag = std::mem::take(&mut self.tag);
         let clicked = |place| if seen { place } else { Place::Hidden };
-        for ((name, value), referenced) in attributes.iter().zip(&referenced) {
-            match &**name {
-                "href" if kind == b"base" => {
+        for (key, value, referenced) in tag.iter() {
+            match key {
+                Key::Href if kind == b"base" => {
                     if let Reference::Link(target) = url::attribute(value) {
                         self.markup.base = true;
                         self.reach.take(target.clone(), Place::Loaded);
                         self.base.get_or_insert(target);
                     }
                 }
-                "href" | "xlink:href" if matches!(kind, b"link" | b"image" | b"use") => {
-                    self.follow(value, Place::Loaded, *referenced);
+                Key::Href | Key::XlinkHref if matches!(kind, b"link" | b"image" | b"use") => {
+                    self.follow(value, Place::Loaded, referenced);
                 }
-                "href" | "xlink:href" => {
+                Key::Href | Key::XlinkHref => {
                     self.markup.anchors += 1;
                     let script = value.trim_start().get(..11);
                     let script = script.is_some_and(|scheme| scheme.eq_ignore_ascii_case("javascript:"));
                     self.markup.scripts += usize::from(script);
-                    let target = self.target(value, Place::Anchor, *referenced);
+                    let target = self.target(value, Place::Anchor, referenced);
                     if let Some(target) = target {
                         self.end_anchor();
                         self.anchor = Some(Anchor {
@@ -476,25 +467,25 @@ impl Walk<'_, '_> {
                         });
                     }
                 }
-                "action" | "formaction" => self.follow(value, clicked(Place::Form), *referenced),
-                "src" | "background" | "poster" | "data" | "lowsrc" | "dynsrc" | "ping" => {
-                    self.follow(value, Place::Loaded, *referenced);
+                Key::Action => self.follow(value, clicked(Place::Form), referenced),
+                Key::Src | Key::Background | Key::Loaded => {
+                    self.follow(value, Place::Loaded, referenced);
                 }
-                "srcset" | "imagesrcset" => {
+                Key::Srcset => {
                     for candidate in value.split(',') {
                         let link = candidate.split_ascii_whitespace().next().unwrap_or_default();
-                        self.follow(link, Place::Loaded, *referenced);
+                        self.follow(link, Place::Loaded, referenced);
                     }
                 }
-                "style" => {
+                Key::Style => {
                     for link in style::urls(value) {
-                        self.follow(link, Place::Loaded, *referenced);
+                        self.follow(link, Place::Loaded, referenced);
                     }
                 }
                 _ => {}
             }
         }
-        (self.tag.attributes, self.tag.referenced) = (attributes, referenced);
+        self.tag = tag;
     }
 
     fn follow(&mut self, value: &str, place: Place, referenced: bool) {
@@ -555,6 +546,16 @@ impl Walk<'_, '_> {
 
 /// Appends text with each run of white space as one space.
 fn append(to: &mut String, text: &str) {
+    let octets = text.as_bytes();
+    let odd = |b: u8| (b == b'\t') | (b == b'\r') | (b == b'\n') | (b == b'\x0c');
+    let is_odd = octets.iter().fold(0, |any, &octet| any | u8::from(odd(octet))) != 0;
+    let pairs = octets.iter().zip(octets.iter().skip(1));
+    let is_wide = |(&one, &two): (&u8, &u8)| u8::from((one == b' ') & (two == b' '));
+    let separated = to.is_empty() || to.ends_with([' ', '\n']);
+    if !is_odd && pairs.map(is_wide).fold(0, |any, wide| any | wide) == 0 {
+        to.push_str(text.strip_prefix(' ').filter(|_| separated).unwrap_or(text));
+        return;
+    }
     for (n, word) in text.split([' ', '\t', '\r', '\n', '\x0c']).enumerate() {
         if n > 0 && !to.is_empty() && !to.ends_with([' ', '\n']) {
             to.push(' ');
@@ -568,23 +569,4 @@ fn conditional(comment: &str) -> Option<(&str, &str)> {
     let rest = comment.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
     rest.get(..2).filter(|word| word.eq_ignore_ascii_case("if"))?;
     rest.split_once('>')
-}
-
-/// Whether a link as it is written has numeric character references before its path.
-fn has_reference_in_host(written: &[u8]) -> bool {
-    let mut slashes = 0;
-    let mut rest = written;
-    while let [first, after @ ..] = rest {
-        match first {
-            b'/' | b'\\' => slashes += 1,
-            b'?' => return false,
-            b'&' if after.first() == Some(&b'#') => return slashes <= 2,
-            _ => {}
-        }
-        if slashes > 2 {
-            return false;
-        }
-        rest = after;
-    }
-    false
 }

@@ -8,14 +8,18 @@
 
 mod decode;
 mod element;
+mod events;
 mod host;
 mod html;
 mod lines;
 mod link;
 mod parameters;
 mod parts;
+mod plain;
 mod scan;
+mod search;
 mod style;
+mod tag;
 mod url;
 mod utf7;
 mod uu;

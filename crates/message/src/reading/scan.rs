@@ -3,14 +3,16 @@
 //! Each octet is looked at a fixed number of times: a link ends where the search for the next begins, and an authority
 //! never reaches past a slash. Where the part behind the host ends is linkify's word.
 
+use std::borrow::Cow;
+
 use linkify::{LinkFinder, LinkKind};
 
-use super::host::{has_known_suffix, is_any_dot, is_invisible, is_wide};
+use super::host::{is_any_dot, is_known_top, is_wide};
 use super::link::{Host, Trick};
+use super::plain::Plain;
+use super::search::position;
 use super::url::{self, REST_MAX, Target};
 
-/// Disguises that are remembered with their place; those behind are taken away all the same.
-const MARKS_MAX: usize = 10_000;
 /// Characters on either side of a dot that are looked at for a name without a scheme.
 const SIDE_MAX: usize = 256;
 /// Octets that are looked at before it is asked whether to go on.
@@ -48,11 +50,13 @@ impl Scanner {
 
     fn each(&self, text: &str, names: bool, found: &mut dyn FnMut(Option<Target>) -> bool) {
         let plain = Plain::of(text);
-        let text = plain.text.as_str();
+        let text = &*plain.text;
         let octets = text.as_bytes();
-        let (mut from, mut at, mut mark, mut tried) = (0, 0, 0, 0);
+        let (mut from, mut at, mut mark) = (0, 0, 0);
+        let mut run = Run::default();
         let (mut work, mut quiet) = (0, 0);
-        while let Some(octet) = octets.get(at) {
+        while let Some(next) = next_candidate(octets, at, names) {
+            at = next;
             // A candidate costs about as much as its surroundings; the rest next to nothing.
             if at - quiet + work >= ASK_EVERY {
                 (work, quiet) = (0, at);
@@ -60,12 +64,10 @@ impl Scanner {
                     return;
                 }
             }
-            if matches!(octet, b':' | b'.' | 0xe3 | 0xef) {
-                work += SIDE_MAX;
-            }
-            let link = match octet {
-                b':' => self.with_scheme(text, from, at),
-                b'.' | 0xe3 | 0xef if names && is_dot(text, at) => self.bare(text, from, at, &mut tried),
+            work += SIDE_MAX;
+            let link = match octets.get(at) {
+                Some(b':') => self.with_scheme(text, from, at),
+                _ if is_dot(text, at) => self.bare(text, from, at, &mut run),
                 _ => None,
             };
             let Some(link) = link else {
@@ -95,12 +97,12 @@ impl Scanner {
 
     /// A link whose scheme ends at `colon`.
     fn with_scheme(&self, text: &str, from: usize, colon: usize) -> Option<Found> {
-        let (start, scheme, mut tricks) = url::scheme_before(text.get(from..colon)?)?;
         let after = text.get(colon + 1..)?;
         let slashes = after.bytes().take_while(|b| matches!(b, b'/' | b'\\')).count();
         if slashes == 0 {
             return None;
         }
+        let (start, scheme, mut tricks) = url::scheme_before(text.get(from..colon)?)?;
         if !after.starts_with("//") || slashes > 2 {
             tricks.push(Trick::Slashes);
         }
@@ -175,38 +177,35 @@ impl Scanner {
         })
     }
 
-    /// A name without a scheme, about the dot at `dot`. `tried` is where the last run of letters of all scripts ended that
-    /// was none.
-    fn bare(&self, text: &str, from: usize, dot: usize, tried: &mut usize) -> Option<Found> {
+    /// A name without a scheme, about the dot at `dot`.
+    fn bare(&self, text: &str, from: usize, dot: usize, run: &mut Run) -> Option<Found> {
+        let octets = text.as_bytes();
+        // Most dots end a sentence: a name that nothing follows is none.
+        if octets.get(dot) == Some(&b'.') && octets.get(dot + 1).is_none_or(|&next| ends_name(next)) {
+            run.tried = dot + 1;
+            return Some(Found::nothing(dot + 1));
+        }
         let before = text.get(from..dot)?;
-        let after = text.get(dot..)?;
-        let left = |is: fn(char) -> bool| -> usize {
-            before
-                .chars()
-                .rev()
-                .take(SIDE_MAX)
-                .take_while(|&c| is(c))
-                .map(char::len_utf8)
-                .sum()
-        };
-        let right = |is: fn(char) -> bool| -> usize {
-            after
-                .chars()
-                .take(SIDE_MAX)
-                .take_while(|&c| is(c) || is_any_dot(c))
-                .map(char::len_utf8)
-                .sum()
-        };
-        let (wide_left, wide_right) = (left(is_name), right(is_name));
-        let (ascii_left, ascii_right) = (left(is_ascii_name), right(is_ascii_name));
+        let (mut wide_left, mut ascii_left) = (0, None);
+        for c in before.chars().rev().take(SIDE_MAX).take_while(|&c| is_name(c)) {
+            if !c.is_ascii() {
+                ascii_left.get_or_insert(wide_left);
+            }
+            wide_left += c.len_utf8();
+        }
+        let ascii_left = ascii_left.unwrap_or(wide_left);
+        let wide_right = run.about(text, dot) - dot;
+        let after = text.get(dot..dot + wide_right)?;
+        let stop = after.find(|c| !is_ascii_name(c) && !is_any_dot(c));
+        let ascii_right = stop.unwrap_or(wide_right);
         let end = dot + wide_right;
-        let wide = if *tried == end {
+        let wide = if run.tried == end {
             None
         } else {
             self.named(text, dot - wide_left, end)
         };
         if wide.is_none() {
-            *tried = end;
+            run.tried = end;
         }
         // Text of a script without spaces may touch a name; letters of another are a part of it.
         let stops = |c: Option<char>| c.is_none_or(|c| !is_name(c) || is_unspaced(c));
@@ -248,10 +247,16 @@ impl Scanner {
             return None;
         }
         // Cheaper than the reading of the host: does it end in what a name may end in?
-        let top = written.rsplit(is_any_dot).next().unwrap_or_default().to_lowercase();
+        let top = written.rsplit(is_any_dot).next().unwrap_or_default();
+        let is_lower = top.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+        let top = if is_lower {
+            Cow::Borrowed(top)
+        } else {
+            Cow::Owned(top.to_lowercase())
+        };
         let is_number = top.bytes().all(|b| b.is_ascii_digit());
         let is_plain = !top.starts_with("xn--") && !top.chars().any(is_wide);
-        if !is_number && is_plain && !has_known_suffix(&format!("a.b.{top}")) {
+        if !is_number && is_plain && !is_known_top(&top) {
             return None;
         }
         let (mut tail, mut path, mut after) = ("", "", host_end);
@@ -338,7 +343,13 @@ fn is_host(c: char) -> bool {
 
 /// A letter or digit of a name, of whatever script.
 fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (c >= '\u{a1}' && c.is_alphanumeric())
+    if c.is_ascii() {
+        return is_ascii_name(c);
+    }
+    // Of most text these, which spares the search in the tables.
+    let common = matches!(c, '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2c1}' | '\u{400}'..='\u{481}'
+        | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}');
+    common || (c >= '\u{a1}' && c.is_alphanumeric())
 }
 
 fn is_ascii_name(c: char) -> bool {
@@ -355,6 +366,55 @@ fn is_dot(text: &str, at: usize) -> bool {
     text.get(at..)
         .and_then(|rest| rest.chars().next())
         .is_some_and(is_any_dot)
+}
+
+/// Where from `from` on a link may lie about an octet: a colon or, where names count, the first octet of a dot.
+fn next_candidate(octets: &[u8], from: usize, names: bool) -> Option<usize> {
+    if names {
+        // Without branches, so that many are compared at once.
+        let begins = |b| (b == b':') | (b == b'.') | (b == 0xe3) | (b == 0xef);
+        position(octets, from, begins)
+    } else {
+        let rest = octets.get(from..)?;
+        memchr::memchr(b':', rest).map(|at| from + at)
+    }
+}
+
+/// Whether a name ends before this octet.
+fn ends_name(octet: u8) -> bool {
+    octet.is_ascii() && !is_ascii_name(octet.into()) && octet != b'.'
+}
+
+/// A run of letters and dots of all scripts, as far as it is known: so that each is looked at once, however many dots
+/// there are.
+#[derive(Default)]
+struct Run {
+    begin: usize,
+    end: usize,
+    /// Whether it was left at [`SIDE_MAX`].
+    cut: bool,
+    /// Where the last run ended that was no name.
+    tried: usize,
+}
+
+impl Run {
+    /// Where the run ends that begins at a dot; dots come in their order.
+    fn about(&mut self, text: &str, dot: usize) -> usize {
+        let (from, room) = if (self.begin..self.end).contains(&dot) {
+            let passed = text.get(self.begin..dot).unwrap_or_default();
+            (self.end, if self.cut { passed.chars().count() } else { 0 })
+        } else {
+            self.cut = true;
+            (dot, SIDE_MAX)
+        };
+        let rest = text.get(from..).unwrap_or_default();
+        let mut taken = 0;
+        let more = rest.chars().take(room).take_while(|&c| is_name(c) || is_any_dot(c));
+        let len: usize = more.inspect(|_| taken += 1).map(char::len_utf8).sum();
+        self.cut &= taken == room;
+        (self.begin, self.end) = (dot, from + len);
+        self.end
+    }
 }
 
 /// The digits of a port after a colon.
@@ -392,82 +452,24 @@ fn is_meant(written: &str, target: &Target, followed: bool) -> bool {
     lower.len() >= 3 || (second.len() >= 3 && top == lower)
 }
 
-/// Text without what hides a link in it, and where something was taken away.
-struct Plain {
-    text: String,
-    marks: Vec<(usize, Trick)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Plain {
-    fn of(text: &str) -> Plain {
-        let mut out = Plain {
-            text: String::with_capacity(text.len()),
-            marks: Vec::new(),
-        };
-        let mut rest = text;
-        while let Some(at) = rest.find(|c: char| matches!(c, '[' | '(' | '{') || is_invisible(c)) {
-            let Some((before, after)) = rest.split_at_checked(at) else {
-                break;
-            };
-            out.text.push_str(before);
-            let mut chars = after.chars();
-            let first = chars.next().unwrap_or_default();
-            if is_invisible(first) {
-                out.mark(Trick::Invisible);
-                rest = chars.as_str();
-            } else if let Some((meant, tail)) = defanged(after) {
-                let spaced = out.text.trim_end_matches(' ').len();
-                let next = tail.trim_start_matches(' ');
-                let (left, right) = (out.text.len() - spaced, tail.len() - next.len());
-                rest = tail;
-                // `example (dot) com`
-                if meant == "." && left <= 1 && right <= 1 && next.starts_with(char::is_alphanumeric) {
-                    out.text.truncate(spaced);
-                    rest = next;
-                }
-                out.mark(Trick::Defanged);
-                out.text.push_str(meant);
-            } else {
-                out.text.push(first);
-                rest = chars.as_str();
-            }
+    #[test]
+    fn letters_and_digits_of_all_scripts_are_of_names() {
+        for c in '\u{a1}'..=char::MAX {
+            assert_eq!(is_name(c), c.is_alphanumeric(), "{c:?}");
         }
-        out.text.push_str(rest);
-        out
+        assert!(is_name('-') && is_name('_') && is_name('a') && !is_name('.') && !is_name('\u{a0}'));
     }
 
-    fn mark(&mut self, trick: Trick) {
-        if self.marks.len() < MARKS_MAX {
-            self.marks.push((self.text.len(), trick));
+    #[test]
+    fn a_run_is_the_same_whether_it_was_seen_before_or_not() {
+        let text = format!("a.b{}. c.d..e", "\u{4f60}\u{3002}\u{4f60}\u{4f60}-".repeat(200));
+        let mut run = Run::default();
+        for (dot, _) in text.match_indices(is_any_dot) {
+            assert_eq!(run.about(&text, dot), Run::default().about(&text, dot), "{dot}");
         }
     }
-}
-
-/// What a bracketed piece stands for, and what follows it.
-fn defanged(text: &str) -> Option<(&'static str, &str)> {
-    let close = match text.as_bytes().first()? {
-        b'[' => ']',
-        b'(' => ')',
-        _ => '}',
-    };
-    let inner = url::head(text.get(1..)?, 8);
-    let (inner, _) = inner.split_once(close)?;
-    let after = text.get(1 + inner.len() + 1..)?;
-    let inner = inner.trim();
-    let meant = match inner {
-        "." | "\u{3002}" | "," => ".",
-        ":" => ":",
-        "/" => "/",
-        "://" => "://",
-        ":/" => ":/",
-        "//" => "//",
-        _ if inner.eq_ignore_ascii_case("dot")
-            || inner.eq_ignore_ascii_case("d0t")
-            || inner.eq_ignore_ascii_case("punkt") =>
-        {
-            "."
-        }
-        _ => return None,
-    };
-    Some((meant, after))
 }

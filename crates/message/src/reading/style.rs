@@ -198,9 +198,9 @@ impl Hiding {
     }
 
     /// Whether one of these is hidden: a tag, an id, or classes as the attribute has them.
-    pub(super) fn has(&self, tag: &str, id: &str, classes: &str) -> bool {
+    pub(super) fn has(&self, tag: &[u8], id: &str, classes: &str) -> bool {
         !self.selectors.is_empty()
-            && (self.selectors.contains(tag)
+            && (std::str::from_utf8(tag).is_ok_and(|tag| self.selectors.contains(tag))
                 || (!id.is_empty() && id.len() <= 64 && self.selectors.contains(format!("#{id}").as_str()))
                 || classes
                     .split_ascii_whitespace()

@@ -345,10 +345,53 @@ fn classifiers_become_points_once_and_together() {
         let evidence = Evidence::LogOdds { value, support: 1_000 };
         spam(Opinion::none().with(Finding::new(Tag::new("bayes.spam"), evidence, "")))
     };
-    let score = |said: &[Said]| at(&Rules::default(), said, Phase::Message).score;
+    let rules = Rules::default();
+    let score = |said: &[Said]| at(&rules, said, Phase::Message).score;
     assert!(score(&[vote(20.0)]) > Score::points(5));
-    assert!(score(&[vote(20.0), vote(20.0), vote(20.0)]) <= Score::points(6));
-    assert!(score(&[vote(-20.0)]) < Score::points(-5));
+    assert!(score(&[vote(20.0), vote(20.0), vote(20.0)]) <= rules.classifiers);
+    assert!(score(&[vote(-20.0)]) < Score::points(-3));
+}
+
+#[test]
+fn at_the_chosen_risk_the_classifiers_alone_make_the_highest_level() {
+    let level = |risk: &str, beyond: f32| {
+        let rules = Rules {
+            ham_risk: risk.parse().expect("a risk"),
+            ..Rules::default()
+        };
+        let fusion = Fusion::default().weighing("spam", 10.0);
+        let threshold = fusion.clone().with_risk(rules.ham_risk.share()).threshold();
+        let evidence = Evidence::LogOdds {
+            value: (threshold + beyond) / 10.0,
+            support: u32::MAX,
+        };
+        let said = spam(Opinion::none().with(Finding::new(Tag::new("test.odds"), evidence, "")));
+        judge(&rules, &fusion, &[said], WHO, Phase::Message)
+    };
+    for risk in ["1 in 10", "1 in 1000", "1 in 100000"] {
+        let reached = level(risk, 0.01);
+        assert_eq!(reached.verdict.level, Level::High, "{risk}");
+        let fused = reached.fused.expect("the classifiers said something");
+        assert_eq!(fused.points, reached.score, "{risk}: their points are the whole sum");
+        assert!(level(risk, -1.5).verdict.level < Level::High, "{risk}");
+    }
+    let thresholds = ["1 in 10", "1 in 1000"].map(|risk| level(risk, 0.0).fused.map(|fused| fused.threshold));
+    assert!(thresholds[0] < thresholds[1], "less risk asks for more: {thresholds:?}");
+}
+
+#[test]
+fn without_a_classifier_that_speaks_there_is_no_word_of_them() {
+    assert_eq!(at(&Rules::default(), &[spam(points(2))], Phase::Message).fused, None);
+    let evidence = Evidence::LogOdds {
+        value: 9.0,
+        support: 1_000,
+    };
+    let monitored = said_as(
+        &slot("bayes", Concern::Spam, Mode::Monitor),
+        Opinion::none().with(Finding::new(Tag::new("bayes.odds"), evidence, "")),
+    );
+    let judged = at(&Rules::default(), &[monitored], Phase::Message);
+    assert_eq!((judged.fused, judged.score), (None, Score::ZERO));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Transaction {
 
     /// Whether the client is refused for what was said before it named the recipient.
     pub(super) fn is_refused(&self, scene: &Scene<'_>, rules: &Rules, whom: Whom<'_>) -> bool {
-        let judgement = judge(rules, scene.pipeline.fusion(), &self.said, whom, Phase::Rcpt);
+        let judgement = judge(rules, &scene.pipeline.fusion(), &self.said, whom, Phase::Rcpt);
         matches!(judgement.verdict.fate, Fate::Refuse(_))
     }
 

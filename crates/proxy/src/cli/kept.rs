@@ -127,7 +127,7 @@ impl Which {
 }
 
 /// The kept mail that is meant: by its own id, or by the number of its transaction, of which only one may be kept.
-async fn id(office: &mut Office, text: &str) -> Result<KeptId, String> {
+pub(super) async fn id(office: &mut Office, text: &str) -> Result<KeptId, String> {
     let text = text.trim();
     if text.len() != NUMBER {
         return Ok(KeptId(text.into()));
@@ -177,8 +177,12 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
             }
         }
         Kept::Label { id: text, label } => {
-            let (mail, label) = (Mail::Kept(id(office, text).await?), (*label).into());
-            Ok(tell(&office.submit(Request::Report { mail, label }).await?))
+            let request = Request::Report {
+                mail: Mail::Kept(id(office, text).await?),
+                label: (*label).into(),
+                domain: None,
+            };
+            Ok(tell(&office.submit(request).await?))
         }
         Kept::Release { id: text, to, again } => {
             let request = Request::Release {

@@ -7,15 +7,19 @@ mod auth;
 mod corpus;
 mod dns_lists;
 mod evaluate;
+mod explain;
 mod filters;
 mod jig;
 mod kept;
 mod lists;
+mod model;
 mod office;
 mod replay;
 mod resolver;
 mod spf;
 mod store;
+mod teach;
+mod train;
 mod urls;
 mod when;
 
@@ -24,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gatepost_core::Request;
+use gatepost_core::{Label, Request};
 
 use crate::config::{self, Loaded, Mistake, Mistakes, Registry};
 use crate::{run, selftest};
@@ -84,6 +88,20 @@ enum Verb {
         #[command(subcommand)]
         what: kept::Kept,
     },
+    /// Teaches the classifiers that mails are spam.
+    Spam(teach::Mails),
+    /// Teaches the classifiers that mails are wanted.
+    Ham(teach::Mails),
+    /// Makes the classifiers forget: one mail, all that somebody taught, or all since a moment. They are then what they would
+    /// be had they never seen it.
+    Unlearn(teach::Forgotten),
+    /// The versions of the classifiers' models: lists them, goes back to one, makes the models anew.
+    Model {
+        #[command(subcommand)]
+        what: model::Model,
+    },
+    /// Tells why a mail is judged as it is: what the classifiers saw, what all filters found, and what would change it.
+    Explain(explain::Asked),
     /// Lists what became of mails, the newest first.
     Records {
         #[command(flatten)]
@@ -102,6 +120,8 @@ enum Verb {
         #[command(subcommand)]
         what: store::Store,
     },
+    /// Teaches the classifiers collections of mail whose label is known.
+    Train(train::Train),
     /// Lists what was done at the desk, by whom, the newest first.
     Audit {
         /// Before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
@@ -196,7 +216,7 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         )),
         Verb::Store {
             what: store::Store::Restore { folder },
-        } => find().map(|loaded| store::restore(&loaded.config, &folder).unwrap_or_else(|why| failed(&why))),
+        } => find().map(|loaded| store::restore(&loaded.config, &registry, &folder).unwrap_or_else(|why| failed(&why))),
         Verb::Whitelist { what } => find().map(|loaded| match what.imported() {
             Ok(imported) => desk(&loaded, &registry, async |office| {
                 lists::run(office, &what, &imported).await
@@ -206,8 +226,30 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
         }
+        Verb::Train(train) => {
+            find().map(|loaded| train::run(&loaded.config, &registry, &train).unwrap_or_else(|why| failed(&why)))
+        }
         Verb::Store { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
+        }
+        Verb::Spam(mails) => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                teach::report(office, &mails, Label::Spam).await
+            })
+        }),
+        Verb::Ham(mails) => find().map(|loaded| {
+            desk(&loaded, &registry, async |office| {
+                teach::report(office, &mails, Label::Ham).await
+            })
+        }),
+        Verb::Unlearn(what) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| teach::unlearn(office, &what).await))
+        }
+        Verb::Model { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| model::run(office, &what).await))
+        }
+        Verb::Explain(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| explain::run(office, &asked).await))
         }
         Verb::Records { which, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {

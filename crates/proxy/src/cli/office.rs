@@ -49,7 +49,7 @@ impl Office {
             ));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let opened = services::open(config, clock, OTHERS)
+        let opened = services::open(config, registry, clock, OTHERS)
             .await
             .map_err(|error| format!("no daemon answers at {}, and so: {error}", socket.display()))?;
         if opened.archive.needs_mending() {
@@ -61,7 +61,9 @@ impl Office {
         }
         let handlers = wiring::handlers(config, registry, &opened.services)?;
         let ways = Arc::new(Ways::new(config, None).map_err(|error| error.to_string())?);
-        opened.publish(config, handlers, &ways);
+        opened
+            .publish(&Arc::new(config.clone()), registry, handlers, &ways)
+            .await;
         Ok(Office::Here(Box::new(opened), operator()))
     }
 
@@ -78,10 +80,10 @@ impl Office {
     }
 
     /// Writes into the audit of a store that nobody has open what was done to it without a desk.
-    pub fn note(config: &Config, what: String) -> Result<(), String> {
+    pub fn note(config: &Config, registry: &Registry, what: String) -> Result<(), String> {
         let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            let opened = services::open(config, Arc::new(SystemClock::new()), OTHERS).await?;
+            let opened = services::open(config, registry, Arc::new(SystemClock::new()), OTHERS).await?;
             let noted = opened.desk.note(&operator(), what).await;
             noted.map_err(|fault| format!("the audit: {fault}"))
         })
@@ -90,6 +92,7 @@ impl Office {
     /// Closes what was opened.
     pub async fn close(self) {
         if let Office::Here(opened, _) = self {
+            opened.learned().await;
             opened.archive.close().await;
         }
     }

@@ -1,8 +1,8 @@
 //! `gatepost replay`: what would be made of a mail, and why.
 //!
-//! It asks DNS and nobody else, and begins with nothing remembered: the store belongs to the proxy that runs.
+//! It asks DNS and nobody else, and begins with nothing remembered: the store belongs to the proxy that runs. So
+//! classifiers, which have learned nothing here, say nothing; `gatepost explain` asks the proxy that runs.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -11,15 +11,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use gatepost_core::{
-    AuthRecord, Backend, Bytes, Chain, Client, Compute, Direction, DmarcResult, Evidence, Facts, Fault, Helo, Login,
-    LoginBy, Message, Page, Path, Record, Scope, Seed, Services, Store, Swap, Time, Visit, async_trait,
+    AuthRecord, Backend, Bytes, Chain, Compute, DmarcResult, Evidence, Fault, Message, Page, Path, Record, Scope, Seed,
+    Services, Store, Swap, Time, async_trait,
 };
-use gatepost_pipeline::{Followers, Pipeline, Replay, Routes, replay};
+use gatepost_pipeline::replay;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Listen, Registry};
+use crate::config::{Config, Registry};
+use crate::rehearsal::{Rehearsal, listener, rehearse};
+use crate::services;
 use crate::threads::Cores;
-use crate::{services, wiring};
 
 /// The most characters that a column shows.
 const SHOWN: usize = 100;
@@ -77,67 +78,17 @@ async fn record(config: &Config, registry: &Registry, mail: &Mail) -> Result<(Re
     services.identify = services::identify(config, &services);
     services.store = Store::new(Arc::new(Empty));
     services.kept = Arc::new(replay::Pretence);
-    let services = wiring::services(config, &replay::services(&services));
-    let now = services.clock.now();
-
-    let local: Vec<String> = config.local_domains.iter().map(ToString::to_string).collect();
-    let routes = match listen.direction {
-        Direction::Inbound => Routes::inbound(local.iter().map(|domain| (domain.as_str(), listen.route.as_str()))),
-        Direction::Outbound => Routes::outbound(&listen.route, local.iter().map(String::as_str)),
-    };
-    let tiers = wiring::tiers(config, listen.pipeline(), registry, &services, &mut BTreeMap::new())?;
-    let (policy, ours) = (wiring::policy(config), wiring::ours(config));
-    let nobody = Followers::new(Vec::new(), 1);
-    let known = wiring::recipients(config, &services);
-    let pipeline = Pipeline::new(listen.pipeline(), tiers, policy, routes, ours, services, nobody)
-        .with_recipients(known)
-        .with_relays(wiring::nets(listen.trusted_relays.iter()));
-
-    let mut visit = Visit::new(listen.direction, listen.name.as_str().into(), Client::new(mail.ip, 0));
-    visit.helo = Some(Helo {
-        name: mail.helo.as_str().into(),
-        extended: true,
-    });
-    let trusted = listen.trusted_networks.iter().find(|network| network.has(mail.ip));
-    visit.login = match (&mail.login, trusted) {
-        (Some(name), _) => Some(Login::new(name.as_str(), LoginBy::Auth)),
-        (None, Some(network)) => Some(Login::new(network.to_string(), LoginBy::Network)),
-        (None, None) => None,
-    };
     let message = Arc::new(Message::from_bytes(canonical(&octets)));
-    let record = pipeline
-        .replay(Replay {
-            now,
-            visit,
-            from: mail.from.clone(),
-            to: mail.to.clone(),
-            message: Arc::clone(&message),
-            facts: Facts::default(),
-        })
-        .await;
+    let mail = Rehearsal {
+        message: Arc::clone(&message),
+        from: mail.from.clone(),
+        to: mail.to.clone(),
+        ip: mail.ip,
+        helo: mail.helo.clone(),
+        login: mail.login.clone(),
+    };
+    let record = rehearse(config, registry, &services, Arc::default(), listen, mail).await?;
     Ok((record, message))
-}
-
-fn listener<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Listen, String> {
-    let fits = |listen: &&Listen| name.map_or(listen.direction == Direction::Inbound, |name| listen.name == name);
-    let wanted = || {
-        name.map_or("there is no inbound listener".into(), |name| {
-            format!("there is no listener `{name}`")
-        })
-    };
-    let names = || {
-        config
-            .listen
-            .iter()
-            .map(|listen| listen.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    config
-        .listen
-        .iter()
-        .find(fits)
-        .ok_or_else(|| format!("{}; expected --listener with one of: {}", wanted(), names()))
 }
 
 const NO_ADDRESS: &str = "expected an address such as a@example.org";
@@ -146,7 +97,7 @@ pub(super) fn reverse(address: &str) -> Result<Path, &'static str> {
     Path::reverse(bare(address), true).map_err(|_| NO_ADDRESS)
 }
 
-fn forward(address: &str) -> Result<Path, &'static str> {
+pub(super) fn forward(address: &str) -> Result<Path, &'static str> {
     Path::forward(bare(address), true).map_err(|_| NO_ADDRESS)
 }
 
@@ -303,7 +254,16 @@ pub(super) fn table(record: &Record) -> String {
             format!("; because of {because}")
         };
         let (to, level, score, fate) = (shown(&recipient.to), recipient.level, recipient.score, &recipient.fate);
-        let _ = writeln!(out, "{to}: {fate}{would}, level {level}, {score} points{because}");
+        let fused = recipient.fused.map_or(String::new(), |fused| {
+            format!(
+                " ({} of the classifiers: log-odds {:+.2}, all their points from {:+.2} on)",
+                fused.points, fused.odds, fused.threshold
+            )
+        });
+        let _ = writeln!(
+            out,
+            "{to}: {fate}{would}, level {level}, {score} points{fused}{because}"
+        );
     }
     for note in &record.notes {
         let _ = writeln!(out, "note: {}", shown(note));
@@ -354,7 +314,7 @@ fn proofs(auth: &AuthRecord) -> String {
 }
 
 /// A stranger's text for a terminal: no control characters, not too long.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let text = text.trim_end();
     let mut out: String = text
         .chars()
@@ -425,19 +385,6 @@ mod tests {
         assert_eq!(
             [bare("<a@b.example>"), bare(" a@b.example"), bare("<>"), bare("")],
             ["a@b.example", "a@b.example", "", ""]
-        );
-    }
-
-    #[test]
-    fn a_listener_that_is_not_there_is_answered_with_those_that_are() {
-        let loaded = crate::config::load(&crate::config::Sources::default(), &Registry::new());
-        let Err(told) = loaded else {
-            panic!("conduct is not linked here")
-        };
-        assert!(told.to_string().contains("no filter `conduct` is linked"));
-        assert_eq!(
-            listener(&Config::default(), None).err().as_deref(),
-            Some("there is no inbound listener; expected --listener with one of: ")
         );
     }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use gatepost_core::Request;
 
 use super::office::{Office, own, say, tell};
-use crate::config::Config;
+use crate::config::{Config, Registry};
 use crate::upkeep;
 
 /// What is done with all that is stored.
@@ -48,13 +48,13 @@ fn absolute(folder: &Path) -> Result<String, String> {
 }
 
 /// Restores a backup; no desk, for there is no store yet that it could stand on.
-pub fn restore(config: &Config, folder: &Path) -> Result<ExitCode, String> {
+pub fn restore(config: &Config, registry: &Registry, folder: &Path) -> Result<ExitCode, String> {
     own(&config.data_dir)?;
     for line in upkeep::restore(&config.data_dir, folder)? {
         say(&line);
     }
     // The audit that is back does not know how it came back.
-    Office::note(config, format!("put back the backup {}", folder.display()))?;
+    Office::note(config, registry, format!("put back the backup {}", folder.display()))?;
     say("restored; kept mail is looked through at the next start");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
+mod learning;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -456,6 +457,7 @@ impl Check<'_> {
     fn rest(&mut self) {
         let config = self.config;
         self.memory();
+        self.learning();
         self.limits(&["limits"], &config.limits);
         self.timeouts(&["timeouts"], &config.timeouts);
         if !config.admin.bind.0.ip().is_loopback() && !config.admin.public {

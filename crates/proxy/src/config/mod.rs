@@ -90,6 +90,8 @@ pub struct Config {
     pub archive: Archive,
     /// Who may do what at the desk.
     pub desk: Desk,
+    /// What teaches the classifiers, and how much of it is remembered.
+    pub learning: gatepost_training::Settings,
     /// Health and metrics over HTTP.
     pub admin: Admin,
     /// The log.
@@ -124,6 +126,7 @@ impl Default for Config {
             capacity: Capacity::default(),
             archive: Archive::default(),
             desk: Desk::default(),
+            learning: gatepost_training::Settings::default(),
             admin: Admin::default(),
             log: Log::default(),
             dns: Dns::default(),

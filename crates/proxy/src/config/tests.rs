@@ -81,8 +81,11 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
+dull!(Bayes "bayes", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
+static BAYES: Entry = Entry::of::<Bayes>();
+static HMM: Entry = Entry::of::<Hmm>();
+static NGRAM: Entry = Entry::of::<Ngram>();
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
 static DNSBL: Entry = Entry::of::<Dnsbl>();
@@ -93,10 +96,13 @@ static WHITELIST: Entry = Entry::of::<Whitelist>();
 fn linked() -> Registry {
     // The embedded defaults name the others.
     [
+        ("bayes", &BAYES),
         ("conduct", &CONDUCT),
         ("dnsbl", &DNSBL),
         ("dull", &DULL),
         ("greylist", &GREYLIST),
+        ("hmm", &HMM),
+        ("ngram", &NGRAM),
         ("spf_dkim_dmarc", &PROOFS),
         ("whitelist", &WHITELIST),
     ]
@@ -148,7 +154,8 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
         config.tiers("inbound"),
         [
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
-            vec!["greylist"]
+            vec!["greylist"],
+            vec!["bayes", "hmm", "ngram"]
         ]
     );
     assert!(
@@ -179,7 +186,8 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
         config.tiers("inbound"),
         [
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
-            vec!["greylist"]
+            vec!["greylist"],
+            vec!["bayes", "hmm", "ngram"]
         ]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
@@ -365,12 +373,14 @@ fn a_syntax_error_has_a_line() {
 #[test]
 fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
-        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.bayes]\n"
+        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.clamav]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, ..."), "{told:?}");
     assert!(
-        told[1].contains(":10:10: filters.bayes: no filter of this name")
-            && told[1].ends_with("there are `conduct`, `dnsbl`, `dull`, `greylist`, `spf_dkim_dmarc`, `whitelist`"),
+        told[1].contains(":10:10: filters.clamav: no filter of this name")
+            && told[1].ends_with(
+                "there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, ..."
+            ),
         "{told:?}"
     );
 }

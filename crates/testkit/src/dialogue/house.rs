@@ -11,19 +11,20 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::Treat;
 use gatepost_core::smtp::session::Settings;
 use gatepost_core::{
-    Address, Clock, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Site, Time,
+    Address, Clock, Desk, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Site, Time,
     Upstreams, Visit, null, registry,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
-    Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Slot,
+    CurrentFusion, Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes,
+    Slot,
 };
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Proofs;
 use super::script::{BadScript, bad, span, table, word, words};
+use super::{Brought, Office, Proofs};
 use crate::book::Book;
 use crate::fakes::Fakes;
 use crate::queue::MemoryQueue;
@@ -87,6 +88,9 @@ pub(super) struct House {
     ledger: Arc<Ledger>,
     /// Who may look for proofs, and the settings where the script wants it.
     proofs: (Option<Proofs>, Option<Map<String, Value>>),
+    /// Who makes the desk, and the desk once there is one: it outlives the pipeline.
+    office: (Option<Office>, Option<Arc<dyn Desk>>),
+    fusion: Arc<CurrentFusion>,
     pipeline: Option<Arc<Pipeline>>,
 }
 
@@ -104,7 +108,7 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 impl House {
-    pub fn new(folder: &Path, proofs: Option<Proofs>) -> House {
+    pub fn new(folder: &Path, brought: Brought) -> House {
         let mut settings = Settings::new(HOSTNAME);
         // Minutes pass in scripts; the session's patience is another script's matter.
         let day = Duration::from_secs(86_400);
@@ -133,7 +137,9 @@ impl House {
             archive: false,
             queues: false,
             ledger: Arc::default(),
-            proofs: (proofs, None),
+            proofs: (brought.proofs, None),
+            office: (brought.office, None),
+            fusion: Arc::default(),
             pipeline: None,
         }
     }
@@ -327,6 +333,10 @@ impl House {
             Direction::Inbound => Routes::inbound(self.local.iter().map(|domain| (domain.as_str(), route(domain)))),
             Direction::Outbound => Routes::outbound("default", self.local.iter().map(String::as_str)),
         };
+        if let (Some(make), None) = &self.office {
+            // The filters are built, so each model has its place.
+            self.office.1 = Some(make(&services, &self.fusion).map_err(BadScript)?);
+        }
         let followers = Followers::new(vec![self.ledger.clone() as Arc<dyn Observer>], Followers::BOUND);
         let tiers = tiers.into_values().collect();
         let known = self.recipients.clone().map(|(lists, spans)| {
@@ -335,7 +345,9 @@ impl House {
         });
         let ours = Ours::new(HOSTNAME);
         let pipeline = Pipeline::new("dialogue", tiers, policy, routes, ours, services, followers);
-        let pipeline = pipeline.with_relays(self.relays.clone());
+        let pipeline = pipeline
+            .with_relays(self.relays.clone())
+            .with_fusion(Arc::clone(&self.fusion));
         self.pipeline = Some(Arc::new(match known {
             Some(known) => pipeline.with_recipients(known),
             None => pipeline,
@@ -394,6 +406,11 @@ impl House {
         slot.patience = placed.patience;
         slot.domains = Arc::new(exceptions);
         Ok(slot)
+    }
+
+    /// The desk that a test brought. None before the house is open.
+    pub fn desk(&self) -> Option<Arc<dyn Desk>> {
+        self.office.1.clone()
     }
 
     /// The filters that hear of human acts: of each the general instance. None before the house is open.

@@ -46,6 +46,8 @@
 //! upstream down | up | slow 30s
 //! forget x@d.example | all                  what was remembered of its answers
 //! desk ann add|remove|import allow|deny|red site|domain:D|person:A ENTRY ..      ann does that to a list
+//! desk ann reports spam|ham last [domain:D]                                      what the server took last, at a desk that a test brings
+//! desk ann reports spam|ham [domain:D] <<EOF                                    or a mail, up to the line EOF ([`run_all_at`])
 //! spf pass|fail|none .. [DOMAIN [AUTHORISED_BY]]                                what SPF says from now on
 //! identity aligned|unaligned AUTHOR | unknown                                   whom mail is proven to be from
 //! restart                                   all is dropped but what is remembered, and built anew
@@ -73,7 +75,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gatepost_core::{Identify, Services};
+use gatepost_core::{Desk, Identify, Services};
+use gatepost_pipeline::CurrentFusion;
 use serde_json::{Map, Value};
 
 pub use script::BadScript;
@@ -81,6 +84,17 @@ pub use script::BadScript;
 /// Makes the service that tells whom a mail is from, over the fakes and with the settings of `proofs`. It is passed in by
 /// the tests of the crate that has it, since this one stands below all filters.
 pub type Proofs = fn(&Services, Map<String, Value>) -> Result<Arc<dyn Identify>, String>;
+
+/// Makes a desk over the fakes, with whoever teaches the classifiers behind it; what follows from lessons is published as the
+/// fusion. It is passed in by tests of whoever stands above both.
+pub type Office = fn(&Services, &Arc<CurrentFusion>) -> Result<Arc<dyn Desk>, String>;
+
+/// What a test brings that this crate cannot know.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Brought {
+    pub(crate) proofs: Option<Proofs>,
+    pub(crate) office: Option<Office>,
+}
 
 /// A dialogue that did not go as written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,27 +134,27 @@ impl std::error::Error for Failure {}
 
 /// Runs a script. `folder` is where its zone files lie.
 pub fn run(name: &str, text: &str, folder: &Path) -> Result<(), Box<Failure>> {
-    play(name, text, folder, None)
+    play(name, text, folder, Brought::default())
 }
 
-fn play(name: &str, text: &str, folder: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
+fn play(name: &str, text: &str, folder: &Path, brought: Brought) -> Result<(), Box<Failure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime can be built");
-    runtime.block_on(talk::play(name, text, folder, proofs))
+    runtime.block_on(talk::play(name, text, folder, brought))
 }
 
 /// Runs the script of a file.
 pub fn run_file(path: &Path) -> Result<(), Box<Failure>> {
-    play_file(path, None)
+    play_file(path, Brought::default())
 }
 
-fn play_file(path: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
+fn play_file(path: &Path, brought: Brought) -> Result<(), Box<Failure>> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => play(&name, &text, path.parent().unwrap_or(Path::new(".")), proofs),
+        Ok(text) => play(&name, &text, path.parent().unwrap_or(Path::new(".")), brought),
         Err(error) => Err(Box::new(Failure {
             file: name,
             line: 0,
@@ -158,7 +172,7 @@ fn play_file(path: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
 /// # Panics
 /// If one fails, or if there is none.
 pub fn run_all(folder: impl AsRef<Path>) {
-    play_all(folder.as_ref(), None);
+    play_all(folder.as_ref(), Brought::default());
 }
 
 /// The same, and where a script says `proofs`, names and proofs are what this service finds in its zone.
@@ -166,10 +180,32 @@ pub fn run_all(folder: impl AsRef<Path>) {
 /// # Panics
 /// If one fails, or if there is none.
 pub fn run_all_with(folder: impl AsRef<Path>, proofs: Proofs) {
-    play_all(folder.as_ref(), Some(proofs));
+    let proofs = Some(proofs);
+    play_all(
+        folder.as_ref(),
+        Brought {
+            proofs,
+            ..Brought::default()
+        },
+    );
 }
 
-fn play_all(folder: &Path, proofs: Option<Proofs>) {
+/// The same, and where a script says `desk NAME reports`, it is at this desk.
+///
+/// # Panics
+/// If one fails, or if there is none.
+pub fn run_all_at(folder: impl AsRef<Path>, office: Office) {
+    let office = Some(office);
+    play_all(
+        folder.as_ref(),
+        Brought {
+            office,
+            ..Brought::default()
+        },
+    );
+}
+
+fn play_all(folder: &Path, brought: Brought) {
     let wanted = std::env::var("DIALOGUE").unwrap_or_default();
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -180,7 +216,7 @@ fn play_all(folder: &Path, proofs: Option<Proofs>) {
     assert!(!files.is_empty(), "{}: no dialogue there", folder.display());
     let mut failures = Vec::new();
     for file in files.iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
-        let outcome = play_file(file, proofs);
+        let outcome = play_file(file, brought);
         println!(
             "{} {}",
             if outcome.is_ok() { "ok    " } else { "FAILED" },

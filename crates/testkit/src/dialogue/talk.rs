@@ -13,7 +13,7 @@ use gatepost_pipeline::{Reception, Seen};
 
 use super::house::House;
 use super::script::{self, BadScript, Line, bad, span, unquote, word};
-use super::{Failure, Proofs};
+use super::{Brought, Failure};
 
 /// The most lines of a transcript that a failure shows, the last ones.
 const TRANSCRIPT: usize = 60;
@@ -80,7 +80,7 @@ pub(super) fn same(what: &str, expected: &str, got: usize) -> Result<(), Trouble
 }
 
 /// Plays a script to its end.
-pub(super) async fn play(name: &str, text: &str, folder: &Path, proofs: Option<Proofs>) -> Result<(), Box<Failure>> {
+pub(super) async fn play(name: &str, text: &str, folder: &Path, brought: Brought) -> Result<(), Box<Failure>> {
     let fail = |line: usize, text: &str, trouble: Trouble, transcript: String| {
         let (expected, got) = match trouble {
             Trouble::Script(BadScript(expected)) => (expected, "no such statement".into()),
@@ -97,7 +97,7 @@ pub(super) async fn play(name: &str, text: &str, folder: &Path, proofs: Option<P
     };
     let lines = script::lines(text).map_err(|(line, text, bad)| fail(line, &text, bad.into(), String::new()))?;
     let mut talk = Talk {
-        house: House::new(folder, proofs),
+        house: House::new(folder, brought),
         client: None,
         call: None,
         early: Vec::new(),
@@ -226,7 +226,7 @@ impl Talk {
             }
             "upstream" => self.upstream(rest)?,
             "forget" => self.house.forget(rest).await?,
-            "desk" => self.desk(rest).await?,
+            "desk" => self.desk(rest, block).await?,
             "spf" => self.spf(rest)?,
             "identity" => self.identity(rest)?,
             "restart" => {

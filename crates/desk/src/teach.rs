@@ -1,0 +1,201 @@
+//! What the desk does about the classifiers: reports, forgetting, versions of the models, and why a mail is judged as it is.
+
+use std::sync::Arc;
+
+use gatepost_core::desk::Mail;
+use gatepost_core::{
+    About, Came, Change, Fault, Ground, KeptId, Label, Lesson, Login, Message, Query, Receipt, Record, Request, Time,
+    Unlearn,
+};
+
+use crate::desk::{FrontDesk, done, no_such_mail};
+use crate::rights::Who;
+
+/// What somebody says of a mail.
+pub struct Told<'a> {
+    /// The mail.
+    pub mail: &'a Mail,
+    /// What it is.
+    pub label: Label,
+    /// Whose mail it is, where they say.
+    pub domain: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn called(&self) -> &'static str {
+        match self.label {
+            Label::Spam => "spam",
+            Label::Ham => "wanted mail",
+        }
+    }
+}
+
+fn octets(mail: &Mail) -> Result<Arc<Message>, Receipt> {
+    match mail {
+        Mail::Bytes(octets) => Ok(Arc::new(Message::from_bytes(octets.0.clone()))),
+        _ => Err(Receipt::Refused(
+            "a mail of a kind that this version does not know".into(),
+        )),
+    }
+}
+
+impl FrontDesk {
+    /// Says what a mail is: labels it where it is kept, teaches, and lets filters that care take note.
+    pub(crate) async fn report(
+        &self,
+        who: &Who<'_>,
+        by: &Login,
+        told: Told<'_>,
+        request: &Request,
+        now: Time,
+    ) -> Result<Receipt, Fault> {
+        let mut change = Change::default();
+        let learned = match told.mail {
+            Mail::Kept(id) => match self.theirs(who, id).await? {
+                Some((mail, message)) => {
+                    let known = mail.label.as_ref().map(|(known, _)| *known);
+                    if known == Some(told.label) {
+                        return Ok(Receipt::Done(Change::shown(vec![format!(
+                            "it was called {} already",
+                            told.called()
+                        )])));
+                    }
+                    self.means.kept.label(&mail.id, told.label, by).await?;
+                    change.changed = true;
+                    change.lines.push(format!("it is called {}", told.called()));
+                    let mut lesson = Lesson::new(message, told.label, &*by.name, now);
+                    lesson.domain = who.teaches(Some(&mail), told.domain);
+                    lesson.kept = Some(mail.id);
+                    lesson.ground = ground(known.is_some());
+                    self.means.learning.label(lesson).await
+                }
+                // One that was delivered is not kept: what it looked like is remembered for some days.
+                None if self.came_to(who, id).await?.is_none() => return Ok(no_such_mail()),
+                None => {
+                    let learning = &self.means.learning;
+                    learning
+                        .label_by_reference(&id.0, told.label, Ground::Person, &by.name, now)
+                        .await
+                }
+            },
+            mail => {
+                let message = match octets(mail) {
+                    Ok(message) => message,
+                    Err(refused) => return Ok(refused),
+                };
+                let mut lesson = Lesson::new(message, told.label, &*by.name, now);
+                lesson.domain = who.teaches(None, told.domain);
+                self.means.learning.label(lesson).await
+            }
+        };
+        match learned {
+            Ok(sequence) => {
+                change.changed = true;
+                change.lines.push(format!("it is learned, as sample {sequence}"));
+            }
+            // A label is worth having without a trainer: it is learned from when there is one.
+            Err(Fault::Unavailable(why)) if change.changed => {
+                change.lines.push(format!("it is not learned from: {why}"));
+            }
+            Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
+            Err(fault) => return Err(fault),
+        }
+        if let Some(Receipt::Done(more)) = self.offer(by, request, now).await? {
+            change.changed |= more.changed;
+            change.lines.extend(more.lines);
+        }
+        Ok(Receipt::Done(change))
+    }
+
+    /// The record of a transaction, as far as it is theirs.
+    async fn came_to(&self, who: &Who<'_>, transaction: &KeptId) -> Result<Option<Record>, Fault> {
+        let mut query = Query::default();
+        query.transaction = Some(transaction.0.to_string());
+        query.limit = Some(1);
+        let found = self.means.kept.records(&query).await?;
+        Ok(found.into_iter().next().and_then(|record| who.view_record(record)))
+    }
+
+    pub(crate) async fn explain(
+        &self,
+        who: &Who<'_>,
+        mail: &Mail,
+        came: Option<&Came>,
+        domain: Option<&str>,
+    ) -> Result<Receipt, Fault> {
+        let mut about = About::default();
+        let message = match mail {
+            Mail::Kept(id) => {
+                let Some((mail, message)) = self.theirs(who, id).await? else {
+                    return Ok(no_such_mail());
+                };
+                about.record = self.came_to(who, &KeptId(mail.transaction.as_str().into())).await?;
+                about.domain = who.teaches(Some(&mail), domain);
+                about.listener = Some(mail.listener).filter(|listener| !listener.is_empty());
+                message
+            }
+            mail => match octets(mail) {
+                Ok(message) => {
+                    about.came = came.cloned();
+                    about.domain = who.teaches(None, domain);
+                    message
+                }
+                Err(refused) => return Ok(refused),
+            },
+        };
+        let told = self.means.explain.explain(&message, about).await?;
+        Ok(Receipt::Explained(Box::new(told)))
+    }
+
+    pub(crate) async fn unlearn(&self, what: &Unlearn) -> Result<Receipt, Fault> {
+        let gone = self.means.learning.unlearn(what).await?;
+        Ok(match gone {
+            0 => Receipt::Done(Change::shown(vec!["nothing was learned from that".into()])),
+            1 => done(vec!["1 sample is forgotten: the models never saw it".into()]),
+            gone => done(vec![format!("{gone} samples are forgotten: the models never saw them")]),
+        })
+    }
+
+    pub(crate) async fn models(&self) -> Result<Receipt, Fault> {
+        let versions = self.means.learning.versions().await?;
+        Ok(Receipt::Models(versions, self.means.explain.unvouched()))
+    }
+
+    pub(crate) async fn rollback(&self, to: Option<u64>) -> Result<Receipt, Fault> {
+        let version = self.means.learning.rollback(to).await?;
+        Ok(done(vec![
+            format!(
+                "the models are those of version {}, with {} wanted mails and {} of spam",
+                version.number, version.ham, version.spam
+            ),
+            "what was learned later is in the log, and in the models again only after `gatepost model rebuild`".into(),
+        ]))
+    }
+
+    pub(crate) async fn rebuild(&self) -> Result<Receipt, Fault> {
+        let rebuilt = self.means.learning.rebuild().await?;
+        let tried = format!(
+            "of {} wanted mails that it had not learned, the rebuilt models call {} spam; those before called {}",
+            rebuilt.held_out, rebuilt.after, rebuilt.before
+        );
+        let version = &rebuilt.version;
+        Ok(if rebuilt.taken {
+            done(vec![
+                format!("the models are made anew: version {} is in use", version.number),
+                tried,
+            ])
+        } else {
+            Receipt::Done(Change::shown(vec![
+                format!("nothing is changed: version {} stays in use", version.number),
+                tried,
+            ]))
+        })
+    }
+}
+
+fn ground(corrects: bool) -> Ground {
+    match corrects {
+        true => Ground::Correction,
+        false => Ground::Person,
+    }
+}
