@@ -25,10 +25,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let marked = [b"X-Spam-Status: Yes, score=9.9\r\n", data].concat();
         let marked = Document::of(&Message::from_bytes(marked));
         let sizeless = |document: &Document| -> Vec<(Field, String)> {
-            let all = told(document).into_iter().filter(|(_, text)| !text.starts_with("size:"));
+            let all = told(document)
+                .into_iter()
+                .filter(|(_, text)| !text.starts_with("size:"));
             all.map(|(field, text)| (field, text.to_owned())).collect()
         };
-        if Message::from_bytes(data.to_vec()).headers().at(0).is_some_and(|first| data.starts_with(first.raw())) {
+        if Message::from_bytes(data.to_vec())
+            .headers()
+            .at(0)
+            .is_some_and(|first| data.starts_with(first.raw()))
+        {
             assert_eq!(sizeless(&document), sizeless(&marked));
         }
     }
