@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(sequences(&contents), [1, 3, 4], "{at}");
             assert_eq!(
                 contents.damaged,
-                vec![std::ops::Range {
+                vec![Range {
                     start: ends[1],
                     end: ends[2]
                 }]
