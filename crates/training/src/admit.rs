@@ -182,9 +182,7 @@ impl Admission {
         }
         // Whoever teaches may have said how much it counts.
         if head.weight == 0 {
-            if head.weight == 0 {
-                head.weight = weight(head.ground, settings);
-            }
+            head.weight = weight(head.ground, settings);
         }
         if head.ground != Ground::Corpus {
             self.within_shares(head, settings)?;

@@ -196,7 +196,7 @@ impl Writer {
                     (pick(&|head| head.sequence == *one), u64::from(in_base))
                 }
                 Unlearn::By(who) => {
-                    let who = crate::entry::cut(who, crate::entry::BY_MAX);
+                    let who = crate::octets::cut(who, crate::entry::BY_MAX);
                     let folded = folded.and_then(|folded| folded.teachers.get(who));
                     (pick(&|head| *head.by == *who), folded.copied().unwrap_or_default())
                 }

@@ -139,7 +139,13 @@ mod tests {
             bytes[at] ^= 0x10;
             let contents = read(&bytes);
             assert_eq!(sequences(&contents), [1, 3, 4], "{at}");
-            assert_eq!(contents.damaged, [ends[1]..ends[2]]);
+            assert_eq!(
+                contents.damaged,
+                vec![Range {
+                    start: ends[1],
+                    end: ends[2]
+                }]
+            );
         }
     }
 }

@@ -261,7 +261,7 @@ fn head(taught: Taught, at: u64, domain: Option<String>, sources: Sources, kept:
         at,
         label: taught.label,
         ground: taught.ground,
-        by: entry::cut(&taught.by, entry::BY_MAX).into(),
+        by: crate::octets::cut(&taught.by, entry::BY_MAX).into(),
         domain: domain.map(Into::into),
         weight: 0,
         identity: 0,

@@ -13,19 +13,16 @@ use gatepost_core::{Alarms, Clock, Fault, KeptId, Label, Models, Rebuilt, Seed, 
 use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
 
-use crate::admit::{Admission, Admitted, Refused};
+use crate::admit::{Admission, Refused};
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::{self, Head, Line, Named};
+use crate::entry::{self, Head, Named};
 use crate::log::{Log, within};
 use crate::member;
 use crate::recent::Recent;
-use crate::settings::{DAY, Settings};
-use crate::sketch;
+use crate::settings::Settings;
 use crate::teacher::{Found, OpenError};
 use crate::versions::{Header, Versions};
 
-/// Lessons that share one sync of the disk.
-const BATCH: usize = 512;
 /// The most that waits while something takes long.
 const WAITING_MAX: usize = 64;
 /// Batches of lessons after which what is not exact is made so, even if more are waiting.
@@ -93,7 +90,7 @@ pub struct Writer {
     pub(crate) log: Log,
     pub(crate) versions: Versions,
     pub(crate) recent: Recent,
-    admission: Admission,
+    pub(crate) admission: Admission,
     /// The models in use.
     pub(crate) live: Course,
     /// The chain that they should have.
@@ -102,9 +99,9 @@ pub struct Writer {
     pub(crate) young: u32,
     /// When the last version was written.
     pub(crate) written: u64,
-    tasks: Receiver<Task>,
+    pub(crate) tasks: Receiver<Task>,
     /// What came while something took long.
-    waiting: VecDeque<Task>,
+    pub(crate) waiting: VecDeque<Task>,
     _lock: std::fs::File,
 }
 
@@ -132,12 +129,6 @@ fn kinds(models: &dyn Models) -> Vec<Kind> {
         slot,
     });
     all.take(entry::MEMBERS_MAX).collect()
-}
-
-/// What cannot be written, for whoever brought a lesson.
-fn unwritable(error: &std::io::Error) -> Fault {
-    tracing::error!(%error, "the sample log cannot be written");
-    Fault::Unavailable("learning: the sample log cannot be written")
 }
 
 impl Writer {
@@ -284,129 +275,7 @@ impl Writer {
         }
     }
 
-    fn take_batch(&mut self, first: Option<Task>) {
-        let mut lessons = Vec::new();
-        let mut next = first;
-        while let Some(task) = next {
-            match task {
-                Task::Learn(lesson, answer) => lessons.push((lesson.0, lesson.1, answer)),
-                Task::Refer(id, told, answer) => match self.remembered(id, &told) {
-                    Ok((head, features)) => lessons.push((head, features, answer)),
-                    Err(fault) => drop(answer.send(Err(fault))),
-                },
-                Task::Remember(mail, ids) => self.remember(*mail, ids),
-                Task::Versions(answer) => drop(answer.send(Ok(self.list()))),
-                other => {
-                    self.waiting.push_back(other);
-                    break;
-                }
-            }
-            next = if lessons.len() < BATCH {
-                self.tasks.try_recv().ok()
-            } else {
-                None
-            };
-        }
-        self.teach(lessons);
-    }
-
-    /// Admits lessons, writes them down together, and learns them.
-    fn teach(&mut self, lessons: Vec<(Head, Named, Answer<Fate>)>) {
-        let mut lines = Vec::with_capacity(lessons.len());
-        let mut learned = Vec::with_capacity(lessons.len());
-        let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
-        for (mut head, features, answer) in lessons {
-            head.identity = sketch::identity(self.seed, &features);
-            head.sketch = sketch::sketch(&features);
-            match self.admission.admit(&mut head, &self.settings) {
-                // It may be one of this batch, which is not yet written.
-                Ok(Admitted::Known(sequence)) => answers.push((answer, Fate::Known(sequence))),
-                Err(refused) => drop(answer.send(Ok(Fate::Refused(refused)))),
-                Ok(Admitted::New { instead_of }) => {
-                    if let Some(earlier) = instead_of {
-                        corrected = true;
-                        let which = vec![earlier];
-                        lines.push((Line::Forgotten { sequence: 0, which }, Vec::new()));
-                    }
-                    head.sequence = self.log.last() + 1 + lines.len() as u64;
-                    self.admission.count(&head, true);
-                    lines.push((Line::Sample(head.clone()), entry::write_features(&features)));
-                    answers.push((answer, Fate::Learned(head.sequence)));
-                    learned.push((head, features));
-                }
-            }
-        }
-        let written = match lines.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.log.append(lines),
-        };
-        if let Err(error) = written {
-            let fault = unwritable(&error);
-            self.complain(&fault);
-            self.recount();
-            for (answer, _) in answers {
-                let _ = answer.send(Err(fault.clone()));
-            }
-            return;
-        }
-        if !learned.is_empty() {
-            self.young = self
-                .young
-                .saturating_add(u32::try_from(learned.len()).unwrap_or(u32::MAX));
-            self.alarms.over(ALARM, "log");
-            for (head, features) in learned {
-                // One that was corrected in this very batch is not there any more.
-                let check = self.log.entry(head.sequence).map(|entry| entry.check);
-                if let Some(check) = check {
-                    self.wanted = link(self.wanted, check);
-                    self.live.learn(&head, check, features);
-                }
-            }
-            self.announce();
-        }
-        if corrected {
-            self.wanted = self.target();
-            if let Err(error) = self.drop_tainted() {
-                self.complain(&unwritable(&error));
-            }
-        }
-        for (answer, fate) in answers {
-            let _ = answer.send(Ok(fate));
-        }
-    }
-
-    /// The lesson that a report by reference is.
-    fn remembered(&self, id: u64, told: &Head) -> Result<(Head, Named), Fault> {
-        let oldest = told.at.saturating_sub(u64::from(self.settings.recent_days) * DAY);
-        let found = self
-            .recent
-            .find(id)
-            .ok()
-            .flatten()
-            .filter(|(head, _)| head.at >= oldest);
-        let (mut head, features) = found.ok_or(Fault::Unavailable("learning: nothing is remembered of this mail"))?;
-        (head.at, head.label, head.ground) = (told.at, told.label, told.ground);
-        head.by.clone_from(&told.by);
-        Ok((head, features))
-    }
-
-    fn remember(&mut self, (head, features): (Head, Named), ids: Vec<u64>) {
-        let now = head.at;
-        let body = entry::write_features(&features);
-        let days = self.settings.recent_days;
-        let done =
-            self.recent
-                .add(head, ids, &body)
-                .and_then(|()| match self.recent.bytes() > self.settings.recent_bytes() {
-                    true => self.recent.sweep(now, days, self.settings.recent_bytes()),
-                    false => Ok(()),
-                });
-        if let Err(error) = done {
-            tracing::warn!(%error, "the features of a delivered mail are not remembered");
-        }
-    }
-
-    fn list(&self) -> Vec<Version> {
+    pub(crate) fn list(&self) -> Vec<Version> {
         let mut all: Vec<Version> = self.versions.all().map(|header| header.version.clone()).collect();
         all.extend(self.versions.base().map(|base| base.version.clone()));
         all

@@ -314,11 +314,9 @@ fn a_rebuild_that_calls_more_confirmed_ham_spam_is_not_taken() {
         school.teacher.settings(Settings::default()).await;
         // Somebody poisons, and the operator goes back.
         for n in 1_000..1_400 {
-            school
-                .teacher
-                .label(say(n, Label::Spam, "eve", Ground::Corpus))
-                .await
-                .unwrap();
+            let mut poison = say(n, Label::Spam, "eve", Ground::Corpus);
+            poison.weight = Some(1_000);
+            school.teacher.label(poison).await.unwrap();
         }
         school.teacher.rollback(Some(1)).await.unwrap();
         let before = school.models();
