@@ -26,7 +26,7 @@ pub struct Batch {
     pub corrected: u64,
     /// The octets of the collection that were read when it was full.
     pub read: u64,
-    octets: usize,
+    pub(super) octets: usize,
 }
 
 impl Batch {
