@@ -76,7 +76,7 @@ impl Model {
     }
 
     pub(crate) fn own(&self, key: &Key, domain: Option<&str>) -> Option<Own> {
-        let hash = key.word(u8::MAX, domain?.as_bytes());
+        let hash = key.word(u8::MAX, domain?.to_lowercase().as_bytes());
         let count = self.count(hash).load(Ordering::Relaxed) as f32;
         Some(Own {
             hash,
@@ -147,7 +147,12 @@ impl Learner for Model {
         if ask.pull < odds::NEAR {
             return;
         }
-        self.pull(&key, features, own, sign, ask.pull * weight, doubt);
+        let lesson = Pull {
+            ask: ask.pull,
+            weight: sign * weight,
+            most: odds::move_max(doubt) * weight.max(1.0),
+        };
+        self.pull(&key, features, own, lesson);
     }
 
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {
@@ -206,19 +211,25 @@ impl Learner for Model {
     }
 }
 
+/// By what a lesson moves the features of its mail.
+#[derive(Clone, Copy)]
+struct Pull {
+    ask: f32,
+    /// How much the sample counts, below nought for ham. It lengthens the step and not the heat: what counts double does not
+    /// make firm before it has moved.
+    weight: f32,
+    /// The most by which the score moves.
+    most: f32,
+}
+
 impl Model {
     /// Moves the features of a mail by what its label asks.
-    fn pull(&self, key: &Key, features: &Features, own: Option<Own>, sign: f32, pull: f32, doubt: f32) {
+    fn pull(&self, key: &Key, features: &Features, own: Option<Own>, lesson: Pull) {
         let scale = odds::scale(features.hashes.len());
         let words = |own: Own| {
-            features
-                .hashes
-                .iter()
-                .filter(|word| pairs::is_word(**word))
-                .map(move |word| {
-                    // A domain of which nothing is known yet learns as fast as one that is known well.
-                    (own.feature(key, *word), own.trust.max(0.5) * scale)
-                })
+            let words = features.hashes.iter().filter(|word| pairs::is_word(**word));
+            // A domain of which nothing is known yet learns as fast as one that is known well.
+            words.map(move |word| (own.feature(key, *word), own.trust.max(0.5) * scale))
         };
         let all = || {
             let common = features.hashes.iter().map(|feature| (*feature, scale));
@@ -226,18 +237,19 @@ impl Model {
         };
         let mut moved = 0.0;
         for (feature, share) in all() {
-            let gradient = pull * share;
+            let gradient = lesson.ask * share;
             let heat = self.table.entry(feature).unwrap_or_default().heat + gradient * gradient;
             moved += odds::step(gradient, heat) * share;
         }
-        let brake = (odds::move_max(doubt) / moved.max(f32::MIN_POSITIVE)).min(1.0) * sign;
+        moved *= lesson.weight.abs();
+        let brake = (lesson.most / moved.max(f32::MIN_POSITIVE)).min(1.0);
         for (feature, share) in all() {
             let (place, known) = self.table.find(feature);
-            let gradient = pull * share;
+            let gradient = lesson.ask * share;
             let heat = known.heat + gradient * gradient;
-            let weight = known.weight + brake * odds::step(gradient, heat);
+            let weight = known.weight + lesson.weight * brake * odds::step(gradient, heat);
             self.table
-                .put(place, Entry { weight, heat }, chance(feature, known, pull));
+                .put(place, Entry { weight, heat }, chance(feature, known, lesson.ask));
         }
     }
 }

@@ -69,3 +69,88 @@ pub fn step(gradient: f32, heat: f32) -> f32 {
 pub fn move_max(doubt: f32) -> f32 {
     MOVE_MAX / (1.0 + MOVE_DOUBT * doubt)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(one: f32, other: f32) {
+        assert!(
+            (one - other).abs() < 1e-4 * other.abs().max(1.0),
+            "{one} is not {other}"
+        );
+    }
+
+    #[test]
+    fn an_undecided_score_is_asked_for_half() {
+        // q = 1/2, e = 0: g = 1 - q = 1/2.
+        near(ask(0.0, 0.0).pull, 0.5);
+        // e = 0.1: p = 0.1 + 0.8 / 2 = 0.5, g = 0.8 / 4 / 0.5 = 0.4, and wrong = 0.1 * 0.5 / 0.5.
+        let asked = ask(0.0, 0.1);
+        near(asked.pull, 0.4);
+        near(asked.wrong, 0.1);
+    }
+
+    #[test]
+    fn without_doubt_it_is_the_usual_logistic_regression() {
+        for margin in [-8.0, -1.0, 0.3, 5.0] {
+            near(ask(margin, 0.0).pull, 1.0 - logistic(margin));
+        }
+        // ln 3: q = 3/4.
+        near(ask(3.0_f32.ln(), 0.0).pull, 0.25);
+    }
+
+    #[test]
+    fn a_label_against_everything_is_doubted_instead_of_learned() {
+        // q = 1e-4 about, e = 0.1: p is about 0.1, g about 0.8e-4 / 0.1.
+        let asked = ask(-9.21024, 0.1);
+        near(asked.pull, 8.0e-4);
+        assert!(asked.wrong > 0.99);
+        assert!(ask(-9.21024, 0.0).pull > 0.99);
+    }
+
+    #[test]
+    fn doubt_goes_where_labels_prove_wrong_and_has_bounds() {
+        near(doubt(0.02, 1.0), 0.02 + 0.003 * 0.98);
+        near(doubt(0.02, 0.0), 0.02 - 0.003 * 0.02);
+        let (mut low, mut high) = (0.02, 0.02);
+        for _ in 0..10_000 {
+            low = doubt(low, 0.0);
+            high = doubt(high, 1.0);
+        }
+        near(low, 0.000_5);
+        near(high, 0.2);
+    }
+
+    #[test]
+    fn a_feature_gets_firm_as_more_is_learned_of_it() {
+        // heat 0: 0.03 * 0.5 / 0.1^0.75 = 0.015 / 0.177828.
+        near(step(0.5, 0.0), 0.084_351);
+        // heat 0.9: the root of the root of 1, to the third, is 1.
+        near(step(0.5, 0.9), 0.015);
+        assert!(step(0.5, 10.0) < step(0.5, 1.0));
+    }
+
+    #[test]
+    fn a_long_mail_is_scaled_down() {
+        near(scale(0), 1.0);
+        near(scale(1_000), std::f32::consts::FRAC_1_SQRT_2);
+        near(scale(3_000), 0.5);
+        near(move_max(0.0), 30.0);
+        near(move_max(0.1), 30.0 / 11.0);
+    }
+
+    #[test]
+    fn what_is_asked_is_finite_at_any_margin() {
+        for margin in [f32::MIN, -1e4, -100.0, 0.0, 100.0, 1e4, f32::MAX] {
+            for share in [0.0, 0.000_5, 0.2] {
+                let asked = ask(margin, share);
+                assert!(
+                    asked.pull.is_finite() && (0.0..=1.0).contains(&asked.pull),
+                    "{margin} {share}"
+                );
+                assert!((0.0..=1.0).contains(&asked.wrong), "{margin} {share} {}", asked.wrong);
+            }
+        }
+    }
+}

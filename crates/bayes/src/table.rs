@@ -166,3 +166,76 @@ impl Table {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Features of one bucket with tags of their own.
+    fn feature(n: u64) -> u64 {
+        42 << SHIFT | n << 3
+    }
+
+    fn put(table: &Table, feature: u64, weight: f32, heat: f32) {
+        let (place, _) = table.find(feature);
+        table.put(place, Entry { weight, heat }, 0.5);
+    }
+
+    #[test]
+    fn what_is_put_is_found_to_within_a_step() {
+        let table = Table::default();
+        for (n, weight, heat) in [(1, 0.25, 0.01), (2, -7.5, 3.0), (3, 20.0, 1e9)] {
+            put(&table, feature(n), weight, heat);
+            let entry = table.entry(feature(n)).unwrap();
+            assert!(
+                (entry.weight - f32::min(weight, WEIGHT_MAX)).abs() <= 1.0 / WEIGHT_STEPS,
+                "{entry:?}"
+            );
+            assert!(heat > 1e6 || (entry.heat / heat - 1.0).abs() < 0.2, "{entry:?}");
+            assert_eq!(table.weight(feature(n)), entry.weight);
+        }
+        assert_eq!(table.entry(feature(4)), None);
+        assert_eq!(table.weight(feature(4)), 0.0);
+    }
+
+    #[test]
+    fn the_coldest_of_a_full_bucket_gives_way() {
+        let table = Table::default();
+        for (n, heat) in [(1, 5.0), (2, 0.5), (3, 4.0), (4, 3.0)] {
+            put(&table, feature(n), 1.0, heat);
+        }
+        put(&table, feature(5), -1.0, 1.0);
+        assert_eq!(table.entry(feature(2)), None);
+        for n in [1, 3, 4, 5] {
+            assert!(table.entry(feature(n)).is_some(), "{n}");
+        }
+    }
+
+    #[test]
+    fn steps_that_are_too_small_add_up_in_the_mean() {
+        let table = Table::default();
+        let (mut up, step) = (0, 0.1 / WEIGHT_STEPS);
+        for n in 0..100 {
+            let (place, _) = table.find(feature(7));
+            table.put(
+                place,
+                Entry {
+                    weight: step,
+                    heat: 0.1,
+                },
+                n as f32 / 100.0,
+            );
+            up += i32::from(table.weight(feature(7)) > 0.0);
+        }
+        assert_eq!(up, 10);
+    }
+
+    #[test]
+    fn a_saved_table_is_loaded_and_one_of_another_size_is_not() {
+        let (one, other) = (Table::default(), Table::default());
+        put(&one, feature(1), 0.5, 1.0);
+        let saved = one.save();
+        assert!(other.load(&saved) && !other.load(&saved[4..]));
+        assert_eq!(one.entry(feature(1)), other.entry(feature(1)));
+    }
+}

@@ -23,7 +23,7 @@ pub(crate) fn clues(model: &Model, message: &Message, domain: Option<&Domain>) -
     let slope = model.curve().slope;
     let mut told: BTreeMap<String, Clue> = BTreeMap::new();
     for (at, evidence) in found {
-        let value = slope * sum.share(evidence) * evidence.value;
+        let value = slope * sum.told(evidence);
         if value == 0.0 || evidence.support <= 0.0 {
             continue;
         }

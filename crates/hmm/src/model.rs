@@ -84,10 +84,15 @@ impl Model {
     ) -> Sum {
         let mut sum = Sum::default();
         let mut met = states::Met::new(features.len().min(states::WORDS_MAX));
+        let steps: Vec<Step> = Walk::new(*key, features).collect();
+        std::hint::black_box(
+            self.counts
+                .touch(steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]])),
+        );
         let mut before: [Option<Entry>; ORDERS] = [None; ORDERS];
         let mut stream = [0.0; 2];
         let mut own_stream = [0.0; 2];
-        for (at, step) in Walk::new(*key, features).enumerate() {
+        for (at, step) in steps.iter().enumerate() {
             if step.first {
                 before = [self.counts.entry(step.states[1]), None, None];
                 stream = self.stream(step.stream);
@@ -98,7 +103,10 @@ impl Model {
             let mut entries = [None; ORDERS];
             let mut orders = [Met::default(); ORDERS];
             for order in 0..step.orders {
-                entries[order] = self.counts.entry(step.sequences[order]);
+                // Where the shorter sequence is not known, the longer one is not.
+                if order == 0 || entries[order - 1].is_some() {
+                    entries[order] = self.counts.entry(step.sequences[order]);
+                }
                 let state = match order {
                     0 => stream,
                     _ => before[order - 1].map_or([0.0; 2], Entry::followed),

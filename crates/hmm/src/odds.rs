@@ -4,7 +4,8 @@
 //! says, down to the word alone and to a word that nobody knows. A word's evidence is the logarithm of the two classes'
 //! probabilities, bounded; the evidence of a mail is their sum over its words, divided by a power of their number, as words
 //! of one mail depend on each other. **Evidence that few messages stand behind has a bound of its own, for all such words
-//! together**: a single message, perhaps with a wrong label, never outweighs what many said.
+//! together**, and what a longer sequence adds to a
+//! shorter one is such evidence of its own: a single message, perhaps with a wrong label, never outweighs what many said.
 
 use crate::states::ORDERS;
 
@@ -43,8 +44,10 @@ pub struct Met {
 pub struct Evidence {
     /// Natural log-odds.
     pub value: f32,
-    /// Messages that stand behind it.
+    /// Messages that stand behind the longest known sequence.
     pub support: f32,
+    /// What each longer sequence adds to what the shorter ones say, and the messages that stand behind it.
+    pub parts: [(f32, f32); ORDERS],
     /// How many words before it are part of the longest known sequence.
     pub order: usize,
 }
@@ -61,7 +64,7 @@ fn alone(met: &Met, shorter: f32, below: [f32; 2]) -> [f32; 2] {
 }
 
 /// The probabilities of a word behind its states, and what its being new there adds as a ratio of spam to ham.
-pub fn probabilities(orders: &[Met]) -> ([f32; 2], f32) {
+pub fn probabilities(orders: &[Met], mut each: impl FnMut(usize, [f32; 2])) -> ([f32; 2], f32) {
     let mut said = [UNKNOWN; 2];
     let mut novelty = 1.0;
     for (order, met) in orders.iter().enumerate().take(ORDERS) {
@@ -76,32 +79,41 @@ pub fn probabilities(orders: &[Met]) -> ([f32; 2], f32) {
                 (met.sequence[class] + shorter * said[class]) / (state + shorter)
             });
         }
+        each(order, said);
     }
     (said, novelty)
 }
 
 /// The evidence of a word, given the counts by order, the shortest first, and those of the recipients' domain.
 pub fn evidence(orders: &[Met], own: Option<&Met>) -> Evidence {
-    let (said, novelty) = probabilities(orders);
-    let mut value = (said[1] / said[0]).ln();
+    let mut parts = [(0.0, 0.0); ORDERS];
+    let (mut value, mut known) = (0.0, 0);
+    let (_, novelty) = probabilities(orders, |order, said| {
+        let support = orders[order].sequence[0] + orders[order].sequence[1];
+        if support > 0.0 {
+            let more = (said[1] / said[0]).ln().clamp(-WORD_MAX, WORD_MAX);
+            parts[order] = (more - value, support);
+            (value, known) = (more, order);
+        }
+    });
+    let before = value;
     if novelty != 1.0 {
         value += NOVELTY * novelty.ln();
     }
-    let known = (0..orders.len().min(ORDERS))
-        .rev()
-        .find(|order| orders[*order].sequence != [0.0, 0.0]);
-    let support = known.map_or(0.0, |order| orders[order].sequence.iter().sum());
     if let Some(own) = own {
         let count = own.sequence[0] + own.sequence[1];
-        let below = probabilities(&orders[..1]).0;
+        let below = probabilities(&orders[..1], |_, _| {}).0;
         let said = alone(own, OWN_SHORTER, below);
         let share = count / (count + OWN_HALF);
         value += share * ((said[1] / said[0]).ln() - value);
     }
+    let value = value.clamp(-WORD_MAX, WORD_MAX);
+    parts[known].0 += value - before;
     Evidence {
-        value: value.clamp(-WORD_MAX, WORD_MAX),
-        support,
-        order: known.unwrap_or(0),
+        value,
+        support: parts[known].1,
+        parts,
+        order: known,
     }
 }
 
@@ -117,9 +129,11 @@ impl Sum {
     /// One word more.
     pub fn add(&mut self, evidence: Evidence) {
         self.words += 1;
-        match self.groups.get_mut(group(evidence)) {
-            Some(group) => *group += evidence.value,
-            None => self.rest += evidence.value,
+        for (value, support) in evidence.parts {
+            match self.groups.get_mut(group(support)) {
+                Some(group) => *group += value,
+                None => self.rest += value,
+            }
         }
     }
 
@@ -135,20 +149,23 @@ impl Sum {
         bounded + self.rest * scale
     }
 
-    /// How much of a word's evidence is left in the evidence of all.
-    pub fn share(&self, evidence: Evidence) -> f32 {
+    /// What is left of a word's evidence in the evidence of all.
+    pub fn told(&self, evidence: Evidence) -> f32 {
         let scale = self.scale();
-        let at = group(evidence);
-        match self.groups.get(at).map(|sum| sum * scale) {
-            Some(sum) if sum != 0.0 => scale * bound(at, sum) / sum,
-            _ => scale,
-        }
+        let left = |(value, support)| {
+            let at = group(support);
+            match self.groups.get(at).map(|sum| sum * scale) {
+                Some(sum) if sum != 0.0 => value * scale * bound(at, sum) / sum,
+                _ => value * scale,
+            }
+        };
+        evidence.parts.into_iter().map(left).sum()
     }
 }
 
-fn group(evidence: Evidence) -> usize {
+fn group(support: f32) -> usize {
     // Whole messages; a message that was doubted counts with the few.
-    evidence.support.round() as usize
+    support.round() as usize
 }
 
 fn bound(group: usize, value: f32) -> f32 {
@@ -242,7 +259,7 @@ mod tests {
             sequence: [0.0, 1.0],
             state: [4.0, 2.0],
         };
-        let (said, novelty) = probabilities(&[buy]);
+        let (said, novelty) = probabilities(&[buy], |_, _| {});
         // (2 / 1002) * 2 / 4 + (1000 / 1002) * 0.00001 = 0.000 998 004 + 0.000 009 98
         close(said[0], 0.001_007_984);
         close(said[1], 0.001_007_984);
@@ -254,7 +271,7 @@ mod tests {
             sequence: [0.0, 1.0],
             state: [2.0, 1.0],
         };
-        let (said, _) = probabilities(&[pills, behind]);
+        let (said, _) = probabilities(&[pills, behind], |_, _| {});
         close(said[0], 0.000_006_653_4);
         close(said[1], 0.200_806_4);
         // ln(0.200 806 4 / 0.000 006 653 4) = 10.3, more than a word may say.
@@ -284,18 +301,20 @@ mod tests {
         let once = Evidence {
             value: -5.0,
             support: 1.0,
-            order: 2,
+            parts: [(-5.0, 1.0), (0.0, 0.0), (0.0, 0.0)],
+            order: 0,
         };
         (0..1_000).for_each(|_| sum.add(once));
         assert!(sum.value() >= -2.5);
         let often = Evidence {
             value: 2.0,
             support: 50.0,
-            order: 2,
+            parts: [(2.0, 50.0), (0.0, 0.0), (0.0, 0.0)],
+            order: 0,
         };
         (0..1_000).for_each(|_| sum.add(often));
         assert!(sum.value() > 5.0);
-        let told: f32 = 1_000.0 * (sum.share(once) * once.value + sum.share(often) * often.value);
+        let told: f32 = 1_000.0 * (sum.told(once) + sum.told(often));
         close(told, sum.value());
     }
 

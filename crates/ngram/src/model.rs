@@ -123,7 +123,7 @@ impl Model {
         self.slot(feature).weight
     }
 
-    /// The slot of a feature. Views begin at different ends, so one table serves both.
+    /// The slot of a feature.
     fn slot(&self, feature: u64) -> Slot {
         self.table.slot(place(feature))
     }

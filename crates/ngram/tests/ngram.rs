@@ -80,7 +80,7 @@ fn scores(model: &Model) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn the_same_lessons_give_the_same_bits_wherever_they_stand_in_the_log(lessons in lessons(), from in 0u64..1_000_000) {

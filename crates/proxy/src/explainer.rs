@@ -156,7 +156,10 @@ impl Explain for Explainer {
             (None, Some(came)) => {
                 let rehearsal = rehearsal(came, message)?;
                 let fusion = Arc::clone(&self.fusion);
-                let record = rehearse(config, registry, &self.services, fusion, listen, rehearsal).await;
+                // Whom a mail is from is told as this configuration wants it, which may have changed.
+                let mut services = self.services.clone();
+                services.identify = crate::services::identify(config, &services);
+                let record = rehearse(config, registry, &services, fusion, listen, rehearsal).await;
                 Some(record.map_err(Fault::Broken)?)
             }
             (None, None) => None,

@@ -160,7 +160,7 @@ fn sources(head: &Head, campaign: u32) -> Vec<(Who, Refused)> {
 }
 
 impl Admission {
-    /// Whether a lesson is learned; its ground and weight are set.
+    /// Whether a lesson is learned; its ground is set, and its weight where it has none yet.
     pub fn admit(&self, head: &mut Head, settings: &Settings) -> Result<Admitted, Refused> {
         let known = self.known.get(&head.identity);
         let mut instead_of = None;
@@ -182,7 +182,9 @@ impl Admission {
         }
         // Whoever teaches may have said how much it counts.
         if head.weight == 0 {
-            head.weight = weight(head.ground, settings);
+            if head.weight == 0 {
+                head.weight = weight(head.ground, settings);
+            }
         }
         if head.ground != Ground::Corpus {
             self.within_shares(head, settings)?;

@@ -133,7 +133,7 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
         text = Cow::Owned(references(&text)?);
         tricks.push(Trick::EncodedHost);
     }
-    if text.chars().any(is_invisible) {
+    if !text.is_ascii() && text.chars().any(is_invisible) {
         text = Cow::Owned(text.chars().filter(|&c| !is_invisible(c)).collect());
         tricks.push(Trick::Invisible);
     }
@@ -154,8 +154,12 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
     };
     // A name may end in one dot. More of them, or empty labels within, find nothing anywhere, but a reader who is told
     // to leave them out finds it.
-    let name: Vec<&str> = name.split('.').filter(|label| !label.is_empty()).collect();
-    let name = name.join(".");
+    let name = if name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+        let labels: Vec<&str> = name.split('.').filter(|label| !label.is_empty()).collect();
+        labels.join(".")
+    } else {
+        name
+    };
     let last = name.rsplit('.').next()?;
     if is_number(last) {
         let address = number(&name)?;

@@ -55,14 +55,19 @@ impl Scanner {
         let (mut from, mut at, mut mark) = (0, 0, 0);
         let mut run = Run::default();
         let (mut work, mut quiet) = (0, 0);
-        while let Some(next) = next_candidate(octets, at, names) {
-            at = next;
+        while at < octets.len() {
+            let window = octets.get(..at + ASK_EVERY).unwrap_or(octets);
+            let next = next_candidate(window, at, names);
+            at = next.unwrap_or(window.len());
             // A candidate costs about as much as its surroundings; the rest next to nothing.
             if at - quiet + work >= ASK_EVERY {
                 (work, quiet) = (0, at);
                 if !found(None) {
                     return;
                 }
+            }
+            if next.is_none() {
+                continue;
             }
             work += SIDE_MAX;
             let link = match octets.get(at) {

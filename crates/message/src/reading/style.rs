@@ -14,6 +14,11 @@ const OFF_SCREEN: f32 = -500.0;
 /// By how much two colours may differ, summed over red, green and blue, and still be the same to the eye.
 const SAME: u32 = 36;
 
+/// Octets of the name of a property that is looked at.
+const NAME_MAX: usize = 16;
+/// Octets of its value.
+const VALUE_MAX: usize = 256;
+
 /// Red, green, blue.
 pub(super) type Colour = [u8; 3];
 
@@ -48,10 +53,15 @@ pub(super) fn declarations(text: &str) -> Look {
         let Some((name, value)) = declaration.split_once(':') else {
             continue;
         };
-        let name = name.trim().to_ascii_lowercase();
-        let value = super::url::head(value, 256).to_ascii_lowercase();
+        let mut lower = [0; NAME_MAX];
+        let Some(name) = in_lower_case(name.trim(), &mut lower).filter(|name| matters(name)) else {
+            continue;
+        };
+        let mut lower = [0; VALUE_MAX];
+        let value = super::url::head(value, VALUE_MAX);
+        let value = in_lower_case(value, &mut lower).unwrap_or_default();
         let value = value.split('!').next().unwrap_or_default().trim();
-        match name.as_str() {
+        match name {
             "display" => look.gone |= value == "none",
             "mso-hide" => look.gone |= value == "all" && look.gone,
             "visibility" => look.invisible = Some(matches!(value, "hidden" | "collapse")),
@@ -76,6 +86,40 @@ pub(super) fn declarations(text: &str) -> Look {
     }
     look.gone |= flat && clipped || absolute && off;
     look
+}
+
+/// Whether a property is one that is looked at.
+fn matters(name: &str) -> bool {
+    matches!(
+        name.as_bytes(),
+        b"display"
+            | b"mso-hide"
+            | b"visibility"
+            | b"opacity"
+            | b"font-size"
+            | b"font"
+            | b"color"
+            | b"background-color"
+            | b"background"
+            | b"background-image"
+            | b"height"
+            | b"max-height"
+            | b"width"
+            | b"max-width"
+            | b"overflow"
+            | b"position"
+            | b"left"
+            | b"top"
+            | b"text-indent"
+    )
+}
+
+/// A text with small letters, put into `room`; `None` where it is longer.
+fn in_lower_case<'r>(text: &str, room: &'r mut [u8]) -> Option<&'r str> {
+    let lower = room.get_mut(..text.len())?;
+    lower.copy_from_slice(text.as_bytes());
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).ok()
 }
 
 fn number(value: &str) -> Option<(f32, &str)> {
@@ -226,7 +270,7 @@ pub(super) fn urls(style: &str) -> impl Iterator<Item = &str> {
     let mut rest = style;
     std::iter::from_fn(move || {
         loop {
-            let at = memchr::memmem::find(rest.as_bytes(), b"(")?;
+            let at = memchr::memchr(b'(', rest.as_bytes())?;
             let (before, after) = rest.split_at_checked(at)?;
             rest = after.get(1..)?;
             let name = before.len().checked_sub(3).and_then(|from| before.get(from..));

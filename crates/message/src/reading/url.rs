@@ -46,10 +46,13 @@ pub(super) enum Reference {
 
 /// The scheme that is meant, and whether it was defanged; `None` for what is not followed.
 fn scheme(written: &str) -> Option<(Cow<'static, str>, bool)> {
+    for common in ["https", "http"] {
+        if written.eq_ignore_ascii_case(common) {
+            return Some((common.into(), false));
+        }
+    }
     let lower = written.to_ascii_lowercase();
     let known = match lower.as_str() {
-        "http" => "http",
-        "https" => "https",
         "ftp" => "ftp",
         "ftps" => "ftps",
         "hxxp" | "hxtp" | "htxp" | "h**p" | "hhttp" | "htp" | "ttp" | "hxxxp" => return Some(("http".into(), true)),
@@ -162,11 +165,17 @@ pub(super) fn split_port(host: &str) -> (&str, &str) {
 }
 
 /// Puts a link together.
-pub(super) fn target(scheme: &str, host: &str, port: &str, rest: &str, mut tricks: Vec<Trick>) -> Option<Target> {
-    let host = host::host(host, &mut tricks)?;
+pub(super) fn target(scheme: &str, written: &str, port: &str, rest: &str, mut tricks: Vec<Trick>) -> Option<Target> {
+    let host = host::host(written, &mut tricks)?;
     tricks.sort_unstable();
     tricks.dedup();
-    let mut url = format!("{scheme}://{host}");
+    let mut url = String::with_capacity(scheme.len() + "://".len() + written.len() + 8 + rest.len().min(URL_MAX));
+    url.push_str(scheme);
+    url.push_str("://");
+    match &host {
+        Host::Name(name) => url.push_str(name),
+        other => url.push_str(&other.to_string()),
+    }
     let port = port.trim_start_matches('0');
     if !port.is_empty() && port.len() <= 5 && !(scheme == "http" && port == "80" || scheme == "https" && port == "443")
     {
@@ -228,7 +237,17 @@ impl Target {
 fn readable(rest: &str, url: &mut String) {
     let mut rest = rest;
     let mut path = true;
-    while let Some(c) = rest.chars().next() {
+    loop {
+        // Most of it stands as it is.
+        let odd = |b: &u8| !matches!(b, b'!'..=b'~') || matches!(b, b'%' | b'?' | b'#' | b'\\');
+        let plain = rest.bytes().position(|b| odd(&b)).unwrap_or(rest.len());
+        let plain = plain.min(URL_MAX.saturating_sub(url.len()));
+        let (before, after) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        url.push_str(before);
+        rest = after;
+        let Some(c) = rest.chars().next() else {
+            return;
+        };
         let mut len = c.len_utf8();
         let mut c = c;
         if c == '%'
@@ -270,6 +289,10 @@ pub(super) fn head_octets(octets: &[u8], max: usize) -> &[u8] {
 pub(super) fn nested(rest: &str) -> (Vec<Target>, bool) {
     let mut found: Vec<Target> = Vec::new();
     let mut more = false;
+    // Most links have none within them.
+    if memchr::memchr3(b'%', b':', b'=', rest.as_bytes()).is_none() && !rest.contains("/amp/") {
+        return (found, more);
+    }
     let mut text = Cow::Borrowed(rest);
     for depth in 0..=NESTED_DEPTH {
         for target in written_out(&text) {
@@ -357,6 +380,12 @@ pub(super) fn scheme_before(text: &str) -> Option<(usize, &'static str, Vec<Tric
         ("fxp", "ftp", true),
     ];
     let octets = text.as_bytes();
+    if !octets
+        .last()
+        .is_some_and(|last| matches!(last, b'p' | b's' | b'P' | b'S'))
+    {
+        return None;
+    }
     KNOWN.iter().find_map(|(written, scheme, defanged)| {
         let start = octets.len().checked_sub(written.len())?;
         let same = octets.get(start..)?.eq_ignore_ascii_case(written.as_bytes());

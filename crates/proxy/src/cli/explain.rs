@@ -16,6 +16,8 @@ use crate::log::harmless;
 
 /// Clues that are shown of one classifier, each way.
 const CLUES: usize = 10;
+/// Log-odds that are shown as nothing.
+const NOTHING: f32 = 0.005;
 /// The most characters of a clue.
 const CLUE: usize = 60;
 /// The support below which a classifier is said to know little.
@@ -198,7 +200,7 @@ fn changes(told: &Explanation) -> String {
         (true, _) => {
             let _ = writeln!(
                 out,
-                "- their points alone keep it from its recipient; with {:.2} less log-odds they would not be at their most",
+                "- their points alone keep it from its recipient; {:.2} less log-odds, and they would give fewer",
                 -missing
             );
         }
@@ -278,7 +280,7 @@ fn details(witness: &Witness) -> String {
     for (title, wanted) in [("for spam", true), ("for wanted mail", false)] {
         let mut shown = clues
             .iter()
-            .filter(|clue| clue.value != 0.0 && (clue.value > 0.0) == wanted)
+            .filter(|clue| clue.value.abs() >= NOTHING && (clue.value > 0.0) == wanted)
             .take(CLUES)
             .peekable();
         if shown.peek().is_some() {

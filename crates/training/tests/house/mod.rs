@@ -225,6 +225,13 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// The models that follow from the log alone: without any version.
 pub fn from_the_log(folder: &Path) -> (Vec<Vec<u8>>, Option<Fusion>) {
+    let fakes = Fakes::new();
+    two(&fakes);
+    from_the_log_with(fakes, folder).models()
+}
+
+/// A teacher who knows nothing but a copy of the log, and the base.
+pub fn from_the_log_with(fakes: Fakes, folder: &Path) -> School {
     let other = tempfile::tempdir().unwrap();
     copy(folder, other.path());
     for entry in std::fs::read_dir(other.path().join("versions")).unwrap() {
@@ -233,7 +240,7 @@ pub fn from_the_log(folder: &Path) -> (Vec<Vec<u8>>, Option<Fusion>) {
             std::fs::remove_file(path).unwrap();
         }
     }
-    School::open(other.path(), Settings::default()).models()
+    School::with(fakes, other.path(), Settings::default())
 }
 
 impl Toy {
