@@ -114,10 +114,10 @@ impl Learner for Model {
         let key = self.key();
         let own = self.own(&key, domain.map(Domain::key).as_deref());
         let value = self.raw(&key, features, own);
-        let learned = self.learned.iter().map(|count| count.load(Ordering::Relaxed));
+        let [ham, spam] = [0, 1].map(|class| u64::from(self.learned[class].load(Ordering::Relaxed)));
         LogOdds {
             value: value.clamp(-ODDS_MAX, ODDS_MAX),
-            support: learned.fold(0, u32::saturating_add),
+            support: LogOdds::support(ham, spam),
         }
     }
 

@@ -34,6 +34,19 @@ pub struct LogOdds {
     pub support: u32,
 }
 
+impl LogOdds {
+    /// Messages of one class that stand behind a score where none of the other is known.
+    const ONE_SIDED: u64 = 10;
+
+    /// What stands behind a model that learned so many messages of each class: as many, but where one class is rare,
+    /// little more than of that. Who knows only spam knows little of either.
+    pub fn support(ham: u64, spam: u64) -> u32 {
+        let (rarer, other) = (ham.min(spam), ham.max(spam));
+        let surplus = (other - rarer).min(rarer.saturating_mul(2).saturating_add(LogOdds::ONE_SIDED));
+        u32::try_from(rarer.saturating_mul(2).saturating_add(surplus)).unwrap_or(u32::MAX)
+    }
+}
+
 /// One labelled message, as the sample log holds it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -194,9 +194,10 @@ impl Learner for Model {
         let key = self.key();
         let own = Model::own(&key, domain.map(Domain::key).as_deref());
         let evidence = self.weigh(&key, &features.hashes, own, |_, _| {}).value();
+        let [ham, spam] = self.learned().map(u64::from);
         LogOdds {
             value: self.curve().odds(evidence).clamp(-ODDS_MAX, ODDS_MAX),
-            support: self.learned().into_iter().fold(0, u32::saturating_add),
+            support: LogOdds::support(ham, spam),
         }
     }
 

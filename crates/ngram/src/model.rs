@@ -31,8 +31,6 @@ const DOMAIN_HALF: f32 = 30.0;
 const DOMAIN_SHARE: u64 = 4;
 /// Where weights of samples begin and end to count, in hundredths.
 const SAMPLE_WEIGHTS: (u32, u32) = (1, 500);
-/// Messages of one class that stand behind a score where none of the other is known.
-const ONE_SIDED: u64 = 10;
 /// Octets of the counts in a model file: ham, spam, wrong labels, labels.
 const COUNTS: usize = 32;
 
@@ -145,9 +143,7 @@ impl Model {
     /// As many as were learned, but where one class is rare, little more than of that.
     pub(crate) fn support(&self) -> u32 {
         let [ham, spam] = self.learned();
-        let (rarer, other) = (ham.min(spam), ham.max(spam));
-        let support = rarer.saturating_mul(2) + (other - rarer).min(rarer.saturating_mul(2) + ONE_SIDED);
-        u32::try_from(support).unwrap_or(u32::MAX)
+        LogOdds::support(ham, spam)
     }
 
     /// What is said of features that are sound.

@@ -15,8 +15,6 @@ pub struct Fusion {
     weights: BTreeMap<Box<str>, f32>,
     /// The weight of a member that is not named.
     other: f32,
-    /// What is added to the weighed words of the members where they all have full support.
-    bias: f32,
     /// How ham lies, as far as it is known.
     ham: Ham,
     /// The share of ham that may be called spam.
@@ -43,12 +41,11 @@ impl Ham {
 }
 
 impl Default for Fusion {
-    /// Fixed weights for members that nobody has compared: two that agree count as a little more than one.
+    /// The same weight for all members: nobody has compared them.
     fn default() -> Fusion {
         Fusion {
             weights: BTreeMap::new(),
             other: Fusion::OTHER,
-            bias: 0.0,
             ham: Ham::default(),
             risk: Fusion::RISK,
         }
@@ -65,7 +62,9 @@ impl Fusion {
     /// The smallest and the largest risk that can be chosen.
     pub const RISKS: (f64, f64) = (1e-6, 0.1);
     /// The support at which a member counts half; below it less, above it more, without a step.
-    pub const HALF: f32 = 4.0;
+    pub const HALF: f32 = 3.0;
+    /// By how much all together say more for each member more that speaks.
+    const ONE_MORE: f32 = 0.2;
     /// The weight of a member that nobody has compared with others.
     pub const OTHER: f32 = 0.5;
     /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
@@ -75,13 +74,6 @@ impl Fusion {
     #[must_use]
     pub fn weighing(mut self, filter: &str, weight: f32) -> Fusion {
         self.weights.insert(filter.into(), sane(weight, 0.0, 10.0));
-        self
-    }
-
-    /// The same with something added to what the members say; nonsense counts as nothing.
-    #[must_use]
-    pub fn biased(mut self, bias: f32) -> Fusion {
-        self.bias = sane(bias, -10.0, 10.0);
         self
     }
 
@@ -131,20 +123,36 @@ impl Fusion {
         support / (support + Fusion::HALF)
     }
 
-    /// What one member adds.
-    pub fn share(&self, filter: &str, odds: LogOdds) -> f32 {
+    /// What a member adds among all that speak: its words by its part of their weights, and all together a little more
+    /// for each that speaks, since what they see overlaps.
+    pub fn share<'a, V>(&self, filter: &str, odds: LogOdds, among: V) -> f32
+    where
+        V: IntoIterator<Item = (&'a str, LogOdds)>,
+    {
+        let speaking = among.into_iter().filter(|(_, odds)| odds.support > 0);
+        let (mut weights, mut members) = (0.0, 0u16);
+        for (name, _) in speaking {
+            weights += self.weight(name);
+            members = members.saturating_add(1);
+        }
+        if weights <= 0.0 || odds.support == 0 {
+            return 0.0;
+        }
         let value = if odds.value.is_nan() { 0.0 } else { odds.value };
-        value.clamp(-Fusion::FAR, Fusion::FAR) * Fusion::trust(odds.support) * self.weight(filter)
+        let all = 1.0 + Fusion::ONE_MORE * f32::from(members.saturating_sub(1));
+        value.clamp(-Fusion::FAR, Fusion::FAR) * Fusion::trust(odds.support) * self.weight(filter) / weights * all
     }
 
     /// The members' log-odds as one.
-    pub fn fuse<'a>(&self, votes: impl IntoIterator<Item = (&'a str, LogOdds)>) -> f32 {
-        let (mut sum, mut trust) = (0.0, 0.0f32);
-        for (filter, odds) in votes {
-            sum += self.share(filter, odds);
-            trust = trust.max(Fusion::trust(odds.support));
-        }
-        sum + self.bias * trust
+    pub fn fuse<'a, V>(&self, votes: V) -> f32
+    where
+        V: IntoIterator<Item = (&'a str, LogOdds), IntoIter: Clone>,
+    {
+        let votes = votes.into_iter();
+        let shares = votes
+            .clone()
+            .map(|(filter, odds)| self.share(filter, odds, votes.clone()));
+        shares.sum()
     }
 
     /// The fused log-odds from which on a mail is called spam at the risk that was chosen.
@@ -211,7 +219,7 @@ mod tests {
         assert_eq!(at(0), 0);
         for support in 1..2_000 {
             let gained = at(support) - at(support - 1);
-            assert!((0..=20).contains(&gained), "{support}: {gained}");
+            assert!((0..=250).contains(&gained), "{support}: {gained}");
         }
     }
 
@@ -238,10 +246,7 @@ mod tests {
             let points = points(&[("bayes", odds(value, u32::MAX))]);
             assert!(points.abs() <= 1_000, "{value}: {points}");
         }
-        let nonsense = Fusion::default()
-            .biased(f32::NAN)
-            .weighing("bayes", f32::NAN)
-            .with_risk(f64::NAN);
+        let nonsense = Fusion::default().weighing("bayes", f32::NAN).with_risk(f64::NAN);
         assert_eq!(nonsense.fuse([("bayes", odds(9.0, 1_000))]), 0.0);
         assert_eq!(nonsense.risk(), Fusion::RISK);
     }

@@ -36,7 +36,8 @@ pub fn weigh(rules: &Rules, fusion: &Fusion, witnesses: &mut [Witness]) -> Optio
         let Some(witness) = witnesses.get_mut(*at) else {
             continue;
         };
-        witness.share = fusion.share(filter, *odds);
+        let among = votes.iter().map(|(_, filter, odds)| (filter.as_str(), *odds));
+        witness.share = fusion.share(filter, *odds, among);
         witness.without = fused(Some(*at));
     }
     fused(None)
