@@ -24,7 +24,7 @@ fn text(size: usize) -> Vec<u8> {
     let mut letters = Letters::new(1);
     let mut body = String::new();
     while body.len() + 600 < size {
-        body += &letters.words(0, body.len() % 3 == 0, 60);
+        body += &letters.words(0, body.len().is_multiple_of(3), 60);
         body += "\r\n\r\n";
     }
     letters.plain(false, "minutes of the meeting", &body)

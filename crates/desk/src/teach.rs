@@ -30,13 +30,16 @@ impl Told<'_> {
     }
 }
 
-fn octets(mail: &Mail) -> Result<Arc<Message>, Receipt> {
+/// The mail that was sent along; nothing where it is of a kind that this version does not know.
+fn octets(mail: &Mail) -> Option<Arc<Message>> {
     match mail {
-        Mail::Bytes(octets) => Ok(Arc::new(Message::from_bytes(octets.0.clone()))),
-        _ => Err(Receipt::Refused(
-            "a mail of a kind that this version does not know".into(),
-        )),
+        Mail::Bytes(octets) => Some(Arc::new(Message::from_bytes(octets.0.clone()))),
+        _ => None,
     }
+}
+
+fn unknown_kind() -> Receipt {
+    Receipt::Refused("a mail of a kind that this version does not know".into())
 }
 
 impl FrontDesk {
@@ -79,9 +82,8 @@ impl FrontDesk {
                 }
             },
             mail => {
-                let message = match octets(mail) {
-                    Ok(message) => message,
-                    Err(refused) => return Ok(refused),
+                let Some(message) = octets(mail) else {
+                    return Ok(unknown_kind());
                 };
                 let mut lesson = Lesson::new(message, told.label, &*by.name, now);
                 lesson.domain = who.teaches(None, told.domain);
@@ -134,14 +136,14 @@ impl FrontDesk {
                 about.listener = Some(mail.listener).filter(|listener| !listener.is_empty());
                 message
             }
-            mail => match octets(mail) {
-                Ok(message) => {
-                    about.came = came.cloned();
-                    about.domain = who.teaches(None, domain);
-                    message
-                }
-                Err(refused) => return Ok(refused),
-            },
+            mail => {
+                let Some(message) = octets(mail) else {
+                    return Ok(unknown_kind());
+                };
+                about.came = came.cloned();
+                about.domain = who.teaches(None, domain);
+                message
+            }
         };
         let told = self.means.explain.explain(&message, about).await?;
         Ok(Receipt::Explained(Box::new(told)))

@@ -121,7 +121,7 @@ impl Explain for Explainer {
         };
         let to = about.came.iter().flat_map(|came| &came.to);
         let of = |to: &String| Address::parse(to, true).ok().map(|to| to.domain().key());
-        let domain = about.domain.clone().or_else(|| to.filter_map(|to| of(to)).next());
+        let domain = about.domain.clone().or_else(|| to.filter_map(of).next());
         let policy = wiring::policy(config);
         let rules = policy.rules(domain.as_deref());
         let fusion = self.fusion.get();
