@@ -57,6 +57,8 @@ pub struct Sample {
     pub at: u64,
     /// What it is.
     pub label: Label,
+    /// On what that stands.
+    pub ground: Ground,
     /// Whose mail it was.
     pub domain: Option<String>,
     /// How much it counts; a correction counts more. In hundredths.
@@ -64,12 +66,13 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A sample of ordinary weight.
+    /// A sample of ordinary weight, on a person's word.
     pub fn new(sequence: u64, at: Time, label: Label, domain: Option<String>) -> Sample {
         Sample {
             sequence,
             at: at.millis(),
             label,
+            ground: Ground::Person,
             domain,
             weight: 100,
         }
@@ -153,6 +156,14 @@ pub enum Ground {
     Outbound,
     /// Its sender is proven and on the allow list.
     Welcome,
+}
+
+impl Ground {
+    /// Whether it tells of mail that came from outside and that nobody had made welcome: only such mail is what the
+    /// classifiers have to tell apart. Our own people's mail, and that of their friends, is easy ham.
+    pub fn is_of_strangers(self) -> bool {
+        !matches!(self, Ground::Outbound | Ground::Welcome)
+    }
 }
 
 /// A message to be learned.

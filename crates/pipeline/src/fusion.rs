@@ -38,6 +38,10 @@ impl Ham {
     /// Ham messages that must be known for each one that may be called spam: none in so many is what a share of one in a
     /// third of it makes likely (the rule of three).
     pub const FOR_ONE: f64 = 3.0;
+    /// With so many ham messages known, spam must lie twice as far away as what is known of them asks.
+    pub const TO_KNOW: f64 = 10.0;
+    /// However ham lies, spam that lies further than this is called so.
+    const FURTHEST: f64 = 12.0;
 }
 
 impl Default for Fusion {
@@ -164,7 +168,9 @@ impl Fusion {
         let beyond = (1.0 / (Ham::ONE_IN * self.risk)).ln().max(0.0);
         let tail = f64::from(self.ham.level) + f64::from(self.ham.excess) * beyond;
         let unknown = (1.0 + 1.0 / (self.risk * self.ham.count.max(1.0))).ln();
-        (odds.max(tail) + unknown) as f32
+        // Who knows no ham of strangers takes everybody's mail for spam.
+        let known = self.ham.count / (self.ham.count + Ham::TO_KNOW);
+        ((odds.max(tail.min(Ham::FURTHEST)) + unknown) / known.max(1e-3)) as f32
     }
 
     /// Points for fused log-odds: none at even odds, `most` from the threshold on; for ham the other way, and fewer.
@@ -200,8 +206,13 @@ mod tests {
         Ham { count, level, excess }
     }
 
+    /// A fusion that knows much ham, all of it far from spam.
+    fn known() -> Fusion {
+        Fusion::default().knowing(ham(100_000.0, -3.0, 1.0))
+    }
+
     fn points(votes: &[(&str, LogOdds)]) -> i32 {
-        let fusion = Fusion::default();
+        let fusion = known();
         fusion
             .points(fusion.fuse(votes.iter().copied()), Score::points(10))
             .as_hundredths()
@@ -215,7 +226,7 @@ mod tests {
 
     #[test]
     fn little_support_weighs_less_and_there_is_no_step() {
-        let at = |support| points(&[("bayes", odds(8.0, support))]);
+        let at = |support| points(&[("bayes", odds(3.0, support))]);
         assert_eq!(at(0), 0);
         for support in 1..2_000 {
             let gained = at(support) - at(support - 1);
@@ -225,15 +236,15 @@ mod tests {
 
     #[test]
     fn members_that_agree_say_more_and_members_that_differ_say_less() {
-        let (one, other) = (("bayes", odds(6.0, 1_000)), ("hmm", odds(6.0, 1_000)));
-        let against = ("hmm", odds(-6.0, 1_000));
+        let (one, other) = (("bayes", odds(2.0, 1_000)), ("hmm", odds(2.0, 1_000)));
+        let against = ("hmm", odds(-2.0, 1_000));
         assert!(points(&[one, other]) > points(&[one]));
         assert!(points(&[one, against]) == 0);
     }
 
     #[test]
     fn words_speak_less_for_ham_than_against_spam() {
-        let fusion = Fusion::default();
+        let fusion = known();
         let far = fusion.threshold();
         assert_eq!(fusion.points(far, Score::points(10)), Score::points(10));
         assert_eq!(fusion.points(9.0 * far, Score::points(10)), Score::points(10));
@@ -259,11 +270,24 @@ mod tests {
 
     #[test]
     fn the_threshold_falls_as_ham_is_known_and_without_a_step() {
-        let at = |count| Fusion::default().knowing(ham(count, 1.0, 0.5)).threshold();
-        for count in 1..5_000 {
+        let at = |count| Fusion::default().knowing(ham(count, 1.0, 0.5));
+        for count in 0..5_000 {
             let (before, after) = (at(f64::from(count)), at(f64::from(count + 1)));
-            assert!(after <= before && before - after < 0.7, "{count}: {before} {after}");
+            assert!(after.threshold() <= before.threshold(), "{count}");
+            let points = |fusion: &Fusion| fusion.points(6.0, Score::points(10)).as_hundredths();
+            assert!((0..=70).contains(&(points(&after) - points(&before))), "{count}");
         }
+    }
+
+    #[test]
+    fn who_knows_no_ham_makes_no_points() {
+        let ignorant = Fusion::default();
+        assert_eq!(ignorant.points(15.0, Score::points(10)).as_hundredths() / 100, 0);
+    }
+
+    #[test]
+    fn no_ham_makes_all_spam_pass() {
+        assert!(Fusion::default().knowing(ham(10_000.0, 19.0, 9.0)).threshold() < 13.0);
     }
 
     #[test]
@@ -276,7 +300,9 @@ mod tests {
         assert!(at(2.0, 0.0001) > at(2.0, 0.001));
         assert!(at(2.0, 0.001) > at(2.0, 0.01));
         // One in 50 passes 6; one in 1,000 is 20 times as rare: 6 + 2 ln 20, and ln 1.1 for what is not known.
-        assert!((at(6.0, 0.001) - (6.0 + 2.0 * 20f32.ln() + 1.1f32.ln())).abs() < 1e-4);
+        // A thousandth of it for ten of 10,000 with which one begins to know.
+        let asked = (6.0 + 2.0 * 20f32.ln() + 1.1f32.ln()) * 1.001;
+        assert!((at(6.0, 0.001) - asked).abs() < 1e-3, "{} {asked}", at(6.0, 0.001));
     }
 
     #[test]

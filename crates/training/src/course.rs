@@ -93,6 +93,7 @@ impl Course {
         let features = self.ordered(features);
         let domain = head.domain.as_deref().map(str::to_owned);
         let mut sample = Sample::new(head.sequence, Time::from_millis(head.at), head.label, domain);
+        sample.ground = head.ground;
         sample.weight = head.weight;
         let scored = self.trainer.learn(&features, &sample);
         self.chain = link(self.chain, check);

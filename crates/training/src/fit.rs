@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use gatepost_core::kept::Label;
-use gatepost_core::{BadModel, LogOdds};
+use gatepost_core::{BadModel, LogOdds, Sample};
 use gatepost_pipeline::Fusion;
 use gatepost_pipeline::fusion::Ham;
 
@@ -23,6 +23,8 @@ const FIRST: [(&str, f32); 3] = [("bayes", 0.4), ("hmm", 0.2), ("ngram", 0.8)];
 const RATE: f32 = 0.01;
 /// Log-odds from which on a label that says the other is doubted.
 const DOUBT: f32 = 4.0;
+/// The share of labels that are supposed to be wrong.
+const WRONG: f32 = 0.005;
 /// The bounds of a weight: no member is silenced, none speaks for all.
 const WEIGHTS: (f32, f32) = (0.05, 3.0);
 /// What is supposed of the tail of ham before it is known, in hundredths of a message, and by how much such ham passes.
@@ -81,9 +83,9 @@ impl Default for Fit {
 }
 
 impl Fit {
-    /// Learns from what the members said of a mail that turned out to be `label`. In the order of learning.
-    pub fn learn(&mut self, votes: &[(&'static str, LogOdds)], label: Label, weight: u32) {
-        let spam = label == Label::Spam;
+    /// Learns from what the members said of a mail that turned out to be what the sample says. In the order of learning.
+    pub fn learn(&mut self, votes: &[(&'static str, LogOdds)], sample: &Sample) {
+        let spam = sample.label == Label::Spam;
         for (name, _) in votes {
             self.weights.entry((*name).into()).or_insert(Weight::at(first(name)));
         }
@@ -94,7 +96,7 @@ impl Fit {
         if fused.abs() > DOUBT && (fused > 0.0) != spam {
             error *= (DOUBT / fused.abs()).powi(2);
         }
-        error *= weight.min(400) as f32 / 100.0;
+        error *= sample.weight.min(400) as f32 / 100.0;
         // Of z = k (w1 t1 x1 + w2 t2 x2 + ..) / (w1 + w2 + ..) the slope by w1 is k (t1 x1 - z / k) / (w1 + w2 + ..): only
         // the part of each is learned, not how loud all are together. Where labels are wrong, all would grow timid.
         let fusion = self.fusion();
@@ -109,9 +111,14 @@ impl Fit {
             held.step(error * slope, RATE, WEIGHTS);
         }
         self.seen[usize::from(spam)] += 1;
-        if !spam {
-            self.ham[bin(fused)] += u64::from(weight);
-            self.confirmed += u64::from(weight.min(100));
+        if !spam && sample.ground.is_of_strangers() {
+            let weight = sample.weight.min(100);
+            // The further it lies on the other side, the likelier the label is wrong: few such must not make all spam
+            // pass, and none must not be told.
+            let odds_wrong = WRONG / (1.0 - WRONG) * fused.exp();
+            let counts = weight as f32 / (1.0 + odds_wrong);
+            self.ham[bin(fused)] += counts.round() as u64;
+            self.confirmed += u64::from(weight);
             if self.ham.iter().sum::<u64>() > AGED {
                 self.ham.iter_mut().for_each(|count| *count /= 2);
             }
@@ -240,7 +247,13 @@ fn bin(fused: f32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use gatepost_core::{Ground, Time};
+
     use super::*;
+
+    fn sample(label: Label) -> Sample {
+        Sample::new(1, Time::from_millis(1), label, None)
+    }
 
     fn votes(one: f32, other: f32) -> Vec<(&'static str, LogOdds)> {
         let odds = |value| LogOdds { value, support: 997 };
@@ -257,7 +270,7 @@ mod tests {
                 (Label::Ham, -1.0)
             };
             let wrong = if n % 3 == 0 { -right } else { right };
-            fit.learn(&votes(right, wrong), label, 100);
+            fit.learn(&votes(right, wrong), &sample(label));
         }
         let fusion = fit.fusion();
         assert!(fusion.weight("one") > Fusion::OTHER, "{}", fusion.weight("one"));
@@ -273,7 +286,7 @@ mod tests {
     fn members_that_agree_keep_their_weights() {
         let mut fit = Fit::default();
         for _ in 0..100 {
-            fit.learn(&votes(1.0, 1.0), Label::Ham, 100);
+            fit.learn(&votes(1.0, 1.0), &sample(Label::Ham));
         }
         assert!((fit.fusion().weight("one") - Fusion::OTHER).abs() < 1e-6);
     }
@@ -281,7 +294,7 @@ mod tests {
     #[test]
     fn the_first_step_is_as_worked_by_hand() {
         let mut fit = Fit::default();
-        fit.learn(&votes(2.0, 0.0), Label::Spam, 100);
+        fit.learn(&votes(2.0, 0.0), &sample(Label::Spam));
         // Trust 997/1000; fused 1.2 * (0.5 * 0.997 * 2 + 0) / 1 = 1.1964; p = 0.76787; error 0.23213.
         // Slope by the first weight 1.1964 / 0.5 - 1.1964 / 1 = 1.1964, by the second -1.1964.
         // Gradient 0.27772; steep 1 + 0.07713; step 0.01 * 0.27772 / 1.03785 = 0.002676.
@@ -302,7 +315,7 @@ mod tests {
     fn a_label_that_all_contradict_moves_little() {
         let step = |said: f32| {
             let mut fit = Fit::default();
-            fit.learn(&votes(said, said / 2.0), Label::Ham, 100);
+            fit.learn(&votes(said, said / 2.0), &sample(Label::Ham));
             (Fusion::OTHER - fit.fusion().weight("one")).abs()
         };
         assert!(step(20.0) < step(4.0), "{} {}", step(20.0), step(4.0));
@@ -312,11 +325,11 @@ mod tests {
     fn the_tail_of_ham_is_told_by_its_level_and_its_mean() {
         let mut fit = Fit::default();
         for _ in 0..980 {
-            fit.learn(&votes(-6.0, -6.0), Label::Ham, 100);
+            fit.learn(&votes(-6.0, -6.0), &sample(Label::Ham));
         }
         let quiet = fit.fusion().threshold();
         for _ in 0..19 {
-            fit.learn(&votes(3.0, 3.0), Label::Ham, 100);
+            fit.learn(&votes(3.0, 3.0), &sample(Label::Ham));
         }
         let ham = fit.fusion().ham();
         assert_eq!(ham.count, 999.0);
@@ -325,14 +338,39 @@ mod tests {
     }
 
     #[test]
+    fn our_own_peoples_mail_vouches_for_nothing() {
+        let mut fit = Fit::default();
+        for ground in [Ground::Outbound, Ground::Welcome] {
+            let mut ours = sample(Label::Ham);
+            ours.ground = ground;
+            fit.learn(&votes(-6.0, -6.0), &ours);
+        }
+        assert_eq!(fit.fusion().ham().count, 0.0);
+        assert_eq!(fit.seen(), (2, 0));
+    }
+
+    #[test]
+    fn few_wrong_labels_do_not_let_all_spam_pass() {
+        let threshold = |wrong: usize| {
+            let mut fit = Fit::default();
+            for n in 0..1_000 {
+                let said = if n % 20 < wrong { 9.0 } else { -6.0 };
+                fit.learn(&votes(said, said), &sample(Label::Ham));
+            }
+            fit.fusion().threshold()
+        };
+        assert!(threshold(1) < threshold(0) + 1.0, "{} {}", threshold(1), threshold(0));
+    }
+
+    #[test]
     fn old_ham_is_forgotten_in_time() {
         let mut fit = Fit::default();
         for _ in 0..500 {
-            fit.learn(&votes(2.0, 2.0), Label::Ham, 100);
+            fit.learn(&votes(2.0, 2.0), &sample(Label::Ham));
         }
         let before = fit.fusion().threshold();
         for _ in 0..10_000 {
-            fit.learn(&votes(-6.0, -6.0), Label::Ham, 100);
+            fit.learn(&votes(-6.0, -6.0), &sample(Label::Ham));
         }
         assert!(fit.fusion().threshold() < before);
         assert!(fit.ham.iter().sum::<u64>() <= AGED);
@@ -348,7 +386,7 @@ mod tests {
             } else {
                 (Label::Ham, -1.0)
             };
-            fit.learn(&votes(side * 2.5, side - 0.3), label, 100);
+            fit.learn(&votes(side * 2.5, side - 0.3), &sample(label));
         }
         let saved = fit.save();
         assert_eq!(Fit::load(&saved), Ok(fit));
@@ -364,7 +402,9 @@ mod tests {
     fn nonsense_from_a_member_harms_nothing() {
         let mut fit = Fit::default();
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            fit.learn(&votes(value, 1.0), Label::Spam, u32::MAX);
+            let mut odd = sample(Label::Ham);
+            odd.weight = u32::MAX;
+            fit.learn(&votes(value, 1.0), &odd);
         }
         assert!(fit.fusion().weight("one").is_finite() && fit.fusion().threshold().is_finite());
     }

@@ -78,7 +78,7 @@ impl Trainer {
             .as_deref()
             .and_then(|domain| Domain::parse(domain, true).ok());
         let scored = self.score(features, domain.as_ref());
-        self.fit.learn(&scored.votes, sample.label, sample.weight);
+        self.fit.learn(&scored.votes, sample);
         self.fusion = self.fit.fusion();
         for ((_, learner), features) in self.members.iter().zip(features) {
             learner.learn(features, sample);

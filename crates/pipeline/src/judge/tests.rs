@@ -1,4 +1,5 @@
 use super::*;
+use crate::fusion::Ham;
 use crate::policy::{Between, SpeakFrom};
 use crate::slot::{Audience, Exception, Exceptions, Slot};
 use gatepost_core::{Enhanced, Filter, Opinion, Phases, Scope, Wishes};
@@ -339,6 +340,15 @@ fn a_fault_is_what_the_operator_wrote() {
     );
 }
 
+/// A fusion that knows much ham, all of it far from spam.
+fn experienced() -> Fusion {
+    Fusion::default().knowing(Ham {
+        count: 1e9,
+        level: -3.0,
+        excess: 1.0,
+    })
+}
+
 #[test]
 fn classifiers_become_points_once_and_together() {
     let vote = |value| {
@@ -346,7 +356,7 @@ fn classifiers_become_points_once_and_together() {
         spam(Opinion::none().with(Finding::new(Tag::new("bayes.spam"), evidence, "")))
     };
     let rules = Rules::default();
-    let score = |said: &[Said]| at(&rules, said, Phase::Message).score;
+    let score = |said: &[Said]| judge(&rules, &experienced(), said, WHO, Phase::Message).score;
     assert!(score(&[vote(20.0)]) > Score::points(5));
     assert!(score(&[vote(20.0), vote(20.0), vote(20.0)]) <= rules.classifiers);
     assert!(score(&[vote(-20.0)]) < Score::points(-3));
@@ -359,10 +369,10 @@ fn at_the_chosen_risk_the_classifiers_alone_make_the_highest_level() {
             ham_risk: risk.parse().expect("a risk"),
             ..Rules::default()
         };
-        let fusion = Fusion::default().weighing("spam", 10.0);
+        let fusion = experienced();
         let threshold = fusion.clone().with_risk(rules.ham_risk.share()).threshold();
         let evidence = Evidence::LogOdds {
-            value: (threshold + beyond) / 10.0,
+            value: threshold + beyond,
             support: u32::MAX,
         };
         let said = spam(Opinion::none().with(Finding::new(Tag::new("test.odds"), evidence, "")));
