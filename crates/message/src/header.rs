@@ -326,6 +326,12 @@ impl<'a> Header<'a> {
         Cow::Owned(trim(&flat).to_vec())
     }
 
+    /// The beginning of the value in one line, encoded words decoded (RFC 2047); so many octets of it are looked at.
+    pub fn decoded(&self, most: usize) -> String {
+        let value = self.unfolded();
+        crate::reading::decoded(value.get(..most).unwrap_or(&value))
+    }
+
     /// The whole field, name and line ends included.
     pub fn raw(&self) -> &'a [u8] {
         self.raw

@@ -4,12 +4,15 @@ use gatepost_message::Message;
 
 use crate::clean;
 use crate::draft::Draft;
-use crate::{fields, form, head, links};
+use crate::fields::{self, Fields};
+use crate::{form, head, links};
 
 /// Tokens of a message.
 pub const TOKENS_MAX: usize = 6_000;
-/// Tokens of the header section; what of [`TOKENS_MAX`] it and the next three leave is for the text that is seen.
+/// Tokens of the header section; what of [`TOKENS_MAX`] it and the next four leave is for the text that is seen.
 pub const HEADER_TOKENS_MAX: usize = 1_200;
+/// Tokens of the Subject.
+pub const SUBJECT_TOKENS_MAX: usize = 400;
 /// Tokens of links.
 pub const LINK_TOKENS_MAX: usize = 600;
 /// Tokens of what is told of the form.
@@ -21,7 +24,7 @@ pub const TEXT_MAX: usize = 200_000;
 /// Octets of hidden text that are looked at.
 pub const HIDDEN_MAX: usize = 8_000;
 /// Octets of the header section that are kept as they came.
-pub const HEAD_MAX: usize = 8_000;
+pub const HEAD_MAX: usize = fields::OCTETS_MAX;
 /// Octets of the Subject that are looked at.
 pub const SUBJECT_MAX: usize = 2_000;
 
@@ -119,16 +122,28 @@ impl Document {
     fn read(message: &Message) -> Document {
         let reading = message.reading(&|| false);
         let (text, split) = clean::seen(reading.text(), TEXT_MAX);
-        let headers = fields::known(message);
+        let mut headers = Fields::of(message);
         let mut draft = Draft::new(text.len());
         draft.allow(HEADER_TOKENS_MAX);
         head::tokens(&headers, &mut draft);
-        let (subject, subject_split) = clean::seen(reading.subject(), SUBJECT_MAX);
+        if !headers.flooded && !draft.has_room() {
+            draft.clear();
+            draft.allow(HEADER_TOKENS_MAX);
+            headers.choose();
+            head::tokens(&headers, &mut draft);
+        }
+        let subject = headers.ours.untagged(reading.subject());
+        let (subject, subject_split) = clean::seen(subject, SUBJECT_MAX);
+        draft.allow(SUBJECT_TOKENS_MAX);
         draft.words(Field::Subject, &subject);
         draft.allow(LINK_TOKENS_MAX);
         links::tokens(reading.links(), &mut draft);
         draft.allow(FORM_TOKENS_MAX);
         form::tokens(message, reading, &subject, &text, &mut draft);
+        draft.push(Field::Form, "fields", form::bucket(headers.count));
+        if headers.flooded {
+            draft.push(Field::Form, "beyond", "fields");
+        }
         if split || subject_split {
             draft.push(Field::Form, "", "unseen-within-words");
         }
@@ -141,7 +156,7 @@ impl Document {
         Document {
             arena,
             tokens,
-            head: fields::head(&headers, HEAD_MAX),
+            head: headers.head(),
             text: text.into_owned(),
         }
     }
@@ -157,7 +172,7 @@ impl Document {
         &self.arena[token.at as usize..][..usize::from(token.len)]
     }
 
-    /// The header section as it came, without what never becomes a feature.
+    /// The header section as it came, without what never becomes a feature; of a flood of fields those that tell most.
     pub fn head(&self) -> &[u8] {
         &self.head
     }

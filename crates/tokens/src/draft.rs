@@ -39,6 +39,22 @@ impl Draft {
         self.room = (self.tokens.len() + more).min(TOKENS_MAX);
     }
 
+    /// Takes at most so many tokens, and tells how many.
+    pub(crate) fn within(&mut self, most: usize, take: impl FnOnce(&mut Draft)) -> usize {
+        let (room, before) = (self.room, self.tokens.len());
+        self.room = room.min(before + most);
+        take(self);
+        self.room = room;
+        self.tokens.len() - before
+    }
+
+    /// Takes back all tokens and all room.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.tokens.clear();
+        self.room = 0;
+    }
+
     /// Whether there is room for one more token.
     pub(crate) fn has_room(&self) -> bool {
         self.tokens.len() < self.room

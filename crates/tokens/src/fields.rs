@@ -1,6 +1,8 @@
-//! Header fields that never become features.
+//! Which header fields become features: some never do, and of a flood those that tell most.
 
 use gatepost_message::{Header, Message};
+
+use crate::ours::Ours;
 
 /// Names, or beginnings of names with `*`, of fields that other filters, mailboxes and we ourselves write: they tell what
 /// somebody made of the mail, not what the mail is. In lower case.
@@ -22,6 +24,7 @@ pub const NEVER: &[&str] = &[
     "x-tuid",
     "x-pmflags",
     "delivery-date",
+    "return-path",
     "delivered-to",
     "x-delivered-to",
     "x-original-to",
@@ -34,6 +37,9 @@ pub const NEVER: &[&str] = &[
     "x-resolved-to",
     "x-sieve",
     "x-rcpt-*",
+    "x-mdrcpt-to",
+    "x-message-info",
+    "x-message-delivery",
     // What other filters write, by whom.
     "x-spam*", // SpamAssassin, rspamd, SpamProbe, SpamBayes, SpamCop and most others
     "x-ham*",
@@ -131,6 +137,17 @@ pub const NEVER: &[&str] = &[
     "x-mras",
     "x-ymailisg", // Yahoo
     "x-yahoofiltered*",
+    "x-mail-filter",
+    "x-purgate*",
+    "x-kse-*",  // Kaspersky
+    "x-ctch-*", // Cyren
+    "x-pstn*",  // Postini
+    "x-symantec*",
+    "x-nas-*", // Norton
+    "x-bti-*",
+    "x-aol-*",
+    "x-bitdefender*",
+    "x-watchguard*",
     "x-sender-verification",
     "x-backscatter",
     "authentication-results*",
@@ -142,51 +159,180 @@ pub const NEVER: &[&str] = &[
     "arc-*",
     // What we write.
     "x-gatepost-*",
+    "x-original-subject",
 ];
 
-/// Fields of a header section that are looked at.
-pub const FIELDS_MAX: usize = 200;
+/// What the name of a verdict has in it. Not "score" alone: senders count their readers, too.
+const TELLING: [&[u8]; 6] = [b"spam", b"virus", b"junk", b"bogo", b"verdict", b"quarantine"];
+
+/// The most fields of a header section whose fields are all taken as they stand; of more the telling ones are chosen.
+pub const FIELDS_MAX: usize = 60;
+/// The most octets of such a header section: the beginning of it at which classifiers look.
+pub const OCTETS_MAX: usize = 5_000;
+/// The most fields of one name in such a header section, Received aside.
+pub const SAME_MAX: usize = 4;
+
+/// Fields that are chosen first, and how many of each; names, or beginnings of names with `*`.
+const FIRST: [(&str, usize); 16] = [
+    ("from", 1),
+    ("subject", 1),
+    ("to", 1),
+    ("message-id", 1),
+    ("reply-to", 1),
+    ("date", 1),
+    ("content-*", 4),
+    ("mime-version", 1),
+    ("x-mailer", 1),
+    ("user-agent", 1),
+    ("cc", 1),
+    ("sender", 1),
+    ("list-*", 6),
+    ("in-reply-to", 1),
+    ("references", 1),
+    ("received", crate::head::RECEIVED_MAX),
+];
+/// Fields that are chosen besides, in their order, and how many of one name.
+const OTHERS: (usize, usize) = (30, 2);
+/// Octets of the head that are for the fields of [`FIRST`], and of each.
+const FIRST_OCTETS: (usize, usize) = (3_500, 300);
+/// Octets of the head that are for the others, and of each.
+const OTHER_OCTETS: (usize, usize) = (1_500, 200);
+const _: () = assert!(FIRST_OCTETS.0 + OTHER_OCTETS.0 <= OCTETS_MAX);
+
+/// Whether a name is this one, or begins like it where it ends in `*`.
+fn means(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_last() {
+        Some((b'*', start)) => name
+            .get(..start.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(start)),
+        _ => name.eq_ignore_ascii_case(pattern),
+    }
+}
 
 /// Whether a field may become a feature.
 pub fn may(name: &[u8]) -> bool {
     let letter = |name: &[u8], at: usize| name.get(at).map_or(0, u8::to_ascii_lowercase);
     // Most names differ in the first letter or in the third, the one after `X-`.
     let (first, third) = (letter(name, 0), letter(name, 2));
-    !NEVER.iter().any(|never| {
-        let never = never.as_bytes();
-        if never[0] != first || never[2] != third {
-            return false;
-        }
-        match never.split_last() {
-            Some((b'*', start)) => name
-                .get(..start.len())
-                .is_some_and(|begin| begin.eq_ignore_ascii_case(start)),
-            _ => name.eq_ignore_ascii_case(never),
-        }
-    })
+    let never = NEVER.iter().map(|never| never.as_bytes());
+    let mut alike = never.filter(|never| never[0] == first && never[2] == third);
+    !alike.any(|never| means(never, name)) && !tells(name)
 }
 
-/// The fields of a message that may become features, in their order.
-pub fn known(message: &Message) -> Vec<Header<'_>> {
-    message
+/// Whether the name of a field says that it is a verdict.
+fn tells(name: &[u8]) -> bool {
+    let has = |part: &[u8]| name.windows(part.len()).any(|begin| begin.eq_ignore_ascii_case(part));
+    means(b"x-*", name) && TELLING.iter().any(|part| has(part))
+}
+
+/// The fields of a message that may become features.
+pub(crate) struct Fields<'m> {
+    /// All in their order, or where that is too much those that were chosen; and which of [`FIRST`] each is.
+    pub(crate) list: Vec<(Header<'m>, Option<usize>)>,
+    /// How many there are.
+    pub(crate) count: usize,
+    /// Whether not all are in the list, so that those of each kind have room of their own.
+    pub(crate) flooded: bool,
+    /// What of the header section is ours.
+    pub(crate) ours: Ours,
+}
+
+impl<'m> Fields<'m> {
+    /// The fields of a message.
+    pub(crate) fn of(message: &'m Message) -> Fields<'m> {
+        let ours = Ours::of(message.headers());
+        let theirs = message.headers().iter().skip(ours.fields);
+        let list: Vec<_> = theirs
+            .filter(|field| may(field.name()))
+            .map(|field| (field, None))
+            .collect();
+        let mut fields = Fields {
+            count: list.len(),
+            list,
+            flooded: false,
+            ours,
+        };
+        let octets: usize = fields.list.iter().map(|(field, _)| field.raw().len()).sum();
+        if fields.count > FIELDS_MAX || octets > OCTETS_MAX || fields.repeat() {
+            fields.choose();
+        }
+        fields
+    }
+
+    /// Whether one name occurs too often.
+    fn repeat(&self) -> bool {
+        self.list.iter().enumerate().any(|(at, (field, _))| {
+            let before = self.list[..at].iter();
+            let same = before.filter(|(other, _)| other.name().eq_ignore_ascii_case(field.name()));
+            same.count() >= SAME_MAX && !field.is("Received")
+        })
+    }
+
+    /// Leaves those of [`FIRST`], wherever they stand, and few others.
+    pub(crate) fn choose(&mut self) {
+        if std::mem::replace(&mut self.flooded, true) {
+            return;
+        }
+        let mut first = [0; FIRST.len()];
+        let mut others: Vec<&[u8]> = Vec::with_capacity(OTHERS.0);
+        self.list.retain_mut(|(field, which)| {
+            let name = field.name();
+            let found = FIRST.iter().position(|(pattern, _)| means(pattern.as_bytes(), name));
+            if let Some(found) = found {
+                first[found] += 1;
+                *which = Some(found);
+                return first[found] <= FIRST[found].1;
+            }
+            let same = others.iter().filter(|other| other.eq_ignore_ascii_case(name)).count();
+            let taken = others.len() < OTHERS.0 && same < OTHERS.1;
+            if taken {
+                others.push(name);
+            }
+            taken
+        });
+    }
+
+    /// These fields as they came, without a "From " line and without the tags of the Subject; at most [`OCTETS_MAX`]
+    /// octets.
+    pub(crate) fn head(&self) -> Vec<u8> {
+        let mut lengths = vec![usize::MAX; self.list.len()];
+        if self.flooded {
+            let (mut for_first, mut for_others) = (FIRST_OCTETS.0, OTHER_OCTETS.0);
+            let mut share = |at: usize, left: &mut usize, most: usize| {
+                let length = self.list[at].0.raw().len().min(most).min(*left);
+                *left -= length;
+                lengths[at] = length;
+            };
+            let mut order: Vec<usize> = (0..self.list.len()).collect();
+            order.sort_by_key(|at| self.list[*at].1.unwrap_or(FIRST.len()));
+            for at in order {
+                match self.list[at].1 {
+                    Some(_) => share(at, &mut for_first, FIRST_OCTETS.1),
+                    None => share(at, &mut for_others, OTHER_OCTETS.1),
+                }
+            }
+        }
+        let mut head = Vec::with_capacity(OCTETS_MAX);
+        for ((field, _), length) in self.list.iter().zip(lengths) {
+            let [begin, rest] = self.ours.raw(field);
+            head.extend(begin.iter().chain(rest).take(length));
+        }
+        head
+    }
+}
+
+/// How many octets a message has without what never becomes a feature.
+pub(crate) fn size(message: &Message) -> usize {
+    let ours = Ours::of(message.headers());
+    let without = |field: &Header<'_>| field.index() < ours.fields || !may(field.name());
+    let fields = message.headers().iter().filter(without);
+    let without: usize = fields.map(|field| field.raw().len()).sum();
+    let all = usize::try_from(message.len()).unwrap_or(usize::MAX);
+    let subject = message
         .headers()
         .iter()
-        .take(FIELDS_MAX)
-        .filter(|field| may(field.name()))
-        .collect()
-}
-
-/// These fields as they came, without a "From " line; at most `most` octets.
-pub fn head(fields: &[Header<'_>], most: usize) -> Vec<u8> {
-    let length: usize = fields.iter().map(|field| field.raw().len()).sum();
-    let mut head = Vec::with_capacity(most.min(length));
-    for field in fields {
-        let raw = field.raw();
-        let room = most - head.len();
-        head.extend_from_slice(&raw[..raw.len().min(room)]);
-        if head.len() == most {
-            break;
-        }
-    }
-    head
+        .skip(ours.fields)
+        .find(|field| field.is("Subject"));
+    let tags = subject.map_or(0, |field| ours.tags(field.value()));
+    all.saturating_sub(without + tags)
 }

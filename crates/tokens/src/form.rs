@@ -87,7 +87,7 @@ pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: 
         let plain = count("text/plain") > 0;
         put("html", if plain { "beside-text" } else { "alone" });
     }
-    put("size", bucket(usize::try_from(message.len()).unwrap_or(usize::MAX)));
+    put("size", bucket(crate::fields::size(message)));
     put("text", bucket(text.len()));
     written(text, &mut put);
     let letters = subject.bytes().filter(u8::is_ascii_alphabetic).count();

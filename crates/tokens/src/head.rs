@@ -8,6 +8,7 @@ use gatepost_message::reading::registrable;
 
 use crate::document::Field;
 use crate::draft::Draft;
+use crate::fields::Fields;
 use crate::{clean, words};
 
 /// Octets of the value of a field that are looked at.
@@ -16,15 +17,52 @@ pub const VALUE_MAX: usize = 1_000;
 pub const WORDS_MAX: usize = 40;
 /// Received fields that are taken, from the top.
 pub const RECEIVED_MAX: usize = 8;
+/// Tokens of one field.
+pub const FIELD_TOKENS_MAX: usize = 60;
+/// Tokens of a field that was chosen first, where there is a flood of fields.
+const FIRST_TOKENS: usize = 30;
+/// Tokens of all others together then, and of each.
+const OTHER_TOKENS: (usize, usize) = (240, 12);
 
 /// Takes the fields of a header section.
-pub(crate) fn tokens(fields: &[Header<'_>], draft: &mut Draft) {
-    let mut received = 0;
-    let mut from = String::new();
-    let mut to = String::new();
-    let mut name = String::with_capacity(words::WORD_MAX);
-    let mut before = String::with_capacity(words::WORD_MAX);
-    for field in fields {
+pub(crate) fn tokens(fields: &Fields<'_>, draft: &mut Draft) {
+    let mut known = Known::default();
+    let mut others = OTHER_TOKENS.0;
+    for (field, first) in &fields.list {
+        let room = match (fields.flooded, first) {
+            (false, _) => FIELD_TOKENS_MAX,
+            (true, Some(_)) => FIRST_TOKENS,
+            (true, None) => OTHER_TOKENS.1.min(others),
+        };
+        let taken = draft.within(room, |draft| known.take(field, draft));
+        if first.is_none() {
+            others = others.saturating_sub(taken);
+        }
+    }
+    if !known.from.is_empty() && !known.to.is_empty() && same(&known.from, &known.to) {
+        draft.push(Field::Form, "to", "as-from");
+    }
+}
+
+/// What is known of a header section so far.
+#[derive(Default)]
+struct Known {
+    received: usize,
+    from: String,
+    to: String,
+    name: String,
+    before: String,
+}
+
+impl Known {
+    fn take(&mut self, field: &Header<'_>, draft: &mut Draft) {
+        let Known {
+            received,
+            from,
+            to,
+            name,
+            before,
+        } = self;
         name.clear();
         name.extend(
             field
@@ -34,7 +72,7 @@ pub(crate) fn tokens(fields: &[Header<'_>], draft: &mut Draft) {
                 .map(|octet| char::from(octet.to_ascii_lowercase())),
         );
         if name != before {
-            draft.push(Field::Name, "", &name);
+            draft.push(Field::Name, "", name);
         }
         let value = field.unfolded();
         let value = value.get(..VALUE_MAX).unwrap_or(&value);
@@ -43,60 +81,54 @@ pub(crate) fn tokens(fields: &[Header<'_>], draft: &mut Draft) {
             Err(_) => String::from_utf8_lossy(value),
         };
         let value = value.trim();
-        match &*name {
+        match name.as_str() {
             "subject" => {}
             "received" => {
-                received += 1;
-                if received <= RECEIVED_MAX {
+                *received += 1;
+                if *received <= RECEIVED_MAX {
                     self::received(value, draft);
                 }
             }
-            "from" | "to" | "cc" | "sender" | "reply-to" | "return-path" | "errors-to" | "resent-from" => {
-                let value = decoded(field.raw(), value);
-                let domain = addresses(&name, &value, draft);
-                match &*name {
-                    "from" => from = domain,
-                    "to" => to = domain,
-                    "reply-to" | "return-path" | "sender" if !from.is_empty() && !domain.is_empty() => {
-                        let like = if same(&from, &domain) { "as-from" } else { "not-as-from" };
-                        draft.push(Field::Form, &name, like);
+            "from" | "to" | "cc" | "sender" | "reply-to" | "errors-to" | "resent-from" => {
+                let value = decoded(field, value);
+                let domain = addresses(name, &value, draft);
+                match name.as_str() {
+                    "from" => *from = domain,
+                    "to" => *to = domain,
+                    "reply-to" | "sender" if !from.is_empty() && !domain.is_empty() => {
+                        let like = if same(from, &domain) { "as-from" } else { "not-as-from" };
+                        draft.push(Field::Form, name, like);
                     }
                     _ => {}
                 }
             }
             "message-id" => {
-                let domain = identifier(&name, value, draft);
+                let domain = identifier(name, value, draft);
                 if !from.is_empty() {
-                    let like = if same(&from, domain) { "as-from" } else { "not-as-from" };
-                    draft.push(Field::Form, &name, like);
+                    let like = if same(from, domain) { "as-from" } else { "not-as-from" };
+                    draft.push(Field::Form, name, like);
                 }
             }
             "in-reply-to" | "references" | "content-id" | "resent-message-id" => {
-                identifier(&name, value, draft);
+                identifier(name, value, draft);
             }
-            "date" | "resent-date" => date(&name, value, draft),
-            "dkim-signature" | "domainkey-signature" => signature(&name, value, draft),
-            _ => plain(&name, value, draft),
+            "date" | "resent-date" => date(name, value, draft),
+            "dkim-signature" | "domainkey-signature" => signature(name, value, draft),
+            _ => plain(name, value, draft),
         }
-        std::mem::swap(&mut before, &mut name);
-    }
-    if !from.is_empty() && !to.is_empty() && same(&from, &to) {
-        draft.push(Field::Form, "to", "as-from");
+        std::mem::swap(before, name);
     }
 }
 
 /// A value with its encoded words decoded.
-fn decoded<'v>(raw: &[u8], value: &'v str) -> Cow<'v, str> {
+fn decoded<'v>(field: &Header<'_>, value: &'v str) -> Cow<'v, str> {
     if !value.contains("=?") {
         return match clean::seen(value, VALUE_MAX).0 {
             Cow::Owned(seen) => Cow::Owned(seen),
             Cow::Borrowed(_) => Cow::Borrowed(value),
         };
     }
-    match mailparse::parse_header(raw.get(..2 * VALUE_MAX).unwrap_or(raw)) {
-        Ok((header, _)) => Cow::Owned(clean::seen(&header.get_value(), VALUE_MAX).0.into_owned()),
-        Err(_) => Cow::Borrowed(value),
-    }
+    Cow::Owned(clean::seen(&field.decoded(2 * VALUE_MAX), VALUE_MAX).0.into_owned())
 }
 
 fn same(one: &str, other: &str) -> bool {

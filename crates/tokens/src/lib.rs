@@ -15,6 +15,7 @@ mod form;
 mod head;
 pub mod key;
 mod links;
+mod ours;
 pub mod words;
 
 pub use document::{Case, Document, Field, Token};

@@ -172,6 +172,11 @@ impl Anomalies {
     }
 }
 
+/// The value of a field with its encoded words decoded.
+pub(crate) fn decoded(value: &[u8]) -> String {
+    decode::words(value, None, &mut Anomalies::default())
+}
+
 /// What a reader of a mail sees.
 #[derive(Clone, Default)]
 pub struct Reading {
