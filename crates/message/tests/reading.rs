@@ -159,7 +159,8 @@ fn the_parts_are_listed_and_their_text_is_read() {
     );
     let reading = message.reading(&|| false);
     assert_eq!(reading.subject(), "Gr\u{fc}\u{df}e");
-    assert_eq!(reading.text(), "first\r\ngr\u{fc}n\r\nblue\nwithin\r\n");
+    assert_eq!(reading.text(), "first\r\nblue\nwithin\r\n");
+    assert_eq!(reading.hidden(), "gr\u{fc}n");
     let shown = |part: &Part| format!("{} {} {}", part.mime, part.depth, part.octets);
     assert_eq!(
         reading.parts().iter().map(shown).collect::<Vec<_>>(),
@@ -180,6 +181,127 @@ fn the_parts_are_listed_and_their_text_is_read() {
     assert_eq!(
         (reading.excess(), anomalies(&message).as_slice()),
         (Excess::default(), ["encoded-name"].as_slice())
+    );
+}
+
+/// A multipart/alternative of branches, each a media type and a body.
+fn alternative(branches: &[(&str, &str)]) -> String {
+    let branch = |(kind, body): &(&str, &str)| format!("--alt\r\nContent-Type: {kind}\r\n\r\n{body}\r\n");
+    let branches: String = branches.iter().map(branch).collect();
+    format!("Content-Type: multipart/alternative; boundary=alt\r\n\r\n{branches}--alt--\r\n")
+}
+
+#[test]
+fn of_an_alternative_the_last_branch_that_readers_show_is_seen() {
+    let related = "multipart/related; boundary=rel";
+    let within = "--rel\r\nContent-Type: text/html\r\n\r\nspam\r\n--rel--";
+    let forwarded = "Content-Type: text/plain\r\n\r\nham";
+    let inner = alternative(&[("text/plain", "ham"), ("text/html", "eggs")]);
+    for (branches, seen, hidden) in [
+        (
+            &[("text/plain", "ham"), ("text/html", "<b>spam</b>")][..],
+            "spam",
+            "ham",
+        ),
+        (&[("text/plain", "ham"), (related, within)], "spam", "ham"),
+        (
+            &[("text/plain", "Same Words"), ("text/html", "same <b>words")],
+            "same words",
+            "",
+        ),
+        (
+            &[
+                ("text/plain; charset=utf-8", "\u{4f60}\r\n\u{597d}"),
+                ("text/html; charset=utf-8", "\u{4f60}\u{597d}"),
+            ],
+            "\u{4f60}\u{597d}",
+            "",
+        ),
+        (
+            &[("text/plain", "same http://a.example.org/xyz"), ("text/html", "same")],
+            "same",
+            "",
+        ),
+        // Not what readers show in place of the others.
+        (&[("text/html", "spam"), ("text/calendar", "ham")], "spam", "ham"),
+        (&[("text/html", "spam"), ("text/x-nobody-knows", "ham")], "spam", "ham"),
+        (&[("text/html", "spam"), ("message/rfc822", forwarded)], "spam", "ham"),
+        (
+            &[("text/html", "spam"), ("message/rfc822", &inner)],
+            "spam",
+            "ham\neggs",
+        ),
+        (
+            &[
+                ("text/html", "spam"),
+                ("text/plain\r\nContent-Disposition: attachment", "ham"),
+            ],
+            "spam",
+            "ham",
+        ),
+        (&[("text/plain", "seen"), ("text/html", "<p> </p>")], "seen", ""),
+        (&[("text/plain", "seen"), ("image/png", "xxxx")], "seen", ""),
+        // An image is seen, too.
+        (&[("text/plain", "ham"), ("text/html", "<img src=cid:a>")], "", "ham"),
+        (&[("text/calendar", "seen")], "seen", ""),
+    ] {
+        let message = mail(alternative(branches));
+        assert_eq!(texts(&message), (seen, hidden), "{branches:?}");
+    }
+    let mixed = mail(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: text/html\r\n\r\ntwo\r\n--b--\r\n",
+    );
+    assert_eq!(texts(&mixed), ("one\r\ntwo", ""));
+    let unclosed = mail(alternative(&[("text/plain", "ham"), ("text/html", "spam")]).replace("--alt--", ""));
+    assert_eq!(texts(&unclosed), ("spam", "ham"));
+}
+
+#[test]
+fn it_is_told_how_far_the_branches_of_an_alternative_differ_and_their_links_are_found() {
+    let told = |branches: &[(&str, &str)]| {
+        let message = mail(alternative(branches));
+        let told = message.reading(&|| false).alternatives();
+        told.map(|told| (told.words, told.unseen, told.reversed))
+    };
+    let html = ("text/html", "<p>Four words are here");
+    assert_eq!(
+        told(&[("text/plain", "four words\r\nare HERE."), html]),
+        Some((4, 0, false))
+    );
+    assert_eq!(
+        told(&[("text/plain", "four others stand here"), html]),
+        Some((4, 2, false))
+    );
+    assert_eq!(told(&[html, ("text/plain", "four")]), Some((4, 3, true)));
+    assert_eq!(told(&[html]), None);
+    assert_eq!(mail("\r\nx").reading(&|| false).alternatives(), None);
+    let message = mail(alternative(&[("text/plain", "see http://evil.example.com/"), html]));
+    let links: Vec<_> = message.reading(&|| false).links().iter().collect();
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].place.as_str(), "text");
+}
+
+#[test]
+fn alternatives_within_alternatives_are_read_in_time_in_proportion() {
+    let mut body = format!("Content-Type: text/html\r\n\r\n{}\r\n", "word ".repeat(150_000));
+    for n in 0..reading::DEPTH_MAX - 1 {
+        body = format!(
+            "Content-Type: multipart/alternative; boundary=b{n}\r\n\r\n--b{n}\r\n\r\nfiller{n}\r\n--b{n}\r\n{body}\r\n--b{n}--\r\n"
+        );
+    }
+    let message = mail(body);
+    let reading = message.reading(&|| false);
+    assert_eq!(
+        reading
+            .text()
+            .split_ascii_whitespace()
+            .filter(|word| *word != "word")
+            .count(),
+        0
+    );
+    assert_eq!(
+        reading.hidden().split_ascii_whitespace().count(),
+        reading::DEPTH_MAX - 1
     );
 }
 

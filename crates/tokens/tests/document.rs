@@ -288,6 +288,24 @@ fn filler_that_is_not_seen_is_no_text_and_takes_little_room() {
 }
 
 #[test]
+fn filler_in_a_branch_that_nobody_sees_is_no_text_and_the_same_text_twice_is_harmless() {
+    let mail = |plain: &str| {
+        document(format!(
+            "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n{plain}\r\n--b\r\n\
+             Content-Type: text/html\r\n\r\n<p>Buy it now</p>\r\n--b--\r\n"
+        ))
+    };
+    let filled = mail("The minutes of our meeting");
+    assert_eq!(of(&filled, Field::Text), ["buy", "it", "now"]);
+    assert_eq!(of(&filled, Field::Hidden), ["the", "minutes", "of", "our", "meeting"]);
+    assert!(of(&filled, Field::Form).contains(&"alternatives:8/8"));
+    let same = mail("BUY it\r\nnow");
+    assert_eq!(of(&same, Field::Text), ["buy", "it", "now"]);
+    assert_eq!(of(&same, Field::Hidden), [""; 0]);
+    assert!(of(&same, Field::Form).contains(&"alternatives:0/8"));
+}
+
+#[test]
 fn a_flood_in_the_header_leaves_room_for_the_text() {
     let header: String = (0..900)
         .map(|n| format!("X-Flood-{n}: a{n}x b{n}x c{n}x d{n}x e{n}x f{n}x\r\n"))
