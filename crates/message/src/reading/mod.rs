@@ -7,6 +7,7 @@
 //! **Absent on purpose:** fetching anything, following redirectors, running scripts, looking into archives and documents.
 
 mod choice;
+mod colour;
 mod decode;
 mod element;
 mod events;
