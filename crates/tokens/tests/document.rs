@@ -240,6 +240,13 @@ fn split_and_disguised_words_are_read_as_they_are_seen() {
     assert_eq!(text("\u{FF36}\u{FF29}\u{FF21}\u{FF27}\u{FF32}\u{FF21}"), ["viagra"]);
     assert_eq!(text("\u{1D41F}\u{1D42B}\u{1D41E}\u{1D41E}"), ["free"]);
     assert_eq!(text("pro\u{FB01}t"), ["profit"]);
+    // Controls, an unlisted mark, Armenian, Cherokee and small capitals.
+    assert_eq!(
+        text("v\u{1}i\u{1}a\u{1}gra vi\u{483}ag\u{fe20}ra"),
+        ["viagra", "viagra"]
+    );
+    assert_eq!(text("l\u{585}an \u{13df}asino"), ["loan", "casino"]);
+    assert_eq!(text("\u{1d20}\u{26a}\u{1d00}\u{262}\u{280}\u{1d00}"), ["viagra"]);
     // A Russian word stays one.
     assert_eq!(text("\u{440}\u{430}\u{442}"), ["рат"]);
     let spaced = text("V I A G R A now");
@@ -248,6 +255,8 @@ fn split_and_disguised_words_are_read_as_they_are_seen() {
     assert!(dotted.contains(&"viagra".to_owned()), "{dotted:?}");
     assert!(!text("e.g. an i.e. is none").contains(&"eg".to_owned()));
     let told = document("Content-Type: text/plain; charset=utf-8\r\n\r\nvi\u{200B}agra\r\n");
+    assert!(of(&told, Field::Form).contains(&"unseen-within-words"));
+    let told = document("\r\nvi\u{1}agra\r\n");
     assert!(of(&told, Field::Form).contains(&"unseen-within-words"));
 }
 
