@@ -101,6 +101,88 @@ fn seen_and_unseen_text_are_told_apart() {
         ("<noscript>s</noscript><textarea>s</textarea>", "ss", ""),
         ("<noscript>s", "s", ""),
         ("<iframe>h</iframe>s", "s", "h"),
+        ("<noframes>h</noframes>s", "s", "h"),
+        ("<template><p>h</template>s", "s", "h"),
+        ("<datalist><option>h</option></datalist>s", "s", "h"),
+        ("<audio>h</audio><video>h</video><canvas>h</canvas>s", "s", "hhh"),
+        ("<object data=x><p>h</object>s", "s", "h"),
+        ("<dialog>h</dialog><dialog open>s</dialog>", "s", "h"),
+        ("<p style='color:rgba(0,0,0,0)'>h<b style='color:#000'>s</b>", "s", "h"),
+        (
+            "<p style='color:rgba(0, 0, 0, .05)'>h</p><p style='color:rgba(0,0,0,.9)'>s</p>",
+            "s",
+            "h",
+        ),
+        ("<p style='color:#00000000'>h</p>s", "s", "h"),
+        ("<p style='color:hsl(0,0%,99%)'>h</p>s", "s", "h"),
+        ("<font color=MintCream>h</font><font color=crimson>s</font>", "s", "h"),
+        ("<p style='background:honeydew;color:azure'>h</p>s", "s", "h"),
+        (
+            "<style>.x{color:#fefefe}</style><p class=x>h<b style='color:red'>s</b></p><p class=y>s",
+            "s\ns",
+            "h",
+        ),
+        (
+            "<style>.w{margin:0} .x{color:snow}</style><div class=w><p class=x>h</p></div>s",
+            "s",
+            "h",
+        ),
+        (
+            "<style>.x{color:white;background:black}.y{background:#111}</style><p class=x>s<p class=y><i class=x>s</i>",
+            "s\ns",
+            "",
+        ),
+        (
+            "<style>.d{background:#000} .x{color:white}</style><div class=d><p class=x>s</p></div>",
+            "s",
+            "",
+        ),
+        (
+            "<style>.d{background:#000} .x{color:#010101}</style><div class=d><p class=x>h</p></div>s",
+            "s",
+            "h",
+        ),
+        (
+            "<style>@media screen{.x{display:none}.y{font-size:0}}</style><p class=x>h<p class=y>h<p>s",
+            "s",
+            "h\nh",
+        ),
+        (
+            "<style>@media only screen and (min-width: 1px), print{.x{color:white}}</style><p class=x>h<p>s",
+            "s",
+            "h",
+        ),
+        (
+            "<style>@media screen and (max-width:600px){.x{display:none}}@media (min-width:600px){p{display:none}}</style><p class=x>s",
+            "s",
+            "",
+        ),
+        (
+            "<style>.x{color:white}</style><div class=x>h<table><tr><td bgcolor=black>s</table></div>",
+            "s",
+            "h",
+        ),
+        (
+            "<style>table.b td{background:#007bff}.x{color:white}</style><table class=b><tr><td><a class=x>s</a></table>",
+            "s",
+            "",
+        ),
+        ("<style>p{color:white}</style><p>h<b style='color:black'>s", "s", "h"),
+        (
+            "<style>td{background:#000}</style><td><font color=white>s</font>",
+            "s",
+            "",
+        ),
+        (
+            "<style>@charset 'x';.x{display:none}</style><p class=x>h</p>s",
+            "s",
+            "h",
+        ),
+        (
+            "<style><!-- .x{/*}*/display:none} --></style><p class=x>h</p>s",
+            "s",
+            "h",
+        ),
         ("<a title='", "", ""),
         ("</div></div>s", "s", ""),
     ];
@@ -159,7 +241,8 @@ fn the_parts_are_listed_and_their_text_is_read() {
     );
     let reading = message.reading(&|| false);
     assert_eq!(reading.subject(), "Gr\u{fc}\u{df}e");
-    assert_eq!(reading.text(), "first\r\ngr\u{fc}n\r\nblue\nwithin\r\n");
+    assert_eq!(reading.text(), "first\r\nblue\nwithin\r\n");
+    assert_eq!(reading.hidden(), "gr\u{fc}n");
     let shown = |part: &Part| format!("{} {} {}", part.mime, part.depth, part.octets);
     assert_eq!(
         reading.parts().iter().map(shown).collect::<Vec<_>>(),
@@ -180,6 +263,127 @@ fn the_parts_are_listed_and_their_text_is_read() {
     assert_eq!(
         (reading.excess(), anomalies(&message).as_slice()),
         (Excess::default(), ["encoded-name"].as_slice())
+    );
+}
+
+/// A multipart/alternative of branches, each a media type and a body.
+fn alternative(branches: &[(&str, &str)]) -> String {
+    let branch = |(kind, body): &(&str, &str)| format!("--alt\r\nContent-Type: {kind}\r\n\r\n{body}\r\n");
+    let branches: String = branches.iter().map(branch).collect();
+    format!("Content-Type: multipart/alternative; boundary=alt\r\n\r\n{branches}--alt--\r\n")
+}
+
+#[test]
+fn of_an_alternative_the_last_branch_that_readers_show_is_seen() {
+    let related = "multipart/related; boundary=rel";
+    let within = "--rel\r\nContent-Type: text/html\r\n\r\nspam\r\n--rel--";
+    let forwarded = "Content-Type: text/plain\r\n\r\nham";
+    let inner = alternative(&[("text/plain", "ham"), ("text/html", "eggs")]);
+    for (branches, seen, hidden) in [
+        (
+            &[("text/plain", "ham"), ("text/html", "<b>spam</b>")][..],
+            "spam",
+            "ham",
+        ),
+        (&[("text/plain", "ham"), (related, within)], "spam", "ham"),
+        (
+            &[("text/plain", "Same Words"), ("text/html", "same <b>words")],
+            "same words",
+            "",
+        ),
+        (
+            &[
+                ("text/plain; charset=utf-8", "\u{4f60}\r\n\u{597d}"),
+                ("text/html; charset=utf-8", "\u{4f60}\u{597d}"),
+            ],
+            "\u{4f60}\u{597d}",
+            "",
+        ),
+        (
+            &[("text/plain", "same http://a.example.org/xyz"), ("text/html", "same")],
+            "same",
+            "",
+        ),
+        // Not what readers show in place of the others.
+        (&[("text/html", "spam"), ("text/calendar", "ham")], "spam", "ham"),
+        (&[("text/html", "spam"), ("text/x-nobody-knows", "ham")], "spam", "ham"),
+        (&[("text/html", "spam"), ("message/rfc822", forwarded)], "spam", "ham"),
+        (
+            &[("text/html", "spam"), ("message/rfc822", &inner)],
+            "spam",
+            "ham\neggs",
+        ),
+        (
+            &[
+                ("text/html", "spam"),
+                ("text/plain\r\nContent-Disposition: attachment", "ham"),
+            ],
+            "spam",
+            "ham",
+        ),
+        (&[("text/plain", "seen"), ("text/html", "<p> </p>")], "seen", ""),
+        (&[("text/plain", "seen"), ("image/png", "xxxx")], "seen", ""),
+        // An image is seen, too.
+        (&[("text/plain", "ham"), ("text/html", "<img src=cid:a>")], "", "ham"),
+        (&[("text/calendar", "seen")], "seen", ""),
+    ] {
+        let message = mail(alternative(branches));
+        assert_eq!(texts(&message), (seen, hidden), "{branches:?}");
+    }
+    let mixed = mail(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: text/html\r\n\r\ntwo\r\n--b--\r\n",
+    );
+    assert_eq!(texts(&mixed), ("one\r\ntwo", ""));
+    let unclosed = mail(alternative(&[("text/plain", "ham"), ("text/html", "spam")]).replace("--alt--", ""));
+    assert_eq!(texts(&unclosed), ("spam", "ham"));
+}
+
+#[test]
+fn it_is_told_how_far_the_branches_of_an_alternative_differ_and_their_links_are_found() {
+    let told = |branches: &[(&str, &str)]| {
+        let message = mail(alternative(branches));
+        let told = message.reading(&|| false).alternatives();
+        told.map(|told| (told.words, told.unseen, told.reversed))
+    };
+    let html = ("text/html", "<p>Four words are here");
+    assert_eq!(
+        told(&[("text/plain", "four words\r\nare HERE."), html]),
+        Some((4, 0, false))
+    );
+    assert_eq!(
+        told(&[("text/plain", "four others stand here"), html]),
+        Some((4, 2, false))
+    );
+    assert_eq!(told(&[html, ("text/plain", "four")]), Some((4, 3, true)));
+    assert_eq!(told(&[html]), None);
+    assert_eq!(mail("\r\nx").reading(&|| false).alternatives(), None);
+    let message = mail(alternative(&[("text/plain", "see http://evil.example.com/"), html]));
+    let links: Vec<_> = message.reading(&|| false).links().iter().collect();
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].place.as_str(), "text");
+}
+
+#[test]
+fn alternatives_within_alternatives_are_read_in_time_in_proportion() {
+    let mut body = format!("Content-Type: text/html\r\n\r\n{}\r\n", "word ".repeat(150_000));
+    for n in 0..reading::DEPTH_MAX - 1 {
+        body = format!(
+            "Content-Type: multipart/alternative; boundary=b{n}\r\n\r\n--b{n}\r\n\r\nfiller{n}\r\n--b{n}\r\n{body}\r\n--b{n}--\r\n"
+        );
+    }
+    let message = mail(body);
+    let reading = message.reading(&|| false);
+    assert_eq!(
+        reading
+            .text()
+            .split_ascii_whitespace()
+            .filter(|word| *word != "word")
+            .count(),
+        0
+    );
+    assert_eq!(
+        reading.hidden().split_ascii_whitespace().count(),
+        reading::DEPTH_MAX - 1
     );
 }
 

@@ -87,6 +87,12 @@ pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: 
         let plain = count("text/plain") > 0;
         put("html", if plain { "beside-text" } else { "alone" });
     }
+    if let Some(alternatives) = reading.alternatives() {
+        put("alternatives", share(alternatives.unseen, alternatives.words));
+        if alternatives.reversed {
+            put("alternatives", "reversed");
+        }
+    }
     put("size", bucket(crate::fields::size(message)));
     put("text", bucket(text.len()));
     written(text, &mut put);

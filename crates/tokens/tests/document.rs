@@ -266,6 +266,13 @@ fn split_and_disguised_words_are_read_as_they_are_seen() {
     assert_eq!(text("\u{FF36}\u{FF29}\u{FF21}\u{FF27}\u{FF32}\u{FF21}"), ["viagra"]);
     assert_eq!(text("\u{1D41F}\u{1D42B}\u{1D41E}\u{1D41E}"), ["free"]);
     assert_eq!(text("pro\u{FB01}t"), ["profit"]);
+    // Controls, an unlisted mark, Armenian, Cherokee and small capitals.
+    assert_eq!(
+        text("v\u{1}i\u{1}a\u{1}gra vi\u{483}ag\u{fe20}ra"),
+        ["viagra", "viagra"]
+    );
+    assert_eq!(text("l\u{585}an \u{13df}asino"), ["loan", "casino"]);
+    assert_eq!(text("\u{1d20}\u{26a}\u{1d00}\u{262}\u{280}\u{1d00}"), ["viagra"]);
     // A Russian word stays one.
     assert_eq!(text("\u{440}\u{430}\u{442}"), ["рат"]);
     let spaced = text("V I A G R A now");
@@ -274,6 +281,8 @@ fn split_and_disguised_words_are_read_as_they_are_seen() {
     assert!(dotted.contains(&"viagra".to_owned()), "{dotted:?}");
     assert!(!text("e.g. an i.e. is none").contains(&"eg".to_owned()));
     let told = document("Content-Type: text/plain; charset=utf-8\r\n\r\nvi\u{200B}agra\r\n");
+    assert!(of(&told, Field::Form).contains(&"unseen-within-words"));
+    let told = document("\r\nvi\u{1}agra\r\n");
     assert!(of(&told, Field::Form).contains(&"unseen-within-words"));
 }
 
@@ -311,6 +320,24 @@ fn filler_that_is_not_seen_is_no_text_and_takes_little_room() {
         form.contains(&"html:image-alone") && form.contains(&"hidden:8/8"),
         "{form:?}"
     );
+}
+
+#[test]
+fn filler_in_a_branch_that_nobody_sees_is_no_text_and_the_same_text_twice_is_harmless() {
+    let mail = |plain: &str| {
+        document(format!(
+            "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n{plain}\r\n--b\r\n\
+             Content-Type: text/html\r\n\r\n<p>Buy it now</p>\r\n--b--\r\n"
+        ))
+    };
+    let filled = mail("The minutes of our meeting");
+    assert_eq!(of(&filled, Field::Text), ["buy", "it", "now"]);
+    assert_eq!(of(&filled, Field::Hidden), ["the", "minutes", "of", "our", "meeting"]);
+    assert!(of(&filled, Field::Form).contains(&"alternatives:8/8"));
+    let same = mail("BUY it\r\nnow");
+    assert_eq!(of(&same, Field::Text), ["buy", "it", "now"]);
+    assert_eq!(of(&same, Field::Hidden), [""; 0]);
+    assert!(of(&same, Field::Form).contains(&"alternatives:0/8"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Elements: which there are, which end others, and whether text within them is seen.
 
-use super::style::{self, Colour, Ground};
+use super::colour::{self, Colour};
+use super::style::Ground;
 
 /// Octets of a name of a tag that matter.
 const NAME_MAX: usize = 12;
@@ -36,8 +37,14 @@ pub(super) struct Open {
     pub(super) gone: bool,
     pub(super) tiny: bool,
     pub(super) invisible: bool,
+    /// Of a colour that is not seen.
+    pub(super) clear: bool,
     pub(super) colour: Colour,
     pub(super) ground: Ground,
+    /// The colour of letters where it is by a rule of a style sheet.
+    pub(super) ruled: Option<Colour>,
+    /// The ground by all that is known, rules included.
+    pub(super) ruled_ground: Ground,
 }
 
 /// What is around everything: black on white.
@@ -49,15 +56,22 @@ pub(super) const ROOT: Open = Open {
     gone: false,
     tiny: false,
     invisible: false,
+    clear: false,
     colour: [0, 0, 0],
     ground: Ground::Colour([255, 255, 255]),
+    ruled: None,
+    ruled_ground: Ground::Colour([255, 255, 255]),
 };
 
 impl Open {
     /// Whether a reader sees text in it.
     pub(super) fn is_seen(&self) -> bool {
-        let blended = matches!(self.ground, Ground::Colour(ground) if style::same(self.colour, ground));
-        !(self.gone || self.tiny || self.invisible || blended)
+        let on = |colour, ground| matches!(ground, Ground::Colour(ground) if colour::same(colour, ground));
+        let blended = match self.ruled {
+            Some(colour) => on(colour, self.ruled_ground),
+            None => on(self.colour, self.ground),
+        };
+        !(self.gone || self.tiny || self.invisible || self.clear || blended)
     }
 
     /// Whether a browser ends it where this begins.
@@ -72,6 +86,23 @@ impl Open {
             _ => false,
         }
     }
+}
+
+/// Whether what stands within is not seen where the element does what it is for.
+pub(super) fn is_unseen(kind: &[u8]) -> bool {
+    matches!(
+        kind,
+        b"applet"
+            | b"audio"
+            | b"canvas"
+            | b"datalist"
+            | b"meter"
+            | b"object"
+            | b"progress"
+            | b"rp"
+            | b"template"
+            | b"video"
+    )
 }
 
 /// Whether it has no inside.

@@ -11,11 +11,12 @@ use std::ops::Range;
 use html5gum::Tokenizer;
 
 use super::Reach;
-use super::element::{Name, Open, ROOT, is_block, is_void};
+use super::colour;
+use super::element::{Name, Open, ROOT, is_block, is_unseen, is_void};
 use super::events::Events;
 use super::link::{Place, Trick};
 use super::scan::Scanner;
-use super::style::{self, Ground, Hiding, Look};
+use super::style::{self, Ground, Look, Sheet};
 use super::tag::{Key, Tag};
 use super::url::{self, Reference, Target};
 
@@ -82,7 +83,7 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
         raw: Raw::None,
         anchor: None,
         base: None,
-        hiding: Hiding::default(),
+        sheet: Sheet::default(),
         later: Vec::new(),
         texts: Texts::default(),
         events: 0,
@@ -142,7 +143,7 @@ pub(super) struct Walk<'a, 'r> {
     raw: Raw,
     anchor: Option<Anchor>,
     base: Option<Target>,
-    hiding: Hiding,
+    sheet: Sheet,
     later: Vec<String>,
     texts: Texts,
     events: usize,
@@ -249,7 +250,7 @@ impl Walk<'_, '_> {
             b"title" => Raw::Title,
             b"noscript" => Raw::NoScript,
             b"textarea" | b"plaintext" => Raw::Area,
-            b"iframe" | b"xmp" | b"noembed" | b"noframe" => Raw::Other,
+            b"iframe" | b"xmp" | b"noembed" | b"noframes" => Raw::Other,
             _ => Raw::None,
         };
         match kind {
@@ -288,27 +289,40 @@ impl Walk<'_, '_> {
             gone,
             tiny,
             invisible,
+            clear,
             colour,
             ground,
         } = look;
-        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || self.hiding.has(tag, id, classes);
+        let rule = self.sheet.look(tag, id, classes);
+        let shut = tag == b"dialog" && self.tag.get(Key::Open).is_none();
+        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || is_unseen(tag) || shut || rule.hides();
         element.tiny = tiny.unwrap_or(element.tiny);
         element.invisible = invisible.unwrap_or(element.invisible);
-        let attribute = |key| self.tag.get(key).and_then(style::colour);
+        let attribute = |key| self.tag.get(key).and_then(colour::colour);
         let own = match tag {
             b"font" => attribute(Key::Color),
             b"body" => attribute(Key::Text),
             _ => None,
         };
-        element.colour = colour.or(own).unwrap_or(element.colour);
-        let styled = self.hiding.any && !(classes.is_empty() && id.is_empty());
-        let behind = self.tag.get(Key::Background).map(|_| Ground::Unknown);
-        let own = attribute(Key::Bgcolor).map(Ground::Colour);
-        element.ground = match ground.or(behind).or(own) {
+        let written = self.tag.get(Key::Background).map(|_| Ground::Unknown);
+        let written = ground.or(written).or(attribute(Key::Bgcolor).map(Ground::Colour));
+        let styled = self.sheet.any && !(classes.is_empty() && id.is_empty());
+        // Of the rules for a class not all are known, so what they put behind text makes only text unseen whose colour is
+        // by rules, too.
+        element.ground = match written {
             Some(ground) => ground,
             None if styled => Ground::Unknown,
-            None => element.ground,
+            None => rule.ground.unwrap_or(element.ground),
         };
+        element.ruled_ground = ground.or(rule.ground).or(written).unwrap_or(element.ruled_ground);
+        if colour.is_some() || clear.is_some() {
+            element.ruled = None;
+        } else if rule.colour.is_some() || own.is_some() {
+            element.ruled = rule.colour;
+        }
+        element.colour = colour.or(own).unwrap_or(element.colour);
+        let own = own.map(|_| false);
+        element.clear = clear.or(rule.clear).or(own).unwrap_or(element.clear);
         element
     }
 
@@ -353,7 +367,7 @@ impl Walk<'_, '_> {
         match self.raw {
             Raw::Script => self.schemes(text),
             Raw::Style => {
-                self.hiding.read(text);
+                self.sheet.read(text);
                 for link in style::urls(text).chain(style::imports(text)) {
                     self.follow(link, Place::Loaded, false);
                 }

@@ -6,6 +6,8 @@
 //!
 //! **Absent on purpose:** fetching anything, following redirectors, running scripts, looking into archives and documents.
 
+mod choice;
+mod colour;
 mod decode;
 mod element;
 mod events;
@@ -26,6 +28,7 @@ mod uu;
 
 use std::fmt;
 
+pub use choice::Alternatives;
 pub use host::registrable;
 pub use html::{ATTRIBUTES_MAX, Markup, NESTING_MAX, TAGS_MAX};
 pub use link::{Host, LINKS_MAX, Link, Links, Place, Trick};
@@ -33,6 +36,7 @@ pub use parameters::PARAMETERS_MAX;
 pub use parts::{BODY_MAX, DEPTH_MAX, PARTS_MAX, Part, RAW_MAX};
 pub use url::URL_MAX;
 
+use self::choice::Choices;
 use self::link::Gather;
 use self::parts::{Kind, Leaf, Seen, Walk};
 use self::scan::Scanner;
@@ -185,6 +189,7 @@ pub struct Reading {
     subject: String,
     text: String,
     hidden: String,
+    alternatives: Option<Alternatives>,
     markup: Markup,
     excess: Excess,
     anomalies: Anomalies,
@@ -206,14 +211,21 @@ impl Reading {
         &self.subject
     }
 
-    /// The text that is seen, of all parts one after the other, at most [`TEXT_MAX`] and what [`HTML_MAX`] gives.
+    /// The text that is seen, of all parts one after the other, at most [`TEXT_MAX`] and what [`HTML_MAX`] gives. Of a
+    /// multipart/alternative that is the last branch that readers can show.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The text in HTML that is not seen.
+    /// The text in HTML that is not seen, and of the branches of an alternative that are not seen the words that the seen
+    /// one has not.
     pub fn hidden(&self) -> &str {
         &self.hidden
+    }
+
+    /// How far the branches of alternatives differ; `None` where there is nothing to compare.
+    pub fn alternatives(&self) -> Option<Alternatives> {
+        self.alternatives
     }
 
     /// What the HTML has in it.
@@ -322,6 +334,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     };
     let scanner = Scanner::new();
     let mut reading = Reading::default();
+    let mut choices = Choices::default();
     let mut subjects = 0;
     // What readers see who do not know a charset; its tags have a bound of their own.
     let mut bare_markup = Markup::default();
@@ -330,6 +343,12 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
         message.headers(),
         &**message.body(),
         &mut |seen, reach, anomalies| match seen {
+            Seen::Alternative(shown) => choices.begin(shown, &mut reading.text),
+            Seen::Branch => choices.branch(&mut reading.text),
+            Seen::Chosen => {
+                let compares = !reach.is_over();
+                choices.chosen(&mut reading.text, &mut reading.hidden, compares);
+            }
             // What is there is what was read until then.
             _ if reach.excess.time => {}
             Seen::Subject(text) => {
@@ -353,7 +372,10 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 let html = url::head(&text, reach.html_left);
                 reach.html_left -= html.len();
                 reach.excess.html |= html.len() < text.len();
+                let before = (reading.markup.images, reach.gather.len());
                 let texts = html::read(html, &scanner, &mut reading.markup, reach);
+                let shows = before != (reading.markup.images, reach.gather.len());
+                choices.text(&texts.visible, leaf.shown, true, shows);
                 for (place, seen, all) in [
                     (Place::Text, texts.visible, &mut reading.text),
                     (Place::Hidden, texts.hidden, &mut reading.hidden),
@@ -388,6 +410,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
                 };
                 let seen = joined.as_deref().unwrap_or(seen);
                 scanner.scan(seen, &mut |found| reach.scanned(found, Place::Text));
+                choices.text(seen, leaf.shown, false, false);
                 append(&mut reading.text, seen);
                 if let Some(second) = second {
                     let known = reach.gather.len();
@@ -400,6 +423,7 @@ fn read(message: &Message, spent: &dyn Fn() -> bool) -> Reading {
     );
     let Walk { parts, anomalies, .. } = walk;
     (reading.parts, reading.anomalies) = (parts, anomalies);
+    reading.alternatives = choices.told();
     let gather = reach.gather;
     reading.excess = reach.excess;
     reading.excess.links |= gather.has_more();

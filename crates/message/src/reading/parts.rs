@@ -70,6 +70,8 @@ pub(super) struct Leaf {
     pub(super) delsp: bool,
     /// Whether a line that begins with a space goes on the one before (RFC 5545, RFC 6350).
     pub(super) folded: bool,
+    /// Whether any reader shows it in its place, were it a branch of an alternative.
+    pub(super) shown: bool,
     transfer: Transfer,
     raw: Vec<u8>,
     octets: u64,
@@ -85,6 +87,12 @@ pub(super) enum Seen {
     Outside(Vec<u8>),
     /// The Subject of the mail or of a mail in it.
     Subject(String),
+    /// A multipart/alternative begins, and whether it stands where any reader shows it.
+    Alternative(bool),
+    /// A branch of the alternative that is open is over.
+    Branch,
+    /// That alternative is over.
+    Chosen,
 }
 
 struct Multipart {
@@ -92,6 +100,7 @@ struct Multipart {
     boundaries: Vec<Vec<u8>>,
     depth: usize,
     digest: bool,
+    alternative: bool,
 }
 
 enum At {
@@ -164,7 +173,7 @@ impl<'w, 'r> Walk<'w, 'r> {
         self.reach.excess.octets |= content.len() > BODY_MAX;
         self.conclude(take);
         self.anomalies.unclosed |= !self.open.is_empty();
-        self.open.clear();
+        self.close(0, take);
     }
 
     /// Takes a line, or the next piece of a long one where it is not `fresh`.
@@ -238,10 +247,14 @@ impl<'w, 'r> Walk<'w, 'r> {
     ) -> ControlFlow<()> {
         self.conclude(take);
         self.anomalies.unclosed |= self.open.len() > at + 1;
-        self.open.truncate(at + 1);
+        self.close(if closing { at } else { at + 1 }, take);
         if closing {
-            self.open.pop();
-        } else if self.has_part() {
+            return ControlFlow::Continue(());
+        }
+        if self.open.last().is_some_and(|multipart| multipart.alternative) {
+            take(Seen::Branch, self.reach, &mut self.anomalies);
+        }
+        if self.has_part() {
             let depth = self.open.last().map_or(0, |multipart| multipart.depth);
             let digest = self.open.last().is_some_and(|multipart| multipart.digest);
             self.at = At::Head(Vec::new(), depth + 1, digest);
@@ -249,6 +262,23 @@ impl<'w, 'r> Walk<'w, 'r> {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+
+    /// Closes multiparts until so many are open.
+    fn close(&mut self, left: usize, take: &mut dyn FnMut(Seen, &mut Reach<'r>, &mut Anomalies)) {
+        while self.open.len() > left {
+            if self.open.pop().is_some_and(|multipart| multipart.alternative) {
+                take(Seen::Chosen, self.reach, &mut self.anomalies);
+            }
+        }
+    }
+
+    /// Whether no message stands between what is so deep and the alternative around it.
+    fn is_beside(&self, depth: usize) -> bool {
+        let mut around = self.open.iter().enumerate();
+        let alternative = around.rfind(|(_, multipart)| multipart.alternative);
+        // Each level is a multipart or a message.
+        alternative.is_none_or(|(at, multipart)| depth + at == multipart.depth + self.open.len())
     }
 
     /// Counts a part; false where there are too many.
@@ -334,10 +364,16 @@ impl<'w, 'r> Walk<'w, 'r> {
             } else if depth >= DEPTH_MAX || self.open.len() >= DEPTH_MAX {
                 self.reach.excess.depth = true;
             } else {
+                let alternative = mime == "multipart/alternative";
+                if alternative {
+                    let shown = self.is_beside(depth);
+                    take(Seen::Alternative(shown), self.reach, &mut self.anomalies);
+                }
                 self.open.push(Multipart {
                     boundaries,
                     depth,
                     digest: mime == "multipart/digest",
+                    alternative,
                 });
                 self.at = At::Between(Vec::new());
                 return;
@@ -394,8 +430,12 @@ impl<'w, 'r> Walk<'w, 'r> {
             let value = typed.as_ref().and_then(|typed| typed.params.get(name));
             value.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
         };
+        let shown = !attachment
+            && matches!(mime, "text/plain" | "text/html" | "application/xhtml+xml")
+            && self.is_beside(depth);
         self.at = At::Body(Leaf {
             kind,
+            shown,
             flowed: yes("format", "flowed"),
             delsp: yes("delsp", "yes"),
             folded: matches!(

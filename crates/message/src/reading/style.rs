@@ -1,26 +1,26 @@
 //! Styles, as far as they make text unseen: the declarations of an attribute, and the plain rules of a style sheet.
 //!
-//! Rules within `@media` and the like are left alone: there they are how a mail shows one thing on a telephone and another
-//! on a desk. Selectors other than one class, one id or one tag are, too: what they would hide counts as seen.
+//! Rules within `@media` and the like are left alone, unless they hold for every screen: there they are how a mail shows
+//! one thing on a telephone and another on a desk. Selectors other than one class, one id or one tag are, too: what they would hide counts as seen.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-/// Selectors that hide, of one mail, that are remembered.
-const HIDING_MAX: usize = 1_000;
+use super::colour::{self, Colour, Ink, colour};
+
+/// Selectors that hide or colour, of one mail, that are remembered.
+const RULES_MAX: usize = 1_000;
 /// Pixels up to which letters are too small to read.
 const TINY: f32 = 2.0;
 /// Pixels to the left or above, from which on text is off every screen.
 const OFF_SCREEN: f32 = -500.0;
-/// By how much two colours may differ, summed over red, green and blue, and still be the same to the eye.
-const SAME: u32 = 36;
+/// Pixels that every screen is wide.
+const NARROW: f32 = 320.0;
 
 /// Octets of the name of a property that is looked at.
-const NAME_MAX: usize = 16;
+const NAME_MAX: usize = 24;
 /// Octets of its value.
 const VALUE_MAX: usize = 256;
-
-/// Red, green, blue.
-pub(super) type Colour = [u8; 3];
 
 /// What lies behind text.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Look {
     pub(super) tiny: Option<bool>,
     /// Whether it is made invisible, which a child may change.
     pub(super) invisible: Option<bool>,
+    /// Whether letters are of a colour that is not seen on any ground, which a child may change.
+    pub(super) clear: Option<bool>,
     /// The colour of letters.
     pub(super) colour: Option<Colour>,
     /// What lies behind them.
@@ -73,8 +75,11 @@ pub(super) fn declarations(text: &str) -> Look {
                     .find_map(|word| size(word.split('/').next()?));
                 look.tiny = first.map(|pixels| pixels <= TINY).or(look.tiny);
             }
-            "color" if value == "transparent" => look.invisible = Some(true),
-            "color" => look.colour = colour(value).or(look.colour),
+            "color" | "-webkit-text-fill-color" => match colour::ink(value) {
+                Some(Ink::Clear) => look.clear = Some(true),
+                Some(Ink::Solid(colour)) => (look.clear, look.colour) = (Some(false), Some(colour)),
+                None => {}
+            },
             "background-color" | "background" | "background-image" => look.ground = ground(value).or(look.ground),
             "height" | "max-height" | "width" | "max-width" => flat |= size(value).is_some_and(|pixels| pixels <= 1.0),
             "overflow" => clipped |= value == "hidden",
@@ -99,6 +104,7 @@ fn matters(name: &str) -> bool {
             | b"font-size"
             | b"font"
             | b"color"
+            | b"-webkit-text-fill-color"
             | b"background-color"
             | b"background"
             | b"background-image"
@@ -150,6 +156,7 @@ fn ground(value: &str) -> Option<Ground> {
     }
     match value {
         "none" | "transparent" | "inherit" | "initial" => None,
+        _ if colour::ink(value) == Some(Ink::Clear) => None,
         _ => colour(value)
             .or_else(|| value.split_ascii_whitespace().find_map(colour))
             .map(Ground::Colour)
@@ -157,67 +164,47 @@ fn ground(value: &str) -> Option<Ground> {
     }
 }
 
-/// Reads a colour as attributes and style sheets have it.
-pub(super) fn colour(text: &str) -> Option<Colour> {
-    let text = text.trim();
-    if let Some(inner) = text
-        .strip_prefix("rgb")
-        .and_then(|rest| rest.trim_start_matches('a').strip_prefix('('))
-    {
-        let mut parts = inner.split([',', ')', ' ', '/']).filter(|part| !part.is_empty());
-        let mut next = || parts.next()?.trim().parse::<f32>().ok();
-        // The cast saturates.
-        return Some([next()? as u8, next()? as u8, next()? as u8]);
-    }
-    if let Some(known) = NAMED.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
-        return Some(known.1);
-    }
-    let digits = text.strip_prefix('#').unwrap_or(text);
-    let hex = |at: usize, len: usize| u8::from_str_radix(digits.get(at..at + len)?, 16).ok();
-    match digits.len() {
-        6 | 8 => Some([hex(0, 2)?, hex(2, 2)?, hex(4, 2)?]),
-        3 | 4 => Some([hex(0, 1)? * 17, hex(1, 1)? * 17, hex(2, 1)? * 17]),
-        _ => None,
-    }
-}
-
-const NAMED: [(&str, Colour); 12] = [
-    ("white", [255, 255, 255]),
-    ("black", [0, 0, 0]),
-    ("snow", [255, 250, 250]),
-    ("ivory", [255, 255, 240]),
-    ("whitesmoke", [245, 245, 245]),
-    ("ghostwhite", [248, 248, 255]),
-    ("red", [255, 0, 0]),
-    ("green", [0, 128, 0]),
-    ("blue", [0, 0, 255]),
-    ("yellow", [255, 255, 0]),
-    ("gray", [128, 128, 128]),
-    ("grey", [128, 128, 128]),
-];
-
-/// Whether letters of the one colour are not seen on the other.
-pub(super) fn same(a: Colour, b: Colour) -> bool {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>() <= SAME
-}
-
-/// The classes, ids and tags that the style sheets of a mail hide.
+/// What the style sheets of a mail say of classes, ids and tags, as far as it matters.
 #[derive(Debug, Default)]
-pub(super) struct Hiding {
-    selectors: HashSet<Box<str>>,
+pub(super) struct Sheet {
+    rules: HashMap<Box<str>, Look>,
     /// Whether there is a style sheet at all.
     pub(super) any: bool,
 }
 
-impl Hiding {
+impl Look {
+    fn is_silent(&self) -> bool {
+        *self == Look::default()
+    }
+
+    /// Adds what another says; where both speak the other is right.
+    fn add(&mut self, other: Look) {
+        self.gone |= other.gone;
+        self.tiny = other.tiny.or(self.tiny);
+        self.invisible = other.invisible.or(self.invisible);
+        self.clear = other.clear.or(self.clear);
+        self.colour = other.colour.or(self.colour);
+        self.ground = other.ground.or(self.ground);
+    }
+
+    /// Whether it hides whatever stands around.
+    pub(super) fn hides(&self) -> bool {
+        self.gone || self.tiny == Some(true) || self.invisible == Some(true)
+    }
+}
+
+impl Sheet {
     /// Reads a style sheet.
     pub(super) fn read(&mut self, sheet: &str) {
         self.any = true;
-        let mut rest = sheet;
+        let sheet = uncommented(sheet);
+        let mut rest = &*sheet;
         while let Some((selectors, body)) = rest.split_once('{') {
-            let selectors = selectors.rsplit("*/").next().unwrap_or_default();
-            if selectors.contains('@') {
-                rest = behind_block(body);
+            // Before it may stand the end of a block and rules without one.
+            let selectors = selectors.rsplit(['}', ';']).next().unwrap_or_default().trim();
+            if let Some(at) = selectors.find('@') {
+                let holds = selectors.get(at + 1..).is_some_and(holds_for_screens);
+                rest = if holds { body } else { behind_block(body) };
                 continue;
             }
             let Some((body, after)) = body.split_once('}') else {
@@ -225,32 +212,108 @@ impl Hiding {
             };
             rest = after;
             let look = declarations(body);
-            if look.gone || look.tiny == Some(true) || look.invisible == Some(true) {
-                for selector in selectors.split(',').map(str::trim) {
-                    let plain = selector.strip_prefix(['.', '#']).unwrap_or(selector);
-                    let is_plain = !plain.is_empty()
-                        && plain.len() <= 64
-                        && plain
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-                    if is_plain && self.selectors.len() < HIDING_MAX {
-                        self.selectors.insert(selector.into());
-                    }
+            if look.is_silent() {
+                continue;
+            }
+            for selector in selectors.split(',').map(str::trim) {
+                let plain = selector.strip_prefix(['.', '#']).unwrap_or(selector);
+                let is_plain = !plain.is_empty()
+                    && plain.len() <= 64
+                    && plain
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+                if is_plain {
+                    self.add(selector, look);
+                } else if look.ground.is_some() {
+                    let ground = Some(Ground::Unknown);
+                    self.add(
+                        subject(selector),
+                        Look {
+                            ground,
+                            ..Look::default()
+                        },
+                    );
                 }
             }
         }
     }
 
-    /// Whether one of these is hidden: a tag, an id, or classes as the attribute has them.
-    pub(super) fn has(&self, tag: &[u8], id: &str, classes: &str) -> bool {
-        !self.selectors.is_empty()
-            && (std::str::from_utf8(tag).is_ok_and(|tag| self.selectors.contains(tag))
-                || (!id.is_empty() && id.len() <= 64 && self.selectors.contains(format!("#{id}").as_str()))
-                || classes
-                    .split_ascii_whitespace()
-                    .take(32)
-                    .any(|class| class.len() <= 64 && self.selectors.contains(format!(".{class}").as_str())))
+    fn add(&mut self, selector: &str, look: Look) {
+        if !selector.is_empty() && selector.len() <= 65 && self.rules.len() < RULES_MAX {
+            self.rules.entry(selector.into()).or_default().add(look);
+        }
     }
+
+    /// What is said of one of these: a tag, an id, or classes as the attribute has them. Where it is hidden by one rule it
+    /// is hidden, whatever others say.
+    pub(super) fn look(&self, tag: &[u8], id: &str, classes: &str) -> Look {
+        let mut look = Look::default();
+        if self.rules.is_empty() {
+            return look;
+        }
+        let mut add = |selector: &str| {
+            if let Some(rule) = self.rules.get(selector) {
+                look.gone |= rule.hides();
+                look.add(*rule);
+            }
+        };
+        if let Ok(tag) = std::str::from_utf8(tag) {
+            add(tag);
+        }
+        let classes = classes.split_ascii_whitespace().take(32);
+        for class in classes.filter(|class| class.len() <= 64) {
+            add(&format!(".{class}"));
+        }
+        if !id.is_empty() && id.len() <= 64 {
+            add(&format!("#{id}"));
+        }
+        look
+    }
+}
+
+/// The class, id or tag that a selector is for at least; nothing for one that is for a state such as `:hover`.
+fn subject(selector: &str) -> &str {
+    let last = selector.rsplit([' ', '>', '+', '~']).next().unwrap_or_default();
+    if last.contains(':') {
+        return "";
+    }
+    let last = last.split('[').next().unwrap_or_default();
+    last.rfind(['.', '#']).and_then(|at| last.get(at..)).unwrap_or(last)
+}
+
+/// A style sheet without its comments, those of HTML included.
+fn uncommented(sheet: &str) -> Cow<'_, str> {
+    if !sheet.contains("/*") && !sheet.contains("<!--") && !sheet.contains("-->") {
+        return Cow::Borrowed(sheet);
+    }
+    let mut out = String::with_capacity(sheet.len());
+    let mut rest = sheet;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, behind)| behind);
+    }
+    out.push_str(rest);
+    Cow::Owned(out.replace("<!--", "").replace("-->", ""))
+}
+
+/// Whether what stands behind an `@` holds for every screen, such as `media screen`.
+fn holds_for_screens(rule: &str) -> bool {
+    let mut lower = [0; VALUE_MAX];
+    let Some(queries) = in_lower_case(rule, &mut lower).and_then(|rule| rule.strip_prefix("media")) else {
+        return false;
+    };
+    queries.split(',').any(|query| {
+        query.split(" and ").all(|part| {
+            let part = part.trim();
+            let part = part.strip_prefix("only ").unwrap_or(part).trim();
+            let width = part.strip_prefix('(').and_then(|part| part.split_once(':'));
+            let narrow = width.is_some_and(|(name, width)| {
+                let pixels = size(width.trim_end_matches(')').trim());
+                name.trim() == "min-width" && pixels.is_some_and(|pixels| pixels <= NARROW)
+            });
+            matches!(part, "" | "screen" | "all") || narrow
+        })
+    })
 }
 
 /// What follows the block in whose inside a text begins.

@@ -10,6 +10,8 @@ pub(super) enum Key {
     Class,
     Id,
     Hidden,
+    /// Of a dialog.
+    Open,
     Color,
     Text,
     Bgcolor,
@@ -40,6 +42,7 @@ impl Key {
             b"class" => Key::Class,
             b"id" => Key::Id,
             b"hidden" => Key::Hidden,
+            b"open" => Key::Open,
             b"color" => Key::Color,
             b"text" => Key::Text,
             b"bgcolor" => Key::Bgcolor,
