@@ -181,9 +181,13 @@ impl Model {
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
+        let document = Document::of(message);
+        if document.is_cut() {
+            return Features::none();
+        }
         Features {
             extractor: EXTRACTOR,
-            hashes: states::features(&self.key(), &Document::of(message)),
+            hashes: states::features(&self.key(), &document),
         }
     }
 

@@ -220,7 +220,11 @@ fn halves(count: u64) -> (u32, u32) {
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
-        self.cutter().cut(&Document::of(message))
+        let document = Document::of(message);
+        match document.is_cut() {
+            true => Features::none(),
+            false => self.cutter().cut(&document),
+        }
     }
 
     fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {
