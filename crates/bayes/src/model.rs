@@ -2,6 +2,9 @@
 //!
 //! **Invariants:** the same lessons in the same order give the same bits, whatever their sequence numbers and times;
 //! features of another extractor are neither scored nor learned; scores are finite.
+//!
+//! **Same bits** means on one machine with one build: exponentials, logarithms and powers come from the platform's own
+//! library of mathematics, and another one may differ in the last bit. A saved model is loaded as it is anywhere.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -115,7 +115,7 @@ impl std::fmt::Display for BadModel {
 impl std::error::Error for BadModel {}
 
 /// A model. Reading is from many threads; [`learn`](Learner::learn) is called from one, in log order, and the same log
-/// gives the same model, bit for bit.
+/// gives the same model, bit for bit, on one machine with one build.
 pub trait Learner: Send + Sync {
     /// The features of a message: versioned, bounded; [`Features::none`] of one that was not read to its end.
     fn features(&self, message: &Message) -> Features;
