@@ -2,6 +2,9 @@
 //!
 //! **Invariants:** the same lessons in the same order give the same bits, whatever their sequence numbers and times;
 //! features of another extractor are neither scored nor learned; scores are finite.
+//!
+//! **Same bits** means on one machine with one build: exponentials, logarithms and powers come from the platform's own
+//! library of mathematics, and another one may differ in the last bit. A saved model is loaded as it is anywhere.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -15,10 +18,11 @@ use crate::{explain, odds, pairs};
 /// The name in the model file.
 const NAME: &str = "bayes";
 /// The form of the model file and the extractor of its features.
-const FORM: u32 = 1 << 16 | pairs::EXTRACTOR;
+const FORM: u32 = 2 << 16 | pairs::EXTRACTOR;
 /// Counts of messages by domain. Two domains may share one: it only says how far a domain's own weights are believed.
 const DOMAINS: usize = 4_096;
-/// Messages of a domain at which its own weights count half.
+/// Messages of a domain, of its rarer class, at which its own weights count half: who knows one class only knows nothing
+/// of the difference.
 const DOMAIN_HALF: f32 = 30.0;
 /// No score goes beyond.
 pub const ODDS_MAX: f32 = 20.0;
@@ -29,7 +33,8 @@ const SAMPLE_WEIGHTS: (f32, f32) = (0.05, 5.0);
 pub struct Model {
     key: [AtomicU64; 2],
     table: Table,
-    domains: Vec<AtomicU32>,
+    /// Learned messages of each domain: ham, spam.
+    domains: Vec<[AtomicU32; 2]>,
     /// Learned messages: ham, spam.
     learned: [AtomicU32; 2],
     /// The share of labels that is believed to be wrong, as bits of an `f32`.
@@ -58,7 +63,7 @@ impl Model {
         Model {
             key: [half(b"0"), half(b"1")],
             table: Table::default(),
-            domains: (0..DOMAINS).map(|_| AtomicU32::new(0)).collect(),
+            domains: (0..DOMAINS).map(|_| Default::default()).collect(),
             learned: [AtomicU32::new(0), AtomicU32::new(0)],
             doubt: AtomicU32::new(odds::DOUBT_FIRST.to_bits()),
         }
@@ -71,16 +76,17 @@ impl Model {
         Key::new(key)
     }
 
-    fn count(&self, hash: u64) -> &AtomicU32 {
+    fn count(&self, hash: u64) -> &[AtomicU32; 2] {
         &self.domains[hash as usize % DOMAINS]
     }
 
     pub(crate) fn own(&self, key: &Key, domain: Option<&str>) -> Option<Own> {
         let hash = key.word(u8::MAX, domain?.to_lowercase().as_bytes());
-        let count = self.count(hash).load(Ordering::Relaxed) as f32;
+        let [ham, spam] = self.count(hash).each_ref().map(|count| count.load(Ordering::Relaxed));
+        let rarer = ham.min(spam) as f32;
         Some(Own {
             hash,
-            trust: count / (count + DOMAIN_HALF),
+            trust: rarer / (rarer + DOMAIN_HALF),
         })
     }
 
@@ -104,7 +110,11 @@ impl Model {
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
-        pairs::features(&self.key(), &Document::of(message))
+        let document = Document::of(message);
+        match document.is_cut() {
+            true => Features::none(),
+            false => pairs::features(&self.key(), &document),
+        }
     }
 
     fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {
@@ -141,7 +151,7 @@ impl Learner for Model {
         let count = &self.learned[class];
         count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         if let Some(own) = own {
-            let count = self.count(own.hash);
+            let count = &self.count(own.hash)[class];
             count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         }
         if ask.pull < odds::NEAR {
@@ -167,6 +177,7 @@ impl Learner for Model {
         let domains: Vec<u8> = self
             .domains
             .iter()
+            .flatten()
             .flat_map(|count| count.load(Ordering::Relaxed).to_le_bytes())
             .collect();
         let table = self.table.save();
@@ -180,24 +191,29 @@ impl Learner for Model {
     }
 
     fn load(&self, saved: &[u8]) -> Result<(), BadModel> {
+        if self.learned.iter().any(|count| count.load(Ordering::Relaxed) > 0) {
+            return Err(BadModel(
+                "a model is loaded only into one that has learned nothing yet".into(),
+            ));
+        }
         let file = File::read(saved, NAME, FORM).map_err(BadModel)?;
         let [state, domains, table] = file.sections[..] else {
             return Err(BadModel("the model file of `bayes` has not its three sections".into()));
         };
-        let (numbers, _) = state.as_chunks::<4>();
-        let [ham, spam, doubt] = numbers else {
+        let ([ham, spam, doubt], []) = state.as_chunks::<4>() else {
             return Err(BadModel(
                 "the state in the model file of `bayes` has another length".into(),
             ));
         };
-        let (counts, _) = domains.as_chunks::<4>();
+        let (counts, rest) = domains.as_chunks::<4>();
         let doubt = f32::from_le_bytes(*doubt);
-        if counts.len() != DOMAINS || !(0.0..0.5).contains(&doubt) || !self.table.load(table) {
+        let fits = counts.len() == 2 * DOMAINS && rest.is_empty() && odds::is_doubt(doubt);
+        if !fits || !self.table.load(table) {
             return Err(BadModel(
                 "the tables in the model file of `bayes` are not as they must be".into(),
             ));
         }
-        for (count, saved) in self.domains.iter().zip(counts) {
+        for (count, saved) in self.domains.iter().flatten().zip(counts) {
             count.store(u32::from_le_bytes(*saved), Ordering::Relaxed);
         }
         self.learned[0].store(u32::from_le_bytes(*ham), Ordering::Relaxed);

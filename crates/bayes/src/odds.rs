@@ -59,6 +59,11 @@ pub fn doubt(before: f32, wrong: f32) -> f32 {
     (before + DOUBT_RATE * (wrong - before)).clamp(DOUBT_LEAST, DOUBT_MOST)
 }
 
+/// Whether lessons could have led to this belief.
+pub fn is_doubt(doubt: f32) -> bool {
+    (DOUBT_LEAST..=DOUBT_MOST).contains(&doubt)
+}
+
 /// By how much a feature moves of which so much was learned, this lesson included.
 pub fn step(gradient: f32, heat: f32) -> f32 {
     let root = (HEAT_FIRST + heat).sqrt();

@@ -77,6 +77,12 @@ fn weight_of(entry: u32) -> i32 {
     entry as i32 >> (TAG_BITS + HEAT_BITS)
 }
 
+/// Whether this is an entry as [`Table::put`] writes it, or none.
+fn is_sound(entry: u32) -> bool {
+    let most = (WEIGHT_MAX * WEIGHT_STEPS) as i32 + 1;
+    entry == 0 || heat_of(entry) != 0 && weight_of(entry).abs() <= most
+}
+
 impl Table {
     fn bucket(&self, feature: u64) -> (usize, &[AtomicU32]) {
         let at = (feature >> SHIFT) as usize * WAYS;
@@ -154,12 +160,13 @@ impl Table {
         out
     }
 
-    /// Takes over a saved table; false when it has another size.
+    /// Takes over a saved table; false, and nothing is taken over, when it has another size or holds what no lesson gives.
     pub fn load(&self, saved: &[u8]) -> bool {
-        if saved.len() != ENTRIES * 4 {
+        let (words, rest) = saved.as_chunks::<4>();
+        let sound = |word: &[u8; 4]| is_sound(u32::from_le_bytes(*word));
+        if words.len() != ENTRIES || !rest.is_empty() || !words.iter().all(sound) {
             return false;
         }
-        let (words, _) = saved.as_chunks::<4>();
         for (entry, word) in self.entries.iter().zip(words) {
             entry.store(u32::from_le_bytes(*word), Ordering::Relaxed);
         }
@@ -237,5 +244,21 @@ mod tests {
         let saved = one.save();
         assert!(other.load(&saved) && !other.load(&saved[4..]));
         assert_eq!(one.entry(feature(1)), other.entry(feature(1)));
+    }
+
+    #[test]
+    fn a_table_with_an_entry_that_no_lesson_gives_is_refused_before_anything_is_taken_over() {
+        let table = Table::default();
+        put(&table, feature(1), -20.0, 1.0);
+        put(&table, feature(2), 20.0, 1.0);
+        assert!(Table::default().load(&table.save()), "the bounds are within");
+        for bad in [8_191u32 << 18 | 1 << 11 | 5, (-8_192i32 << 18) as u32 | 1 << 11, 5] {
+            let mut saved = table.save();
+            let end = saved.len() - 4;
+            saved[end..].copy_from_slice(&bad.to_le_bytes());
+            let fresh = Table::default();
+            assert!(!fresh.load(&saved), "{bad:#x}");
+            assert_eq!(fresh.entry(feature(1)), None);
+        }
     }
 }

@@ -105,10 +105,17 @@ fn a_domain_may_differ_from_all_others() {
     let message = mail("invoice", "please find the invoice attached");
     let features = model.features(&message);
     let (shop, other) = (domain("shop.example"), domain("other.example"));
+    let minutes = model.features(&mail("minutes", "of our meeting as agreed"));
+    let pills = model.features(&mail("cheap pills", "buy them today"));
     for n in 0..60 {
-        for (domain, label) in [("shop.example", Label::Ham), ("other.example", Label::Spam)] {
+        for (domain, label, features) in [
+            ("shop.example", Label::Ham, &features),
+            ("shop.example", Label::Spam, &pills),
+            ("other.example", Label::Spam, &features),
+            ("other.example", Label::Ham, &minutes),
+        ] {
             let at = Time::from_millis(n);
-            model.learn(&features, &Sample::new(n, at, label, Some(domain.into())));
+            model.learn(features, &Sample::new(n, at, label, Some(domain.into())));
         }
     }
     let (shop, other) = (
@@ -116,6 +123,39 @@ fn a_domain_may_differ_from_all_others() {
         model.score(&features, Some(&other)),
     );
     assert!(shop.value < -0.5 && other.value > 0.5, "{shop:?} {other:?}");
+}
+
+#[test]
+fn a_domain_that_taught_one_class_only_is_judged_like_all_others() {
+    let model = model();
+    for n in 0..200 {
+        let message = mail("an offer", &format!("for your eyes, number {n}"));
+        let spam = Sample::new(n, Time::from_millis(n), Label::Spam, Some("shop.example".into()));
+        model.learn(&model.features(&message), &spam);
+        teach(&model, &mail("minutes", &format!("of meeting {n}")), Label::Ham);
+    }
+    let features = model.features(&mail("an offer", "for the meeting"));
+    assert_eq!(
+        model.score(&features, Some(&domain("shop.example"))),
+        model.score(&features, None)
+    );
+}
+
+#[test]
+fn a_mail_that_was_not_read_to_its_end_has_no_features_and_no_clues() {
+    let model = model();
+    teach(&model, &mail("cheap", "pills"), Label::Spam);
+    teach(&model, &mail("minutes", "of meeting"), Label::Ham);
+    let before = model.save();
+    let body = "<b>pills</b>".repeat(500);
+    let cut = Message::from_bytes(format!("Subject: cheap\r\nContent-Type: text/html\r\n\r\n{body}\r\n"));
+    cut.reading(&|| true);
+    let features = model.features(&cut);
+    assert!(features.are_none() && features.hashes.is_empty(), "{features:?}");
+    assert_eq!(model.score(&features, None), LogOdds::default());
+    assert_eq!(model.explain(&cut, None), []);
+    model.learn(&features, &sample(3, Label::Spam));
+    assert!(before == model.save());
 }
 
 #[test]
@@ -190,6 +230,7 @@ fn a_file_that_is_no_model_is_refused_in_words_and_changes_nothing() {
         }
         .write()
     };
+    let state = [[0; 4], [0; 4], 0.01f32.to_le_bytes()].concat();
     let fresh = Model::new(SEED);
     let before = fresh.save();
     for bad in [
@@ -199,12 +240,23 @@ fn a_file_that_is_no_model_is_refused_in_words_and_changes_nothing() {
         changed,
         file(vec![]),
         file(vec![&[0; 12], &[0; 16], &[0; 16]]),
-        file(vec![&[0xff; 12], &[0; 4_096 * 4], &vec![0; ENTRIES * 4]]),
+        file(vec![&[0xff; 12], &[0; 4_096 * 8], &vec![0; ENTRIES * 4]]),
+        file(vec![
+            &[&state[..], &[0]].concat(),
+            &[0; 4_096 * 8],
+            &vec![0; ENTRIES * 4],
+        ]),
+        file(vec![&state, &[0; 4_096 * 8 + 1], &vec![0; ENTRIES * 4]]),
+        file(vec![&state, &[0; 4_096 * 8], &[5, 0, 0, 0].repeat(ENTRIES)]),
     ] {
         let refusal = fresh.load(&bad).unwrap_err();
         assert!(refusal.0.contains("model"), "{refusal}");
         assert!(before == fresh.save());
     }
+    let sound = file(vec![&state, &[0; 4_096 * 8], &vec![0; ENTRIES * 4]]);
+    assert!(model.load(&sound).unwrap_err().0.contains("learned nothing"));
+    assert!(saved == model.save());
+    assert_eq!(fresh.load(&sound), Ok(()));
 }
 
 #[test]

@@ -14,8 +14,22 @@ use crate::services::Services;
 
 /// A mail of more octets is read on a thread of its own.
 const LARGE: u64 = 32 * 1024;
-/// For so many domains of recipients a mail is judged each on its own; the others are judged as by nobody's model.
+/// For so many domains of recipients a mail is judged each on its own; all others are judged alike, as mail to nobody.
 const DOMAINS_MAX: usize = 8;
+
+/// What a model says, by domains of recipients.
+struct Said {
+    by_domain: BTreeMap<String, LogOdds>,
+    /// Of mail to any domain beyond these, where there is one.
+    others: Option<LogOdds>,
+}
+
+impl Said {
+    fn of(&self, domain: &str) -> LogOdds {
+        let said = self.by_domain.get(domain).copied().or(self.others);
+        said.unwrap_or_default()
+    }
+}
 
 /// A place for one model. What is live changes under whoever reads it: take it once and use it to the end.
 pub struct Shelf {
@@ -61,6 +75,7 @@ pub async fn testify(
 ) -> Result<Opinion, Fault> {
     let live = slot.live();
     let mut domains: BTreeMap<String, Option<Domain>> = BTreeMap::new();
+    let mut more = false;
     let recipients = cx
         .envelope()
         .map(|envelope| envelope.recipients.as_slice())
@@ -70,25 +85,32 @@ pub async fn testify(
         let key = domain.as_ref().map(Domain::key).unwrap_or_default();
         if domains.len() < DOMAINS_MAX || domains.contains_key(&key) {
             domains.insert(key, domain);
+        } else {
+            more = true;
         }
     }
     if domains.is_empty() {
         domains.insert(String::new(), None);
     }
     let score = {
-        let (message, domains) = (Arc::clone(message), domains.clone());
-        move || -> BTreeMap<String, LogOdds> {
+        let message = Arc::clone(message);
+        move |is_over: &dyn Fn() -> bool| -> Said {
+            // Who reads first decides for all how long it may take; what was not read to its end has no features.
+            message.reading(is_over);
             let features = live.features(&message);
-            domains
-                .into_iter()
-                .map(|(key, domain)| (key, live.score(&features, domain.as_ref())))
-                .collect()
+            Said {
+                by_domain: domains
+                    .into_iter()
+                    .map(|(key, domain)| (key, live.score(&features, domain.as_ref())))
+                    .collect(),
+                others: more.then(|| live.score(&features, None)),
+            }
         }
     };
     let said = if message.len() > LARGE {
-        services.compute.run(move |_| score()).await?
+        services.compute.run(move |budget| score(&|| budget.is_spent())).await?
     } else {
-        score()
+        score(&|| false)
     };
     let finding = |odds: LogOdds| {
         let evidence = Evidence::LogOdds {
@@ -97,7 +119,7 @@ pub async fn testify(
         };
         Finding::new(Tag::new(tag), evidence, "")
     };
-    let mut all = said.values();
+    let mut all = said.by_domain.values().chain(&said.others);
     let first = all.next().copied().unwrap_or_default();
     if all.all(|odds| *odds == first) {
         return Ok(match first.support {
@@ -106,10 +128,126 @@ pub async fn testify(
         });
     }
     Ok(recipients.iter().fold(Opinion::none(), |opinion, recipient| {
-        let key = recipient.domain().map(Domain::key);
-        match said.get(&key.unwrap_or_default()) {
-            Some(odds) if odds.support > 0 => opinion.with(finding(*odds).only(recipient.id)),
-            _ => opinion,
+        let odds = said.of(&recipient.domain().map(Domain::key).unwrap_or_default());
+        match odds.support {
+            0 => opinion,
+            _ => opinion.with(finding(odds).only(recipient.id)),
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use futures_util::FutureExt;
+    use gatepost_smtp::{MailParams, Path, RcptParams, Time};
+
+    use super::*;
+    use crate::clock::{Clock, Seed};
+    use crate::context::{Memo, Visit};
+    use crate::envelope::{Client, Direction, Envelope, Recipient, RecipientId};
+    use crate::learner::{Clue, Features, Sample};
+    use crate::opinion::Scope;
+
+    /// Says 5 of mail to `d0.example`, and 1 of all other.
+    struct Partial;
+
+    impl Learner for Partial {
+        fn features(&self, message: &Message) -> Features {
+            match message.reading(&|| false).excess().time {
+                true => Features::none(),
+                false => Features::default(),
+            }
+        }
+
+        fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {
+            let differs = domain.is_some_and(|domain| domain.key() == "d0.example");
+            LogOdds {
+                value: if differs { 5.0 } else { 1.0 },
+                support: if features.are_none() { 0 } else { 9 },
+            }
+        }
+
+        fn learn(&self, _: &Features, _: &Sample) {}
+
+        fn explain(&self, _: &Message, _: Option<&Domain>) -> Vec<Clue> {
+            Vec::new()
+        }
+
+        fn save(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn load(&self, _: &[u8]) -> Result<(), BadModel> {
+            Ok(())
+        }
+    }
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Time {
+            Time::from_millis(0)
+        }
+    }
+
+    fn path(text: &str) -> Path {
+        Path::forward(text, false).expect("an address")
+    }
+
+    /// What is said of a mail to somebody in each of these domains, by recipients.
+    fn said(message: Message, domains: impl Iterator<Item = u16>) -> Vec<(Option<u16>, f32)> {
+        let services = Services::null(Arc::new(Still), Seed::new([0; 16]));
+        let visit = Visit::new(
+            Direction::Inbound,
+            "mx".into(),
+            Client::new(IpAddr::from([192, 0, 2, 1]), 25),
+        );
+        let memo = Memo::new(services.identify.clone());
+        let mut envelope = Envelope::new(path("ann@a.example"), MailParams::default());
+        envelope.recipients = domains
+            .map(|n| {
+                Recipient::new(
+                    RecipientId(n),
+                    path(&format!("carl@d{n}.example")),
+                    RcptParams::default(),
+                )
+            })
+            .collect();
+        let cx = Context::new(Time::from_millis(0), &visit, &memo).with_envelope(&envelope);
+        let slot: Arc<dyn ModelSlot> = Arc::new(Shelf::new(|| Arc::new(Partial)));
+        let opinion = testify(&slot, &services, "test.odds", &cx, &Arc::new(message)).now_or_never();
+        let opinion = opinion.expect("nothing to wait for").expect("no fault");
+        let findings = opinion.findings().iter();
+        findings
+            .map(|finding| match (&finding.evidence, finding.scope) {
+                (Evidence::LogOdds { value, .. }, Scope::Everyone) => (None, *value),
+                (Evidence::LogOdds { value, .. }, Scope::Only(id)) => (Some(id.0), *value),
+                _ => panic!("{finding:?}"),
+            })
+            .collect()
+    }
+
+    fn mail() -> Message {
+        Message::from_bytes(&b"Subject: x\r\n\r\ntext\r\n"[..])
+    }
+
+    #[test]
+    fn recipients_of_a_ninth_domain_are_judged_too() {
+        let all: Vec<_> = (0..12).map(|n| (Some(n), if n == 0 { 5.0 } else { 1.0 })).collect();
+        assert_eq!(said(mail(), 0..9), all[..9]);
+        assert_eq!(said(mail(), 0..12), all);
+        assert_eq!(said(mail(), 1..12), [(None, 1.0)]);
+        // The one that differs is beyond the eight: it is judged as mail to nobody.
+        assert_eq!(said(mail(), (1..12).chain([0])), [(None, 1.0)]);
+    }
+
+    #[test]
+    fn of_a_mail_that_was_not_read_to_its_end_nothing_is_said() {
+        let body = "<b>text</b>".repeat(500);
+        let cut = Message::from_bytes(format!("Content-Type: text/html\r\n\r\n{body}\r\n"));
+        cut.reading(&|| true);
+        assert_eq!(said(cut, 0..9), []);
+    }
 }

@@ -23,6 +23,21 @@ pub struct Features {
 impl Features {
     /// The most features of a message.
     pub const MAX: usize = 20_000;
+    /// The extractor of features that are not there: no model has it, so none scores or learns them.
+    pub const NONE: u32 = u32::MAX;
+
+    /// What stands for features that cannot be had, as of a mail that was not read to its end.
+    pub fn none() -> Features {
+        Features {
+            extractor: Features::NONE,
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Whether these stand for features that cannot be had.
+    pub fn are_none(&self) -> bool {
+        self.extractor == Features::NONE
+    }
 }
 
 /// Log-odds of spam, with how much stands behind it.
@@ -103,9 +118,9 @@ impl std::fmt::Display for BadModel {
 impl std::error::Error for BadModel {}
 
 /// A model. Reading is from many threads; [`learn`](Learner::learn) is called from one, in log order, and the same log
-/// gives the same model, bit for bit.
+/// gives the same model, bit for bit, on one machine with one build.
 pub trait Learner: Send + Sync {
-    /// The features of a message: versioned, bounded.
+    /// The features of a message: versioned, bounded; [`Features::none`] of one that was not read to its end.
     fn features(&self, message: &Message) -> Features;
     /// What the model says of them, for mail to a domain.
     fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds;

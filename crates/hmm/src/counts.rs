@@ -205,10 +205,12 @@ impl Counts {
         out
     }
 
-    /// Takes over saved counts; false if there are not as many as there must be.
+    /// Takes over saved counts; false, and nothing is taken over, if there are not as many as there must be, or where
+    /// there are counts of no sequence.
     pub fn load(&self, saved: &[u8]) -> bool {
         let (saved, rest) = saved.as_chunks::<8>();
-        if saved.len() != BUCKETS * WAYS || !rest.is_empty() {
+        let sound = |entry: &[u8; 8]| *entry == [0; 8] || u64::from_le_bytes(*entry) & TAG_MASK != 0;
+        if saved.len() != BUCKETS * WAYS || !rest.is_empty() || !saved.iter().all(sound) {
             return false;
         }
         let slots = self.buckets.iter().flat_map(|bucket| &bucket.0);
@@ -287,5 +289,8 @@ mod tests {
         let mut saved = counts.save();
         saved.push(0);
         assert!(!counts.load(&saved));
+        saved.pop();
+        saved[4] = 1;
+        assert!(!counts.load(&saved), "counts of no sequence");
     }
 }

@@ -3,6 +3,9 @@
 //! **Invariants:** the same lessons in the same order give the same bits, whatever their sequence numbers and times;
 //! features of another extractor are neither scored nor learned; scores are finite.
 //! **Absent on purpose:** texts. Words are known by their keyed hashes only.
+//!
+//! **Same bits** means on one machine with one build: exponentials, logarithms and powers come from the platform's own
+//! library of mathematics, and another one may differ in the last bit. A saved model is loaded as it is anywhere.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -181,9 +184,13 @@ impl Model {
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
+        let document = Document::of(message);
+        if document.is_cut() {
+            return Features::none();
+        }
         Features {
             extractor: EXTRACTOR,
-            hashes: states::features(&self.key(), &Document::of(message)),
+            hashes: states::features(&self.key(), &document),
         }
     }
 

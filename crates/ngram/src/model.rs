@@ -7,6 +7,9 @@
 //!
 //! A domain's own weights lie in the same table, for one feature in four and under a salt of the domain. They learn only
 //! what the weights of all leave open, and count as far as the domain taught both ham and spam.
+//!
+//! **Same bits** means on one machine with one build: exponentials, logarithms and powers come from the platform's own
+//! library of mathematics, and another one may differ in the last bit. A saved model is loaded as it is anywhere.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -220,7 +223,11 @@ fn halves(count: u64) -> (u32, u32) {
 
 impl Learner for Model {
     fn features(&self, message: &Message) -> Features {
-        self.cutter().cut(&Document::of(message))
+        let document = Document::of(message);
+        match document.is_cut() {
+            true => Features::none(),
+            false => self.cutter().cut(&document),
+        }
     }
 
     fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {

@@ -77,7 +77,7 @@ impl Table {
         [used, slots]
     }
 
-    /// Fills an empty table from these sections, if they are sound.
+    /// Fills an empty table from these sections. All of them is looked at first: what is not sound leaves it empty.
     pub fn load(&self, used: &[u8], slots: &[u8]) -> Result<(), String> {
         let count: usize = used.iter().map(|bits| bits.count_ones() as usize).sum();
         if used.len() != SLOTS / GROUP || slots.len() != count * size_of::<u64>() {
@@ -89,18 +89,16 @@ impl Table {
                 count * size_of::<u64>()
             ));
         }
-        let mut saved = slots
-            .chunks_exact(size_of::<u64>())
-            .map(|octets| octets.iter().rev().fold(0, |all, octet| all << 8 | u64::from(*octet)));
+        let (slots, _) = slots.as_chunks::<8>();
+        let mut saved = slots.iter().map(|octets| u64::from_le_bytes(*octets));
+        if let Some(bits) = saved.clone().find(|bits| !Slot::from_bits(*bits).is_sound()) {
+            return Err(format!(
+                "the model file holds a weight that no learning gives ({bits:#x})"
+            ));
+        }
         for (group, bits) in self.0.chunks(GROUP).zip(used) {
-            for (at, slot) in group.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0) {
-                let bits = saved.next().unwrap_or_default();
-                if !Slot::from_bits(bits).is_sound() {
-                    return Err(format!(
-                        "the model file holds a weight that no learning gives ({at}: {bits:#x})"
-                    ));
-                }
-                slot.store(bits, Ordering::Relaxed);
+            for (_, slot) in group.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0) {
+                slot.store(saved.next().unwrap_or_default(), Ordering::Relaxed);
             }
         }
         Ok(())
@@ -145,6 +143,15 @@ mod tests {
         assert!(load(&used, &slots[..7]).is_err());
         assert!(load(&used[1..], &slots).is_err());
         assert!(load(&used, &[0xff; 8]).unwrap_err().contains("weight"));
+        table.set(8, table.slot(7));
+        let [both, _] = table.save();
+        let fresh = Table::default();
+        assert!(fresh.load(&both, &[&slots[..], &[0xff; 8]].concat()).is_err());
+        assert_eq!(
+            fresh.slot(7),
+            Slot::default(),
+            "the sound one before it is not taken over"
+        );
         for bad in [f32::NAN, f32::INFINITY, -21.0] {
             let slot = Slot {
                 weight: bad,

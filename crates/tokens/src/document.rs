@@ -111,16 +111,24 @@ pub struct Document {
     tokens: Vec<Token>,
     head: Vec<u8>,
     text: String,
+    cut: bool,
 }
 
 impl Document {
-    /// The document of a message; made once and kept with it.
+    /// The document of a message; made once and kept with it. Where the mail was not read to its end, because the time was
+    /// over, it is empty: how far a reader came is chance, and nothing may be made of that.
     pub fn of(message: &Message) -> std::sync::Arc<Document> {
         message.derived(Document::read)
     }
 
     fn read(message: &Message) -> Document {
         let reading = message.reading(&|| false);
+        if reading.excess().time {
+            return Document {
+                cut: true,
+                ..Document::default()
+            };
+        }
         let (text, split) = clean::seen(reading.text(), TEXT_MAX);
         let mut headers = Fields::of(message);
         let mut draft = Draft::new(text.len());
@@ -158,7 +166,13 @@ impl Document {
             tokens,
             head: headers.head(),
             text: text.into_owned(),
+            cut: false,
         }
+    }
+
+    /// Whether the mail was not read to its end. Such a document is empty, and no features are made of it.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The tokens in order: those of the header as it came, Subject, links, the form, what is not seen, and the text that

@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** the models and the fusion are a function of a base and of the sample log, bit for bit, and of nothing
 //! else: no clock, no chance, no place in the log; labels never come from what a classifier said; a message is scored
-//! before it is learned from.
+//! before it is learned from. **Bit for bit** means on one machine with one build: exponentials and logarithms come from the
+//! platform's own library of mathematics, and another one may differ in the last bit.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -7,9 +7,6 @@ use std::sync::Arc;
 
 use gatepost_core::{BadModel, Clue, Domain, Features, Learner, LogOdds, Message, ModelSlot, Sample};
 
-/// The extractor of features that are not there.
-const NONE: u32 = u32::MAX;
-
 /// A model and the version of its extractor.
 pub struct Member {
     model: Arc<dyn Learner>,
@@ -30,10 +27,7 @@ pub fn extractor(slot: &dyn ModelSlot) -> u32 {
 
 /// Features that a sample does not have.
 pub fn missing() -> Features {
-    Features {
-        extractor: NONE,
-        hashes: Vec::new(),
-    }
+    Features::none()
 }
 
 impl Learner for Member {

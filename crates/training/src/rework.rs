@@ -128,11 +128,15 @@ impl Writer {
         Ok((version, replayed))
     }
 
-    /// Puts models into use.
+    /// Puts models into use, all or none of them: each is tried before the first takes the place of the one in use.
     pub(crate) fn use_from_now_on(&mut self, course: Course) -> Result<(), Fault> {
-        for (kind, saved) in self.kinds.iter().zip(course.save()) {
-            let published = kind.slot.publish(&saved);
-            published.map_err(|bad| Fault::Broken(format!("{}: {bad}", kind.name)))?;
+        let saved = course.save();
+        let refused = |kind: &Kind, bad| Fault::Broken(format!("{}: {bad}", kind.name));
+        for (kind, saved) in self.kinds.iter().zip(&saved) {
+            kind.slot.fresh().load(saved).map_err(|bad| refused(kind, bad))?;
+        }
+        for (kind, saved) in self.kinds.iter().zip(&saved) {
+            kind.slot.publish(saved).map_err(|bad| refused(kind, bad))?;
         }
         self.live = course.in_use(&self.kinds);
         self.announce();

@@ -27,6 +27,8 @@ const FULL: Fault = Fault::Unavailable("learning: too many lessons wait already"
 /// Lessons of a collection whose features are made at the same time.
 const TOGETHER: usize = 16;
 const ENDED: Fault = Fault::Unavailable("learning: it has ended");
+/// What was made of the first part of a mail depends on how fast a machine was: it must not be learned.
+const UNREAD: Fault = Fault::Unavailable("learning: the time was over before the mail was read to its end");
 
 /// What a teacher works with.
 pub struct Means {
@@ -206,8 +208,10 @@ impl Teacher {
     /// The features of a message, by the names of the classifiers.
     async fn features(&self, message: &Arc<Message>) -> Result<Named, Fault> {
         let (models, message) = (self.models.all(), Arc::clone(message));
-        self.compute
-            .run(move |_| {
+        let features: Named = self
+            .compute
+            .run(move |budget| {
+                message.reading(&|| budget.is_spent());
                 let all = models.into_iter().take(entry::MEMBERS_MAX);
                 all.map(|(name, slot)| {
                     let mut features = slot.live().features(&message);
@@ -217,7 +221,11 @@ impl Teacher {
                 })
                 .collect()
             })
-            .await
+            .await?;
+        match features.iter().any(|(_, one)| one.are_none()) {
+            true => Err(UNREAD),
+            false => Ok(features),
+        }
     }
 
     /// A lesson with all that the writer needs.
@@ -347,8 +355,10 @@ impl Observer for Teacher {
         if taught.is_none() && !remember {
             return;
         }
-        let Ok(features) = self.features(message).await else {
-            return self.miss();
+        let features = match self.features(message).await {
+            Ok(features) => features,
+            Err(UNREAD) => return tracing::debug!("{}: {UNREAD}", record.id),
+            Err(_) => return self.miss(),
         };
         let (domain, sources) = (grounds::domain(record), grounds::sources(record, self.seed));
         let at = record.began.saturating_add(record.took);

@@ -294,6 +294,36 @@ fn the_jig_says_what_an_evaluation_says() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_left_out_and_told_of_and_the_run_goes_on() {
+    let mut corpus = letters(60);
+    for gone in ["00007.eml", "00021.eml"] {
+        corpus.files.remove(gone);
+    }
+    for plan in [Plan::default(), delayed(5)] {
+        let run = corpus.run(&plan);
+        assert_eq!(run.rows.len(), 58);
+        assert!(run.unread.keys().eq(["00007.eml", "00021.eml"]));
+        assert!(run.rows.iter().all(|row| row.file != "00007.eml"));
+        let report = report(&run, &plan);
+        assert_eq!((report.ham + report.spam, report.unread), (58, 2));
+    }
+}
+
+#[test]
+fn what_a_member_would_say_alone_does_not_hang_on_the_others() {
+    let corpus = letters(300);
+    let all = corpus.run(&Plan::default());
+    let registry = gatepost_core::registry().unwrap();
+    for (at, name) in all.members.iter().enumerate() {
+        let mut trainer = gatepost_training::evaluate::trainer(&registry, &[(*name).to_owned()]).unwrap();
+        let one = corpus.run_with(&mut trainer, &Plan::default());
+        let alone: Vec<bool> = all.rows.iter().map(|row| row.alone[at]).collect();
+        let said: Vec<bool> = one.rows.iter().map(|row| row.spam).collect();
+        assert_eq!(alone, said, "{name}");
+    }
+}
+
+#[test]
 fn as_many_labels_are_wrong_as_asked_and_they_are_told_wrong() {
     let corpus = letters(200);
     let plan = Plan {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gatepost_core::Label;
-use gatepost_training::sources::{Bad, Found, Item, Mix, plan};
+use gatepost_training::sources::{Bad, Found, Item, LANES_MAX, Mix, plan};
 use tempfile::TempDir;
 
 const MAX: usize = 100_000;
@@ -406,6 +406,51 @@ fn classes_come_mixed_from_the_first_mail_to_the_last_and_in_the_same_order_each
     assert_eq!(read(home.path(), None).mails, all.mails);
     let both = [home.path().join("notspam"), home.path().join("spam")];
     assert_eq!(read_all(&both, None).mails.len(), 50, "as paths of their own, too");
+}
+
+#[test]
+fn of_many_files_few_are_open_at_once_and_all_are_read_with_the_classes_mixed() {
+    let home = folder();
+    let name = |at: usize| home.path().join(format!("{at:03}.mbox"));
+    for at in 0..200 {
+        let one = |n: usize| {
+            format!(
+                "From a@b.example Thu Jan  1 00:00:00 1970\n{}\n",
+                mail(&format!("{at}.{n}"))
+            )
+        };
+        write(name(at), (0..5).map(one).collect::<String>());
+    }
+    let paths = |spam: bool| {
+        (0..200)
+            .filter(|at| (at % 4 == 0) == spam)
+            .map(name)
+            .collect::<Vec<_>>()
+    };
+    let mut all = plan(&paths(true), Some(Label::Spam)).expect("a plan");
+    all.parts
+        .extend(plan(&paths(false), Some(Label::Ham)).expect("a plan").parts);
+    assert_eq!(all.parts.len(), 200);
+    let open = || {
+        let held = fs::read_dir("/proc/self/fd").expect("a list of open files");
+        let held = held.filter_map(|one| fs::read_link(one.ok()?.path()).ok());
+        held.filter(|path| path.starts_with(home.path())).count()
+    };
+    let mut labels = Vec::new();
+    for item in Mix::new(all, MAX) {
+        let Item::Mail(found) = item else { panic!("{item:?}") };
+        labels.push(found.label == Label::Spam);
+        assert!(open() <= 2 * LANES_MAX, "{} files are open", open());
+    }
+    assert_eq!(labels.len(), 1_000);
+    // A file this small is read at once, and its mails come one by one.
+    for part in labels.chunks(200) {
+        let spam = part.iter().filter(|spam| **spam).count();
+        assert!(
+            (25..=75).contains(&spam),
+            "{spam} of two hundred are spam where a quarter is"
+        );
+    }
 }
 
 #[test]

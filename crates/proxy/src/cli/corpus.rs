@@ -70,9 +70,14 @@ impl Corpus {
     }
 }
 
-/// The octets of a mail in a file.
+/// The octets of a mail in a file. An index may name what it likes: a pipe would have us wait for ever, and a device acts
+/// when it is opened, so neither is.
 pub(super) fn mail(path: &Path) -> Result<Vec<u8>, String> {
-    octets(path, MAIL_MAX)
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(format!("{}: cannot be read: it is no file", path.display())),
+        Ok(_) => octets(path, MAIL_MAX),
+        Err(error) => Err(format!("{}: cannot be read: {error}", path.display())),
+    }
 }
 
 fn octets(path: &Path, most: u64) -> Result<Vec<u8>, String> {
@@ -121,6 +126,24 @@ mod tests {
             ("full/index", "spam x\n"),
         ]);
         assert_eq!(files(&Corpus::open(table.path()).unwrap()), ["ham/1.eml"]);
+    }
+
+    #[test]
+    fn pipes_and_devices_that_an_index_names_are_not_opened() {
+        let both = folder(&[("ham/a", "A: b\n"), ("spam/x", "")]);
+        let pipe = both.path().join("spam/pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let corpus = Corpus::open(both.path()).unwrap();
+        assert_eq!(corpus.index.entries.len(), 3);
+        for odd in ["spam/pipe", "spam", "/dev/zero"] {
+            assert!(corpus.read(odd).unwrap_err().contains("no file"), "{odd}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::run::{Plan, Run};
 pub const SAMPLES: usize = 1_000;
 /// The shares of ham, in per cent, at which missed spam is told.
 pub const SHARES: [f64; 3] = [0.1, 0.5, 1.0];
+/// The most unread files that are named; the others are counted.
+const NAMED: usize = 20;
 /// Parts of the learning curve.
 const PARTS: usize = 10;
 
@@ -33,6 +35,10 @@ pub struct Report {
     pub ham: usize,
     /// Spam that was scored.
     pub spam: usize,
+    /// Files that could not be read, and so are in no figure.
+    pub unread: usize,
+    /// The first of them, each with the reason.
+    pub unread_named: Vec<String>,
     /// Labels that were told.
     pub learned: usize,
     /// Labels that were told wrong.
@@ -163,6 +169,8 @@ impl Report {
             seed: plan.seed,
             ham: fused.len() - spam,
             spam,
+            unread: run.unread.len(),
+            unread_named: run.unread.values().take(NAMED).map(|why| harmless(why)).collect(),
             learned: run.learned,
             wrong: run.wrong,
             columns,
@@ -204,6 +212,15 @@ impl Report {
                 ""
             },
         );
+        if self.unread > 0 {
+            let _ = writeln!(out, "\n{} files could not be read and are left out:", self.unread);
+            for why in &self.unread_named {
+                let _ = writeln!(out, "  {why}");
+            }
+            if self.unread > self.unread_named.len() {
+                let _ = writeln!(out, "  and {} more", self.unread - self.unread_named.len());
+            }
+        }
         let _ = writeln!(
             out,
             "\n{:<8} {:>9} {:>19}   {:>8} {:>7} {:>7}   {:>15} {:>15} {:>7}",
@@ -274,6 +291,11 @@ impl Report {
         }
         out
     }
+}
+
+/// The same, fit for a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
@@ -376,6 +398,22 @@ mod tests {
             "{line}"
         );
         assert!(table.starts_with("100 messages: 75 ham, 25 spam. Feedback: immediate. 100 labels were told.\n"));
+    }
+
+    #[test]
+    fn files_that_could_not_be_read_are_counted_and_the_first_are_named() {
+        let mut run = run();
+        for n in 10..35 {
+            run.unread.insert(n.to_string(), format!("{n}\u{1b}: it is no file"));
+        }
+        let report = Report::of(&run, &Plan::default(), Cost::default());
+        assert_eq!((report.unread, report.unread_named.len(), report.ham), (25, NAMED, 75));
+        let table = report.table();
+        assert!(
+            table.contains("\n25 files could not be read and are left out:\n  10?: it is no file\n"),
+            "{table}"
+        );
+        assert!(table.contains("\n  and 5 more\n"), "{table}");
     }
 
     #[test]

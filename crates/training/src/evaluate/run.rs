@@ -1,15 +1,19 @@
 //! The protocol: score first, then train, in the order of the index.
 //!
 //! **Invariant:** before a mail is scored, members and fusion have seen of it its octets and nothing else: not its file's
-//! name, not its place, not its label.
+//! name, not its place, not its label. A file that cannot be read is left out and told of: it ends no run.
+
+use std::collections::BTreeMap;
 
 use gatepost_core::kept::Label;
-use gatepost_core::{Features, Message, Sample, Time};
+use gatepost_core::{Features, LogOdds, Message, Sample, Time};
+use gatepost_pipeline::Fusion;
 
 use super::chance::Chance;
 use super::feedback::{Feedback, Schedule, is_wrong};
 use super::index::{Index, Turn};
 use super::wire::{self, Without};
+use crate::fit::Fit;
 use crate::trainer::Trainer;
 
 /// How a run is made.
@@ -48,7 +52,7 @@ pub struct Row {
     pub label: Label,
     /// The members' log-odds, in the order of [`Run::members`].
     pub odds: Vec<f32>,
-    /// What each member would have called it alone: spam where true.
+    /// What each member would have called it alone, with a threshold from its own odds: spam where true.
     pub alone: Vec<bool>,
     /// The fused log-odds.
     pub fused: f32,
@@ -63,6 +67,8 @@ pub struct Run {
     pub members: Vec<&'static str>,
     /// A row for each mail that was scored.
     pub rows: Vec<Row>,
+    /// Files that could not be read, each with the reason: neither scored nor learned.
+    pub unread: BTreeMap<String, String>,
     /// Labels that were told.
     pub learned: usize,
     /// Labels that were told wrong.
@@ -102,7 +108,25 @@ struct Sight {
     whose: u64,
 }
 
-/// Runs an index past a trainer.
+/// A member as if it were the only one: what it is worth, and how far its spam lies from its ham, by its own odds.
+#[derive(Default)]
+struct Alone {
+    fit: Fit,
+    fusion: Fusion,
+}
+
+impl Alone {
+    fn says_spam(&self, vote: (&'static str, LogOdds)) -> bool {
+        self.fusion.fuse([vote]) > self.fusion.threshold()
+    }
+
+    fn learn(&mut self, vote: (&'static str, LogOdds), sample: &Sample) {
+        self.fit.learn(&[vote], sample.label, sample.weight);
+        self.fusion = self.fit.fusion();
+    }
+}
+
+/// Runs an index past a trainer. It fails where not one file can be read.
 pub fn run(trainer: &mut Trainer, index: &Index, plan: &Plan, around: &Surroundings<'_>) -> Result<Run, String> {
     let mut labels: Vec<Label> = index.entries.iter().map(|entry| entry.label).collect();
     if plan.shuffled {
@@ -112,14 +136,22 @@ pub fn run(trainer: &mut Trainer, index: &Index, plan: &Plan, around: &Surroundi
         members: trainer.members().iter().map(|(name, _)| *name).collect(),
         ..Run::default()
     };
+    let mut alone: Vec<Alone> = run.members.iter().map(|_| Alone::default()).collect();
     let mut schedule = Schedule::new(plan.feedback, plan.seed);
     let follows = index.tells();
     for (n, entry) in index.entries.iter().enumerate() {
-        let seen = see(trainer, plan, around, &entry.file, &mut run.spent)?;
+        let seen = match see(trainer, plan, around, &entry.file, &mut run.spent) {
+            Ok(seen) => seen,
+            Err(why) => {
+                run.unread.insert(entry.file.clone(), why);
+                (around.progress)(n + 1);
+                continue;
+            }
+        };
         let due = if entry.turn == Turn::Learn {
             vec![n]
         } else {
-            let row = scored(trainer, &seen, &mut run.spent, around);
+            let row = scored(trainer, &alone, &seen, &mut run.spent, around);
             run.octets += seen.octets;
             run.rows.push(Row {
                 file: entry.file.clone(),
@@ -134,8 +166,15 @@ pub fn run(trainer: &mut Trainer, index: &Index, plan: &Plan, around: &Surroundi
         };
         for m in due {
             // What was scored long ago is read once more: keeping its features would take memory without a bound.
-            let again = (m != n).then(|| see(trainer, plan, around, &index.entries[m].file, &mut run.spent));
-            let again = again.transpose()?;
+            let file = &index.entries[m].file;
+            let again = (m != n).then(|| see(trainer, plan, around, file, &mut run.spent));
+            let again = match again.transpose() {
+                Ok(again) => again,
+                Err(why) => {
+                    run.unread.insert(file.clone(), why);
+                    continue;
+                }
+            };
             let features = &again.as_ref().unwrap_or(&seen).features;
             let wrong = is_wrong(plan.seed, plan.noise, m);
             let label = match (labels[m], wrong) {
@@ -146,12 +185,18 @@ pub fn run(trainer: &mut Trainer, index: &Index, plan: &Plan, around: &Surroundi
             run.wrong += usize::from(wrong);
             let sample = Sample::new(run.learned as u64, Time::from_millis(run.learned as u64), label, None);
             let begun = (around.cpu)();
-            trainer.learn(features, &sample);
+            let said = trainer.learn(features, &sample);
             run.spent.learning += (around.cpu)() - begun;
+            for (alone, vote) in alone.iter_mut().zip(&said.votes) {
+                alone.learn(*vote, &sample);
+            }
         }
         (around.progress)(n + 1);
     }
-    Ok(run)
+    match run.unread.values().next() {
+        Some(why) if run.rows.is_empty() => Err(format!("no file of the index can be read; the first of them: {why}")),
+        _ => Ok(run),
+    }
 }
 
 /// A purpose of chance; a number without a meaning.
@@ -188,12 +233,14 @@ fn number(octets: &[u8]) -> u64 {
     })
 }
 
-fn scored(trainer: &Trainer, seen: &Sight, spent: &mut Spent, around: &Surroundings<'_>) -> Row {
+fn scored(trainer: &Trainer, alone: &[Alone], seen: &Sight, spent: &mut Spent, around: &Surroundings<'_>) -> Row {
     let begun = (around.cpu)();
     let said = trainer.score(&seen.features, None);
     spent.scoring += (around.cpu)() - begun;
-    let fusion = trainer.fusion();
-    let alone = said.votes.iter().map(|vote| fusion.fuse([*vote]) > fusion.threshold());
+    let alone = alone
+        .iter()
+        .zip(&said.votes)
+        .map(|(alone, vote)| alone.says_spam(*vote));
     Row {
         file: String::new(),
         label: Label::Ham,

@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** what comes out depends on the octets and on what was asked to be left out, not on where they stood.
 
-/// Header fields that a collector's mailbox or another filter wrote, in lower case; a beginning where it ends in `*`.
+/// Header fields that a collector's mailbox or another filter wrote, in lower case; a beginning where it ends in `*`, an end
+/// where it begins so.
 pub const GIVEAWAY: &[&str] = &[
     "status",
     "x-status",
@@ -30,8 +31,25 @@ pub const LISTS: &[&str] = &[
     "references",
 ];
 
-/// Header fields in which a date stands.
-pub const DATES: &[&str] = &["date", "received", "message-id", "resent-date"];
+/// Header fields in which a date stands, also as a part of an identifier or of a signature.
+pub const DATES: &[&str] = &[
+    "date",
+    "*-date",
+    "*time",
+    "received",
+    "x-received",
+    "expires",
+    "reply-by",
+    "deferred-delivery",
+    "*message-id",
+    "in-reply-to",
+    "references",
+    "thread-index",
+    "x-mimetrack",
+    "*dkim-signature",
+    "domainkey-signature",
+    "arc-*",
+];
 
 /// What more is left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -62,12 +80,13 @@ impl Without {
 }
 
 fn is_of(list: &[&str], name: &[u8]) -> bool {
-    list.iter().any(|listed| match listed.strip_suffix('*') {
-        Some(start) => name
-            .get(..start.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes())),
-        None => name.eq_ignore_ascii_case(listed.as_bytes()),
-    })
+    let same = |part: Option<&[u8]>, other: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(other.as_bytes()));
+    list.iter()
+        .any(|listed| match (listed.strip_prefix('*'), listed.strip_suffix('*')) {
+            (Some(end), _) => same(name.len().checked_sub(end.len()).and_then(|from| name.get(from..)), end),
+            (_, Some(start)) => same(name.get(..start.len()), start),
+            _ => same(Some(name), listed),
+        })
 }
 
 /// The mail in a file: lines end in CR LF, the "From " line and the fields that give the label away are gone, and all
@@ -181,6 +200,36 @@ mod tests {
             ..Without::default()
         };
         assert!(text(body).starts_with("Content-Type: text/plain\r\n\r\nStatus: of the body"));
+    }
+
+    #[test]
+    fn a_date_stands_in_no_field_that_is_left_where_dates_are_left_out() {
+        let dated = [
+            "Date",
+            "X-Original-Date",
+            "X-OriginalArrivalTime",
+            "Resent-Date",
+            "NNTP-Posting-Date",
+            "X-Received",
+            "Resent-Message-ID",
+            "In-Reply-To",
+            "References",
+            "Thread-Index",
+            "DKIM-Signature",
+            "X-Google-DKIM-Signature",
+            "ARC-Seal",
+            "X-MIMETrack",
+        ];
+        let file: String = dated.iter().map(|name| format!("{name}: 1 Jan 2007\n")).collect();
+        let file = format!("{file}Subject: hello\nTo: a@b.example\nUser-Agent: x\n\nbody");
+        let without = Without {
+            dates: true,
+            ..Without::default()
+        };
+        assert_eq!(
+            String::from_utf8_lossy(&wire(file.as_bytes(), without)),
+            "Subject: hello\r\nTo: a@b.example\r\nUser-Agent: x\r\n\r\nbody"
+        );
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //!
 //! [`plan`] looks at paths and lists files; [`Mix`] reads them and gives the mails, the classes mixed: each [`Part`] goes
 //! on at the pace of its size, so that all of them begin and end together, since models that learn one mail after another
-//! want both classes all the time. Within a part the order is that of the files' times, then of their names, and within a
+//! want both classes all the time. Of many parts of one label [`LANES_MAX`] go on side by side, and the others follow one
+//! behind another. Within a part the order is that of the files' times, then of their names, and within a
 //! file the order in it. So the order is a function of the files alone, and is the same each time.
 //!
-//! **Invariants:** nothing is written; no file is held in memory but one mail of each part; links to folders are followed,
+//! **Invariants:** nothing is written; no file is held in memory but one mail of each part that is being read; links to folders are followed,
 //! but never into a folder that was visited; whatever the octets are, the result is mails or a reason. Bounds: a mail's
 //! octets (given), [`DEPTH_MAX`] folders within one another, [`FILES_MAX`] files, those of [`tar`] and [`packed`].
 //! **Absent on purpose:** a clock, learning, and a mark of how far a run came: a teacher knows what it has learned, and a mark
@@ -25,7 +26,7 @@ use gatepost_core::Label;
 
 pub use file::{Contents, Octets};
 pub use kind::{Kind, LOOKED_FOR, kind};
-pub use mix::Mix;
+pub use mix::{LANES_MAX, Mix};
 pub use plan::{DEPTH_MAX, FILES_MAX, Filed, Part, Plan, plan};
 
 /// A mail of a collection.

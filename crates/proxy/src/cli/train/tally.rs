@@ -163,7 +163,7 @@ mod tests {
                 "learned                                     1",
                 "learned before                              0",
                 "not learned                                 1",
-                "  too much\\u000aof it                        1",
+                "  too much\\u000aof it                       1",
                 "0.5 seconds, 4 mails a second",
                 "taken back by: gatepost unlearn --by 'last year'",
             ]
