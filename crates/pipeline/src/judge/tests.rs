@@ -1,4 +1,5 @@
 use super::*;
+use crate::fusion::Ham;
 use crate::policy::{Between, SpeakFrom};
 use crate::slot::{Audience, Exception, Exceptions, Slot};
 use gatepost_core::{Enhanced, Filter, Opinion, Phases, Scope, Wishes};
@@ -359,10 +360,16 @@ fn at_the_chosen_risk_the_classifiers_alone_make_the_highest_level() {
             ham_risk: risk.parse().expect("a risk"),
             ..Rules::default()
         };
-        let fusion = Fusion::default().weighing("spam", 10.0);
+        // One voice alone is taken as it is, whatever its weight; of so much ham even the least risk is within its reach.
+        let ham = Ham {
+            count: 100_000.0,
+            level: -3.0,
+            excess: 1.0,
+        };
+        let fusion = Fusion::default().knowing(ham);
         let threshold = fusion.clone().with_risk(rules.ham_risk.share()).threshold();
         let evidence = Evidence::LogOdds {
-            value: (threshold + beyond) / 10.0,
+            value: threshold + beyond,
             support: u32::MAX,
         };
         let said = spam(Opinion::none().with(Finding::new(Tag::new("test.odds"), evidence, "")));
