@@ -45,6 +45,7 @@ fn office(services: &Services, fusion: &Arc<CurrentFusion>) -> Result<Arc<dyn De
         compute: services.compute.clone(),
         clock: Arc::clone(&services.clock),
         seed: services.seed,
+        house: gatepost_training::House::default(),
         alarms: Arc::clone(&services.alarms),
         publish: Box::new(move |fitted| fusion.publish(fitted)),
     };

@@ -149,6 +149,9 @@ impl Who<'_> {
             } => when(self.is_admin(), ADMINS),
             Request::Report {
                 domain: Some(domain), ..
+            }
+            | Request::Explain {
+                domain: Some(domain), ..
             } => match domain_of(domain) {
                 Some(domain) if self.runs(&domain) => Ok(()),
                 _ => Err(ADMINS),
@@ -384,6 +387,13 @@ mod tests {
         };
         let kept = || explain(Mail::Kept(KeptId("1".into())));
         assert!(may("carl@d.example", &report(None)) && may("carl@d.example", &kept()));
+        let about = |domain: &str| Request::Explain {
+            mail: Mail::Kept(KeptId("1".into())),
+            came: None,
+            domain: Some(domain.into()),
+        };
+        assert!(!may("carl@d.example", &about("e.example")) && !may("eva@e.example", &about("d.example")));
+        assert!(may("eva@e.example", &about("E.example")) && may("root@d.example", &about("d.example")));
         assert!(!may("carl@d.example", &report(Some("d.example"))) && !may("carl@d.example", &explain(bytes())));
         assert!(may("eva@e.example", &report(Some("E.example"))) && !may("eva@e.example", &report(Some("d.example"))));
         assert!(may("root@d.example", &explain(bytes())) && may("root@d.example", &report(Some("d.example"))));

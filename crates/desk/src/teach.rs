@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gatepost_core::desk::Mail;
 use gatepost_core::{
-    About, Came, Change, Fault, Ground, KeptId, Label, Lesson, Login, Message, Query, Receipt, Record, Request, Time,
-    Unlearn,
+    About, Came, Change, Fault, Ground, KeptId, Label, Lesson, Login, Message, Query, Receipt, Record, Request, Taught,
+    Time, Unlearn,
 };
 
 use crate::desk::{FrontDesk, done, no_such_mail};
@@ -52,53 +52,63 @@ impl FrontDesk {
         request: &Request,
         now: Time,
     ) -> Result<Receipt, Fault> {
-        let mut change = Change::default();
+        let (mut change, mut labelled) = (Change::default(), false);
         let learned = match told.mail {
             Mail::Kept(id) => match self.theirs(who, id).await? {
                 Some((mail, message)) => {
                     let known = mail.label.as_ref().map(|(known, _)| *known);
-                    if known == Some(told.label) {
-                        return Ok(Receipt::Done(Change::shown(vec![format!(
-                            "it was called {} already",
-                            told.called()
-                        )])));
+                    labelled = known == Some(told.label);
+                    if labelled {
+                        change.lines.push(format!("it was called {} already", told.called()));
+                    } else {
+                        self.means.kept.label(&mail.id, told.label, by).await?;
+                        change.changed = true;
+                        change.lines.push(format!("it is called {}", told.called()));
                     }
-                    self.means.kept.label(&mail.id, told.label, by).await?;
-                    change.changed = true;
-                    change.lines.push(format!("it is called {}", told.called()));
-                    let mut lesson = Lesson::new(message, told.label, &*by.name, now);
+                    let mut lesson = Lesson::new(message, told.label, by.name.to_lowercase(), now);
                     lesson.domain = who.teaches(Some(&mail), told.domain);
                     lesson.kept = Some(mail.id);
-                    lesson.ground = ground(known.is_some());
-                    self.means.learning.label(lesson).await
+                    lesson.ground = ground(known.is_some() && !labelled);
+                    // What is labelled need not be learned: the models may have been busy, or have forgotten it.
+                    self.teach(lesson).await
                 }
                 // One that was delivered is not kept: what it looked like is remembered for some days.
                 None if self.came_to(who, id).await?.is_none() => return Ok(no_such_mail()),
+                None if told.domain.is_some() => {
+                    return Ok(Receipt::Refused(
+                        "it was delivered: it is learned as mail of the domain that it came to; name no other".into(),
+                    ));
+                }
                 None => {
-                    let learning = &self.means.learning;
-                    learning
-                        .label_by_reference(&id.0, told.label, Ground::Person, &by.name, now)
-                        .await
+                    let (learning, by) = (&self.means.learning, by.name.to_lowercase());
+                    let sequence = learning.label_by_reference(&id.0, told.label, Ground::Person, &by, now);
+                    sequence.await.map(Taught::Learned)
                 }
             },
             mail => {
                 let Some(message) = octets(mail) else {
                     return Ok(unknown_kind());
                 };
-                let mut lesson = Lesson::new(message, told.label, &*by.name, now);
+                let mut lesson = Lesson::new(message, told.label, by.name.to_lowercase(), now);
                 lesson.domain = who.teaches(None, told.domain);
-                self.means.learning.label(lesson).await
+                self.teach(lesson).await
             }
         };
         match learned {
-            Ok(sequence) => {
+            Ok(Taught::Known(_)) if labelled => return Ok(Receipt::Done(change)),
+            Ok(Taught::Learned(sequence) | Taught::Known(sequence)) => {
                 change.changed = true;
                 change.lines.push(format!("it is learned, as sample {sequence}"));
             }
             // A label is worth having without a trainer: it is learned from when there is one.
-            Err(Fault::Unavailable(why)) if change.changed => {
+            Ok(Taught::Refused(why)) if change.changed || labelled => {
                 change.lines.push(format!("it is not learned from: {why}"));
             }
+            Err(Fault::Unavailable(why)) if change.changed || labelled => {
+                change.lines.push(format!("it is not learned from: {why}"));
+            }
+            Ok(Taught::Refused(why)) => return Ok(Receipt::Failed(format!("it is not learned from: {why}"))),
+            Ok(_) => return Ok(Receipt::Failed("whether it is learned is not known".into())),
             Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
             Err(fault) => return Err(fault),
         }
@@ -107,6 +117,13 @@ impl FrontDesk {
             change.lines.extend(more.lines);
         }
         Ok(Receipt::Done(change))
+    }
+
+    /// Teaches one lesson, and tells whether it was known already.
+    async fn teach(&self, lesson: Lesson) -> Result<Taught, Fault> {
+        let taught = self.means.learning.label_all(vec![lesson]).await?;
+        let first = taught.into_iter().next();
+        first.ok_or_else(|| Fault::Broken("learning: no answer".into()))
     }
 
     /// The record of a transaction, as far as it is theirs.

@@ -1,23 +1,23 @@
 //! The desk and whoever teaches: what becomes of a report, of forgetting, and of the versions of the models.
 
 use std::path::Path as FilePath;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use gatepost_core::desk::Mail;
 use gatepost_core::{
     Clock, Desk, Fault, Ground, Keeping, Kept, KeptId, Label, Learning, Lesson, Login, LoginBy, Message, Octets, Path,
-    Rebuilt, Receipt, RecipientId, RecipientRecord, Record, Request, Store, Terms as KeptTerms, Time, Unlearn, Upkeep,
-    Version, null,
+    Rebuilt, Receipt, RecipientId, RecipientRecord, Record, Request, Store, Taught, Terms as KeptTerms, Time, Unlearn,
+    Upkeep, Version, null,
 };
 use gatepost_desk::rights::{NO_SUCH_MAIL, Staff};
 use gatepost_desk::{FrontDesk, Means, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
-/// A teacher that writes down what it is asked to do.
+/// A teacher that writes down what it is asked to do, and knows what it learned.
 #[derive(Default)]
-struct School(Book<String>);
+struct School(Book<String>, Mutex<Vec<(Vec<u8>, Label)>>);
 
 fn version(number: u64, why: &str) -> Version {
     Version {
@@ -45,6 +45,28 @@ impl Learning for School {
         self.0.enter(format!("{kept} {label:?} {ground:?} {by} {domain:?}"))?;
         Ok(self.0.len() as u64)
     }
+    async fn label_all(&self, lessons: Vec<Lesson>) -> Result<Vec<Taught>, Fault> {
+        let mut all = Vec::new();
+        for lesson in lessons {
+            let octets = |message: &Message| {
+                let mut octets = Vec::new();
+                std::io::Read::read_to_end(&mut message.read(), &mut octets).unwrap();
+                octets
+            };
+            let it = (octets(&lesson.message), lesson.label);
+            let known = self.1.lock().unwrap().contains(&it);
+            all.push(if known {
+                Taught::Known(1)
+            } else {
+                let sequence = self.label(lesson).await?;
+                let mut seen = self.1.lock().unwrap();
+                seen.retain(|(octets, _)| *octets != it.0);
+                seen.push(it);
+                Taught::Learned(sequence)
+            });
+        }
+        Ok(all)
+    }
     async fn label_by_reference(&self, id: &str, label: Label, _: Ground, by: &str, _: Time) -> Result<u64, Fault> {
         self.0.enter(format!("reference {id} {label:?} {by}"))?;
         Ok(self.0.len() as u64)
@@ -55,6 +77,7 @@ impl Learning for School {
     }
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {
         self.0.enter(format!("unlearn {what:?}"))?;
+        self.1.lock().unwrap().clear();
         Ok(2)
     }
     async fn versions(&self) -> Result<Vec<Version>, Fault> {
@@ -198,6 +221,48 @@ async fn delivered_mail_is_reported_by_the_number_of_its_transaction_and_only_by
     let carl = house.ask(&login("carl@d.example"), report(it(), Label::Spam)).await;
     assert!(matches!(carl, Receipt::Done(_)), "{carl:?}");
     assert_eq!(house.school.0.all(), ["reference 00000abcd000001 Spam carl@d.example"]);
+    let mut elsewhere = report(it(), Label::Spam);
+    if let Request::Report { domain, .. } = &mut elsewhere {
+        *domain = Some("e.example".into());
+    }
+    let told = house.ask(&login("root@d.example"), elsewhere).await;
+    assert!(
+        matches!(&told, Receipt::Refused(why) if why.contains("name no other")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_labelled_and_not_learned_is_learned_when_it_is_told_again() {
+    let house = house();
+    let id = house.keep(&["carl@d.example"]).await;
+    let carl = login("Carl@D.example");
+    let lines = |receipt: Receipt| match receipt {
+        Receipt::Done(change) => change.lines.join("\n"),
+        other => panic!("{other:?}"),
+    };
+    let again = async || lines(house.ask(&carl, report(Mail::Kept(id.clone()), Label::Spam)).await);
+    let full = Fault::Unavailable("too many lessons wait already");
+    house.school.0.fail(Some(full));
+    let told = again().await;
+    assert!(
+        told.contains("it is called spam") && told.contains("too many"),
+        "{told}"
+    );
+    assert!(
+        again().await.contains("too many"),
+        "it is labelled, and still not learned"
+    );
+    house.school.0.fail(None);
+    assert!(again().await.contains("it is learned, as sample"));
+    assert_eq!(again().await, "it was called spam already");
+    house
+        .ask(&operator(), Request::Unlearn(Unlearn::By("carl@d.example".into())))
+        .await;
+    assert!(again().await.contains("it is learned, as sample"), "it was forgotten");
+    let taught = house.school.0.all();
+    let first = "kept Spam Person carl@d.example Some(\"d.example\")";
+    assert!(taught.iter().any(|line| line == first), "{taught:?}");
 }
 
 #[tokio::test]

@@ -273,7 +273,8 @@ impl Finished {
         hashed.ok().flatten()
     }
 
-    /// Keeps the copies that nobody's answer rests on.
+    /// Keeps the copies that nobody's answer rests on, and writes down where they are for whom the mail went nowhere else:
+    /// what was learned from a copy goes with it.
     async fn keep_copies(&mut self) {
         let (Some(message), Some(envelope)) = (&self.message, &self.envelope) else {
             return;
@@ -290,7 +291,14 @@ impl Finished {
             .at_listener(&self.visit.listener);
             let kept = async { self.pipeline.services().kept.keep(keeping).await };
             let note = match guarded(PATIENCE, kept).await {
-                Ok(id) => format!("a copy is kept ({}): {id}", terms.reason),
+                Ok(id) => {
+                    for row in self.record.recipients.iter_mut().filter(|row| row.went.is_none()) {
+                        if who.iter().any(|path| path.to_string() == row.to) {
+                            row.went = Some(format!("kept:{id}"));
+                        }
+                    }
+                    format!("a copy is kept ({}): {id}", terms.reason)
+                }
                 Err(fault) => format!("no copy is kept ({}): {fault}", terms.reason),
             };
             self.record.notes.push(note);

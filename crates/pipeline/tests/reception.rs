@@ -916,8 +916,13 @@ async fn refused_mail_may_be_kept_after_the_answer() {
         "{}",
         replies[1]
     );
-    session.records().await;
+    let records = session.records().await;
     assert_eq!(*archive.0.lock().unwrap(), ["refused u@d.example"]);
+    let went = records[0].recipients[0].went.as_deref().unwrap_or_default();
+    assert!(
+        went.starts_with("kept:"),
+        "whoever deletes the copy finds what was learned of it: {went}"
+    );
     // Never after a 4xx.
     let (with, archive) = house([at("grey", Phase::Message, defer())])
         .policy(r#"{"keep_refused": true}"#)

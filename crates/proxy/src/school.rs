@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use gatepost_core::Services;
 use gatepost_pipeline::CurrentFusion;
-use gatepost_training::{Means, Teacher};
+use gatepost_training::{House, Means, Teacher};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::wiring;
 
 /// The folder below `data_dir`.
 pub const FOLDER: &str = "learned";
@@ -19,6 +20,14 @@ pub const FOLDER: &str = "learned";
 const ALARM: &str = "models";
 /// How often what has become too old is removed.
 const SWEEP: Duration = Duration::from_mins(10);
+
+/// What is ours by a configuration, and what is done with mail.
+pub fn house(config: &Config) -> House {
+    House {
+        site: Arc::new(wiring::site(config)),
+        policy: wiring::policy(config),
+    }
+}
 
 /// Opens what was learned and puts the models into use. All classifiers must have been built once, so that their models
 /// have a place. None where it cannot be opened.
@@ -30,6 +39,7 @@ pub async fn open(config: &Config, services: &Services, fusion: &Arc<CurrentFusi
         compute: services.compute.clone(),
         clock: Arc::clone(&services.clock),
         seed: services.seed,
+        house: house(config),
         alarms: Arc::clone(&services.alarms),
         publish: Box::new(move |fitted| fusion.publish(fitted)),
     };

@@ -56,6 +56,7 @@ impl Opened {
         self.archive.settings(config.archive.settings());
         self.explainer.publish(Arc::clone(config), registry.clone());
         if let Some(teacher) = &self.teacher {
+            teacher.house(school::house(config));
             teacher.settings(config.learning.clone()).await;
         }
     }

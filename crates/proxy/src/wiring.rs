@@ -128,8 +128,8 @@ pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
     Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
 }
 
-/// The services as the filters of a configuration see them: they know what is ours by it.
-pub fn services(config: &Config, services: &Services) -> Services {
+/// What is ours by a configuration.
+pub fn site(config: &Config) -> Site {
     let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
     let named: Vec<_> = config
         .route
@@ -141,11 +141,15 @@ pub fn services(config: &Config, services: &Services) -> Services {
     let addresses = binds
         .map(|bind| bind.0.ip())
         .filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
-    let site = Site::new(config.hostname())
+    Site::new(config.hostname())
         .with_domains(local.iter().chain(&named).map(String::as_str))
-        .with_addresses(addresses);
+        .with_addresses(addresses)
+}
+
+/// The services as the filters of a configuration see them: they know what is ours by it.
+pub fn services(config: &Config, services: &Services) -> Services {
     let mut services = services.clone();
-    services.site = Arc::new(site);
+    services.site = Arc::new(site(config));
     services
 }
 

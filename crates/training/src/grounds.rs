@@ -5,10 +5,15 @@
 //! count (mode `monitor`) teach nothing either: the operator does not trust them yet. Where two grounds contradict each
 //! other, nothing is learned.
 
+use std::sync::Arc;
+
 use gatepost_core::human::{from_a_person, was_delivered};
+use gatepost_core::message::Headers;
 use gatepost_core::{
-    Address, Direction, Evidence, FindingRecord, Ground, Label, Level, LoginBy, Record, Seed, network,
+    Address, Author, Direction, Evidence, FindingRecord, Ground, Label, Level, Login, LoginBy, Phase, RecipientRecord,
+    Record, Scope, Score, Seed, Site, Tag, network,
 };
+use gatepost_pipeline::policy::{Action, Policy};
 
 use crate::entry::Sources;
 use crate::settings::{Rule, Settings};
@@ -29,39 +34,63 @@ pub struct Taught {
     pub by: String,
 }
 
+/// What is ours, and what is done with mail here.
+#[derive(Clone, Debug, Default)]
+pub struct House {
+    /// Our domains.
+    pub site: Arc<Site>,
+    /// What becomes of mail by its points.
+    pub policy: Policy,
+}
+
 /// What a transaction teaches; `headers` are the message's.
-pub fn of(record: &Record, headers: &gatepost_core::message::Headers, settings: &Settings) -> Option<Taught> {
+pub fn of(record: &Record, headers: &Headers, settings: &Settings, house: &House) -> Option<Taught> {
     let taught = |label, ground, by: &str| Taught {
         label,
         ground,
         by: by.to_owned(),
     };
     if record.direction == Direction::Outbound {
-        let by = settings.outbound.learn.then(|| sender(record, headers)).flatten()?;
+        let by = settings
+            .outbound
+            .learn
+            .then(|| sender(record, headers, &house.site))
+            .flatten()?;
         return Some(taught(Label::Ham, Ground::Outbound, by));
     }
     // Our own people may write to a trap by mistake.
     if record.login.is_some() || record.from.as_deref().is_none_or(str::is_empty) {
         return None;
     }
-    let welcome = is_welcome(record, settings);
+    // A word for one recipient is enough to contradict, and not enough to teach.
+    let welcome = record.proven.is_some() && has(record, &settings.welcome.tags);
     let trap = has(record, &settings.trap.tags);
     let evident = settings.evidence.rules.iter().any(|rule| agrees(record, rule));
     match (welcome, trap, evident) {
-        (true, false, false) => (settings.welcome.learn && is_delivered_to_all(record))
-            .then(|| taught(Label::Ham, Ground::Welcome, "welcome")),
-        (false, true, _) => settings.trap.learn.then(|| taught(Label::Spam, Ground::Trap, "trap")),
-        (false, false, true) => {
-            (settings.evidence.learn && is_kept_out(record)).then(|| taught(Label::Spam, Ground::Evidence, "evidence"))
+        (true, false, false) => {
+            let all = of_all(record, &settings.welcome.tags, |_| false) && is_delivered_to_all(record);
+            (settings.welcome.learn && all).then(|| taught(Label::Ham, Ground::Welcome, "welcome"))
         }
+        (false, true, _) => {
+            let all = of_all(record, &settings.trap.tags, is_nobody);
+            (settings.trap.learn && all).then(|| taught(Label::Spam, Ground::Trap, "trap"))
+        }
+        (false, false, true) => (settings.evidence.learn && is_kept_out(record, &house.policy))
+            .then(|| taught(Label::Spam, Ground::Evidence, "evidence")),
         _ => None,
     }
 }
 
 /// Who of our own people sent a mail that is a person's and was accepted.
-fn sender<'a>(record: &'a Record, headers: &gatepost_core::message::Headers) -> Option<&'a str> {
+///
+/// What our own server passes on for strangers has a sender or an author who is not ours.
+fn sender<'a>(record: &'a Record, headers: &Headers, site: &Site) -> Option<&'a str> {
     let login = record.login.as_ref()?;
     let from = Address::parse(record.from.as_deref()?, true).ok()?;
+    let author = Author::of(headers).one()?;
+    if !site.is_local(from.domain()) || !site.is_local(author.domain()) {
+        return None;
+    }
     let theirs = login.name.rsplit_once('@').map(|(_, domain)| domain);
     let own = theirs.is_none_or(|domain| domain.eq_ignore_ascii_case(&from.domain().key()));
     if login.by == LoginBy::Auth && !own {
@@ -84,20 +113,51 @@ fn matches(finding: &FindingRecord, tags: &[String]) -> bool {
     })
 }
 
-fn has(record: &Record, tags: &[String]) -> bool {
-    let found = |finding: &FindingRecord| {
-        finding.counts && !matches!(finding.evidence, Evidence::LogOdds { .. }) && matches(finding, tags)
-    };
-    record.findings.iter().any(found)
+fn says(finding: &FindingRecord, tags: &[String]) -> bool {
+    finding.counts && !is_classifiers(finding) && matches(finding, tags)
 }
 
-fn is_welcome(record: &Record, settings: &Settings) -> bool {
-    record.proven.is_some() && has(record, &settings.welcome.tags)
+fn is_classifiers(finding: &FindingRecord) -> bool {
+    matches!(finding.evidence, Evidence::LogOdds { .. })
+}
+
+/// Whether one of these was found, for anybody.
+fn has(record: &Record, tags: &[String]) -> bool {
+    record.findings.iter().any(|finding| says(finding, tags))
+}
+
+/// Whether one of these was found for each recipient, but for those that do not matter.
+fn of_all(record: &Record, tags: &[String], apart: impl Fn(&RecipientRecord) -> bool) -> bool {
+    let found = |row: &RecipientRecord| {
+        record.findings.iter().any(|finding| {
+            let concerns = match finding.scope {
+                // What is said of one who is named is kept with no scope; which one it was stands last in the note.
+                Scope::Everyone if finding.phase == Phase::Rcpt && record.recipients.len() > 1 => {
+                    finding.note.rsplit(' ').next() == Some(&*row.to)
+                }
+                Scope::Everyone => true,
+                Scope::Only(who) => who == row.id,
+            };
+            concerns && says(finding, tags)
+        })
+    };
+    record.recipients_dropped == 0 && record.recipients.iter().all(|row| apart(row) || found(row))
+}
+
+/// Whether there is no such recipient.
+fn is_nobody(row: &RecipientRecord) -> bool {
+    let says_so = || row.reply.starts_with('5') && row.reply.get(4..).is_some_and(|why| why.starts_with("5.1.1"));
+    row.fate == "refuse"
+        && row.because.iter().any(|tag| match tag.as_str() {
+            "policy.unknown_recipient" | "policy.known_unknown" => true,
+            "upstream.rcpt" => says_so(),
+            _ => false,
+        })
 }
 
 fn agrees(record: &Record, rule: &Rule) -> bool {
     let speaks = |finding: &&FindingRecord| {
-        let points = matches!(finding.evidence, Evidence::Points(points) if points > gatepost_core::Score::ZERO);
+        let points = matches!(finding.evidence, Evidence::Points(points) if points > Score::ZERO);
         finding.counts && points && matches(finding, &rule.tags) && !matches(finding, &rule.except)
     };
     let mut tags: Vec<&str> = record
@@ -125,32 +185,67 @@ pub fn is_delivered(record: &Record) -> bool {
     record.recipients.iter().any(|row| was_delivered(row, record.end))
 }
 
-/// Whether a mail was kept from all of its recipients, or would have been had the policy been in force.
-fn is_kept_out(record: &Record) -> bool {
+/// Whether a mail was kept from all of its recipients, or would have been had the policy been in force, and would have
+/// been without any classifier.
+fn is_kept_out(record: &Record, policy: &Policy) -> bool {
     let rows = &record.recipients;
     let out = |fate: &str| matches!(fate, "refuse" | "discard" | "hold");
-    !rows.is_empty() && rows.iter().all(|row| out(row.would.as_deref().unwrap_or(&row.fate)))
+    !rows.is_empty()
+        && rows
+            .iter()
+            .all(|row| out(row.would.as_deref().unwrap_or(&row.fate)) && is_out_anyway(record, row, policy))
+}
+
+/// Whether a recipient's mail was kept out by wish, or for points that reach far enough without those of classifiers.
+fn is_out_anyway(record: &Record, row: &RecipientRecord, policy: &Policy) -> bool {
+    let by_level = format!("policy.{}", row.level);
+    let by_points = row.because.is_empty() || row.because.iter().any(|tag| tag.as_str() == by_level);
+    if !by_points {
+        let classifiers = |tag: &Tag| {
+            let mut findings = record.findings.iter();
+            findings.any(|finding| finding.tag == *tag && is_classifiers(finding))
+        };
+        return !row.because.iter().all(classifiers);
+    }
+    let score = row.score - row.fused.map_or(Score::ZERO, |fused| fused.points);
+    let rules = policy.rules(domain_of(&row.to).as_deref());
+    matches!(
+        rules.grade(rules.level(score)).action,
+        Action::Reject | Action::Discard | Action::Hold
+    )
 }
 
 fn domain_of(address: &str) -> Option<String> {
     Address::parse(address, true).ok().map(|address| address.domain().key())
 }
 
+/// The one name of a teacher, however it was typed.
+pub fn teacher(by: &str) -> String {
+    crate::octets::cut(&by.to_lowercase(), crate::entry::BY_MAX).to_owned()
+}
+
+/// Where a mail of our own people came from: a sender behind a login, and the login, where that is one person's.
+fn own_sources(login: &Login, from: &str, seed: Seed) -> Sources {
+    let (name, from) = (login.name.to_lowercase(), from.to_lowercase());
+    Sources {
+        sender: seed.hash(&[b"login", name.as_bytes(), from.as_bytes()]),
+        network: match login.by {
+            LoginBy::Network => 0,
+            _ => seed.hash(&[b"login", name.as_bytes()]),
+        },
+    }
+}
+
 /// Where a mail came from, for caps. Mail of our own people comes from the one who sent it.
 pub fn sources(record: &Record, seed: Seed) -> Sources {
     if record.direction == Direction::Outbound {
-        let name = record.login.as_ref().map_or("", |login| &*login.name);
-        return Sources {
-            sender: seed.hash(&[b"login", name.as_bytes()]),
-            network: 0,
+        let from = record.from.as_deref().unwrap_or_default();
+        return match &record.login {
+            Some(login) => own_sources(login, from, seed),
+            None => Sources::default(),
         };
     }
-    let author = || {
-        record
-            .author
-            .as_deref()
-            .and_then(|author| gatepost_core::Author::read(author).one())
-    };
+    let author = || record.author.as_deref().and_then(|author| Author::read(author).one());
     let sender = record.from.as_deref().and_then(domain_of);
     let sender = sender.or_else(|| author().map(|author| author.domain().key()));
     let client = network::masked(record.origin.unwrap_or(record.client), NETWORK.0, NETWORK.1);
@@ -190,8 +285,7 @@ pub fn ids(record: &Record) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatepost_core::message::Headers;
-    use gatepost_core::{End, Finding, Login, Phase, RecipientId, RecipientRecord, Score, Tag};
+    use gatepost_core::{End, Finding, Fused, RecipientId};
     use std::net::IpAddr;
 
     fn record(direction: Direction, fate: &str) -> Record {
@@ -214,12 +308,16 @@ mod tests {
     }
 
     fn taught(record: &Record) -> Option<Ground> {
-        taught_with(record, "\r\n")
+        taught_with(record, "From: ann@b.example\r\n\r\n")
     }
 
     fn taught_with(record: &Record, head: &'static str) -> Option<Ground> {
         let headers = Headers::parse(head.as_bytes().into());
-        of(record, &headers, &Settings::default()).map(|taught| taught.ground)
+        let house = House {
+            site: Arc::new(Site::new("mx.b.example").with_domains(["b.example", "d.example"])),
+            policy: Policy::default(),
+        };
+        of(record, &headers, &Settings::default(), &house).map(|taught| taught.ground)
     }
 
     #[test]
@@ -228,7 +326,11 @@ mod tests {
         assert_eq!(taught(&sent), None, "nobody logged in");
         sent.login = Some(Login::new("ann@b.example", LoginBy::Auth));
         assert_eq!(taught(&sent), Some(Ground::Outbound));
-        assert_eq!(taught_with(&sent, "X-Autoreply: yes\r\n\r\n"), None, "a machine's");
+        assert_eq!(
+            taught_with(&sent, "From: ann@b.example\r\nX-Autoreply: yes\r\n\r\n"),
+            None,
+            "a machine's"
+        );
         for spoil in [
             |record: &mut Record| record.from = Some("ann@other.example".into()),
             |record: &mut Record| record.from = Some(String::new()),
@@ -271,6 +373,7 @@ mod tests {
         find(&mut mail, "dnsbl.disguised_link", 3, true);
         find(&mut mail, "dnsbl.friendly", -3, true);
         find(&mut mail, "dnsbl.watched", 3, false);
+        mail.recipients[0].score = Score::points(10);
         assert_eq!(taught(&mail), None, "two lists");
         find(&mut mail, "dnsbl.three", 1, true);
         assert_eq!(taught(&mail), Some(Ground::Evidence));
@@ -306,6 +409,113 @@ mod tests {
         }
         mail.recipients[0].level = Level::High;
         assert_eq!(taught(&mail), None);
+    }
+
+    #[test]
+    fn what_our_own_server_passes_on_for_strangers_teaches_nothing() {
+        let mut sent = record(Direction::Outbound, "deliver");
+        for by in [LoginBy::Network, LoginBy::Auth] {
+            sent.login = Some(Login::new("192.0.2.0/24", by));
+            assert_eq!(taught(&sent), Some(Ground::Outbound), "{by:?}");
+            for head in ["From: eve@other.example\r\n\r\n", "Subject: no author\r\n\r\n"] {
+                assert_eq!(taught_with(&sent, head), None, "{by:?}: {head}");
+            }
+            for from in ["eve@other.example", ""] {
+                let mut passed = sent.clone();
+                passed.from = Some(from.into());
+                assert_eq!(taught(&passed), None, "{by:?}: {from}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_sender_behind_a_network_has_a_share_and_a_login_has_one_whatever_it_sends_as() {
+        let seed = Seed::new([7; 16]);
+        let of = |name: &str, by, from: &str| own_sources(&Login::new(name, by), from, seed);
+        let network = |from| of("192.0.2.0/24", LoginBy::Network, from);
+        assert_ne!(network("ann@b.example").sender, network("carl@b.example").sender);
+        assert_eq!(network("ann@b.example"), network("Ann@B.example"));
+        assert_eq!(network("ann@b.example").network, 0);
+        let (one, other) = (
+            of("ann@b.example", LoginBy::Auth, "ann@b.example"),
+            of("ANN@b.example", LoginBy::Auth, "x1@b.example"),
+        );
+        assert_eq!(one.network, other.network);
+        assert_ne!(one.network, 0);
+    }
+
+    /// The same mail to one more.
+    fn to_another(record: &mut Record) {
+        let mut row = record.recipients[0].clone();
+        (row.id, row.to) = (RecipientId(1), "eve@d.example".into());
+        record.recipients.push(row);
+    }
+
+    #[test]
+    fn what_one_recipient_welcomes_is_welcome_to_all_only_where_each_does() {
+        let mut mail = record(Direction::Inbound, "deliver");
+        mail.proven = Some("b.example".into());
+        to_another(&mut mail);
+        find(&mut mail, "whitelist.proven", 0, true);
+        assert_eq!(taught(&mail), Some(Ground::Welcome), "said of everyone");
+        mail.findings[0].scope = Scope::Only(RecipientId(0));
+        assert_eq!(taught(&mail), None, "said for one of two");
+        find(&mut mail, "whitelist.proven", 0, true);
+        mail.findings[1].scope = Scope::Only(RecipientId(1));
+        assert_eq!(taught(&mail), Some(Ground::Welcome), "said for each");
+        mail.recipients_dropped = 1;
+        assert_eq!(taught(&mail), None, "not all recipients are known");
+    }
+
+    #[test]
+    fn a_trap_teaches_nothing_of_mail_that_came_to_people_too_or_from_whom_somebody_welcomes() {
+        let mut mail = record(Direction::Inbound, "refuse");
+        find(&mut mail, "conduct.trap", 3, true);
+        mail.findings[0].phase = Phase::Rcpt;
+        mail.findings[0].note = "a trap: carl@d.example".into();
+        assert_eq!(taught(&mail), Some(Ground::Trap));
+        let mut traps = mail.clone();
+        to_another(&mut traps);
+        traps.findings.push(traps.findings[0].clone());
+        traps.findings[1].note = "a trap: eve@d.example".into();
+        assert_eq!(taught(&traps), Some(Ground::Trap), "two traps");
+        let mut both = mail.clone();
+        to_another(&mut both);
+        assert_eq!(taught(&both), None, "a person got it, too");
+        both.recipients[1].because = vec![Tag::new("policy.unknown_recipient")];
+        assert_eq!(taught(&both), Some(Ground::Trap), "the other does not exist");
+        mail.proven = Some("b.example".into());
+        find(&mut mail, "whitelist.proven", 0, true);
+        assert_eq!(taught(&mail), None, "somebody welcomes the sender");
+    }
+
+    #[test]
+    fn labels_never_come_from_a_classifier() {
+        let mut mail = record(Direction::Inbound, "refuse");
+        for tag in ["dnsbl.one", "dnsbl.two", "dnsbl.three"] {
+            find(&mut mail, tag, 2, true);
+        }
+        let odds = Evidence::LogOdds {
+            value: 9.0,
+            support: 9_999,
+        };
+        let finding = Finding::new(Tag::new("bayes.odds"), odds, "");
+        mail.findings
+            .push(FindingRecord::new("bayes", Phase::Message, &finding, true));
+        let row = &mut mail.recipients[0];
+        row.level = Level::High;
+        row.because = vec![Tag::new("dnsbl.one"), Tag::new("policy.high")];
+        row.score = Score::points(12);
+        row.fused = Some(Fused::new(9.0, 5.0, Score::points(11)));
+        assert_eq!(taught(&mail), None, "only the classifiers' points kept it out");
+        mail.recipients[0].because = vec![Tag::new("bayes.odds")];
+        assert_eq!(taught(&mail), None, "a classifier's wish");
+        mail.recipients[0].because = vec![Tag::new("dnsbl.one")];
+        assert_eq!(taught(&mail), Some(Ground::Evidence), "a wish that is no classifier's");
+        let row = &mut mail.recipients[0];
+        row.because = vec![Tag::new("dnsbl.one"), Tag::new("policy.high")];
+        row.score = Score::points(21);
+        assert_eq!(taught(&mail), Some(Ground::Evidence), "far enough without them");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod versions;
 mod writer;
 
 pub use fit::Fit;
+pub use grounds::House;
 pub use jig::Jig;
 pub use settings::Settings;
 pub use teacher::{Found, Means, OpenError, Teacher};

@@ -154,7 +154,7 @@ impl Default for Trap {
     fn default() -> Trap {
         Trap {
             learn: true,
-            weight: 100,
+            weight: 50,
             per_day: 1_000,
             tags: vec!["conduct.trap".into()],
         }

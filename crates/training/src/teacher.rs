@@ -19,7 +19,7 @@ use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
 
 use crate::entry::{self, Head, Named, SKETCH, Sources};
-use crate::grounds::{self, Taught};
+use crate::grounds::{self, House, Taught};
 use crate::settings::{Settings, WEIGHT_MAX};
 use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
 
@@ -42,6 +42,8 @@ pub struct Means {
     pub clock: Arc<dyn Clock>,
     /// By which sources are hashed.
     pub seed: Seed,
+    /// What is ours, and what is done with mail here.
+    pub house: House,
     /// Who is told of what an operator should look at.
     pub alarms: Arc<dyn Alarms>,
     /// Who takes the fusion that follows from what was learned; called once before `open` returns and then after each
@@ -82,6 +84,7 @@ pub struct Teacher {
     seed: Seed,
     alarms: Arc<dyn Alarms>,
     settings: RwLock<Arc<Settings>>,
+    house: RwLock<Arc<House>>,
     tasks: SyncSender<Task>,
     /// Finished transactions that could not be learned from.
     missed: AtomicU64,
@@ -116,6 +119,7 @@ impl Teacher {
             seed: means.seed,
             alarms: means.alarms,
             settings: RwLock::new(settings),
+            house: RwLock::new(Arc::new(means.house)),
             tasks,
             missed: AtomicU64::new(0),
             writer: RwLock::new(Some(thread)),
@@ -138,6 +142,11 @@ impl Teacher {
         let new = Arc::new(new);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
         self.insist(Task::Settings(new)).await;
+    }
+
+    /// What is ours, and what is done with mail here, from now on.
+    pub fn house(&self, new: House) {
+        *self.house.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     }
 
     fn set(&self) -> Arc<Settings> {
@@ -269,7 +278,7 @@ fn head(taught: Taught, at: u64, domain: Option<String>, sources: Sources, kept:
         at,
         label: taught.label,
         ground: taught.ground,
-        by: crate::octets::cut(&taught.by, entry::BY_MAX).into(),
+        by: grounds::teacher(&taught.by).into(),
         domain: domain.map(Into::into),
         weight: 0,
         identity: 0,
@@ -349,7 +358,8 @@ impl Observer for Teacher {
     async fn observe(&self, record: &Record, message: Option<&Arc<Message>>) {
         let Some(message) = message else { return };
         let settings = self.set();
-        let taught = grounds::of(record, message.headers(), &settings);
+        let house = Arc::clone(&self.house.read().unwrap_or_else(PoisonError::into_inner));
+        let taught = grounds::of(record, message.headers(), &settings, &house);
         let inbound = record.direction == Direction::Inbound;
         let remember = inbound && settings.recent_days > 0 && grounds::is_delivered(record);
         if taught.is_none() && !remember {

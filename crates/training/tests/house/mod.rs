@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use gatepost_core::classifier::Shelf;
 use gatepost_core::{
     BadModel, Clue, Domain, Features, Label, Learner, Learning, Lesson, LogOdds, Message, ModelSlot, Models, Sample,
-    Time,
+    Site, Time,
 };
 use gatepost_pipeline::Fusion;
 use gatepost_testkit::{FakeClock, Fakes};
-use gatepost_training::{Means, Settings, Teacher};
+use gatepost_training::{House, Means, Settings, Teacher};
 
 const SIZE: usize = 512;
 
@@ -134,6 +134,10 @@ pub fn means(fakes: &Fakes, folder: &Path, fusion: &Arc<Mutex<Option<Fusion>>>) 
         compute: services.compute,
         clock: services.clock,
         seed: services.seed,
+        house: House {
+            site: Arc::new(Site::new("mx.s1.example").with_domains(["s1.example", "d.example"])),
+            ..House::default()
+        },
         alarms: services.alarms,
         publish: Box::new(move |new| *fusion.lock().unwrap() = Some(new)),
     }
