@@ -304,7 +304,7 @@ threshold = 20
 action = "bounce"                             # ! expected "none"
 [pipeline.inbound]
 tiers = [["conduct"],
-         ["bayes", "conduct"]]                # ! no filter `bayes` # already
+         ["clamav", "conduct"]]               # ! no filter `clamav` # already
 [filters.conduct]
 on_falt = "mark"                              # ! did you mean `on_fault`?
 patience = "5 minuts"                         # ! expected a duration such as "5m", found "5 minuts"
