@@ -5,7 +5,7 @@ use std::io;
 use gatepost_core::{Fault, Unlearn, Version};
 
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::Line;
+use crate::entry::{Line, MARK_MAX};
 use crate::log::{SPANS_MAX, within};
 use crate::versions::{Folded, Header, Loaded};
 use crate::writer::Writer;
@@ -171,9 +171,16 @@ impl Writer {
 
     /// Marks samples as forgotten, durably, and drops the versions that hold them.
     fn mark(&mut self, which: Vec<u64>) -> Result<(), Fault> {
-        let appended = self
-            .log
-            .append(vec![(Line::Forgotten { sequence: 0, which }, Vec::new())]);
+        let mark = |which: &[u64]| {
+            (
+                Line::Forgotten {
+                    sequence: 0,
+                    which: which.to_vec(),
+                },
+                Vec::new(),
+            )
+        };
+        let appended = self.log.append(which.chunks(MARK_MAX).map(mark).collect());
         appended.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
         self.recount();
         let dropped = self.drop_tainted();
