@@ -50,6 +50,7 @@ impl Writer {
 
     /// Admits lessons, writes them down together, and learns them.
     fn teach(&mut self, lessons: Vec<(Head, Named, Answer<Fate>)>) {
+        self.admission.at(self.clock.now().millis());
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
@@ -61,13 +62,13 @@ impl Writer {
                 Ok(Admitted::Known(sequence)) => answers.push((answer, Fate::Known(sequence))),
                 Err(refused) => drop(answer.send(Ok(Fate::Refused(refused)))),
                 Ok(Admitted::New { instead_of }) => {
-                    if let Some(earlier) = instead_of {
+                    if !instead_of.is_empty() {
                         corrected = true;
-                        let which = vec![earlier];
+                        let which = instead_of.clone();
                         lines.push((Line::Forgotten { sequence: 0, which }, Vec::new()));
                     }
                     head.sequence = self.log.last() + 1 + lines.len() as u64;
-                    self.admission.count(&head, true);
+                    self.admission.learn(&head, &instead_of);
                     lines.push((Line::Sample(head.clone()), entry::write_features(&features)));
                     answers.push((answer, Fate::Learned(head.sequence)));
                     learned.push((head, features));
@@ -129,7 +130,7 @@ impl Writer {
     }
 
     fn remember(&mut self, (head, features): (Head, Named), ids: Vec<u64>) {
-        let now = head.at;
+        let now = self.clock.now().millis();
         let body = entry::write_features(&features);
         let days = self.settings.recent_days;
         let done =

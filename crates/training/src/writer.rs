@@ -204,9 +204,10 @@ impl Writer {
     /// Counts all samples anew: what is known of them, and which chain the models should have.
     pub(crate) fn recount(&mut self) {
         self.admission = Admission::default();
+        self.admission.at(self.clock.now().millis());
         for entry in self.log.entries() {
             let learned = !within(self.log.aside(), entry.head.sequence);
-            self.admission.count(&entry.head, learned);
+            self.admission.recall(&entry.head, learned);
         }
         self.wanted = self.target();
     }

@@ -50,7 +50,7 @@ fn a_correction_takes_the_place_of_what_was_learned() {
         taught(&school, 0..10).await;
         let spam = mail(4);
         let before = school.odds(&spam);
-        let mut correction = lesson(4, Label::Ham, "carl");
+        let mut correction = lesson(4, Label::Ham, "ann");
         correction.at = when(50);
         school.teacher.label(correction).await.unwrap();
         assert!(school.odds(&spam) < before);
@@ -63,9 +63,27 @@ fn a_correction_takes_the_place_of_what_was_learned() {
         }
         settings.person_weight = settings.correction_weight;
         without.teacher.settings(settings).await;
-        without.label(4, Label::Ham, "carl").await.unwrap();
+        without.label(4, Label::Ham, "ann").await.unwrap();
         assert_eq!(school.models(), without.models());
         assert_eq!(from_the_log(dir.path()), school.models());
+    });
+}
+
+#[test]
+fn who_contradicts_another_erases_nothing_and_is_unlearned_without_a_trace() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(dir.path(), often(1_000));
+        taught(&school, 0..10).await;
+        let before = school.models();
+        school.label(4, Label::Ham, "eve").await.unwrap();
+        let beside = school.models();
+        assert_ne!(beside, before);
+        assert_eq!(school.teacher.unlearn(&Unlearn::By("eve".into())).await, Ok(1));
+        assert_eq!(school.models(), before);
+        let never = School::open(other.path(), often(1_000));
+        taught(&never, 0..10).await;
+        assert_eq!(school.models(), never.models());
     });
 }
 
@@ -264,6 +282,8 @@ fn a_log_that_was_lost_does_not_take_the_models_with_it() {
         let refused = school.teacher.unlearn(&Unlearn::Sample(3)).await;
         assert!(matches!(refused, Err(Fault::Broken(_))), "{refused:?}");
         taught(&school, 12..20).await;
+        // Nobody may write versions while the folder is copied.
+        school.teacher.close().await;
         assert_eq!(from_the_log(dir.path()), school.models());
     });
 }
