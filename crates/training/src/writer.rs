@@ -185,6 +185,10 @@ impl Writer {
         writer.drop_tainted().map_err(bad)?;
         let newest = writer.versions.all().map(|one| one.version.through).max();
         writer.log.beyond(newest.unwrap_or_default());
+        if let Some(note) = writer.settle_base().map_err(|fault| OpenError(fault.to_string()))? {
+            writer.alarms.raise(ALARM, "base", &note);
+            notes.push(note);
+        }
         if let Some(note) = writer.adopt(lost).map_err(|fault| OpenError(fault.to_string()))? {
             notes.push(note);
         }

@@ -397,3 +397,128 @@ fn two_teachers_never_have_one_log() {
     let second = Teacher::open(means(&school.fakes, dir.path(), &fusion), Settings::default());
     assert!(second.is_err_and(|error| error.0.contains("another process")));
 }
+
+/// A school that has a base, three versions, and a log; and what its models are at its end.
+async fn with_base(dir: &Path) -> (Vec<Vec<u8>>, Option<gatepost_pipeline::Fusion>) {
+    let long = "filler ".repeat(500);
+    let school = School::open(
+        dir,
+        Settings {
+            log_mib: 1,
+            ..often(20)
+        },
+    );
+    for n in 0..203_u64 {
+        let text = format!("Subject: about{n}\r\n\r\nword{n} {long}");
+        let message = Arc::new(gatepost_core::Message::from_bytes(text.into_bytes()));
+        let mut lesson = gatepost_core::Lesson::new(message, class(n), "ann", when(n));
+        lesson.ground = Ground::Corpus;
+        school.teacher.label(lesson).await.unwrap();
+    }
+    school.teacher.close().await;
+    assert!(dir.join("versions/base.models").exists());
+    assert_eq!(files(dir, "versions").len(), 4);
+    school.models()
+}
+
+fn damage(file: &Path, at: impl Fn(usize) -> usize) -> Vec<u8> {
+    let mut octets = std::fs::read(file).unwrap();
+    let at = at(octets.len());
+    octets[at] ^= 1;
+    std::fs::write(file, &octets).unwrap();
+    octets
+}
+
+#[test]
+fn a_damaged_base_is_replaced_by_the_newest_version_and_nothing_that_was_learned_is_lost() {
+    block(async {
+        for of_the_end in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let models = with_base(dir.path()).await;
+            let base = dir.path().join("versions/base.models");
+            let bad = damage(&base, |len| if of_the_end { len - 40 } else { 20 });
+            let school = School::open(dir.path(), often(20));
+            assert_eq!(school.models(), models, "{of_the_end}");
+            let found = school.teacher.found();
+            assert!(
+                found.notes.iter().any(|note| note.contains("is the base from now on")),
+                "{found:?}"
+            );
+            assert!(
+                school
+                    .fakes
+                    .alarms
+                    .book
+                    .take()
+                    .iter()
+                    .any(|alarm| format!("{alarm:?}").contains("base.models.bad"))
+            );
+            assert_eq!(std::fs::read(dir.path().join("versions/base.models.bad")).unwrap(), bad);
+            assert_ne!(std::fs::read(&base).unwrap(), bad);
+            let refused = school.teacher.unlearn(&Unlearn::By("ann".into())).await;
+            assert!(
+                matches!(&refused, Err(Fault::Broken(why)) if why.contains("base")),
+                "{refused:?}"
+            );
+            taught(&school, 300..363).await;
+            let later = school.models();
+            school.teacher.close().await;
+            drop(school);
+            // Also by the base and the log alone.
+            assert_eq!(from_the_log(dir.path()), later);
+            let again = School::open(dir.path(), often(20));
+            assert_eq!(again.models(), later);
+            assert_eq!(again.teacher.found().notes, Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn a_damaged_base_without_any_version_is_told_and_kept_and_the_log_is_used() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        with_base(dir.path()).await;
+        for file in files(dir.path(), "versions").iter().take(3) {
+            std::fs::remove_file(file).unwrap();
+        }
+        damage(&dir.path().join("versions/base.models"), |len| len - 40);
+        let school = School::open(dir.path(), often(1_000));
+        let found = school.teacher.found();
+        assert!(
+            found.notes.iter().any(|note| note.contains("put back a backup")),
+            "{found:?}"
+        );
+        assert_eq!(found.replayed, found.samples);
+        assert!(dir.path().join("versions/base.models.bad").exists());
+        assert!(!dir.path().join("versions/base.models").exists());
+        taught(&school, 300..303).await;
+    });
+}
+
+#[test]
+fn a_base_that_is_damaged_while_it_is_needed_takes_no_models_with_it() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let models = with_base(dir.path()).await;
+        let school = School::open(
+            dir.path(),
+            Settings {
+                log_mib: 1,
+                ..often(20)
+            },
+        );
+        let newest = files(dir.path(), "versions");
+        for file in &newest {
+            damage(file, |len| len - 40);
+        }
+        let last = school.label(400, Label::Spam, "eve").await.unwrap();
+        let known = school.models();
+        assert_ne!(known, models);
+        let refused = school.teacher.unlearn(&Unlearn::Sample(last)).await;
+        assert!(
+            matches!(&refused, Err(Fault::Broken(why)) if why.contains("base")),
+            "{refused:?}"
+        );
+        assert_eq!(school.models(), known, "they stay as they are");
+    });
+}
