@@ -23,7 +23,7 @@ fn unwritable(error: &std::io::Error) -> Fault {
 impl Writer {
     /// Learns what can be learned at once, beginning with `first`, and puts the rest by.
     pub(crate) fn take_batch(&mut self, first: Option<Task>) {
-        let mut lessons = Vec::new();
+        let (mut lessons, mut erased) = (Vec::new(), Vec::new());
         let mut next = first;
         while let Some(task) = next {
             match task {
@@ -33,19 +33,41 @@ impl Writer {
                     Err(fault) => drop(answer.send(Err(fault))),
                 },
                 Task::Remember(mail, ids) => self.remember(*mail, ids),
+                Task::Erase(kept, answer) => erased.push((kept, answer)),
                 Task::Versions(answer) => drop(answer.send(Ok(self.list()))),
                 other => {
                     self.waiting.push_back(other);
                     break;
                 }
             }
-            next = if lessons.len() < BATCH {
+            next = if lessons.len() + erased.len() < BATCH {
                 self.tasks.try_recv().ok()
             } else {
                 None
             };
         }
         self.teach(lessons);
+        self.erase_kept(erased);
+    }
+
+    /// Forgets what was learned from kept mails, all of them at once; the models follow when nothing waits.
+    fn erase_kept(&mut self, asked: Vec<(u64, Answer<u64>)>) {
+        let mut which = self.erasures.abandoned();
+        which.extend(asked.iter().map(|(kept, _)| *kept));
+        if which.is_empty() {
+            return;
+        }
+        let done = self.forget_kept(&which);
+        if let Err(fault) = &done {
+            self.complain(fault);
+            which.iter().for_each(|kept| self.erasures.abandon(*kept));
+        }
+        for (kept, answer) in asked {
+            let count = done
+                .as_ref()
+                .map(|counts| counts.get(&kept).copied().unwrap_or_default());
+            let _ = answer.send(count.map_err(Clone::clone));
+        }
     }
 
     /// Admits lessons, writes them down together, and learns them.

@@ -1,5 +1,6 @@
 //! What goes through the log again: beginning, forgetting, going back, folding into the base.
 
+use std::collections::HashMap;
 use std::io;
 
 use gatepost_core::{Fault, Unlearn, Version};
@@ -183,6 +184,32 @@ impl Writer {
         self.recount();
         let dropped = self.drop_tainted();
         dropped.map_err(|error| Fault::Broken(format!("a version that holds forgotten samples stays: {error}")))
+    }
+
+    /// Marks what was learned from kept mails as forgotten, durably, and forgets what is remembered of them; tells how many
+    /// samples of each there were.
+    pub(crate) fn forget_kept(&mut self, which: &[u64]) -> Result<HashMap<u64, u64>, Fault> {
+        if which.is_empty() {
+            return Ok(HashMap::new());
+        }
+        for kept in which {
+            let forgotten = self.recent.forget(*kept);
+            forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
+        }
+        let mut counts: HashMap<u64, u64> = which.iter().map(|kept| (*kept, 0)).collect();
+        let mut gone = Vec::new();
+        for entry in self.log.entries().filter(|entry| entry.head.kept != 0) {
+            if let Some(count) = counts.get_mut(&entry.head.kept) {
+                *count += 1;
+                gone.push(entry.head.sequence);
+            }
+        }
+        if !gone.is_empty() {
+            self.mark(gone)?;
+        }
+        let done = self.erasures.done(which);
+        done.map_err(|error| Fault::Broken(format!("erasures that are done stay noted: {error}")))?;
+        Ok(counts)
     }
 
     /// Forgets. What is part of the base stays, and whoever asks is told.

@@ -19,6 +19,7 @@ use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
 
 use crate::entry::{self, Head, Named, SKETCH, Sources};
+use crate::erasures::Erasures;
 use crate::grounds::{self, Taught};
 use crate::settings::{Settings, WEIGHT_MAX};
 use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
@@ -26,6 +27,9 @@ use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
 const FULL: Fault = Fault::Unavailable("learning: too many lessons wait already");
 /// Lessons of a collection whose features are made at the same time.
 const TOGETHER: usize = 16;
+/// What could not be done at once, but was noted down.
+const LATER: Fault =
+    Fault::Unavailable("learning: what was learned from it is forgotten as soon as learning can do so");
 const ENDED: Fault = Fault::Unavailable("learning: it has ended");
 
 /// What a teacher works with.
@@ -81,6 +85,7 @@ pub struct Teacher {
     alarms: Arc<dyn Alarms>,
     settings: RwLock<Arc<Settings>>,
     tasks: SyncSender<Task>,
+    erasures: Arc<Erasures>,
     /// Finished transactions that could not be learned from.
     missed: AtomicU64,
     writer: RwLock<Option<JoinHandle<()>>>,
@@ -104,6 +109,7 @@ impl Teacher {
         for note in &found.notes {
             tracing::warn!("{note}");
         }
+        let erasures = Arc::clone(&writer.erasures);
         let thread = std::thread::Builder::new().name("gatepost-learning".into());
         let thread = thread.spawn(move || writer.run());
         let thread = thread.map_err(|error| OpenError(format!("no thread for learning: {error}")))?;
@@ -115,6 +121,7 @@ impl Teacher {
             alarms: means.alarms,
             settings: RwLock::new(settings),
             tasks,
+            erasures,
             missed: AtomicU64::new(0),
             writer: RwLock::new(Some(thread)),
         })
@@ -164,9 +171,30 @@ impl Teacher {
             .sequence()
     }
 
-    /// Forgets all that was learned from a kept mail, and what is remembered of it.
+    /// Forgets all that was learned from a kept mail, and what is remembered of it: answers when that is durably marked, and
+    /// the models follow. [`Fault::Unavailable`] says that it is noted down and done later, also after a restart.
     pub async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
-        self.unlearn(&Unlearn::Kept(kept.clone())).await
+        let id = reference(self.seed, &kept.0);
+        let erasures = Arc::clone(&self.erasures);
+        let noted = tokio::task::spawn_blocking(move || erasures.remember(id)).await;
+        let (answer, done) = oneshot::channel();
+        if self.tasks.try_send(Task::Erase(id, answer)).is_ok()
+            && let Ok(answer) = done.await
+            && let Ok(count) = answer
+        {
+            return Ok(count);
+        }
+        let why = match noted {
+            Ok(Ok(())) => {
+                self.erasures.abandon(id);
+                return Err(LATER);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(Fault::Broken(format!(
+            "what was learned from it is not forgotten: {why}"
+        )))
     }
 
     /// Removes the features of delivered mail that have become too old, writes the models down when it is time, and makes

@@ -363,6 +363,8 @@ fn erasing_a_kept_mail_unlearns_it() {
         school.teacher.label(kept).await.unwrap();
         assert_eq!(school.teacher.erase(&KeptId("k4".into())).await, Ok(0));
         assert_eq!(school.teacher.erase(&KeptId("k5".into())).await, Ok(1));
+        // The models follow when nothing waits.
+        school.teacher.sweep().await.unwrap();
         let never = School::open(other.path(), often(4));
         taught(&never, 0..5).await;
         assert_eq!(school.models(), never.models());
@@ -520,5 +522,56 @@ fn a_base_that_is_damaged_while_it_is_needed_takes_no_models_with_it() {
             "{refused:?}"
         );
         assert_eq!(school.models(), known, "they stay as they are");
+    });
+}
+
+#[test]
+fn an_erasure_that_learning_cannot_do_now_is_noted_and_done_at_the_next_start() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(dir.path(), often(4));
+        taught(&school, 0..5).await;
+        let mut kept = lesson(5, Label::Spam, "carl");
+        kept.kept = Some(KeptId("k5".into()));
+        school.teacher.label(kept).await.unwrap();
+        school.teacher.close().await;
+        let told = school.teacher.erase(&KeptId("k5".into())).await;
+        assert!(
+            matches!(told, Err(Fault::Unavailable(why)) if why.contains("as soon as")),
+            "{told:?}"
+        );
+        drop(school);
+        let school = School::open(dir.path(), often(4));
+        assert_eq!(school.teacher.found().samples, 5);
+        let never = School::open(other.path(), often(4));
+        taught(&never, 0..5).await;
+        assert_eq!(school.models(), never.models());
+        assert!(!dir.path().join("erasures").exists());
+    });
+}
+
+#[test]
+fn fifty_erasures_are_one_replay() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let school = School::open(dir.path(), often(1_000));
+        let id = |n: u64| KeptId(format!("k{n}").as_str().into());
+        for n in 0..100 {
+            let mut kept = lesson(n, class(n), "ann");
+            kept.kept = Some(id(n));
+            school.teacher.label(kept).await.unwrap();
+        }
+        let all = (0..50).map(|n| {
+            let (teacher, id) = (Arc::clone(&school.teacher), id(n));
+            async move { teacher.erase(&id).await }
+        });
+        for done in futures_util::future::join_all(all).await {
+            assert_eq!(done, Ok(1));
+        }
+        school.teacher.sweep().await.unwrap();
+        let versions = school.teacher.versions().await.unwrap();
+        // Each replay is written down: one at a time there would be fifty.
+        assert!(versions[0].number < 10, "{versions:?}");
+        assert_eq!(school.models(), from_the_log(dir.path()));
     });
 }
