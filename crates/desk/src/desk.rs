@@ -246,9 +246,9 @@ impl FrontDesk {
             ));
         }
         // First, so that a mail that is gone has left nothing in the models; but learning that is busy or down keeps no mail.
-        let forgotten = tokio::time::timeout(ERASE_PATIENCE, self.means.learning.erase(id)).await;
+        let forgotten = guarded(ERASE_PATIENCE, self.means.learning.erase(id)).await;
         // It could not even be noted down: the mail can be deleted again, with what it taught.
-        if let Ok(Err(fault @ (Fault::Broken(_) | Fault::Unsure(_)))) = forgotten {
+        if let Err(fault @ (Fault::Broken(_) | Fault::Unsure(_))) = forgotten {
             return Err(fault);
         }
         if !self.means.kept.delete(id).await? {
@@ -256,14 +256,12 @@ impl FrontDesk {
         }
         let mut lines = vec![format!("deleted {id}; a backup made before may still hold it")];
         match forgotten {
-            Ok(Ok(0)) => {}
-            Ok(Ok(_)) => lines.push("what was learned from it is forgotten".into()),
-            // It says what becomes of it.
-            Ok(Err(Fault::Unavailable(why))) => lines.push(why.into()),
-            Ok(Err(fault)) => lines.push(fault.to_string()),
-            Err(_) => lines.push(format!(
-                "learning has not yet said that it forgot what it learned from it; to be sure, say `gatepost unlearn {id}` later"
+            Ok(0) => {}
+            Ok(_) => lines.push("what was learned from it is forgotten".into()),
+            Err(Fault::Unavailable(why)) => lines.push(format!(
+                "what was learned from it is not forgotten yet ({why}); to be sure, say `gatepost unlearn {id}` later"
             )),
+            Err(fault) => lines.push(fault.to_string()),
         }
         Ok(done(lines))
     }
