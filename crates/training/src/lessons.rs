@@ -120,7 +120,11 @@ impl Writer {
                 let check = self.log.entry(head.sequence).map(|entry| entry.check);
                 if let Some(check) = check {
                     self.wanted = link(self.wanted, check);
-                    self.live.learn(&head, check, features);
+                    if !self.live.try_learn(&head, check, features) {
+                        // The models are made anew from the log; what fails there once more is forgotten.
+                        let sequence = head.sequence;
+                        tracing::error!(sequence, "a classifier failed as it learned a sample");
+                    }
                 }
             }
             self.announce();

@@ -100,7 +100,10 @@ impl Writer {
                 }
                 match reader.features(entry) {
                     Ok(features) => {
-                        course.learn(&entry.head, entry.check, features);
+                        let by = entry.head.by.clone();
+                        if !course.try_learn(&entry.head, entry.check, features) {
+                            return Err(self.forget_failing(sequence, &by));
+                        }
                         learned += 1;
                     }
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -117,11 +120,39 @@ impl Writer {
         }
     }
 
+    /// Forgets a sample at which a classifier panicked, so that it never does again, and says so.
+    fn forget_failing(&mut self, sequence: u64, by: &str) -> Fault {
+        let fault = Fault::Broken(format!(
+            "a classifier failed as it learned sample {sequence}, which {by} taught: it is a bug, please report it; the sample is forgotten"
+        ));
+        self.complain(&fault);
+        match self.mark(vec![sequence]) {
+            Ok(()) => {
+                self.failing += 1;
+                fault
+            }
+            Err(fault) => fault,
+        }
+    }
+
+    /// Models led through the log to its end, with the version that they began from and how many samples they learned
+    /// again; samples at which a classifier panics are forgotten on the way.
+    fn follow(&mut self, serving: bool, notes: &mut Vec<String>) -> Result<(Course, Option<u64>, u64), Fault> {
+        loop {
+            let failing = self.failing;
+            let (mut course, version) = self.nearest(None, notes)?;
+            match self.lead(&mut course, u64::MAX, false, serving, &|_| false) {
+                Ok(replayed) => return Ok((course, version, replayed)),
+                Err(fault) if self.failing > failing => notes.push(fault.to_string()),
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     /// Puts the models into use that follow from the base and the log; tells the version that they began from, and how
     /// many samples were learned again.
     pub(crate) fn begin(&mut self, notes: &mut Vec<String>) -> Result<(Option<u64>, u64), Fault> {
-        let (mut course, version) = self.nearest(None, notes)?;
-        let replayed = self.lead(&mut course, u64::MAX, false, false, &|_| false)?;
+        let (course, version, replayed) = self.follow(false, notes)?;
         self.use_from_now_on(course)?;
         self.young = u32::try_from(replayed).unwrap_or(u32::MAX);
         Ok((version, replayed))
@@ -145,9 +176,8 @@ impl Writer {
         }
         while !self.is_exact() {
             let mut notes = Vec::new();
-            let (mut course, _) = self.nearest(None, &mut notes)?;
+            let (course, ..) = self.follow(true, &mut notes)?;
             notes.iter().for_each(|note| tracing::warn!("{note}"));
-            self.lead(&mut course, u64::MAX, false, true, &|_| false)?;
             self.use_from_now_on(course)?;
         }
         self.write_down(why, None)?;

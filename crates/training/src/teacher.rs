@@ -277,7 +277,12 @@ impl Teacher {
     fn give(&self, task: Task) {
         match self.tasks.try_send(task) {
             Ok(()) => self.alarms.over(ALARM, "queue"),
-            Err(_) => self.miss(),
+            Err(TrySendError::Full(_)) => self.miss(),
+            Err(TrySendError::Disconnected(_)) => {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+                let why = "learning has ended: nothing is learned until gatepost is started again";
+                self.alarms.raise(ALARM, "ended", why);
+            }
         }
     }
 }

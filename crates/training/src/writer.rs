@@ -100,6 +100,8 @@ pub struct Writer {
     pub(crate) live: Course,
     /// The chain that they should have.
     pub(crate) wanted: u64,
+    /// Samples that were forgotten because a classifier panicked at them.
+    pub(crate) failing: u64,
     /// Samples that no version has yet.
     pub(crate) young: u32,
     /// When the last version was written.
@@ -184,6 +186,7 @@ impl Writer {
             erasures,
             admission: Admission::default(),
             wanted: EMPTY,
+            failing: 0,
             young: 0,
             tasks: begin.tasks,
             waiting: VecDeque::new(),
