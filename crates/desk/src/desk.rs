@@ -22,6 +22,8 @@ use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
 use crate::teach::Told;
 use crate::words;
 
+/// How long learning is waited for where a mail is deleted in any case.
+const ERASE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one act may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a delivery may take: longer than all that a mail server is waited for.
@@ -243,14 +245,23 @@ impl FrontDesk {
                 "it is kept for others, too; only an administrator may delete it".into(),
             ));
         }
-        // First, so that a mail that is gone has left nothing in the models.
-        let forgotten = self.means.learning.erase(id).await?;
+        // First, so that a mail that is gone has left nothing in the models; but learning that is busy or down keeps no mail.
+        let forgotten = guarded(ERASE_PATIENCE, self.means.learning.erase(id)).await;
+        // It could not even be noted down: the mail can be deleted again, with what it taught.
+        if let Err(fault @ (Fault::Broken(_) | Fault::Unsure(_))) = forgotten {
+            return Err(fault);
+        }
         if !self.means.kept.delete(id).await? {
             return Ok(no_such_mail());
         }
         let mut lines = vec![format!("deleted {id}; a backup made before may still hold it")];
-        if forgotten > 0 {
-            lines.push("what was learned from it is forgotten".into());
+        match forgotten {
+            Ok(0) => {}
+            Ok(_) => lines.push("what was learned from it is forgotten".into()),
+            Err(Fault::Unavailable(why)) => lines.push(format!(
+                "what was learned from it is not forgotten yet ({why}); to be sure, say `gatepost unlearn {id}` later"
+            )),
+            Err(fault) => lines.push(fault.to_string()),
         }
         Ok(done(lines))
     }

@@ -288,6 +288,22 @@ async fn mail_that_is_deleted_is_unlearned_first() {
 }
 
 #[tokio::test]
+async fn mail_is_deleted_though_learning_is_busy_and_it_is_told_that_it_forgets_later() {
+    let house = house();
+    let id = house.keep(&["carl@d.example"]).await;
+    house
+        .school
+        .0
+        .fail(Some(Fault::Unavailable("learning: it is done later")));
+    let gone = house.ask(&operator(), Request::Delete { id: id.clone() }).await;
+    assert!(
+        matches!(&gone, Receipt::Done(change) if change.lines.iter().any(|line| line.contains("done later"))),
+        "{gone:?}"
+    );
+    assert!(house.fakes.kept.get(&id).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn models_are_the_operators_affair() {
     let house = house();
     let unlearn = Request::Unlearn(Unlearn::By("eva".into()));

@@ -5,9 +5,11 @@
 //! not reopen what was decided of others. Chance is the mail's own hash.
 //!
 //! The rules, in order:
-//! 1. The same mail told again as the same counts once. Told as the other by a person or a collection, the earlier sample
-//!    is forgotten and the new one counts as a correction; but nothing automatic contradicts a person, a collection, or
-//!    another automatic teacher. A mail whose sample has become part of the base is not known any more.
+//! 1. The same mail told again as the same counts once. Told as the other by a person or a collection, what they said
+//!    themselves and what was learned automatically is forgotten, and a person's word counts as a correction then; what
+//!    somebody else said stays beside it, so that nobody erases another's word, and unlearning one leaves the other. No
+//!    collection contradicts a person, and nothing automatic contradicts a person, a collection, or another automatic
+//!    teacher. A mail whose sample has become part of the base is not known any more.
 //! 2. A collection that an administrator hands over has no caps. Of each class, and in each day, a sender, a network, a
 //!    campaign, and a person who teaches have at most a share, and in any case the floor.
 //! 3. An automatic teacher has at most so many a day; and when it has taught `balance` times as many of one class as all
@@ -25,8 +27,8 @@ use crate::sketch;
 const RECENT: usize = 2_000;
 /// So many of the rarer class are reckoned with in any case: a site without any ham yet may learn some spam.
 const RARER: usize = 50;
-/// Days that are counted.
-const DAYS: usize = 3;
+/// Days that are counted: so many before today and so many after it.
+const DAYS: u64 = 3;
 
 /// Why a lesson is not learned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -60,12 +62,12 @@ impl Refused {
 }
 
 /// What becomes of a lesson.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Admitted {
-    /// It is learned. The sample that it contradicts, if any, is forgotten.
+    /// It is learned. The samples whose place it takes, if any, are forgotten.
     New {
-        /// The sample that goes.
-        instead_of: Option<u64>,
+        /// The samples that go.
+        instead_of: Vec<u64>,
     },
     /// It is in the log already, here.
     Known(u64),
@@ -121,17 +123,34 @@ struct Known {
     sequence: u64,
     label: Label,
     ground: Ground,
+    /// Who said so, as a hash.
+    by: u64,
     /// It is in the models.
     learned: bool,
+}
+
+impl Known {
+    /// Whether the same person, or the same collection, said so as says this.
+    fn is_by(&self, head: &Head) -> bool {
+        self.by == teacher(head) && (self.ground == Ground::Corpus) == (head.ground == Ground::Corpus)
+    }
 }
 
 /// What the samples so far say about the next.
 #[derive(Default)]
 pub struct Admission {
-    known: HashMap<u64, Known>,
+    /// What was said of each mail, by whom.
+    known: HashMap<u64, Vec<Known>>,
     days: BTreeMap<u64, Today>,
     recent: VecDeque<usize>,
     totals: [usize; 2],
+    /// The day that it is.
+    today: u64,
+}
+
+/// Who teaches, as a hash.
+fn teacher(head: &Head) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(head.by.as_bytes())
 }
 
 fn class(label: Label) -> usize {
@@ -153,7 +172,7 @@ fn sources(head: &Head, campaign: u32) -> Vec<(Who, Refused)> {
     }
     let teacher = match is_automatic(head.ground) {
         true => Who::Automatic(head.ground),
-        false => Who::Teacher(xxhash_rust::xxh3::xxh3_64(head.by.as_bytes())),
+        false => Who::Teacher(teacher(head)),
     };
     all.push((teacher, Refused::Teacher));
     all
@@ -162,23 +181,37 @@ fn sources(head: &Head, campaign: u32) -> Vec<(Who, Refused)> {
 impl Admission {
     /// Whether a lesson is learned; its ground is set, and its weight where it has none yet.
     pub fn admit(&self, head: &mut Head, settings: &Settings) -> Result<Admitted, Refused> {
-        let known = self.known.get(&head.identity);
-        let mut instead_of = None;
-        if let Some(known) = known {
-            if known.label == head.label && known.learned {
-                return Ok(Admitted::Known(known.sequence));
-            }
-            if known.label != head.label && is_automatic(head.ground) {
+        let known = self.known.get(&head.identity).map_or(&[][..], Vec::as_slice);
+        let (same, other): (Vec<&Known>, Vec<&Known>) = known.iter().partition(|known| known.label == head.label);
+        // Their own word to the contrary goes in any case.
+        let corrects = other.iter().any(|known| known.is_by(head));
+        if let Some(known) = same
+            .iter()
+            .find(|known| known.learned && (!corrects || known.is_by(head)))
+        {
+            return Ok(Admitted::Known(known.sequence));
+        }
+        let mut instead_of: Vec<u64> = same
+            .iter()
+            .filter(|known| !known.learned)
+            .map(|known| known.sequence)
+            .collect();
+        if !other.is_empty() {
+            let person = |known: &&Known| matches!(known.ground, Ground::Person | Ground::Correction);
+            if is_automatic(head.ground) || (head.ground == Ground::Corpus && other.iter().any(person)) {
                 return Err(Refused::Contradicted);
             }
-            let person = matches!(known.ground, Ground::Person | Ground::Correction);
-            if known.label != head.label && head.ground == Ground::Corpus && person {
-                return Err(Refused::Contradicted);
+            let gone = other
+                .iter()
+                .filter(|known| is_automatic(known.ground) || known.is_by(head));
+            let gone: Vec<u64> = gone.map(|known| known.sequence).collect();
+            if head.ground != Ground::Corpus {
+                head.ground = match gone.is_empty() {
+                    true => Ground::Person,
+                    false => Ground::Correction,
+                };
             }
-            if known.label != head.label && head.ground == Ground::Person {
-                head.ground = Ground::Correction;
-            }
-            instead_of = Some(known.sequence);
+            instead_of.extend(gone);
         }
         // Whoever teaches may have said how much it counts.
         if head.weight == 0 {
@@ -195,7 +228,7 @@ impl Admission {
 
     fn within_shares(&self, head: &Head, settings: &Settings) -> Result<(), Refused> {
         let class = class(head.label);
-        let day = head.at / DAY;
+        let day = self.day(head);
         let Some(today) = self.days.get(&day) else {
             return Ok(());
         };
@@ -230,21 +263,46 @@ impl Admission {
         count(own) < most || head.identity % 1_000 < (most as u64 * 500) / count(own) as u64
     }
 
-    /// Counts a sample that is in the log. `learned` says whether it is in the models.
-    pub fn count(&mut self, head: &Head, learned: bool) {
-        let class = class(head.label);
-        self.known.insert(
-            head.identity,
-            Known {
-                sequence: head.sequence,
-                label: head.label,
-                ground: head.ground,
-                learned,
-            },
-        );
+    /// What time it is. Days far from now are not counted any more, so that no wrong date, and no clock that was wrong for
+    /// a while, leaves the shares without meaning.
+    pub fn at(&mut self, now: u64) {
+        self.today = now / DAY;
+        let today = self.today;
+        self.days.retain(|day, _| day.abs_diff(today) < DAYS);
+    }
+
+    /// The day that a new sample belongs to; what is dated far in the future is of today.
+    fn day(&self, head: &Head) -> u64 {
         let day = head.at / DAY;
-        let newest = self.days.last_key_value().map_or(day, |(newest, _)| (*newest).max(day));
-        if day + DAYS as u64 > newest {
+        match day < self.today.saturating_add(DAYS) {
+            true => day,
+            false => self.today,
+        }
+    }
+
+    /// Counts a new sample, which takes the place of some.
+    pub fn learn(&mut self, head: &Head, instead_of: &[u64]) {
+        if let Some(known) = self.known.get_mut(&head.identity) {
+            known.retain(|known| !instead_of.contains(&known.sequence));
+        }
+        self.count(head, true, self.day(head));
+    }
+
+    /// Counts a sample that is in the log. `learned` says whether it is in the models.
+    pub fn recall(&mut self, head: &Head, learned: bool) {
+        self.count(head, learned, head.at / DAY);
+    }
+
+    fn count(&mut self, head: &Head, learned: bool, day: u64) {
+        let class = class(head.label);
+        self.known.entry(head.identity).or_default().push(Known {
+            sequence: head.sequence,
+            label: head.label,
+            ground: head.ground,
+            by: teacher(head),
+            learned,
+        });
+        if day.abs_diff(self.today) < DAYS {
             let today = self.days.entry(day).or_default();
             if let Some(count) = today.classes.get_mut(class) {
                 *count += 1;
@@ -259,9 +317,6 @@ impl Admission {
             for (who, _) in counted {
                 *today.counts.entry((class, who)).or_default() += 1;
             }
-        }
-        while self.days.len() > DAYS {
-            self.days.pop_first();
         }
         self.recent.push_back(class);
         let gone = if self.recent.len() > RECENT {
@@ -325,15 +380,18 @@ mod tests {
         admission: Admission,
         settings: Settings,
         sequence: u64,
+        /// The tenth day where none is told.
+        now: Option<u64>,
     }
 
     impl Class {
         fn told(&mut self, mut head: Head) -> Result<(Admitted, Head), Refused> {
+            self.admission.at(self.now.unwrap_or(10 * DAY));
             let admitted = self.admission.admit(&mut head, &self.settings)?;
-            if let Admitted::New { .. } = admitted {
+            if let Admitted::New { instead_of } = &admitted {
                 self.sequence += 1;
                 head.sequence = self.sequence;
-                self.admission.count(&head, true);
+                self.admission.learn(&head, instead_of);
             }
             Ok((admitted, head))
         }
@@ -348,7 +406,7 @@ mod tests {
         let mut class = Class::default();
         assert_eq!(
             class.told(head(1, Label::Spam, Ground::Person)).map(|(what, _)| what),
-            Ok(Admitted::New { instead_of: None })
+            Ok(Admitted::New { instead_of: vec![] })
         );
         assert_eq!(
             class.told(head(1, Label::Spam, Ground::Trap)).map(|(what, _)| what),
@@ -361,8 +419,56 @@ mod tests {
         let mut class = Class::default();
         class.told(head(1, Label::Spam, Ground::Evidence)).unwrap();
         let (what, corrected) = class.told(head(1, Label::Ham, Ground::Person)).unwrap();
-        assert_eq!(what, Admitted::New { instead_of: Some(1) });
+        assert_eq!(what, Admitted::New { instead_of: vec![1] });
         assert_eq!((corrected.ground, corrected.weight), (Ground::Correction, 300));
+    }
+
+    #[test]
+    fn who_contradicts_another_takes_the_place_of_nothing_but_their_own_word() {
+        for first in [Ground::Person, Ground::Corpus] {
+            let mut class = Class::default();
+            class.told(head(1, Label::Spam, first)).unwrap();
+            let by = |label, by: &str| Head {
+                by: by.into(),
+                ..head(1, label, Ground::Correction)
+            };
+            let (what, beside) = class.told(by(Label::Ham, "carl")).unwrap();
+            assert_eq!(what, Admitted::New { instead_of: vec![] }, "{first:?}");
+            assert_eq!((beside.ground, beside.weight), (Ground::Person, 100));
+            // Each says it once, whatever the others said.
+            let again = class.told(by(Label::Ham, "carl")).map(|(what, _)| what);
+            assert_eq!(again, Ok(Admitted::Known(2)));
+            let changed = class.told(by(Label::Spam, "carl")).map(|(what, _)| what);
+            assert_eq!(changed, Ok(Admitted::New { instead_of: vec![2] }));
+            let third = class.told(by(Label::Spam, "dora")).map(|(what, _)| what);
+            assert_eq!(third, Ok(Admitted::Known(1)));
+        }
+    }
+
+    #[test]
+    fn a_sample_that_is_dated_in_the_future_leaves_every_share_as_it_is() {
+        let from = |n: u64, at: u64| Head {
+            at,
+            sources: Sources { sender: 7, network: 0 },
+            ..head(n, Label::Spam, Ground::Trap)
+        };
+        let mut class = Class::default();
+        assert_eq!(class.learned([from(0, 10_000 * DAY)]), 1);
+        assert_eq!(class.learned((1..100).map(|n| from(n, 10 * DAY))), 19);
+        assert_eq!(
+            class.learned((100..200).map(|n| from(n, 10_000 * DAY))),
+            0,
+            "it is of today"
+        );
+        // Nor does a clock that was wrong for a while.
+        class.now = Some(10_000 * DAY);
+        assert_eq!(class.learned([from(200, 10_000 * DAY)]), 1);
+        class.now = Some(11 * DAY);
+        assert_eq!(class.learned((300..400).map(|n| from(n, 11 * DAY))), 20);
+        let mut again = Admission::default();
+        again.at(11 * DAY);
+        (0..50).for_each(|n| again.recall(&from(n, 10_000 * DAY), true));
+        assert!(again.admit(&mut from(999, 11 * DAY), &class.settings).is_ok());
     }
 
     #[test]

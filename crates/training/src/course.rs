@@ -101,6 +101,18 @@ impl Course {
         scored
     }
 
+    /// Learns a sample; whether nothing panicked. Where something did, the models are not what the chain says, nor what any
+    /// chain says: they must not be used any further.
+    pub fn try_learn(&mut self, head: &Head, check: u64, features: Named) -> bool {
+        let learn = std::panic::AssertUnwindSafe(|| drop(self.learn(head, check, features)));
+        let done = std::panic::catch_unwind(learn).is_ok();
+        if !done {
+            // No chain of samples leads here.
+            self.chain = link(link(self.chain, check), u64::MAX);
+        }
+        done
+    }
+
     /// What is said of a sample's features.
     pub fn score(&self, head: &Head, features: Named) -> Scored {
         let domain = head.domain.as_deref();

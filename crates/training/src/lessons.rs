@@ -23,7 +23,7 @@ fn unwritable(error: &std::io::Error) -> Fault {
 impl Writer {
     /// Learns what can be learned at once, beginning with `first`, and puts the rest by.
     pub(crate) fn take_batch(&mut self, first: Option<Task>) {
-        let mut lessons = Vec::new();
+        let (mut lessons, mut erased) = (Vec::new(), Vec::new());
         let mut next = first;
         while let Some(task) = next {
             match task {
@@ -33,23 +33,46 @@ impl Writer {
                     Err(fault) => drop(answer.send(Err(fault))),
                 },
                 Task::Remember(mail, ids) => self.remember(*mail, ids),
+                Task::Erase(kept, answer) => erased.push((kept, answer)),
                 Task::Versions(answer) => drop(answer.send(Ok(self.list()))),
                 other => {
                     self.waiting.push_back(other);
                     break;
                 }
             }
-            next = if lessons.len() < BATCH {
+            next = if lessons.len() + erased.len() < BATCH {
                 self.tasks.try_recv().ok()
             } else {
                 None
             };
         }
         self.teach(lessons);
+        self.erase_kept(erased);
+    }
+
+    /// Forgets what was learned from kept mails, all of them at once; the models follow when nothing waits.
+    fn erase_kept(&mut self, asked: Vec<(u64, Answer<u64>)>) {
+        let mut which = self.erasures.abandoned();
+        which.extend(asked.iter().map(|(kept, _)| *kept));
+        if which.is_empty() {
+            return;
+        }
+        let done = self.forget_kept(&which);
+        if let Err(fault) = &done {
+            self.complain(fault);
+            which.iter().for_each(|kept| self.erasures.abandon(*kept));
+        }
+        for (kept, answer) in asked {
+            let count = done
+                .as_ref()
+                .map(|counts| counts.get(&kept).copied().unwrap_or_default());
+            let _ = answer.send(count.map_err(Clone::clone));
+        }
     }
 
     /// Admits lessons, writes them down together, and learns them.
     fn teach(&mut self, lessons: Vec<(Head, Named, Answer<Fate>)>) {
+        self.admission.at(self.clock.now().millis());
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
@@ -61,13 +84,13 @@ impl Writer {
                 Ok(Admitted::Known(sequence)) => answers.push((answer, Fate::Known(sequence))),
                 Err(refused) => drop(answer.send(Ok(Fate::Refused(refused)))),
                 Ok(Admitted::New { instead_of }) => {
-                    if let Some(earlier) = instead_of {
+                    if !instead_of.is_empty() {
                         corrected = true;
-                        let which = vec![earlier];
+                        let which = instead_of.clone();
                         lines.push((Line::Forgotten { sequence: 0, which }, Vec::new()));
                     }
                     head.sequence = self.log.last() + 1 + lines.len() as u64;
-                    self.admission.count(&head, true);
+                    self.admission.learn(&head, &instead_of);
                     lines.push((Line::Sample(head.clone()), entry::write_features(&features)));
                     answers.push((answer, Fate::Learned(head.sequence)));
                     learned.push((head, features));
@@ -97,7 +120,11 @@ impl Writer {
                 let check = self.log.entry(head.sequence).map(|entry| entry.check);
                 if let Some(check) = check {
                     self.wanted = link(self.wanted, check);
-                    self.live.learn(&head, check, features);
+                    if !self.live.try_learn(&head, check, features) {
+                        // The models are made anew from the log; what fails there once more is forgotten.
+                        let sequence = head.sequence;
+                        tracing::error!(sequence, "a classifier failed as it learned a sample");
+                    }
                 }
             }
             self.announce();
@@ -129,7 +156,7 @@ impl Writer {
     }
 
     fn remember(&mut self, (head, features): (Head, Named), ids: Vec<u64>) {
-        let now = head.at;
+        let now = self.clock.now().millis();
         let body = entry::write_features(&features);
         let days = self.settings.recent_days;
         let done =

@@ -10,6 +10,7 @@
 mod admit;
 mod course;
 pub mod entry;
+mod erasures;
 pub mod evaluate;
 pub mod fit;
 mod grounds;

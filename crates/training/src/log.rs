@@ -307,6 +307,11 @@ impl Log {
         }
     }
 
+    /// Whether nothing that is forgotten is still on the disk.
+    pub fn is_clean(&self) -> bool {
+        self.gone.is_empty()
+    }
+
     /// Rewrites one file in which forgotten samples still stand; whether there was one.
     pub fn erase(&mut self) -> io::Result<bool> {
         let Some((file, which)) = self.gone.first_key_value() else {

@@ -158,21 +158,36 @@ impl Recent {
         Ok(true)
     }
 
-    /// Removes what is older than so many days, and the oldest beyond so many octets.
+    /// Removes what is older than so many days, and the oldest beyond so many octets. What is dated further in the future
+    /// than that goes, too: it would stay for longer than anybody was told.
     pub fn sweep(&mut self, now: u64, days: u32, bytes: u64) -> io::Result<()> {
         let oldest = (now / DAY).saturating_sub(days.into());
+        let youngest = (now / DAY).saturating_add(days.into());
+        let ahead = (
+            std::ops::Bound::Excluded((youngest, u32::MAX)),
+            std::ops::Bound::Unbounded,
+        );
+        let ahead: Vec<Name> = self.files.range(ahead).map(|(name, _)| *name).collect();
+        for name in ahead {
+            self.remove(name)?;
+        }
         let mut total: u64 = self.files.values().sum();
         while let Some((name, len)) = self.files.first_key_value() {
             let (name, len) = (*name, *len);
             if name.0 >= oldest && total <= bytes && days > 0 {
                 break;
             }
-            self.open.take_if(|(open, _)| *open == name);
-            std::fs::remove_file(self.path(name))?;
-            self.files.remove(&name);
-            self.places.retain(|_, (file, ..)| *file != name);
+            self.remove(name)?;
             total -= len;
         }
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        self.open.take_if(|(open, _)| *open == name);
+        std::fs::remove_file(self.path(name))?;
+        self.files.remove(&name);
+        self.places.retain(|_, (file, ..)| *file != name);
         Ok(())
     }
 
@@ -244,6 +259,17 @@ mod tests {
         assert_eq!((found(&recent, 4), found(&recent, 10)), (None, Some(named(10))));
         recent.sweep(10 * DAY, 0, u64::MAX).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_dated_far_in_the_future_goes_and_nothing_else_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recent = Recent::open(dir.path()).unwrap();
+        (1..=3).for_each(|n| add(&mut recent, 10, n));
+        add(&mut recent, 9_000, 4);
+        recent.sweep(10 * DAY, 7, u64::MAX).unwrap();
+        assert_eq!((found(&recent, 3), found(&recent, 4)), (Some(named(3)), None));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

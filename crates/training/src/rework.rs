@@ -1,11 +1,12 @@
 //! What goes through the log again: beginning, forgetting, going back, folding into the base.
 
+use std::collections::HashMap;
 use std::io;
 
 use gatepost_core::{Fault, Unlearn, Version};
 
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::Line;
+use crate::entry::{Line, MARK_MAX};
 use crate::log::{SPANS_MAX, within};
 use crate::versions::{Folded, Header, Loaded};
 use crate::writer::Writer;
@@ -29,8 +30,9 @@ fn named(kinds: &[Kind]) -> Vec<(String, u32)> {
 
 impl Writer {
     /// The nearest models to begin from: the newest version whose samples are the first ones of the log as it is now and
-    /// lie before `before`; else the base; else nothing. Tells its number.
-    pub(crate) fn nearest(&self, before: Option<u64>, notes: &mut Vec<String>) -> (Course, Option<u64>) {
+    /// lie before `before`; else the base; else nothing. Tells its number. Where there is a base that cannot be loaded, there
+    /// is nothing to begin from.
+    pub(crate) fn nearest(&self, before: Option<u64>, notes: &mut Vec<String>) -> Result<(Course, Option<u64>), Fault> {
         let base = self.versions.base();
         let mut chain = base.map_or(EMPTY, |base| base.chain);
         let mut chains = vec![(base.map_or(0, |base| base.version.through), chain)];
@@ -56,24 +58,21 @@ impl Writer {
                 .load(Some(number))
                 .and_then(|loaded| Course::of(&self.kinds, &loaded))
             {
-                Ok(course) => return (course, Some(number)),
+                Ok(course) => return Ok((course, Some(number))),
                 Err(why) => notes.push(why),
             }
         }
-        if base.is_some() {
-            match self
-                .versions
-                .load(None)
-                .and_then(|loaded| Course::of(&self.kinds, &loaded))
-            {
-                Ok(course) => return (course, None),
-                Err(why) => notes.push(why),
-            }
+        if base.is_none() {
+            return Ok((Course::fresh(&self.kinds), None));
         }
-        let mut fresh = Course::fresh(&self.kinds);
-        // A base that cannot be loaded is still what the log stands on.
-        (fresh.through, fresh.chain) = chains.first().copied().unwrap_or((0, EMPTY));
-        (fresh, None)
+        let loaded = self.versions.load(None);
+        let course = loaded.and_then(|loaded| Course::of(&self.kinds, &loaded));
+        let course = course.map_err(|why| {
+            Fault::Broken(format!(
+                "the base of the models cannot be loaded, so they stay as they are until gatepost is started again: {why}"
+            ))
+        });
+        Ok((course?, None))
     }
 
     /// Leads models through the log to its end, or to what lies behind `through`. `all` takes what is put aside, too;
@@ -101,7 +100,10 @@ impl Writer {
                 }
                 match reader.features(entry) {
                     Ok(features) => {
-                        course.learn(&entry.head, entry.check, features);
+                        let by = entry.head.by.clone();
+                        if !course.try_learn(&entry.head, entry.check, features) {
+                            return Err(self.forget_failing(sequence, &by));
+                        }
                         learned += 1;
                     }
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -118,11 +120,39 @@ impl Writer {
         }
     }
 
+    /// Forgets a sample at which a classifier panicked, so that it never does again, and says so.
+    fn forget_failing(&mut self, sequence: u64, by: &str) -> Fault {
+        let fault = Fault::Broken(format!(
+            "a classifier failed as it learned sample {sequence}, which {by} taught: it is a bug, please report it; the sample is forgotten"
+        ));
+        self.complain(&fault);
+        match self.mark(vec![sequence]) {
+            Ok(()) => {
+                self.failing += 1;
+                fault
+            }
+            Err(fault) => fault,
+        }
+    }
+
+    /// Models led through the log to its end, with the version that they began from and how many samples they learned
+    /// again; samples at which a classifier panics are forgotten on the way.
+    fn follow(&mut self, serving: bool, notes: &mut Vec<String>) -> Result<(Course, Option<u64>, u64), Fault> {
+        loop {
+            let failing = self.failing;
+            let (mut course, version) = self.nearest(None, notes)?;
+            match self.lead(&mut course, u64::MAX, false, serving, &|_| false) {
+                Ok(replayed) => return Ok((course, version, replayed)),
+                Err(fault) if self.failing > failing => notes.push(fault.to_string()),
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     /// Puts the models into use that follow from the base and the log; tells the version that they began from, and how
     /// many samples were learned again.
     pub(crate) fn begin(&mut self, notes: &mut Vec<String>) -> Result<(Option<u64>, u64), Fault> {
-        let (mut course, version) = self.nearest(None, notes);
-        let replayed = self.lead(&mut course, u64::MAX, false, false, &|_| false)?;
+        let (course, version, replayed) = self.follow(false, notes)?;
         self.use_from_now_on(course)?;
         self.young = u32::try_from(replayed).unwrap_or(u32::MAX);
         Ok((version, replayed))
@@ -150,9 +180,8 @@ impl Writer {
         }
         while !self.is_exact() {
             let mut notes = Vec::new();
-            let (mut course, _) = self.nearest(None, &mut notes);
+            let (course, ..) = self.follow(true, &mut notes)?;
             notes.iter().for_each(|note| tracing::warn!("{note}"));
-            self.lead(&mut course, u64::MAX, false, true, &|_| false)?;
             self.use_from_now_on(course)?;
         }
         self.write_down(why, None)?;
@@ -175,13 +204,46 @@ impl Writer {
 
     /// Marks samples as forgotten, durably, and drops the versions that hold them.
     fn mark(&mut self, which: Vec<u64>) -> Result<(), Fault> {
-        let appended = self
-            .log
-            .append(vec![(Line::Forgotten { sequence: 0, which }, Vec::new())]);
+        let mark = |which: &[u64]| {
+            (
+                Line::Forgotten {
+                    sequence: 0,
+                    which: which.to_vec(),
+                },
+                Vec::new(),
+            )
+        };
+        let appended = self.log.append(which.chunks(MARK_MAX).map(mark).collect());
         appended.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
         self.recount();
         let dropped = self.drop_tainted();
         dropped.map_err(|error| Fault::Broken(format!("a version that holds forgotten samples stays: {error}")))
+    }
+
+    /// Marks what was learned from kept mails as forgotten, durably, and forgets what is remembered of them; tells how many
+    /// samples of each there were.
+    pub(crate) fn forget_kept(&mut self, which: &[u64]) -> Result<HashMap<u64, u64>, Fault> {
+        if which.is_empty() {
+            return Ok(HashMap::new());
+        }
+        for kept in which {
+            let forgotten = self.recent.forget(*kept);
+            forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
+        }
+        let mut counts: HashMap<u64, u64> = which.iter().map(|kept| (*kept, 0)).collect();
+        let mut gone = Vec::new();
+        for entry in self.log.entries().filter(|entry| entry.head.kept != 0) {
+            if let Some(count) = counts.get_mut(&entry.head.kept) {
+                *count += 1;
+                gone.push(entry.head.sequence);
+            }
+        }
+        if !gone.is_empty() {
+            self.mark(gone)?;
+        }
+        let done = self.erasures.done(which);
+        done.map_err(|error| Fault::Broken(format!("erasures that are done stay noted: {error}")))?;
+        Ok(counts)
     }
 
     /// Forgets. What is part of the base stays, and whoever asks is told.
@@ -333,11 +395,10 @@ impl Writer {
             return Ok(());
         };
         let mut notes = Vec::new();
-        let (mut course, _) = self.nearest(Some(through.saturating_add(1)), &mut notes);
+        let (mut course, _) = self.nearest(Some(through.saturating_add(1)), &mut notes)?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         self.lead(&mut course, through, false, false, &|_| false)?;
-        let base = self.versions.base();
-        let mut version = base.map_or_else(
+        let mut version = self.versions.base().map_or_else(
             || Version {
                 number: 0,
                 at: 0,
@@ -348,7 +409,8 @@ impl Writer {
             },
             |base| base.version.clone(),
         );
-        let mut folded = base.and_then(|base| base.folded.clone()).unwrap_or_default();
+        let folded = self.versions.base().and_then(|base| base.folded.clone());
+        let folded = self.folded(folded.unwrap_or_default(), through);
         for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
             if within(self.log.aside(), entry.head.sequence) {
                 continue;
@@ -356,10 +418,6 @@ impl Writer {
             match entry.head.label {
                 gatepost_core::Label::Ham => version.ham += 1,
                 gatepost_core::Label::Spam => version.spam += 1,
-            }
-            folded.newest = folded.newest.max(entry.head.at);
-            if folded.teachers.len() < TEACHERS_MAX || folded.teachers.contains_key(&*entry.head.by) {
-                *folded.teachers.entry(entry.head.by.to_string()).or_default() += 1;
             }
         }
         (version.through, version.at) = (through, self.clock.now().millis());
@@ -372,6 +430,68 @@ impl Writer {
             folded: Some(folded),
         };
         self.rebase(header, &course.save(), &course.trainer.fit().save())
+    }
+
+    /// Who taught the base, with the samples up to `through`.
+    fn folded(&self, mut folded: Folded, through: u64) -> Folded {
+        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+            if within(self.log.aside(), entry.head.sequence) {
+                continue;
+            }
+            folded.newest = folded.newest.max(entry.head.at);
+            if folded.teachers.len() < TEACHERS_MAX || folded.teachers.contains_key(&*entry.head.by) {
+                *folded.teachers.entry(entry.head.by.to_string()).or_default() += 1;
+            }
+        }
+        folded
+    }
+
+    /// Where there is a base that cannot be read, the newest version that holds what it held takes its place: nothing that
+    /// was learned is lost with it. Says so.
+    pub(crate) fn settle_base(&mut self) -> Result<Option<String>, Fault> {
+        let Some((why, known)) = self.versions.bad_base().cloned() else {
+            return Ok(None);
+        };
+        let moved = |error: io::Error| Fault::Broken(format!("{why}; it cannot be put aside: {error}"));
+        // What was put aside later must not come back with a version that has it.
+        let upto = |spans: &[(u64, u64)], through: u64| -> Vec<(u64, u64)> {
+            let begun = spans.iter().filter(|(after, _)| *after < through);
+            begun.map(|(after, end)| (*after, through.min(*end))).collect()
+        };
+        let usable = self.versions.all().filter(|header| {
+            let through = header.version.through;
+            upto(&header.aside, through) == upto(self.log.aside(), through)
+        });
+        let mut loaded = usable.filter_map(|header| {
+            let loaded = self.versions.load(Some(header.version.number)).ok()?;
+            Course::of(&self.kinds, &loaded).is_ok().then_some(loaded)
+        });
+        let found = loaded.next();
+        drop(loaded);
+        let Some(Loaded {
+            mut header,
+            models,
+            fit,
+        }) = found
+        else {
+            self.versions.put_bad_aside(false).map_err(moved)?;
+            return Ok(Some(format!(
+                "{why}; no version that can take its place is left, so the models know only what is in the sample log: put back a backup of it if there is one; the damaged file is base.models.bad"
+            )));
+        };
+        let (number, through) = (header.version.number, header.version.through);
+        let before = known.and_then(|known| known.folded).unwrap_or(Folded {
+            newest: header.version.at,
+            ..Folded::default()
+        });
+        header.folded = Some(self.folded(before, through));
+        header.aside = self.log.aside().to_vec();
+        (header.version.number, header.version.why, header.of) = (0, "base".into(), None);
+        self.versions.put_bad_aside(true).map_err(moved)?;
+        self.rebase(header, &models, &fit)?;
+        Ok(Some(format!(
+            "{why}; version {number} of the models is the base from now on, and what it learned can no longer be unlearned; the damaged file is base.models.bad"
+        )))
     }
 
     fn rebase(&mut self, header: Header, models: &[Vec<u8>], fit: &[u8]) -> Result<(), Fault> {

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 pub const DAY: u64 = 86_400_000;
 /// The heaviest weight that may be written, in hundredths.
 pub const WEIGHT_MAX: u32 = 1_000;
+/// The most samples that may be kept.
+const SAMPLES_MAX: u32 = 1_000_000;
+/// The most lessons that may wait.
+const QUEUE_MAX: u32 = 100_000;
 /// The most rules of evidence, and the most tags of one of them.
 const RULES_MAX: usize = 32;
 
@@ -245,17 +249,33 @@ impl Settings {
                 fault(key, format!("expected at most 100, found {value}"));
             }
         }
-        for (key, value) in [
-            ("samples", self.samples),
-            ("log_mib", self.log_mib),
-            ("queue", self.queue),
-            ("snapshot_samples", self.snapshot_samples),
-            ("snapshot_minutes", self.snapshot_minutes),
-            ("recent_mib", self.recent_mib),
-            ("balance", self.balance),
+        let most = u32::MAX;
+        for (key, value, most) in [
+            ("samples", self.samples, SAMPLES_MAX),
+            ("log_mib", self.log_mib, most),
+            ("queue", self.queue, QUEUE_MAX),
+            ("snapshot_samples", self.snapshot_samples, SAMPLES_MAX),
+            ("snapshot_minutes", self.snapshot_minutes, most),
+            ("recent_mib", self.recent_mib, most),
+            ("balance", self.balance, most),
+            ("held_out", self.held_out, SAMPLES_MAX),
         ] {
             if value == 0 {
                 fault(key, "expected at least 1".into());
+            } else if value > most {
+                fault(key, format!("expected at most {most}, found {value}"));
+            }
+        }
+        for (key, percent, floor) in [
+            ("share_floor", self.share_percent, self.share_floor),
+            ("person_share_floor", self.person_share_percent, self.person_share_floor),
+        ] {
+            // A share of nothing yet is nothing: without a floor nobody could ever begin.
+            if floor == 0 {
+                fault(
+                    key,
+                    format!("expected at least 1: {percent} in a hundred of none is none"),
+                );
             }
         }
         let rules = &self.evidence.rules;
@@ -297,6 +317,23 @@ mod tests {
         settings.outbound.weight = 0;
         let keys: Vec<String> = settings.faults().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["outbound.weight", "share_percent", "samples"]);
+    }
+
+    #[test]
+    fn what_would_take_all_memory_or_teach_nothing_is_told_by_its_key() {
+        let settings = Settings {
+            samples: 1_000_001,
+            queue: 100_001,
+            held_out: 0,
+            share_floor: 0,
+            person_share_floor: 0,
+            ..Settings::default()
+        };
+        let keys: Vec<String> = settings.faults().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(
+            keys,
+            ["samples", "queue", "held_out", "share_floor", "person_share_floor"]
+        );
     }
 
     #[test]

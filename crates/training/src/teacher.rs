@@ -19,6 +19,7 @@ use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
 
 use crate::entry::{self, Head, Named, SKETCH, Sources};
+use crate::erasures::Erasures;
 use crate::grounds::{self, House, Taught};
 use crate::settings::{Settings, WEIGHT_MAX};
 use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
@@ -26,6 +27,9 @@ use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
 const FULL: Fault = Fault::Unavailable("learning: too many lessons wait already");
 /// Lessons of a collection whose features are made at the same time.
 const TOGETHER: usize = 16;
+/// What could not be done at once, but was noted down.
+const LATER: Fault =
+    Fault::Unavailable("learning: what was learned from it is forgotten as soon as learning can do so");
 const ENDED: Fault = Fault::Unavailable("learning: it has ended");
 /// What was made of the first part of a mail depends on how fast a machine was: it must not be learned.
 const UNREAD: Fault = Fault::Unavailable("learning: the time was over before the mail was read to its end");
@@ -86,6 +90,7 @@ pub struct Teacher {
     settings: RwLock<Arc<Settings>>,
     house: RwLock<Arc<House>>,
     tasks: SyncSender<Task>,
+    erasures: Arc<Erasures>,
     /// Finished transactions that could not be learned from.
     missed: AtomicU64,
     writer: RwLock<Option<JoinHandle<()>>>,
@@ -109,6 +114,7 @@ impl Teacher {
         for note in &found.notes {
             tracing::warn!("{note}");
         }
+        let erasures = Arc::clone(&writer.erasures);
         let thread = std::thread::Builder::new().name("gatepost-learning".into());
         let thread = thread.spawn(move || writer.run());
         let thread = thread.map_err(|error| OpenError(format!("no thread for learning: {error}")))?;
@@ -121,6 +127,7 @@ impl Teacher {
             settings: RwLock::new(settings),
             house: RwLock::new(Arc::new(means.house)),
             tasks,
+            erasures,
             missed: AtomicU64::new(0),
             writer: RwLock::new(Some(thread)),
         })
@@ -175,9 +182,30 @@ impl Teacher {
             .sequence()
     }
 
-    /// Forgets all that was learned from a kept mail, and what is remembered of it.
+    /// Forgets all that was learned from a kept mail, and what is remembered of it: answers when that is durably marked, and
+    /// the models follow. [`Fault::Unavailable`] says that it is noted down and done later, also after a restart.
     pub async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
-        self.unlearn(&Unlearn::Kept(kept.clone())).await
+        let id = reference(self.seed, &kept.0);
+        let erasures = Arc::clone(&self.erasures);
+        let noted = tokio::task::spawn_blocking(move || erasures.remember(id)).await;
+        let (answer, done) = oneshot::channel();
+        if self.tasks.try_send(Task::Erase(id, answer)).is_ok()
+            && let Ok(answer) = done.await
+            && let Ok(count) = answer
+        {
+            return Ok(count);
+        }
+        let why = match noted {
+            Ok(Ok(())) => {
+                self.erasures.abandon(id);
+                return Err(LATER);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(Fault::Broken(format!(
+            "what was learned from it is not forgotten: {why}"
+        )))
     }
 
     /// Removes the features of delivered mail that have become too old, writes the models down when it is time, and makes
@@ -266,7 +294,12 @@ impl Teacher {
     fn give(&self, task: Task) {
         match self.tasks.try_send(task) {
             Ok(()) => self.alarms.over(ALARM, "queue"),
-            Err(_) => self.miss(),
+            Err(TrySendError::Full(_)) => self.miss(),
+            Err(TrySendError::Disconnected(_)) => {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+                let why = "learning has ended: nothing is learned until gatepost is started again";
+                self.alarms.raise(ALARM, "ended", why);
+            }
         }
     }
 }

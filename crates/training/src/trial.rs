@@ -47,7 +47,7 @@ impl Writer {
         let end = self.log.last();
         let mut notes = Vec::new();
         // The new ones, from the beginning.
-        let mut anew = self.nearest(Some(0), &mut notes).0;
+        let mut anew = self.nearest(Some(0), &mut notes)?.0;
         let first = held_out.first().copied().unwrap_or(u64::MAX);
         self.lead(&mut anew, first.saturating_sub(1).min(end), true, true, &|_| false)?;
         let (mut before, mut after) = (0, 0);
@@ -58,7 +58,7 @@ impl Writer {
             self.lead(&mut tried, end, true, true, &out)?;
             after = self.false_alarms(&tried, &held_out)?;
             drop(tried);
-            let (mut old, _) = self.nearest(Some(first), &mut notes);
+            let (mut old, _) = self.nearest(Some(first), &mut notes)?;
             self.lead(&mut old, end, false, true, &out)?;
             before = self.false_alarms(&old, &held_out)?;
         }

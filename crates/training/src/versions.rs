@@ -33,6 +33,10 @@ const PART_MAX: u64 = 256 << 20;
 /// Tables are sparse at first and dense later: the fastest level takes what is to be had.
 const LEVEL: i32 = 1;
 const BASE: &str = "base.models";
+/// Where a damaged base is kept.
+const BAD: &str = "base.models.bad";
+/// What the system says where a disk cannot be read.
+const UNREADABLE: i32 = 5;
 
 /// What is known of a version without loading it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -76,6 +80,8 @@ pub struct Loaded {
 pub struct Versions {
     folder: PathBuf,
     base: Option<Header>,
+    /// What is wrong with the base, where there is one that cannot be read, and what is known of it.
+    bad: Option<(String, Option<Header>)>,
     /// The oldest first.
     all: Vec<Header>,
     /// The highest number that was given.
@@ -177,6 +183,7 @@ impl Versions {
         let mut versions = Versions {
             folder: folder.into(),
             base: None,
+            bad: None,
             all: Vec::new(),
             last: 0,
         };
@@ -200,10 +207,15 @@ impl Versions {
             }
         }
         let path = versions.folder.join(BASE);
-        match File::open(&path).and_then(|mut file| read_header(&mut file)) {
-            Ok((header, _)) => versions.base = Some(header),
+        let read = |path: &Path| File::open(path).and_then(|file| decode(io::BufReader::new(file)));
+        match read(&path) {
+            Ok(loaded) => versions.base = Some(loaded.header),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => notes.push(refusal(&path, &error.to_string())),
+            Err(error) if is_damage(&error) => {
+                let known = File::open(&path).and_then(|mut file| read_header(&mut file)).ok();
+                versions.bad = Some((format!("{}: {error}", path.display()), known.map(|(header, _)| header)));
+            }
+            Err(error) => return Err(error),
         }
         Ok((versions, notes))
     }
@@ -215,6 +227,29 @@ impl Versions {
     /// The base, where there is one.
     pub fn base(&self) -> Option<&Header> {
         self.base.as_ref()
+    }
+
+    /// What is wrong with the base, where there is one that cannot be read, and what is known of it. Until
+    /// [`Versions::put_bad_aside`] and another base, or none, no version is written.
+    pub fn bad_base(&self) -> Option<&(String, Option<Header>)> {
+        self.bad.as_ref()
+    }
+
+    /// Keeps the damaged base under another name, and does without. `replaced` tells that another has its place already
+    /// or will have it.
+    pub fn put_bad_aside(&mut self, replaced: bool) -> io::Result<()> {
+        let (base, bad) = (self.folder.join(BASE), self.folder.join(BAD));
+        match replaced {
+            // It has its name until the other one is whole, so that a power cut does not make it look as if there were none.
+            true => {
+                let _ = std::fs::remove_file(&bad);
+                std::fs::hard_link(&base, &bad).or_else(|_| std::fs::copy(&base, &bad).map(drop))?;
+            }
+            false => std::fs::rename(&base, &bad)?,
+        }
+        segment::sync_folder(&self.folder)?;
+        self.bad = None;
+        Ok(())
     }
 
     /// The versions, the newest first.
@@ -231,11 +266,17 @@ impl Versions {
     pub fn load(&self, number: Option<u64>) -> Result<Loaded, String> {
         let path = number.map_or_else(|| self.folder.join(BASE), |number| self.path(number));
         let loaded = File::open(&path).and_then(|file| decode(io::BufReader::new(file)));
-        loaded.map_err(|error| refusal(&path, &error.to_string()))
+        loaded.map_err(|error| match number {
+            Some(_) => refusal(&path, &error.to_string()),
+            None => format!("{}: {error}", path.display()),
+        })
     }
 
     /// Writes a version down; the oldest beyond [`KEPT`] go.
     pub fn add(&mut self, header: Header, models: &[Vec<u8>], fit: &[u8]) -> io::Result<()> {
+        if let Some((why, _)) = &self.bad {
+            return Err(io::Error::other(format!("the base is not settled: {why}")));
+        }
         let number = header.version.number;
         let parts: Vec<&[u8]> = models.iter().map(Vec::as_slice).chain([fit]).collect();
         segment::replace(&self.path(number), &encode(&header, &parts)?)?;
@@ -269,6 +310,11 @@ impl Versions {
         }
         segment::sync_folder(&self.folder)
     }
+}
+
+/// Whether an error says that a file is damaged, and not that we may not or cannot read it now.
+fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error().is_none_or(|code| code == UNREADABLE)
 }
 
 fn refusal(path: &Path, why: &str) -> String {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::admit::{Admission, Refused};
 use crate::course::{Course, EMPTY, Kind, link};
 use crate::entry::{self, Head, Named};
+use crate::erasures::Erasures;
 use crate::log::{Log, within};
 use crate::member;
 use crate::recent::Recent;
@@ -62,6 +63,8 @@ pub enum Task {
     Remember(Box<(Head, Named)>, Vec<u64>),
     /// Learn what is remembered by this id.
     Refer(u64, Box<Head>, Answer<Fate>),
+    /// Forget what was learned from the kept mail of this hash; the models follow later.
+    Erase(u64, Answer<u64>),
     /// Forget.
     Unlearn(Unlearn, Answer<u64>),
     /// Which versions there are.
@@ -90,11 +93,15 @@ pub struct Writer {
     pub(crate) log: Log,
     pub(crate) versions: Versions,
     pub(crate) recent: Recent,
+    /// Kept mails that are still to be forgotten.
+    pub(crate) erasures: Arc<Erasures>,
     pub(crate) admission: Admission,
     /// The models in use.
     pub(crate) live: Course,
     /// The chain that they should have.
     pub(crate) wanted: u64,
+    /// Samples that were forgotten because a classifier panicked at them.
+    pub(crate) failing: u64,
     /// Samples that no version has yet.
     pub(crate) young: u32,
     /// When the last version was written.
@@ -161,6 +168,7 @@ impl Writer {
         let lost = !found.is_empty();
         notes.extend(found);
         let recent = Recent::open(&folder.join("recent")).map_err(bad)?;
+        let erasures = Arc::new(Erasures::open(folder).map_err(bad)?);
         let kinds = kinds(&*begin.models);
         let mut writer = Writer {
             models: begin.models,
@@ -175,8 +183,10 @@ impl Writer {
             log,
             versions,
             recent,
+            erasures,
             admission: Admission::default(),
             wanted: EMPTY,
+            failing: 0,
             young: 0,
             tasks: begin.tasks,
             waiting: VecDeque::new(),
@@ -185,6 +195,15 @@ impl Writer {
         writer.drop_tainted().map_err(bad)?;
         let newest = writer.versions.all().map(|one| one.version.through).max();
         writer.log.beyond(newest.unwrap_or_default());
+        // First: what shall be forgotten must not become part of a base.
+        let left = writer.erasures.abandoned();
+        writer
+            .forget_kept(&left)
+            .map_err(|fault| OpenError(fault.to_string()))?;
+        if let Some(note) = writer.settle_base().map_err(|fault| OpenError(fault.to_string()))? {
+            writer.alarms.raise(ALARM, "base", &note);
+            notes.push(note);
+        }
         if let Some(note) = writer.adopt(lost).map_err(|fault| OpenError(fault.to_string()))? {
             notes.push(note);
         }
@@ -204,9 +223,10 @@ impl Writer {
     /// Counts all samples anew: what is known of them, and which chain the models should have.
     pub(crate) fn recount(&mut self) {
         self.admission = Admission::default();
+        self.admission.at(self.clock.now().millis());
         for entry in self.log.entries() {
             let learned = !within(self.log.aside(), entry.head.sequence);
-            self.admission.count(&entry.head, learned);
+            self.admission.recall(&entry.head, learned);
         }
         self.wanted = self.target();
     }
@@ -234,7 +254,7 @@ impl Writer {
         let (mut batches, mut stuck) = (0, false);
         loop {
             // What could not be made exact is tried again when somebody comes, not in a circle.
-            let first = match (self.is_exact() || stuck) && self.waiting.is_empty() {
+            let first = match ((self.is_exact() && self.log.is_clean()) || stuck) && self.waiting.is_empty() {
                 true => match self.tasks.recv() {
                     Ok(task) => Some(task),
                     Err(_) => break,

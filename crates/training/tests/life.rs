@@ -50,7 +50,7 @@ fn a_correction_takes_the_place_of_what_was_learned() {
         taught(&school, 0..10).await;
         let spam = mail(4);
         let before = school.odds(&spam);
-        let mut correction = lesson(4, Label::Ham, "carl");
+        let mut correction = lesson(4, Label::Ham, "ann");
         correction.at = when(50);
         school.teacher.label(correction).await.unwrap();
         assert!(school.odds(&spam) < before);
@@ -63,9 +63,27 @@ fn a_correction_takes_the_place_of_what_was_learned() {
         }
         settings.person_weight = settings.correction_weight;
         without.teacher.settings(settings).await;
-        without.label(4, Label::Ham, "carl").await.unwrap();
+        without.label(4, Label::Ham, "ann").await.unwrap();
         assert_eq!(school.models(), without.models());
         assert_eq!(from_the_log(dir.path()), school.models());
+    });
+}
+
+#[test]
+fn who_contradicts_another_erases_nothing_and_is_unlearned_without_a_trace() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(dir.path(), often(1_000));
+        taught(&school, 0..10).await;
+        let before = school.models();
+        school.label(4, Label::Ham, "eve").await.unwrap();
+        let beside = school.models();
+        assert_ne!(beside, before);
+        assert_eq!(school.teacher.unlearn(&Unlearn::By("eve".into())).await, Ok(1));
+        assert_eq!(school.models(), before);
+        let never = School::open(other.path(), often(1_000));
+        taught(&never, 0..10).await;
+        assert_eq!(school.models(), never.models());
     });
 }
 
@@ -264,6 +282,8 @@ fn a_log_that_was_lost_does_not_take_the_models_with_it() {
         let refused = school.teacher.unlearn(&Unlearn::Sample(3)).await;
         assert!(matches!(refused, Err(Fault::Broken(_))), "{refused:?}");
         taught(&school, 12..20).await;
+        // Nobody may write versions while the folder is copied.
+        school.teacher.close().await;
         assert_eq!(from_the_log(dir.path()), school.models());
     });
 }
@@ -343,6 +363,8 @@ fn erasing_a_kept_mail_unlearns_it() {
         school.teacher.label(kept).await.unwrap();
         assert_eq!(school.teacher.erase(&KeptId("k4".into())).await, Ok(0));
         assert_eq!(school.teacher.erase(&KeptId("k5".into())).await, Ok(1));
+        // The models follow when nothing waits.
+        school.teacher.sweep().await.unwrap();
         let never = School::open(other.path(), often(4));
         taught(&never, 0..5).await;
         assert_eq!(school.models(), never.models());
@@ -376,4 +398,180 @@ fn two_teachers_never_have_one_log() {
     let fusion = Arc::default();
     let second = Teacher::open(means(&school.fakes, dir.path(), &fusion), Settings::default());
     assert!(second.is_err_and(|error| error.0.contains("another process")));
+}
+
+/// A school that has a base, three versions, and a log; and what its models are at its end.
+async fn with_base(dir: &Path) -> (Vec<Vec<u8>>, Option<gatepost_pipeline::Fusion>) {
+    let long = "filler ".repeat(500);
+    let school = School::open(
+        dir,
+        Settings {
+            log_mib: 1,
+            ..often(20)
+        },
+    );
+    for n in 0..203_u64 {
+        let text = format!("Subject: about{n}\r\n\r\nword{n} {long}");
+        let message = Arc::new(gatepost_core::Message::from_bytes(text.into_bytes()));
+        let mut lesson = gatepost_core::Lesson::new(message, class(n), "ann", when(n));
+        lesson.ground = Ground::Corpus;
+        school.teacher.label(lesson).await.unwrap();
+    }
+    school.teacher.close().await;
+    assert!(dir.join("versions/base.models").exists());
+    assert_eq!(files(dir, "versions").len(), 4);
+    school.models()
+}
+
+fn damage(file: &Path, at: impl Fn(usize) -> usize) -> Vec<u8> {
+    let mut octets = std::fs::read(file).unwrap();
+    let at = at(octets.len());
+    octets[at] ^= 1;
+    std::fs::write(file, &octets).unwrap();
+    octets
+}
+
+#[test]
+fn a_damaged_base_is_replaced_by_the_newest_version_and_nothing_that_was_learned_is_lost() {
+    block(async {
+        for of_the_end in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let models = with_base(dir.path()).await;
+            let base = dir.path().join("versions/base.models");
+            let bad = damage(&base, |len| if of_the_end { len - 40 } else { 20 });
+            let school = School::open(dir.path(), often(20));
+            assert_eq!(school.models(), models, "{of_the_end}");
+            let found = school.teacher.found();
+            assert!(
+                found.notes.iter().any(|note| note.contains("is the base from now on")),
+                "{found:?}"
+            );
+            assert!(
+                school
+                    .fakes
+                    .alarms
+                    .book
+                    .take()
+                    .iter()
+                    .any(|alarm| format!("{alarm:?}").contains("base.models.bad"))
+            );
+            assert_eq!(std::fs::read(dir.path().join("versions/base.models.bad")).unwrap(), bad);
+            assert_ne!(std::fs::read(&base).unwrap(), bad);
+            let refused = school.teacher.unlearn(&Unlearn::By("ann".into())).await;
+            assert!(
+                matches!(&refused, Err(Fault::Broken(why)) if why.contains("base")),
+                "{refused:?}"
+            );
+            taught(&school, 300..363).await;
+            let later = school.models();
+            school.teacher.close().await;
+            drop(school);
+            // Also by the base and the log alone.
+            assert_eq!(from_the_log(dir.path()), later);
+            let again = School::open(dir.path(), often(20));
+            assert_eq!(again.models(), later);
+            assert_eq!(again.teacher.found().notes, Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn a_damaged_base_without_any_version_is_told_and_kept_and_the_log_is_used() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        with_base(dir.path()).await;
+        for file in files(dir.path(), "versions").iter().take(3) {
+            std::fs::remove_file(file).unwrap();
+        }
+        damage(&dir.path().join("versions/base.models"), |len| len - 40);
+        let school = School::open(dir.path(), often(1_000));
+        let found = school.teacher.found();
+        assert!(
+            found.notes.iter().any(|note| note.contains("put back a backup")),
+            "{found:?}"
+        );
+        assert_eq!(found.replayed, found.samples);
+        assert!(dir.path().join("versions/base.models.bad").exists());
+        assert!(!dir.path().join("versions/base.models").exists());
+        taught(&school, 300..303).await;
+    });
+}
+
+#[test]
+fn a_base_that_is_damaged_while_it_is_needed_takes_no_models_with_it() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let models = with_base(dir.path()).await;
+        let school = School::open(
+            dir.path(),
+            Settings {
+                log_mib: 1,
+                ..often(20)
+            },
+        );
+        let newest = files(dir.path(), "versions");
+        for file in &newest {
+            damage(file, |len| len - 40);
+        }
+        let last = school.label(400, Label::Spam, "eve").await.unwrap();
+        let known = school.models();
+        assert_ne!(known, models);
+        let refused = school.teacher.unlearn(&Unlearn::Sample(last)).await;
+        assert!(
+            matches!(&refused, Err(Fault::Broken(why)) if why.contains("base")),
+            "{refused:?}"
+        );
+        assert_eq!(school.models(), known, "they stay as they are");
+    });
+}
+
+#[test]
+fn an_erasure_that_learning_cannot_do_now_is_noted_and_done_at_the_next_start() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(dir.path(), often(4));
+        taught(&school, 0..5).await;
+        let mut kept = lesson(5, Label::Spam, "carl");
+        kept.kept = Some(KeptId("k5".into()));
+        school.teacher.label(kept).await.unwrap();
+        school.teacher.close().await;
+        let told = school.teacher.erase(&KeptId("k5".into())).await;
+        assert!(
+            matches!(told, Err(Fault::Unavailable(why)) if why.contains("as soon as")),
+            "{told:?}"
+        );
+        drop(school);
+        let school = School::open(dir.path(), often(4));
+        assert_eq!(school.teacher.found().samples, 5);
+        let never = School::open(other.path(), often(4));
+        taught(&never, 0..5).await;
+        assert_eq!(school.models(), never.models());
+        assert!(!dir.path().join("erasures").exists());
+    });
+}
+
+#[test]
+fn fifty_erasures_are_one_replay() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let school = School::open(dir.path(), often(1_000));
+        let id = |n: u64| KeptId(format!("k{n}").as_str().into());
+        for n in 0..100 {
+            let mut kept = lesson(n, class(n), "ann");
+            kept.kept = Some(id(n));
+            school.teacher.label(kept).await.unwrap();
+        }
+        let all = (0..50).map(|n| {
+            let (teacher, id) = (Arc::clone(&school.teacher), id(n));
+            async move { teacher.erase(&id).await }
+        });
+        for done in futures_util::future::join_all(all).await {
+            assert_eq!(done, Ok(1));
+        }
+        school.teacher.sweep().await.unwrap();
+        let versions = school.teacher.versions().await.unwrap();
+        // Each replay is written down: one at a time there would be fifty.
+        assert!(versions[0].number < 10, "{versions:?}");
+        assert_eq!(school.models(), from_the_log(dir.path()));
+    });
 }

@@ -242,3 +242,67 @@ fn a_full_queue_is_told_to_whoever_brings_a_lesson_and_nothing_taken_is_lost() {
         assert!(matches!(after, Err(Fault::Unavailable(_))), "it has ended");
     });
 }
+
+/// A classifier that panics at some mail.
+struct Weak(Toy);
+
+impl Learner for Weak {
+    fn features(&self, message: &Message) -> Features {
+        self.0.features(message)
+    }
+    fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds {
+        self.0.score(features, domain)
+    }
+    fn learn(&self, features: &Features, sample: &Sample) {
+        self.0.learn(features, sample);
+        assert!(sample.domain.as_deref() != Some("weak.example"), "a bug");
+    }
+    fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {
+        self.0.explain(message, domain)
+    }
+    fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+    fn load(&self, saved: &[u8]) -> Result<(), BadModel> {
+        self.0.load(saved)
+    }
+}
+
+fn weak() -> Fakes {
+    let fakes = Fakes::new();
+    fakes.models.slot("weak", &|| {
+        Arc::new(Shelf::new(|| Arc::new(Weak(Toy::new(1))))) as Arc<dyn ModelSlot>
+    });
+    fakes
+}
+
+#[test]
+fn a_sample_at_which_a_classifier_panics_is_forgotten_and_learning_goes_on() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::with(weak(), dir.path(), Settings::default());
+        let never = School::with(weak(), other.path(), Settings::default());
+        for n in 0..9 {
+            let mut one = lesson(n, Label::Spam, "ann");
+            if n == 4 {
+                one.domain = Some("weak.example".into());
+                school.teacher.label(one).await.unwrap();
+            } else {
+                school.teacher.label(one.clone()).await.unwrap();
+                never.teacher.label(one).await.unwrap();
+            }
+        }
+        learned(&school).await;
+        assert_eq!(school.models(), never.models());
+        assert_eq!(samples(dir.path()).len(), 8);
+        let told = school.fakes.alarms.book.take();
+        assert!(
+            told.iter().any(|alarm| format!("{alarm:?}").contains("is forgotten")),
+            "{told:?}"
+        );
+        school.teacher.close().await;
+        drop(school);
+        let again = School::with(weak(), dir.path(), Settings::default());
+        assert_eq!(again.models(), never.models());
+    });
+}

@@ -121,7 +121,7 @@ impl Alone {
     }
 
     fn learn(&mut self, vote: (&'static str, LogOdds), sample: &Sample) {
-        self.fit.learn(&[vote], sample.label, sample.weight);
+        self.fit.learn(&[vote], sample);
         self.fusion = self.fit.fusion();
     }
 }
