@@ -375,11 +375,11 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.clamav]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, ..."), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.clamav: no filter of this name")
             && told[1].ends_with(
-                "there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, ..."
+                "there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );
