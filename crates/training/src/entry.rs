@@ -171,6 +171,10 @@ pub fn read_features(body: &[u8]) -> Option<Named> {
     let mut all = Vec::with_capacity(members);
     for _ in 0..members {
         let len = take_one(&mut rest)?.into();
+        // No longer than one is written.
+        if len > NAME_MAX {
+            return None;
+        }
         let name = std::str::from_utf8(take(&mut rest, len)?).ok()?;
         let extractor = u32::try_from(get(&mut rest)?).ok()?;
         let count = usize::try_from(get(&mut rest)?).ok()?;
