@@ -192,6 +192,9 @@ impl Fit {
         for count in fit.seen.iter_mut().chain([&mut fit.confirmed]).chain(&mut fit.ham) {
             *count = rest.number()?;
         }
+        if fit.ham.iter().any(|count| *count > AGED) {
+            return Err(BadModel("the fit holds more ham than is kept".into()));
+        }
         if rest.0.is_empty() {
             Ok(fit)
         } else {
@@ -227,10 +230,11 @@ impl<'a> Rest<'a> {
     fn weight(&mut self) -> Result<Weight, BadModel> {
         let both = self.number()?;
         let (value, steep) = (f32::from_bits(both as u32), f32::from_bits((both >> 32) as u32));
-        if value.is_finite() && steep.is_finite() {
+        // Only what a step can leave: a weight of nothing would be divided by.
+        if (WEIGHTS.0..=WEIGHTS.1).contains(&value) && steep.is_finite() && steep >= 1.0 {
             Ok(Weight { value, steep })
         } else {
-            Err(BadModel("the fit holds a weight that is no number".into()))
+            Err(BadModel("the fit holds a weight that cannot be learned".into()))
         }
     }
 }
