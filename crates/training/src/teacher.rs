@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use futures_util::{StreamExt as _, stream};
 use gatepost_core::{
     Alarms, Author, Clock, Compute, Direction, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message,
-    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait,
+    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait, classifier,
 };
 use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
@@ -251,7 +251,7 @@ impl Teacher {
                 message.reading(&|| budget.is_spent());
                 let all = models.into_iter().take(entry::MEMBERS_MAX);
                 all.map(|(name, slot)| {
-                    let mut features = slot.live().features(&message);
+                    let mut features = Features::clone(&classifier::features(&slot.live(), &message));
                     // What the log cannot hold must not be learned either.
                     features.hashes.truncate(Features::MAX);
                     (name.into(), features)
