@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 
 use crate::admit::{Admission, Refused};
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::{self, Head, Named};
+use crate::entry::{self, Head};
 use crate::erasures::Erasures;
+use crate::lessons::Ready;
 use crate::log::{Log, within};
 use crate::member;
 use crate::recent::Recent;
@@ -58,9 +59,9 @@ impl Fate {
 /// What the writer is asked.
 pub enum Task {
     /// Learn this.
-    Learn(Box<(Head, Named)>, Answer<Fate>),
-    /// Remember this delivered mail by these ids.
-    Remember(Box<(Head, Named)>, Vec<u64>),
+    Learn(Box<Ready>, Answer<Fate>),
+    /// Remember this delivered mail, its features as they stand in the log, by these ids.
+    Remember(Box<(Head, Vec<u8>)>, Vec<u64>),
     /// Learn what is remembered by this id.
     Refer(u64, Box<Head>, Answer<Fate>),
     /// Forget what was learned from the kept mail of this hash; the models follow later.
