@@ -12,7 +12,7 @@ use gatepost_core::kept::Label;
 use gatepost_core::{BadModel, Clue, Domain, Features, Learner, LogOdds, Message, Sample, Seed};
 use gatepost_tokens::{Document, File, Key};
 
-use crate::table::{Entry, Table};
+use crate::table::{After, Entry, Table};
 use crate::{explain, odds, pairs};
 
 /// The name in the model file.
@@ -96,15 +96,20 @@ impl Model {
 
     /// The score before it is bounded.
     fn raw(&self, key: &Key, features: &Features, own: Option<Own>) -> f32 {
-        let sum: f32 = features.hashes.iter().map(|feature| self.table.weight(*feature)).sum();
+        let sum = self.table.sum(features.hashes.iter().copied());
         let own = own.filter(|own| own.trust > 0.0).map_or(0.0, |own| {
             let words = features.hashes.iter().filter(|feature| pairs::is_word(**feature));
-            own.trust
-                * words
-                    .map(|word| self.table.weight(own.feature(key, *word)))
-                    .sum::<f32>()
+            own.trust * self.table.sum(words.map(|word| own.feature(key, *word)))
         });
         odds::scale(features.hashes.len()) * (sum + own)
+    }
+
+    fn odds(&self, value: f32) -> LogOdds {
+        let [ham, spam] = [0, 1].map(|class| u64::from(self.learned[class].load(Ordering::Relaxed)));
+        LogOdds {
+            value: value.clamp(-ODDS_MAX, ODDS_MAX),
+            support: LogOdds::support(ham, spam),
+        }
     }
 }
 
@@ -123,12 +128,7 @@ impl Learner for Model {
         }
         let key = self.key();
         let own = self.own(&key, domain.map(Domain::key).as_deref());
-        let value = self.raw(&key, features, own);
-        let [ham, spam] = [0, 1].map(|class| u64::from(self.learned[class].load(Ordering::Relaxed)));
-        LogOdds {
-            value: value.clamp(-ODDS_MAX, ODDS_MAX),
-            support: LogOdds::support(ham, spam),
-        }
+        self.odds(self.raw(&key, features, own))
     }
 
     fn learn(&self, features: &Features, sample: &Sample) {
@@ -137,32 +137,24 @@ impl Learner for Model {
         }
         let key = self.key();
         let own = self.own(&key, sample.domain.as_deref());
-        let (class, sign) = match sample.label {
-            Label::Spam => (1, 1.0),
-            _ => (0, -1.0),
-        };
-        let weight = (sample.weight as f32 / 100.0).clamp(SAMPLE_WEIGHTS.0, SAMPLE_WEIGHTS.1);
-        // What counts double was looked at twice.
-        let before = f32::from_bits(self.doubt.load(Ordering::Relaxed));
-        let doubt = before / (weight * weight).max(1.0);
-        let ask = odds::ask(sign * self.raw(&key, features, own), doubt);
-        self.doubt
-            .store(odds::doubt(before, ask.wrong).to_bits(), Ordering::Relaxed);
-        let count = &self.learned[class];
-        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        if let Some(own) = own {
-            let count = &self.count(own.hash)[class];
-            count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        let said = self.raw(&key, features, own);
+        self.take_in(&key, features, sample, own, said);
+    }
+
+    fn score_then_learn(&self, features: &Features, domain: Option<&Domain>, sample: &Sample) -> LogOdds {
+        if features.extractor != pairs::EXTRACTOR {
+            return LogOdds::default();
         }
-        if ask.pull < odds::NEAR {
-            return;
-        }
-        let lesson = Pull {
-            ask: ask.pull,
-            weight: sign * weight,
-            most: odds::move_max(doubt) * weight.max(1.0),
+        let key = self.key();
+        let asked = domain.map(Domain::key);
+        let own = self.own(&key, sample.domain.as_deref());
+        let said = self.raw(&key, features, own);
+        let scored = match asked.as_deref() == sample.domain.as_deref() {
+            true => self.odds(said),
+            false => self.score(features, domain),
         };
-        self.pull(&key, features, own, lesson);
+        self.take_in(&key, features, sample, own, said);
+        scored
     }
 
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {
@@ -239,40 +231,89 @@ struct Pull {
 }
 
 impl Model {
+    /// Learns a sample of which this was said.
+    fn take_in(&self, key: &Key, features: &Features, sample: &Sample, own: Option<Own>, said: f32) {
+        let (class, sign) = match sample.label {
+            Label::Spam => (1, 1.0),
+            _ => (0, -1.0),
+        };
+        let weight = (sample.weight as f32 / 100.0).clamp(SAMPLE_WEIGHTS.0, SAMPLE_WEIGHTS.1);
+        // What counts double was looked at twice.
+        let before = f32::from_bits(self.doubt.load(Ordering::Relaxed));
+        let doubt = before / (weight * weight).max(1.0);
+        let ask = odds::ask(sign * said, doubt);
+        self.doubt
+            .store(odds::doubt(before, ask.wrong).to_bits(), Ordering::Relaxed);
+        let count = &self.learned[class];
+        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        if let Some(own) = own {
+            let count = &self.count(own.hash)[class];
+            count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        }
+        if ask.pull < odds::NEAR {
+            return;
+        }
+        let lesson = Pull {
+            ask: ask.pull,
+            weight: sign * weight,
+            most: odds::move_max(doubt) * weight.max(1.0),
+        };
+        self.pull(key, features, own, lesson);
+    }
+
     /// Moves the features of a mail by what its label asks.
     fn pull(&self, key: &Key, features: &Features, own: Option<Own>, lesson: Pull) {
         let scale = odds::scale(features.hashes.len());
+        let all = self.share(lesson, scale);
+        // A domain of which nothing is known yet learns as fast as one that is known well.
+        let theirs = own.map(|own| (own, self.share(lesson, own.trust.max(0.5) * scale)));
         let words = |own: Own| {
             let words = features.hashes.iter().filter(|word| pairs::is_word(**word));
-            // A domain of which nothing is known yet learns as fast as one that is known well.
-            words.map(move |word| (own.feature(key, *word), own.trust.max(0.5) * scale))
+            words.map(move |word| own.feature(key, *word))
         };
-        let all = || {
-            let common = features.hashes.iter().map(|feature| (*feature, scale));
-            common.chain(own.into_iter().flat_map(words))
-        };
+        let features = || features.hashes.iter().copied();
         let mut moved = 0.0;
-        for (feature, share) in all() {
-            let gradient = lesson.ask * share;
-            let heat = self.table.entry(feature).unwrap_or_default().heat + gradient * gradient;
-            moved += odds::step(gradient, heat) * share;
+        for feature in features() {
+            moved += all.after.moves(self.table.heat_step(feature)) * all.share;
+        }
+        if let Some((own, theirs)) = &theirs {
+            for feature in words(*own) {
+                moved += theirs.after.moves(self.table.heat_step(feature)) * theirs.share;
+            }
         }
         moved *= lesson.weight.abs();
         let brake = (lesson.most / moved.max(f32::MIN_POSITIVE)).min(1.0);
-        for (feature, share) in all() {
-            let (place, known) = self.table.find(feature);
-            let gradient = lesson.ask * share;
-            let heat = known.heat + gradient * gradient;
-            let weight = known.weight + lesson.weight * brake * odds::step(gradient, heat);
-            self.table
-                .put(place, Entry { weight, heat }, chance(feature, known, lesson.ask));
+        let by = lesson.weight * brake;
+        features().for_each(|feature| self.step(feature, &all, lesson, by));
+        if let Some((own, theirs)) = &theirs {
+            words(*own).for_each(|feature| self.step(feature, theirs, lesson, by));
         }
+    }
+
+    fn share(&self, lesson: Pull, share: f32) -> Share {
+        Share {
+            share,
+            after: self.table.after(lesson.ask * share, odds::step),
+        }
+    }
+
+    fn step(&self, feature: u64, share: &Share, lesson: Pull, by: f32) {
+        let (place, weight, heat) = self.table.find(feature);
+        let moved = weight + by * share.after.moves(heat);
+        let chance = chance(feature, weight, lesson.ask);
+        self.table.put(place, moved, share.after.level(heat), chance);
     }
 }
 
+/// Features whose weights count alike, and what the lesson makes of them.
+struct Share {
+    share: f32,
+    after: After,
+}
+
 /// A number from nought to one that depends on what is learned and on nothing else.
-fn chance(feature: u64, known: Entry, pull: f32) -> f32 {
-    let state = u64::from(known.weight.to_bits()) << 32 | u64::from(pull.to_bits());
+fn chance(feature: u64, weight: f32, pull: f32) -> f32 {
+    let state = u64::from(weight.to_bits()) << 32 | u64::from(pull.to_bits());
     let mixed = u128::from(feature ^ 0x9e37_79b9_7f4a_7c15) * u128::from(state ^ 0xe703_7ed1_a0b4_28db | 1);
     ((mixed >> 64) as u64 ^ mixed as u64) as u32 as f32 / 4_294_967_296.0
 }

@@ -74,7 +74,8 @@ struct Once {
 
 impl Once {
     fn new(expected: usize) -> Once {
-        let size = (2 * expected.clamp(64, 2 * Features::MAX)).next_power_of_two();
+        // As many as are expected fill three quarters at the most, and they repeat: small enough for the nearest cache.
+        let size = (expected.clamp(64, 2 * Features::MAX) * 4 / 3).next_power_of_two();
         Once {
             kept: Vec::with_capacity(expected.min(Features::MAX)),
             places: vec![0; size],

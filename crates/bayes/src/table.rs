@@ -38,16 +38,22 @@ pub struct Entry {
     pub heat: f32,
 }
 
+/// Entries that lie in one cache line.
+#[repr(align(16))]
+#[derive(Default)]
+struct Bucket([AtomicU32; WAYS]);
+
 /// The entries.
 pub struct Table {
-    entries: Vec<AtomicU32>,
+    buckets: Vec<Bucket>,
     heats: [f32; 1 << HEAT_BITS],
 }
 
 /// Where a feature has its entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    at: usize,
+    bucket: usize,
+    way: usize,
     tag: u32,
 }
 
@@ -58,10 +64,46 @@ impl Default for Table {
             *heat = HEAT_UNIT * ((step as f32 / HEAT_STEPS).exp2() - 1.0);
         }
         Table {
-            entries: (0..ENTRIES).map(|_| AtomicU32::new(0)).collect(),
+            buckets: (0..ENTRIES / WAYS).map(|_| Bucket::default()).collect(),
             heats,
         }
     }
+}
+
+/// How much was learned of a feature, in steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeatStep(u8);
+
+/// What a lesson makes of each heat, reckoned once for all features of a mail.
+pub struct After {
+    moves: [f32; 1 << HEAT_BITS],
+    levels: [f32; 1 << HEAT_BITS],
+}
+
+impl After {
+    /// By how much a feature of this heat moves.
+    #[inline]
+    pub fn moves(&self, heat: HeatStep) -> f32 {
+        self.moves[usize::from(heat.0) & HEAT_MASK as usize]
+    }
+
+    /// The level of its heat after that, in steps and parts of them.
+    #[inline]
+    pub fn level(&self, heat: HeatStep) -> f32 {
+        self.levels[usize::from(heat.0) & HEAT_MASK as usize]
+    }
+}
+
+/// Heat in steps and parts of them.
+fn level(heat: f32) -> f32 {
+    (heat / HEAT_UNIT + 1.0).log2() * HEAT_STEPS
+}
+
+/// The largest whole number that is not above this; for what is far within an `i32`, and without a call.
+#[inline]
+fn floor(number: f32) -> i32 {
+    let whole = number as i32;
+    whole - i32::from(whole as f32 > number)
 }
 
 fn tag(feature: u64) -> u32 {
@@ -84,22 +126,31 @@ fn is_sound(entry: u32) -> bool {
 }
 
 impl Table {
-    fn bucket(&self, feature: u64) -> (usize, &[AtomicU32]) {
-        let at = (feature >> SHIFT) as usize * WAYS;
-        (at, &self.entries[at..at + WAYS])
+    fn bucket(&self, feature: u64) -> (usize, &[AtomicU32; WAYS]) {
+        let at = (feature >> SHIFT) as usize;
+        (at, &self.buckets[at].0)
     }
 
-    /// The weight of a feature, nought where it is not known.
-    pub fn weight(&self, feature: u64) -> f32 {
+    /// The weight of a feature in steps, nought where it is not known.
+    #[inline]
+    fn steps(&self, feature: u64) -> i32 {
         let tag = tag(feature);
         let (_, bucket) = self.bucket(feature);
-        for slot in bucket {
+        // Which of the four it is cannot be foreseen, so all are looked at without a branch, and the processor goes on to
+        // the next features while memory answers.
+        let mut found = 0;
+        for slot in bucket.iter().rev() {
             let entry = slot.load(Ordering::Relaxed);
-            if entry & TAG_MASK == tag && heat_of(entry) != 0 {
-                return weight_of(entry) as f32 / WEIGHT_STEPS;
-            }
+            let is = (entry & TAG_MASK == tag) & (heat_of(entry) != 0);
+            found = if is { entry } else { found };
         }
-        0.0
+        weight_of(found)
+    }
+
+    /// The sum of the weights of some features. It is made of whole steps, so their order does not matter.
+    pub fn sum(&self, features: impl Iterator<Item = u64>) -> f32 {
+        let steps: i64 = features.map(|feature| i64::from(self.steps(feature))).sum();
+        steps as f32 / WEIGHT_STEPS
     }
 
     /// The entry of a feature, if it has one.
@@ -115,46 +166,74 @@ impl Table {
         })
     }
 
-    /// The place where a feature has its entry or would get one, and what is there of it.
-    pub fn find(&self, feature: u64) -> (Place, Entry) {
+    /// The step of heat that a feature has; nought where it is not known.
+    #[inline]
+    pub fn heat_step(&self, feature: u64) -> HeatStep {
         let tag = tag(feature);
-        let (first, bucket) = self.bucket(feature);
-        let mut coldest = (u32::MAX, 0);
-        for (way, slot) in bucket.iter().enumerate() {
+        let (_, bucket) = self.bucket(feature);
+        let mut found = 0;
+        for slot in bucket.iter().rev() {
             let entry = slot.load(Ordering::Relaxed);
-            let heat = heat_of(entry);
-            if entry & TAG_MASK == tag && heat != 0 {
-                let known = Entry {
-                    weight: weight_of(entry) as f32 / WEIGHT_STEPS,
-                    heat: self.heats[heat as usize],
-                };
-                return (Place { at: first + way, tag }, known);
-            }
-            coldest = coldest.min((heat, way));
+            found = if (entry & TAG_MASK == tag) & (heat_of(entry) != 0) {
+                entry
+            } else {
+                found
+            };
         }
-        let place = Place {
-            at: first + coldest.1,
-            tag,
-        };
-        (place, Entry::default())
+        HeatStep(heat_of(found) as u8)
     }
 
-    /// Writes what is known of a feature into its place. What lies between two steps is rounded up or down as `chance`
-    /// says, a number from nought to one that comes from what is learned, so that many small lessons are not lost and the
-    /// same lessons give the same bits.
-    pub fn put(&self, place: Place, known: Entry, chance: f32) {
-        let weight = known.weight.clamp(-WEIGHT_MAX, WEIGHT_MAX) * WEIGHT_STEPS;
-        let weight = (weight + chance).floor() as i32;
-        let heat = (known.heat / HEAT_UNIT + 1.0).log2() * HEAT_STEPS;
-        let heat = ((heat + (1.0 - chance)).floor() as u32).clamp(1, HEAT_MASK);
+    /// What becomes of each step of heat as this number, its square, is added to what was asked before.
+    pub fn after(&self, gradient: f32, step: impl Fn(f32, f32) -> f32) -> After {
+        let heats = self.heats.map(|heat| heat + gradient * gradient);
+        After {
+            moves: heats.map(|heat| step(gradient, heat)),
+            levels: heats.map(level),
+        }
+    }
+
+    /// The place where a feature has its entry or would get one, and the weight and the heat that are there of it.
+    #[inline]
+    pub fn find(&self, feature: u64) -> (Place, f32, HeatStep) {
+        let tag = tag(feature);
+        let (at, bucket) = self.bucket(feature);
+        let mut coldest = (u32::MAX, 0);
+        let mut found = None;
+        for (way, slot) in bucket.iter().enumerate().rev() {
+            let entry = slot.load(Ordering::Relaxed);
+            let heat = heat_of(entry);
+            found = if entry & TAG_MASK == tag && heat != 0 {
+                Some((way, entry))
+            } else {
+                found
+            };
+            coldest = coldest.min((heat, way));
+        }
+        let (way, entry) = found.unwrap_or((coldest.1, 0));
+        let weight = weight_of(entry) as f32 / WEIGHT_STEPS;
+        (Place { bucket: at, way, tag }, weight, HeatStep(heat_of(entry) as u8))
+    }
+
+    /// Writes what is known of a feature into its place: its weight, and the level of its heat, in steps. What lies between
+    /// two steps is rounded up or down as `chance` says, a number from nought to one that comes from what is learned, so
+    /// that many small lessons are not lost and the same lessons give the same bits.
+    #[inline]
+    pub fn put(&self, place: Place, weight: f32, level: f32, chance: f32) {
+        let weight = weight.clamp(-WEIGHT_MAX, WEIGHT_MAX) * WEIGHT_STEPS;
+        let weight = floor(weight + chance);
+        let heat = (floor(level + (1.0 - chance)) as u32).clamp(1, HEAT_MASK);
         let entry = (weight << (TAG_BITS + HEAT_BITS)) as u32 | heat << TAG_BITS | place.tag;
-        self.entries[place.at].store(entry, Ordering::Relaxed);
+        self.buckets[place.bucket].0[place.way].store(entry, Ordering::Relaxed);
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &AtomicU32> {
+        self.buckets.iter().flat_map(|bucket| &bucket.0)
     }
 
     /// The table as octets.
     pub fn save(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(ENTRIES * 4);
-        for entry in &self.entries {
+        for entry in self.entries() {
             out.extend_from_slice(&entry.load(Ordering::Relaxed).to_le_bytes());
         }
         out
@@ -167,7 +246,7 @@ impl Table {
         if words.len() != ENTRIES || !rest.is_empty() || !words.iter().all(sound) {
             return false;
         }
-        for (entry, word) in self.entries.iter().zip(words) {
+        for (entry, word) in self.entries().zip(words) {
             entry.store(u32::from_le_bytes(*word), Ordering::Relaxed);
         }
         true
@@ -184,8 +263,8 @@ mod tests {
     }
 
     fn put(table: &Table, feature: u64, weight: f32, heat: f32) {
-        let (place, _) = table.find(feature);
-        table.put(place, Entry { weight, heat }, 0.5);
+        let (place, ..) = table.find(feature);
+        table.put(place, weight, level(heat), 0.5);
     }
 
     #[test]
@@ -199,10 +278,10 @@ mod tests {
                 "{entry:?}"
             );
             assert!(heat > 1e6 || (entry.heat / heat - 1.0).abs() < 0.2, "{entry:?}");
-            assert_eq!(table.weight(feature(n)), entry.weight);
+            assert_eq!(table.sum([feature(n)].into_iter()), entry.weight);
         }
         assert_eq!(table.entry(feature(4)), None);
-        assert_eq!(table.weight(feature(4)), 0.0);
+        assert_eq!(table.sum([feature(4)].into_iter()), 0.0);
     }
 
     #[test]
@@ -223,16 +302,9 @@ mod tests {
         let table = Table::default();
         let (mut up, step) = (0, 0.1 / WEIGHT_STEPS);
         for n in 0..100 {
-            let (place, _) = table.find(feature(7));
-            table.put(
-                place,
-                Entry {
-                    weight: step,
-                    heat: 0.1,
-                },
-                n as f32 / 100.0,
-            );
-            up += i32::from(table.weight(feature(7)) > 0.0);
+            let (place, ..) = table.find(feature(7));
+            table.put(place, step, level(0.1), n as f32 / 100.0);
+            up += i32::from(table.sum([feature(7)].into_iter()) > 0.0);
         }
         assert_eq!(up, 10);
     }

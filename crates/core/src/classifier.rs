@@ -1,14 +1,14 @@
 //! What every classifier does alike: hold its model across reloads, and testify by it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use gatepost_message::Message;
 use gatepost_smtp::Domain;
 
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::learner::{BadModel, Learner, LogOdds, ModelSlot};
+use crate::learner::{BadModel, Features, Learner, LogOdds, ModelSlot};
 use crate::opinion::{Evidence, Finding, Opinion, Tag};
 use crate::services::Services;
 
@@ -16,6 +16,34 @@ use crate::services::Services;
 const LARGE: u64 = 32 * 1024;
 /// For so many domains of recipients a mail is judged each on its own; all others are judged alike, as mail to nobody.
 const DOMAINS_MAX: usize = 8;
+
+/// Models whose features are kept with a message.
+const KEPT_MAX: usize = 16;
+
+/// A model and what it made of a message.
+type Made = (Arc<dyn Learner>, Arc<Features>);
+
+/// What models made of one message.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Made>>);
+
+/// What a model makes of a message. It is kept with the message: who learns it afterwards has it at hand.
+pub fn features(model: &Arc<dyn Learner>, message: &Message) -> Arc<Features> {
+    let kept = message.derived(|_| Kept::default());
+    let all = || kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all()
+        .iter()
+        .find(|(made_by, _)| Arc::ptr_eq(made_by, model))
+        .map(|(_, features)| Arc::clone(features));
+    known.unwrap_or_else(|| {
+        let features = Arc::new(model.features(message));
+        let mut all = all();
+        if all.len() < KEPT_MAX {
+            all.push((Arc::clone(model), Arc::clone(&features)));
+        }
+        features
+    })
+}
 
 /// What a model says, by domains of recipients.
 struct Said {
@@ -97,7 +125,7 @@ pub async fn testify(
         move |is_over: &dyn Fn() -> bool| -> Said {
             // Who reads first decides for all how long it may take; what was not read to its end has no features.
             message.reading(is_over);
-            let features = live.features(&message);
+            let features = features(&live, &message);
             Said {
                 by_domain: domains
                     .into_iter()
@@ -139,6 +167,7 @@ pub async fn testify(
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use futures_util::FutureExt;
     use gatepost_smtp::{MailParams, Path, RcptParams, Time};
@@ -147,7 +176,7 @@ mod tests {
     use crate::clock::{Clock, Seed};
     use crate::context::{Memo, Visit};
     use crate::envelope::{Client, Direction, Envelope, Recipient, RecipientId};
-    use crate::learner::{Clue, Features, Sample};
+    use crate::learner::{Clue, Sample};
     use crate::opinion::Scope;
 
     /// Says 5 of mail to `d0.example`, and 1 of all other.
@@ -241,6 +270,50 @@ mod tests {
         assert_eq!(said(mail(), 1..12), [(None, 1.0)]);
         // The one that differs is beyond the eight: it is judged as mail to nobody.
         assert_eq!(said(mail(), (1..12).chain([0])), [(None, 1.0)]);
+    }
+
+    /// Counts how often it is asked for features.
+    #[derive(Default)]
+    struct Counting(AtomicU32);
+
+    impl Learner for Counting {
+        fn features(&self, _: &Message) -> Features {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Features::default()
+        }
+
+        fn score(&self, _: &Features, _: Option<&Domain>) -> LogOdds {
+            LogOdds::default()
+        }
+
+        fn learn(&self, _: &Features, _: &Sample) {}
+
+        fn explain(&self, _: &Message, _: Option<&Domain>) -> Vec<Clue> {
+            Vec::new()
+        }
+
+        fn save(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn load(&self, _: &[u8]) -> Result<(), BadModel> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_model_makes_the_features_of_a_message_once() {
+        let message = mail();
+        let counting: Vec<Arc<Counting>> = (0..KEPT_MAX + 1).map(|_| Arc::default()).collect();
+        let models: Vec<Arc<dyn Learner>> = counting.iter().map(|one| Arc::clone(one) as Arc<dyn Learner>).collect();
+        for _ in 0..3 {
+            for model in &models {
+                features(model, &message);
+            }
+        }
+        let asked: Vec<u32> = counting.iter().map(|one| one.0.load(Ordering::Relaxed)).collect();
+        assert_eq!(asked[..KEPT_MAX], [1; KEPT_MAX]);
+        assert_eq!(asked[KEPT_MAX], 3, "there is no room for more");
     }
 
     #[test]

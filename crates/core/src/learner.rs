@@ -126,6 +126,13 @@ pub trait Learner: Send + Sync {
     fn score(&self, features: &Features, domain: Option<&Domain>) -> LogOdds;
     /// Learns one sample.
     fn learn(&self, features: &Features, sample: &Sample);
+    /// What [`score`](Learner::score) says, and then what [`learn`](Learner::learn) does: a model may look up once what
+    /// both need, but says and learns the same bits.
+    fn score_then_learn(&self, features: &Features, domain: Option<&Domain>, sample: &Sample) -> LogOdds {
+        let said = self.score(features, domain);
+        self.learn(features, sample);
+        said
+    }
     /// The reasons for a score, the weightiest first.
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue>;
     /// The model as bytes, its hashing key included.

@@ -70,13 +70,17 @@ impl Entry {
     }
 
     /// In how many messages it was met: ham, spam.
+    #[inline]
     pub fn met(self) -> [f32; 2] {
-        [0, 1].map(|class| decode(self.code(class)) as f32 / UNITS as f32)
+        let count = |class| decode(self.code(class)) as f32 / UNITS as f32;
+        [count(0), count(1)]
     }
 
     /// How often another word followed it: in ham, in spam.
+    #[inline]
     pub fn followed(self) -> [f32; 2] {
-        [2, 3].map(|class| decode(self.code(class)) as f32 / UNITS as f32)
+        let count = |class| decode(self.code(class)) as f32 / UNITS as f32;
+        [count(2), count(3)]
     }
 
     /// Units in which it was met in both classes.
@@ -114,54 +118,66 @@ fn tag(sequence: u64) -> u64 {
 }
 
 impl Counts {
+    #[inline]
     fn bucket(&self, sequence: u64) -> &[AtomicU64; WAYS] {
         // The upper bits name the bucket, the lowest are the tag.
         &self.buckets[((u128::from(sequence) * BUCKETS as u128) >> 64) as usize].0
     }
 
     /// What is known of a sequence, if anything is.
+    #[inline]
     pub fn entry(&self, sequence: u64) -> Option<Entry> {
         let tag = tag(sequence);
-        let entries = self
-            .bucket(sequence)
-            .each_ref()
-            .map(|slot| slot.load(Ordering::Relaxed));
         // Which of the eight it is cannot be foreseen, so all are looked at without a branch.
         let mut found = 0;
-        for entry in entries {
+        for slot in self.bucket(sequence) {
+            let entry = slot.load(Ordering::Relaxed);
             found |= if entry & TAG_MASK == tag { entry } else { 0 };
         }
         (found != 0).then_some(Entry(found))
     }
 
     /// Reads where some sequences are counted, so that asking for them soon after does not wait for memory one by one.
+    #[inline]
     pub fn touch(&self, sequences: impl Iterator<Item = u64>) -> u64 {
         sequences.fold(0, |all, sequence| {
             all ^ self.bucket(sequence)[0].load(Ordering::Relaxed)
         })
     }
 
-    fn place(&self, sequence: u64) -> &AtomicU64 {
+    /// Where a sequence is counted, if it is.
+    #[inline]
+    fn known(&self, sequence: u64) -> Option<&AtomicU64> {
         let tag = tag(sequence);
         let bucket = self.bucket(sequence);
-        if let Some(slot) = bucket
-            .iter()
-            .find(|slot| slot.load(Ordering::Relaxed) & TAG_MASK == tag)
-        {
-            return slot;
+        let mut at = WAYS;
+        for (way, slot) in bucket.iter().enumerate().rev() {
+            at = if slot.load(Ordering::Relaxed) & TAG_MASK == tag {
+                way
+            } else {
+                at
+            };
         }
-        let least = || {
-            bucket
-                .iter()
-                .enumerate()
-                // Of several the one that the tag points at: else the same place would change over and over.
-                .min_by_key(|(way, slot)| {
-                    let entry = slot.load(Ordering::Relaxed);
-                    (entry & TAG_MASK != 0, Entry(entry).total(), (way ^ tag as usize) % WAYS)
-                })
-                .map_or(&bucket[0], |(_, slot)| slot)
-        };
-        let slot = least();
+        bucket.get(at)
+    }
+
+    fn place(&self, sequence: u64) -> &AtomicU64 {
+        self.known(sequence).unwrap_or_else(|| self.make(sequence))
+    }
+
+    /// Makes a place for a sequence that has none.
+    fn make(&self, sequence: u64) -> &AtomicU64 {
+        let tag = tag(sequence);
+        let bucket = self.bucket(sequence);
+        let slot = bucket
+            .iter()
+            .enumerate()
+            // Of several the one that the tag points at: else the same place would change over and over.
+            .min_by_key(|(way, slot)| {
+                let entry = slot.load(Ordering::Relaxed);
+                (entry & TAG_MASK != 0, Entry(entry).total(), (way ^ tag as usize) % WAYS)
+            })
+            .map_or(&bucket[0], |(_, slot)| slot);
         if Entry(slot.load(Ordering::Relaxed)).total() > UNITS {
             for slot in bucket {
                 let mut entry = Entry(slot.load(Ordering::Relaxed));
@@ -185,10 +201,11 @@ impl Counts {
 
     /// Counts that a word followed a sequence. False if the sequence is not known; with `make` it becomes known.
     pub fn follow(&self, sequence: u64, class: usize, units: u32, chance: u64, make: bool) -> bool {
-        if !make && self.entry(sequence).is_none() {
-            return false;
-        }
-        let slot = self.place(sequence);
+        let slot = match self.known(sequence) {
+            Some(slot) => slot,
+            None if make => self.make(sequence),
+            None => return false,
+        };
         let mut entry = Entry(slot.load(Ordering::Relaxed));
         let place = 2 + (class as u32 & 1);
         entry.set(place, add(entry.code(place), units, chance));

@@ -29,6 +29,9 @@ const UNITS_MAX: u32 = 5 * UNITS;
 /// What sets the words of a domain apart from those of all.
 const OWN: u8 = 9;
 
+/// Words whose places are read ahead: so many lie in the nearest cache, and their memory answers at the same time.
+const AHEAD: usize = 64;
+
 /// The model.
 pub struct Model {
     key: [AtomicU64; 2],
@@ -87,52 +90,92 @@ impl Model {
     ) -> Sum {
         let mut sum = Sum::default();
         let mut met = states::Met::new(features.len().min(states::WORDS_MAX));
-        let steps: Vec<Step> = Walk::new(*key, features).collect();
-        std::hint::black_box(
-            self.counts
-                .touch(steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]])),
-        );
+        let mut steps = [Step::default(); AHEAD];
+        let mut walk = Walk::new(*key, features);
         let mut before: [Option<Entry>; ORDERS] = [None; ORDERS];
         let mut stream = [0.0; 2];
         let mut own_stream = [0.0; 2];
-        for (at, step) in steps.iter().enumerate() {
-            if step.first {
-                before = [self.counts.entry(step.states[1]), None, None];
-                stream = self.stream(step.stream);
-                own_stream = own
-                    .and_then(|own| self.counts.entry(key.pair(states::start(key, step.stream), own, OWN)))
-                    .map_or([0.0; 2], Entry::followed);
+        for first in (0..features.len()).step_by(AHEAD) {
+            let mut count = 0;
+            for (place, step) in steps.iter_mut().zip(&mut walk) {
+                *place = step;
+                count += 1;
             }
-            let mut entries = [None; ORDERS];
-            let mut orders = [Met::default(); ORDERS];
-            for order in 0..step.orders {
-                // Where the shorter sequence is not known, the longer one is not.
-                if order == 0 || entries[order - 1].is_some() {
-                    entries[order] = self.counts.entry(step.sequences[order]);
+            let steps = &steps[..count];
+            let soon = steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]]);
+            std::hint::black_box(self.counts.touch(soon));
+            for (at, step) in (first..).zip(steps) {
+                if step.first {
+                    before = [self.counts.entry(step.states[1]), None, None];
+                    stream = self.stream(step.stream);
+                    own_stream = own
+                        .and_then(|own| self.counts.entry(key.pair(states::start(key, step.stream), own, OWN)))
+                        .map_or([0.0; 2], Entry::followed);
                 }
-                let state = match order {
-                    0 => stream,
-                    _ => before[order - 1].map_or([0.0; 2], Entry::followed),
-                };
-                orders[order] = Met {
-                    sequence: entries[order].map_or([0.0; 2], Entry::met),
-                    state,
-                };
+                let mut entries = [None; ORDERS];
+                let mut orders = [Met::default(); ORDERS];
+                for order in 0..step.orders {
+                    // Where the shorter sequence is not known, the longer one is not.
+                    if order == 0 || entries[order - 1].is_some() {
+                        entries[order] = self.counts.entry(step.sequences[order]);
+                    }
+                    let state = match order {
+                        0 => stream,
+                        _ => before[order - 1].map_or([0.0; 2], Entry::followed),
+                    };
+                    orders[order] = Met {
+                        sequence: entries[order].map_or([0.0; 2], Entry::met),
+                        state,
+                    };
+                }
+                before = entries;
+                if !met.first(step.sequences[step.orders - 1]) {
+                    continue;
+                }
+                let own = own.and_then(|own| self.counts.entry(key.pair(step.sequences[0], own, OWN)));
+                let own = own.map(|own| Met {
+                    sequence: own.met(),
+                    state: own_stream,
+                });
+                let evidence = odds::evidence(&orders[..step.orders], own.as_ref());
+                sum.add(evidence);
+                each(at, evidence);
             }
-            before = entries;
-            if !met.first(step.sequences[step.orders - 1]) {
-                continue;
-            }
-            let own = own.and_then(|own| self.counts.entry(key.pair(step.sequences[0], own, OWN)));
-            let own = own.map(|own| Met {
-                sequence: own.met(),
-                state: own_stream,
-            });
-            let evidence = odds::evidence(&orders[..step.orders], own.as_ref());
-            sum.add(evidence);
-            each(at, evidence);
         }
         sum
+    }
+
+    /// The log-odds that evidence is worth by now.
+    fn odds(&self, evidence: f32) -> LogOdds {
+        let [ham, spam] = self.learned().map(u64::from);
+        LogOdds {
+            value: self.curve().odds(evidence).clamp(-ODDS_MAX, ODDS_MAX),
+            support: LogOdds::support(ham, spam),
+        }
+    }
+
+    /// Learns a sample that has this evidence.
+    fn take_in(&self, key: &Key, features: &Features, sample: &Sample, own: Option<u64>, evidence: f32) {
+        let spam = sample.label == Label::Spam;
+        let class = usize::from(spam);
+        let weight = sample.weight as f32 / 100.0;
+        let curve = self.curve();
+        let odds_for = match spam {
+            true => curve.odds(evidence),
+            false => -curve.odds(evidence),
+        };
+        let [ham_learned, spam_learned] = self.learned();
+        let belief = odds::belief(odds_for, ham_learned.min(spam_learned), weight);
+        let curve = curve.learn(evidence, spam, belief * weight.min(1.0));
+        self.curve[0].store(curve.slope.to_bits(), Ordering::Relaxed);
+        self.curve[1].store(curve.offset.to_bits(), Ordering::Relaxed);
+        let learned = [ham_learned, spam_learned][class].saturating_add(1);
+        self.learned[class].store(learned, Ordering::Relaxed);
+        if odds_for > KNOWN {
+            return;
+        }
+        let units = (UNITS as f32 * belief * weight).round() as u32;
+        self.count(key, &features.hashes, own, class, units.clamp(1, UNITS_MAX));
     }
 
     fn stream(&self, stream: u8) -> [f32; 2] {
@@ -200,12 +243,7 @@ impl Learner for Model {
         }
         let key = self.key();
         let own = Model::own(&key, domain.map(Domain::key).as_deref());
-        let evidence = self.weigh(&key, &features.hashes, own, |_, _| {}).value();
-        let [ham, spam] = self.learned().map(u64::from);
-        LogOdds {
-            value: self.curve().odds(evidence).clamp(-ODDS_MAX, ODDS_MAX),
-            support: LogOdds::support(ham, spam),
-        }
+        self.odds(self.weigh(&key, &features.hashes, own, |_, _| {}).value())
     }
 
     fn learn(&self, features: &Features, sample: &Sample) {
@@ -214,27 +252,24 @@ impl Learner for Model {
         }
         let key = self.key();
         let own = Model::own(&key, sample.domain.as_deref());
-        let spam = sample.label == Label::Spam;
-        let class = usize::from(spam);
-        let weight = sample.weight as f32 / 100.0;
         let evidence = self.weigh(&key, &features.hashes, own, |_, _| {}).value();
-        let curve = self.curve();
-        let odds_for = match spam {
-            true => curve.odds(evidence),
-            false => -curve.odds(evidence),
-        };
-        let [ham_learned, spam_learned] = self.learned();
-        let belief = odds::belief(odds_for, ham_learned.min(spam_learned), weight);
-        let curve = curve.learn(evidence, spam, belief * weight.min(1.0));
-        self.curve[0].store(curve.slope.to_bits(), Ordering::Relaxed);
-        self.curve[1].store(curve.offset.to_bits(), Ordering::Relaxed);
-        let learned = [ham_learned, spam_learned][class].saturating_add(1);
-        self.learned[class].store(learned, Ordering::Relaxed);
-        if odds_for > KNOWN {
-            return;
+        self.take_in(&key, features, sample, own, evidence);
+    }
+
+    fn score_then_learn(&self, features: &Features, domain: Option<&Domain>, sample: &Sample) -> LogOdds {
+        if features.extractor != EXTRACTOR {
+            return LogOdds::default();
         }
-        let units = (UNITS as f32 * belief * weight).round() as u32;
-        self.count(&key, &features.hashes, own, class, units.clamp(1, UNITS_MAX));
+        let key = self.key();
+        let asked = domain.map(Domain::key);
+        let own = Model::own(&key, sample.domain.as_deref());
+        let evidence = self.weigh(&key, &features.hashes, own, |_, _| {}).value();
+        let scored = match asked.as_deref() == sample.domain.as_deref() {
+            true => self.odds(evidence),
+            false => self.score(features, domain),
+        };
+        self.take_in(&key, features, sample, own, evidence);
+        scored
     }
 
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {

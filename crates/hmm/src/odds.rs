@@ -57,10 +57,11 @@ pub struct Evidence {
 fn alone(met: &Met, shorter: f32, below: [f32; 2]) -> [f32; 2] {
     let least = met.state[0].min(met.state[1]);
     let share = shorter / (least + shorter);
-    [0, 1].map(|class| {
+    let class = |class: usize| {
         let state = met.state[class].max(met.sequence[class]).max(1.0);
         (1.0 - share) * met.sequence[class] / state + share * below[class]
-    })
+    };
+    [class(0), class(1)]
 }
 
 /// The probabilities of a word behind its states, and what its being new there adds as a ratio of spam to ham.
@@ -74,10 +75,11 @@ pub fn probabilities(orders: &[Met], mut each: impl FnMut(usize, [f32; 2])) -> (
         } else if met.sequence == [0.0, 0.0] {
             novelty *= (met.state[0] + shorter) / (met.state[1] + shorter);
         } else {
-            said = [0, 1].map(|class| {
+            let class = |class: usize| {
                 let state = met.state[class].max(met.sequence[class]);
                 (met.sequence[class] + shorter * said[class]) / (state + shorter)
-            });
+            };
+            said = [class(0), class(1)];
         }
         each(order, said);
     }
@@ -164,8 +166,9 @@ impl Sum {
 }
 
 fn group(support: f32) -> usize {
-    // Whole messages; a message that was doubted counts with the few.
-    support.round() as usize
+    // Whole messages, rounded; a message that was doubted counts with the few. Counts are in eighths and never below nought,
+    // so this rounds as `round` does, which is a call.
+    (support + 0.5) as usize
 }
 
 fn bound(group: usize, value: f32) -> f32 {

@@ -11,6 +11,9 @@ use crate::content::Content;
 use crate::header::{self, Excess, Headers};
 use crate::reading::Reading;
 
+/// Kinds of things that are kept with a message.
+const DERIVED: usize = 4;
+
 /// A mail as its octets: CR LF line ends, no stuffed dots. Shared as `Arc<Message>`, parsed once for all.
 #[derive(Clone)]
 pub struct Message {
@@ -18,7 +21,7 @@ pub struct Message {
     body: Arc<dyn Content>,
     headers: OnceLock<Headers>,
     pub(crate) reading: OnceLock<Reading>,
-    derived: OnceLock<Arc<dyn Any + Send + Sync>>,
+    derived: [OnceLock<Arc<dyn Any + Send + Sync>>; DERIVED],
 }
 
 impl Message {
@@ -39,7 +42,7 @@ impl Message {
             body,
             headers: OnceLock::new(),
             reading: OnceLock::new(),
-            derived: OnceLock::new(),
+            derived: Default::default(),
         }
     }
 
@@ -73,13 +76,13 @@ impl Message {
     }
 
     /// What somebody makes of the message and several want: made at the first call and kept with the message. There is
-    /// room for one kind of thing, the first that is asked for; another kind is made anew at each call.
+    /// room for four kinds of things, the first that are asked for; others are made anew at each call. `make` must not
+    /// ask for a kind itself.
     pub fn derived<T: Any + Send + Sync>(&self, make: impl Fn(&Message) -> T) -> Arc<T> {
-        let kept = self.derived.get_or_init(|| Arc::new(make(self)));
-        match Arc::clone(kept).downcast() {
-            Ok(kept) => kept,
-            Err(_) => Arc::new(make(self)),
-        }
+        self.derived
+            .iter()
+            .find_map(|place| Arc::clone(place.get_or_init(|| Arc::new(make(self)))).downcast().ok())
+            .unwrap_or_else(|| Arc::new(make(self)))
     }
 
     /// Which bounds of S-08 the head passes. Fields behind a bound were not looked at, so such a mail must not pass

@@ -68,6 +68,20 @@ impl View {
     }
 }
 
+/// The octets of a sequence, in a number.
+const GRAM: u64 = (1 << (8 * LENGTH)) - 1;
+/// Octets that a long run is made of.
+const IN_RUN: [bool; 256] = {
+    let mut is = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let at = octet as u8;
+        is[octet] = at.is_ascii_alphanumeric() || matches!(at, b'+' | b'/' | b'=');
+        octet += 1;
+    }
+    is
+};
+
 /// Makes features of sequences.
 pub struct Cutter([(u64, u64); 2]);
 
@@ -81,16 +95,16 @@ impl Cutter {
     /// for those that end deep in a long run.
     pub fn features(&self, view: View, octets: &[u8]) -> impl Iterator<Item = Option<u64>> {
         let (mask, factor) = self.0[view as usize];
+        let (first, rest) = octets.split_at(octets.len().min(LENGTH - 1));
+        let mut last = first.iter().fold(0, |all, octet| all << 8 | u64::from(*octet));
         let mut run = 0;
-        octets.windows(LENGTH).map(move |gram| {
-            run = match gram.last() {
-                Some(octet) if octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=') => run + 1,
-                _ => 0,
-            };
+        rest.iter().map(move |octet| {
+            last = (last << 8 | u64::from(*octet)) & GRAM;
+            run = if IN_RUN[usize::from(*octet)] { run + 1 } else { 0 };
             if run > RUN_MAX {
                 return None;
             }
-            let gram = gram.iter().fold(0, |all, octet| all << 8 | u64::from(*octet));
+            let gram = last;
             let wide = u128::from(gram ^ mask).wrapping_mul(u128::from(factor));
             let mixed = (wide as u64 ^ (wide >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             Some((view as u64) << SLOT_BITS | mixed >> (64 - SLOT_BITS))
@@ -99,7 +113,8 @@ impl Cutter {
 
     /// The features of a document.
     pub fn cut(&self, document: &Document) -> Features {
-        let mut distinct = Distinct::default();
+        let windows: usize = View::ALL.into_iter().map(|view| view.octets(document).len()).sum();
+        let mut distinct = Distinct::new(windows);
         for view in View::ALL {
             for feature in self.features(view, view.octets(document)).flatten() {
                 distinct.insert(feature as u32);
@@ -112,38 +127,38 @@ impl Cutter {
     }
 }
 
-/// Slots of the set below: a power of two, and more than twice [`MOST`] would need to stay half empty.
-const ROOM: usize = 16_384;
-const _: () = assert!(ROOM >= 2 * MOST);
-
 /// A set of features that lives for one message: sorting what is distinct is a fraction of sorting everything.
 struct Distinct {
-    /// Features plus one; 0 is an empty place.
+    /// Features plus one; 0 is an empty place. A power of two, and more than half of them stay empty.
     places: Vec<u32>,
     kept: Vec<u32>,
 }
 
-impl Default for Distinct {
-    fn default() -> Distinct {
+impl Distinct {
+    /// For at most so many, of which there are [`MOST`] at the most.
+    fn new(most: usize) -> Distinct {
         Distinct {
-            places: vec![0; ROOM],
-            kept: Vec::with_capacity(2_048),
+            places: vec![0; (2 * most.clamp(64, MOST)).next_power_of_two()],
+            kept: Vec::with_capacity(most.min(MOST)),
         }
     }
-}
 
-impl Distinct {
+    #[inline]
     fn insert(&mut self, feature: u32) {
-        // At most MOST of ROOM places are taken, so an empty one is found.
-        let mut place = feature as usize % ROOM;
-        while self.places[place] != 0 {
-            if self.places[place] == feature + 1 {
+        let mask = self.places.len() - 1;
+        let mut at = feature as usize & mask;
+        // At most half of the places are taken, so an empty one is found.
+        while let Some(place) = self.places.get_mut(at) {
+            if *place == 0 {
+                *place = feature + 1;
+                self.kept.push(feature);
                 return;
             }
-            place = (place + 1) % ROOM;
+            if *place == feature + 1 {
+                return;
+            }
+            at = (at + 1) & mask;
         }
-        self.places[place] = feature + 1;
-        self.kept.push(feature);
     }
 }
 

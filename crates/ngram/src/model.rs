@@ -161,6 +161,48 @@ impl Model {
         }
     }
 
+    fn odds(&self, said: &Said) -> LogOdds {
+        LogOdds {
+            value: odds::score(said.sum()),
+            support: self.support(),
+        }
+    }
+
+    /// Learns a sample of which this was said.
+    fn take_in(&self, features: &[u64], sample: &Sample, said: &Said) {
+        if sample.weight == 0 {
+            return;
+        }
+        let spam = sample.label == Label::Spam;
+        let weight = sample.weight.clamp(SAMPLE_WEIGHTS.0, SAMPLE_WEIGHTS.1) as f32 / 100.0;
+        let doubt = self.doubt();
+        let share = doubt.share();
+        let [ham, spams] = self.learned();
+        let for_it = if spam { said.sum() } else { -said.sum() };
+        // What counts double was looked at twice.
+        let wrong = odds::wrong(for_it, ham.min(spams), share / f64::from((weight * weight).max(1.0)));
+        self.doubt_is(doubt.after(wrong));
+        let rate = odds::rate(share);
+        let cut = features.partition_point(|feature| View::of(*feature) == View::Head);
+        for (view, features) in View::ALL.into_iter().zip([&features[..cut], &features[cut..]]) {
+            let error = odds::error(said.views[view as usize], spam, wrong) * weight * said.scale(view);
+            self.step(features.iter().map(|feature| place(*feature)), error, rate);
+        }
+        if let Some(own) = &said.own {
+            let error = odds::error(said.sum(), spam, wrong) * weight * own.scale;
+            let places = shared_out(features).map(|feature| salted(feature, own.salt));
+            self.step(places, error, rate);
+            let count = &self.domains[own.salt as usize % DOMAINS];
+            let (ham, spams) = halves(count.load(Ordering::Relaxed));
+            let (ham, spams) = match spam {
+                true => (ham, spams.saturating_add(1)),
+                false => (ham.saturating_add(1), spams),
+            };
+            count.store(u64::from(spams) << 32 | u64::from(ham), Ordering::Relaxed);
+        }
+        self.learned[usize::from(spam)].fetch_add(1, Ordering::Relaxed);
+    }
+
     fn own(&self, features: &[u64], domain: &str) -> Own {
         let key = self.key();
         let salt = key.word(u8::MAX, domain.to_ascii_lowercase().as_bytes());
@@ -234,45 +276,27 @@ impl Learner for Model {
         let Some(said) = self.said(features, domain) else {
             return LogOdds::default();
         };
-        LogOdds {
-            value: odds::score(said.sum()),
-            support: self.support(),
-        }
+        self.odds(&said)
     }
 
     fn learn(&self, features: &Features, sample: &Sample) {
-        let Some(features) = sound(features).filter(|_| sample.weight > 0) else {
-            return;
+        if let Some(features) = sound(features) {
+            self.take_in(features, sample, &self.say(features, sample.domain.as_deref()));
+        }
+    }
+
+    fn score_then_learn(&self, features: &Features, domain: Option<&Domain>, sample: &Sample) -> LogOdds {
+        let Some(hashes) = sound(features) else {
+            return LogOdds::default();
         };
-        let spam = sample.label == Label::Spam;
-        let said = self.say(features, sample.domain.as_deref());
-        let weight = sample.weight.clamp(SAMPLE_WEIGHTS.0, SAMPLE_WEIGHTS.1) as f32 / 100.0;
-        let doubt = self.doubt();
-        let share = doubt.share();
-        let [ham, spams] = self.learned();
-        let for_it = if spam { said.sum() } else { -said.sum() };
-        // What counts double was looked at twice.
-        let wrong = odds::wrong(for_it, ham.min(spams), share / f64::from((weight * weight).max(1.0)));
-        self.doubt_is(doubt.after(wrong));
-        let rate = odds::rate(share);
-        let cut = features.partition_point(|feature| View::of(*feature) == View::Head);
-        for (view, features) in View::ALL.into_iter().zip([&features[..cut], &features[cut..]]) {
-            let error = odds::error(said.views[view as usize], spam, wrong) * weight * said.scale(view);
-            self.step(features.iter().map(|feature| place(*feature)), error, rate);
-        }
-        if let Some(own) = &said.own {
-            let error = odds::error(said.sum(), spam, wrong) * weight * own.scale;
-            let places = shared_out(features).map(|feature| salted(feature, own.salt));
-            self.step(places, error, rate);
-            let count = &self.domains[own.salt as usize % DOMAINS];
-            let (ham, spams) = halves(count.load(Ordering::Relaxed));
-            let (ham, spams) = match spam {
-                true => (ham, spams.saturating_add(1)),
-                false => (ham.saturating_add(1), spams),
-            };
-            count.store(u64::from(spams) << 32 | u64::from(ham), Ordering::Relaxed);
-        }
-        self.learned[usize::from(spam)].fetch_add(1, Ordering::Relaxed);
+        let asked = domain.map(Domain::key);
+        let said = self.say(hashes, sample.domain.as_deref());
+        let scored = match asked.as_deref() == sample.domain.as_deref() {
+            true => self.odds(&said),
+            false => self.score(features, domain),
+        };
+        self.take_in(hashes, sample, &said);
+        scored
     }
 
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {

@@ -50,11 +50,13 @@ impl Default for Table {
 
 impl Table {
     /// The slot of a number; numbers beyond the table begin again at its start.
+    #[inline]
     pub fn slot(&self, at: u64) -> Slot {
         Slot::from_bits(self.0[at as usize % SLOTS].load(Ordering::Relaxed))
     }
 
     /// Changes a slot. Only one thread does.
+    #[inline]
     pub fn set(&self, at: u64, slot: Slot) {
         self.0[at as usize % SLOTS].store(slot.to_bits(), Ordering::Relaxed);
     }

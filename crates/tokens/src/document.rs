@@ -147,7 +147,7 @@ impl Document {
         draft.allow(LINK_TOKENS_MAX);
         links::tokens(reading.links(), &mut draft);
         draft.allow(FORM_TOKENS_MAX);
-        form::tokens(message, reading, &subject, &text, &mut draft);
+        form::tokens(message, headers.size, &subject, &text, &mut draft);
         draft.push(Field::Form, "fields", form::bucket(headers.count));
         if headers.flooded {
             draft.push(Field::Form, "beyond", "fields");

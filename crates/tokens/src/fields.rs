@@ -211,13 +211,32 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
 
 /// Whether a field may become a feature.
 pub fn may(name: &[u8]) -> bool {
-    let letter = |name: &[u8], at: usize| name.get(at).map_or(0, u8::to_ascii_lowercase);
+    let letter = |at: usize| name.get(at).map_or(0, u8::to_ascii_lowercase);
     // Most names differ in the first letter or in the third, the one after `X-`.
-    let (first, third) = (letter(name, 0), letter(name, 2));
-    let never = NEVER.iter().map(|never| never.as_bytes());
-    let mut alike = never.filter(|never| never[0] == first && never[2] == third);
-    !alike.any(|never| means(never, name)) && !tells(name)
+    let start = [letter(0), letter(2)];
+    let alike = |same: bool, at: &[u8; 2]| same | (*at == start);
+    // Looks at all of them, which is faster than to stop at the first.
+    if STARTS.iter().fold(false, alike) {
+        let starts = STARTS.iter().zip(NEVER).filter(|(at, _)| **at == start);
+        let mut never = starts.map(|(_, never)| never.as_bytes());
+        if never.any(|never| means(never, name)) {
+            return false;
+        }
+    }
+    !tells(name)
 }
+
+/// The first and the third letter of each of [`NEVER`].
+const STARTS: [[u8; 2]; NEVER.len()] = {
+    let mut starts = [[0; 2]; NEVER.len()];
+    let mut at = 0;
+    while at < NEVER.len() {
+        let name = NEVER[at].as_bytes();
+        starts[at] = [name[0], name[2]];
+        at += 1;
+    }
+    starts
+};
 
 /// Whether the name of a field says that it is a verdict.
 fn tells(name: &[u8]) -> bool {
@@ -231,6 +250,8 @@ pub(crate) struct Fields<'m> {
     pub(crate) list: Vec<(Header<'m>, Option<usize>)>,
     /// How many there are.
     pub(crate) count: usize,
+    /// How many octets the message has without what never becomes a feature.
+    pub(crate) size: usize,
     /// Whether not all are in the list, so that those of each kind have room of their own.
     pub(crate) flooded: bool,
     /// What of the header section is ours.
@@ -246,13 +267,14 @@ impl<'m> Fields<'m> {
             .filter(|field| may(field.name()))
             .map(|field| (field, None))
             .collect();
+        let octets: usize = list.iter().map(|(field, _)| field.raw().len()).sum();
         let mut fields = Fields {
             count: list.len(),
+            size: size(message, &ours, octets),
             list,
             flooded: false,
             ours,
         };
-        let octets: usize = fields.list.iter().map(|(field, _)| field.raw().len()).sum();
         if fields.count > FIELDS_MAX || octets > OCTETS_MAX || fields.repeat() {
             fields.choose();
         }
@@ -315,24 +337,25 @@ impl<'m> Fields<'m> {
         let mut head = Vec::with_capacity(OCTETS_MAX);
         for ((field, _), length) in self.list.iter().zip(lengths) {
             let [begin, rest] = self.ours.raw(field);
-            head.extend(begin.iter().chain(rest).take(length));
+            let begin = begin.get(..length).unwrap_or(begin);
+            head.extend_from_slice(begin);
+            let left = length - begin.len();
+            head.extend_from_slice(rest.get(..left).unwrap_or(rest));
         }
         head
     }
 }
 
-/// How many octets a message has without what never becomes a feature.
-pub(crate) fn size(message: &Message) -> usize {
-    let ours = Ours::of(message.headers());
-    let without = |field: &Header<'_>| field.index() < ours.fields || !may(field.name());
-    let fields = message.headers().iter().filter(without);
-    let without: usize = fields.map(|field| field.raw().len()).sum();
-    let all = usize::try_from(message.len()).unwrap_or(usize::MAX);
+/// How many octets a message has without what never becomes a feature, where its other fields have so many.
+fn size(message: &Message, ours: &Ours, taken: usize) -> usize {
+    let headers: usize = message.headers().iter().map(|field| field.raw().len()).sum();
+    let without = headers.saturating_sub(taken);
     let subject = message
         .headers()
         .iter()
         .skip(ours.fields)
         .find(|field| field.is("Subject"));
     let tags = subject.map_or(0, |field| ours.tags(field.value()));
+    let all = usize::try_from(message.len()).unwrap_or(usize::MAX);
     all.saturating_sub(without + tags)
 }

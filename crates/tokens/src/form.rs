@@ -30,8 +30,9 @@ fn share(part: usize, all: usize) -> &'static str {
     EIGHTHS[(part.min(all) * 8).div_ceil(all)]
 }
 
-/// Takes the form of a mail.
-pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: &str, draft: &mut Draft) {
+/// Takes the form of a mail that has so many octets.
+pub(crate) fn tokens(message: &Message, size: usize, subject: &str, text: &str, draft: &mut Draft) {
+    let reading: &Reading = message.reading(&|| false);
     let mut put = |name: &str, text: &str| draft.push(Field::Form, name, text);
     for part in reading.parts().iter().take(PARTS_MAX) {
         put("part", &part.mime);
@@ -93,7 +94,7 @@ pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: 
             put("alternatives", "reversed");
         }
     }
-    put("size", bucket(crate::fields::size(message)));
+    put("size", bucket(size));
     put("text", bucket(text.len()));
     written(text, &mut put);
     let letters = subject.bytes().filter(u8::is_ascii_alphabetic).count();
@@ -111,34 +112,22 @@ pub(crate) fn tokens(message: &Message, reading: &Reading, subject: &str, text: 
     }
 }
 
-/// What an octet is to [`written`].
-const KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        kinds[octet] = match octet as u8 {
-            b'A'..=b'Z' => 1,
-            b'a'..=b'z' => 2,
-            b'0'..=b'9' => 3,
-            0x80.. => 4,
-            b'!' => 5,
-            b'$' => 6,
-            b'\n' => 7,
-            _ => 0,
-        };
-        octet += 1;
-    }
-    kinds
-};
+fn count(octets: &[u8], is: impl Fn(&u8) -> bool) -> usize {
+    octets.iter().filter(|octet| is(octet)).count()
+}
 
 /// How a text is written.
 fn written(text: &str, put: &mut impl FnMut(&str, &str)) {
     let looked = crate::clean::head(text, LOOKED_AT);
-    let mut counts = [0; 8];
-    for octet in looked.bytes() {
-        counts[usize::from(KINDS[usize::from(octet)])] += 1;
-    }
-    let [_, upper, lower, digits, wide, cries, money, lines] = counts;
+    // One kind after the other: that goes by many octets at once, a count of all kinds by one.
+    let octets = looked.as_bytes();
+    let upper = count(octets, u8::is_ascii_uppercase);
+    let lower = count(octets, u8::is_ascii_lowercase);
+    let digits = count(octets, u8::is_ascii_digit);
+    let wide = count(octets, |octet| !octet.is_ascii());
+    let cries = count(octets, |octet| *octet == b'!');
+    let money = count(octets, |octet| *octet == b'$');
+    let lines = count(octets, |octet| *octet == b'\n');
     let quoted = looked.split('\n').filter(|line| line.starts_with('>')).count();
     put("upper", share(upper, upper + lower));
     put("digits", share(digits, upper + lower + digits));

@@ -3,7 +3,7 @@
 //! **Invariant:** a batch is written and synced as one; nobody is answered before, and whoever is answered that it is
 //! learned finds it in the models.
 
-use gatepost_core::Fault;
+use gatepost_core::{Fault, Seed};
 
 use crate::admit::Admitted;
 use crate::course::link;
@@ -11,6 +11,27 @@ use crate::entry::{self, Head, Line, Named};
 use crate::settings::DAY;
 use crate::sketch;
 use crate::writer::{ALARM, Answer, Fate, Task, Writer};
+
+/// A lesson with all that follows from it alone. It is made on the thread that makes the features: the writer has enough to
+/// do.
+pub struct Ready {
+    /// What is known of it; by what the same mail and nearly the same mail are known again is in it.
+    pub head: Head,
+    /// Its features.
+    pub features: Named,
+    /// The same as they stand in the log.
+    pub body: Vec<u8>,
+}
+
+impl Ready {
+    /// A lesson of these features.
+    pub fn new(mut head: Head, features: Named, seed: Seed) -> Ready {
+        head.identity = sketch::identity(seed, &features);
+        head.sketch = sketch::sketch(&features);
+        let body = entry::write_features(&features);
+        Ready { head, features, body }
+    }
+}
 
 /// Lessons that share one sync of the disk.
 const BATCH: usize = 512;
@@ -27,9 +48,9 @@ impl Writer {
         let mut next = first;
         while let Some(task) = next {
             match task {
-                Task::Learn(lesson, answer) => lessons.push((lesson.0, lesson.1, answer)),
+                Task::Learn(lesson, answer) => lessons.push((*lesson, answer)),
                 Task::Refer(id, told, answer) => match self.remembered(id, &told) {
-                    Ok((head, features)) => lessons.push((head, features, answer)),
+                    Ok(lesson) => lessons.push((lesson, answer)),
                     Err(fault) => drop(answer.send(Err(fault))),
                 },
                 Task::Remember(mail, ids) => self.remember(*mail, ids),
@@ -71,14 +92,17 @@ impl Writer {
     }
 
     /// Admits lessons, writes them down together, and learns them.
-    fn teach(&mut self, lessons: Vec<(Head, Named, Answer<Fate>)>) {
+    fn teach(&mut self, lessons: Vec<(Ready, Answer<Fate>)>) {
         self.admission.at(self.clock.now().millis());
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
-        for (mut head, features, answer) in lessons {
-            head.identity = sketch::identity(self.seed, &features);
-            head.sketch = sketch::sketch(&features);
+        for (lesson, answer) in lessons {
+            let Ready {
+                mut head,
+                features,
+                body,
+            } = lesson;
             match self.admission.admit(&mut head, &self.settings) {
                 // It may be one of this batch, which is not yet written.
                 Ok(Admitted::Known(sequence)) => answers.push((answer, Fate::Known(sequence))),
@@ -91,7 +115,7 @@ impl Writer {
                     }
                     head.sequence = self.log.last() + 1 + lines.len() as u64;
                     self.admission.learn(&head, &instead_of);
-                    lines.push((Line::Sample(head.clone()), entry::write_features(&features)));
+                    lines.push((Line::Sample(head.clone()), body));
                     answers.push((answer, Fate::Learned(head.sequence)));
                     learned.push((head, features));
                 }
@@ -141,7 +165,7 @@ impl Writer {
     }
 
     /// The lesson that a report by reference is.
-    fn remembered(&self, id: u64, told: &Head) -> Result<(Head, Named), Fault> {
+    fn remembered(&self, id: u64, told: &Head) -> Result<Ready, Fault> {
         let oldest = told.at.saturating_sub(u64::from(self.settings.recent_days) * DAY);
         let found = self
             .recent
@@ -152,12 +176,11 @@ impl Writer {
         let (mut head, features) = found.ok_or(Fault::Unavailable("learning: nothing is remembered of this mail"))?;
         (head.at, head.label, head.ground) = (told.at, told.label, told.ground);
         head.by.clone_from(&told.by);
-        Ok((head, features))
+        Ok(Ready::new(head, features, self.seed))
     }
 
-    fn remember(&mut self, (head, features): (Head, Named), ids: Vec<u64>) {
+    fn remember(&mut self, (head, body): (Head, Vec<u8>), ids: Vec<u64>) {
         let now = self.clock.now().millis();
-        let body = entry::write_features(&features);
         let days = self.settings.recent_days;
         let done =
             self.recent

@@ -24,6 +24,7 @@ mod rework;
 pub mod segment;
 pub mod settings;
 mod sketch;
+mod snapshot;
 pub mod sources;
 pub mod teacher;
 pub mod trainer;

@@ -48,6 +48,13 @@ impl Learner for Member {
         }
     }
 
+    fn score_then_learn(&self, features: &Features, domain: Option<&Domain>, sample: &Sample) -> LogOdds {
+        match features.extractor == self.extractor {
+            true => self.model.score_then_learn(features, domain, sample),
+            false => LogOdds::default(),
+        }
+    }
+
     fn explain(&self, message: &Message, domain: Option<&Domain>) -> Vec<Clue> {
         self.model.explain(message, domain)
     }

@@ -21,7 +21,7 @@ fn unreadable(error: &io::Error) -> Fault {
 }
 
 /// The members as a version names them.
-fn named(kinds: &[Kind]) -> Vec<(String, u32)> {
+pub(crate) fn named(kinds: &[Kind]) -> Vec<(String, u32)> {
     kinds
         .iter()
         .map(|kind| (kind.name.to_owned(), kind.extractor))
@@ -178,6 +178,7 @@ impl Writer {
         if self.is_exact() {
             return self.erase();
         }
+        self.settle_versions();
         while !self.is_exact() {
             let mut notes = Vec::new();
             let (course, ..) = self.follow(true, &mut notes)?;
@@ -304,33 +305,6 @@ impl Writer {
         Ok(count)
     }
 
-    /// Writes down the models in use. They must be exact.
-    pub(crate) fn write_down(&mut self, why: &str, of: Option<u64>) -> Result<Version, Fault> {
-        let (ham, spam) = self.counts();
-        let header = Header {
-            version: Version {
-                number: self.versions.next(),
-                at: self.clock.now().millis(),
-                through: self.log.last(),
-                ham,
-                spam,
-                why: why.to_owned(),
-            },
-            of,
-            chain: self.live.chain,
-            aside: self.log.aside().to_vec(),
-            members: named(&self.kinds),
-            folded: None,
-        };
-        let version = header.version.clone();
-        let written = self
-            .versions
-            .add(header, &self.live.save(), &self.live.trainer.fit().save());
-        written.map_err(|error| Fault::Broken(format!("the models cannot be written down: {error}")))?;
-        (self.young, self.written) = (0, version.at);
-        Ok(version)
-    }
-
     /// Goes back to a version and stays there.
     pub(crate) fn rollback(&mut self, to: Option<u64>) -> Result<Version, Fault> {
         self.make_exact("corrected")?;
@@ -394,6 +368,7 @@ impl Writer {
         let Some(through) = self.log.surplus(samples, bytes) else {
             return Ok(());
         };
+        self.settle_versions();
         let mut notes = Vec::new();
         let (mut course, _) = self.nearest(Some(through.saturating_add(1)), &mut notes)?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));

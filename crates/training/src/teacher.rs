@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use futures_util::{StreamExt as _, stream};
 use gatepost_core::{
     Alarms, Author, Clock, Compute, Direction, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message,
-    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait,
+    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait, classifier,
 };
 use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::entry::{self, Head, Named, SKETCH, Sources};
 use crate::erasures::Erasures;
 use crate::grounds::{self, House, Taught};
+use crate::lessons::Ready;
 use crate::settings::{Settings, WEIGHT_MAX};
 use crate::writer::{ALARM, Answer, Begin, Fate, Task, Writer, reference};
 
@@ -242,32 +243,30 @@ impl Teacher {
         done.await.unwrap_or(Err(ENDED))
     }
 
-    /// The features of a message, by the names of the classifiers.
-    async fn features(&self, message: &Arc<Message>) -> Result<Named, Fault> {
+    /// A lesson of the features of a message, by the names of the classifiers, made on a thread for work.
+    async fn ready(&self, message: &Arc<Message>, head: Head) -> Result<Ready, Fault> {
         let (models, message) = (self.models.all(), Arc::clone(message));
-        let features: Named = self
-            .compute
-            .run(move |budget| {
-                message.reading(&|| budget.is_spent());
-                let all = models.into_iter().take(entry::MEMBERS_MAX);
-                all.map(|(name, slot)| {
-                    let mut features = slot.live().features(&message);
-                    // What the log cannot hold must not be learned either.
-                    features.hashes.truncate(Features::MAX);
-                    (name.into(), features)
-                })
-                .collect()
-            })
-            .await?;
-        match features.iter().any(|(_, one)| one.are_none()) {
-            true => Err(UNREAD),
-            false => Ok(features),
-        }
+        let seed = self.seed;
+        let made = self.compute.run(move |budget| {
+            message.reading(&|| budget.is_spent());
+            let all = models.into_iter().take(entry::MEMBERS_MAX);
+            let features = all.map(|(name, slot)| {
+                let mut features = Features::clone(&classifier::features(&slot.live(), &message));
+                // What the log cannot hold must not be learned either.
+                features.hashes.truncate(Features::MAX);
+                (name.into(), features)
+            });
+            let features: Named = features.collect();
+            match features.iter().any(|(_, one)| one.are_none()) {
+                true => Err(UNREAD),
+                false => Ok(Ready::new(head, features, seed)),
+            }
+        });
+        made.await?
     }
 
     /// A lesson with all that the writer needs.
-    async fn prepare(&self, lesson: Lesson) -> Result<Box<(Head, Named)>, Fault> {
-        let features = self.features(&lesson.message).await?;
+    async fn prepare(&self, lesson: Lesson) -> Result<Box<Ready>, Fault> {
         let author = Author::of(lesson.message.headers()).one();
         let sources = Sources {
             sender: author.map_or(0, |author| grounds::of_domain(&author.domain().key(), self.seed)),
@@ -281,7 +280,7 @@ impl Teacher {
         };
         let mut head = head(taught, lesson.at.millis(), lesson.domain, sources, kept);
         head.weight = lesson.weight.unwrap_or_default().min(WEIGHT_MAX);
-        Ok(Box::new((head, features)))
+        self.ready(&lesson.message, head).await.map(Box::new)
     }
 
     /// A transaction could not be learned from.
@@ -398,35 +397,43 @@ impl Observer for Teacher {
         if taught.is_none() && !remember {
             return;
         }
-        let features = match self.features(message).await {
-            Ok(features) => features,
-            Err(UNREAD) => return tracing::debug!("{}: {UNREAD}", record.id),
-            Err(_) => return self.miss(),
-        };
         let (domain, sources) = (grounds::domain(record), grounds::sources(record, self.seed));
         let at = record.began.saturating_add(record.took);
         let ids = grounds::ids(record);
         let kept = ids.iter().find(|id| **id != record.id);
         let kept = kept.map_or(0, |id| reference(self.seed, id));
+        let nobody = Taught {
+            label: Label::Ham,
+            ground: Ground::Person,
+            by: String::new(),
+        };
+        let unlabelled = head(nobody, at, domain.clone(), sources, kept);
+        let is_taught = taught.is_some();
+        let lesson = match taught {
+            Some(taught) => head(taught, at, domain, sources, kept),
+            None => unlabelled.clone(),
+        };
+        let mut ready = match self.ready(message, lesson).await {
+            Ok(ready) => ready,
+            Err(UNREAD) => return tracing::debug!("{}: {UNREAD}", record.id),
+            Err(_) => return self.miss(),
+        };
         if remember {
-            let nobody = Taught {
-                label: Label::Ham,
-                ground: Ground::Person,
-                by: String::new(),
-            };
-            let head = head(nobody, at, domain.clone(), sources, kept);
             let ids = ids
                 .iter()
                 .take(entry::IDS_MAX)
                 .map(|id| reference(self.seed, id))
                 .collect();
-            self.give(Task::Remember(Box::new((head, features.clone())), ids));
+            let body = match is_taught {
+                true => ready.body.clone(),
+                false => std::mem::take(&mut ready.body),
+            };
+            self.give(Task::Remember(Box::new((unlabelled, body)), ids));
         }
-        if let Some(taught) = taught {
-            let head = head(taught, at, domain, sources, kept);
+        if is_taught {
             // Whether it is admitted is told to nobody: nobody asked for it.
             let (answer, _) = oneshot::channel();
-            self.give(Task::Learn(Box::new((head, features)), answer));
+            self.give(Task::Learn(Box::new(ready), answer));
         }
     }
 }

@@ -63,6 +63,11 @@ impl Trainer {
             .zip(features)
             .map(|((name, learner), features)| (*name, learner.score(features, domain)))
             .collect();
+        self.fused(votes)
+    }
+
+    /// The members' words with their sum.
+    fn fused(&self, votes: Vec<(&'static str, LogOdds)>) -> Scored {
         let fused = self.fusion.fuse(votes.iter().copied());
         Scored {
             spam: fused > self.fusion.threshold(),
@@ -77,12 +82,15 @@ impl Trainer {
             .domain
             .as_deref()
             .and_then(|domain| Domain::parse(domain, true).ok());
-        let scored = self.score(features, domain.as_ref());
+        let votes: Vec<(&'static str, LogOdds)> = self
+            .members
+            .iter()
+            .zip(features)
+            .map(|((name, learner), features)| (*name, learner.score_then_learn(features, domain.as_ref(), sample)))
+            .collect();
+        let scored = self.fused(votes);
         self.fit.learn(&scored.votes, sample);
         self.fusion = self.fit.fusion();
-        for ((_, learner), features) in self.members.iter().zip(features) {
-            learner.learn(features, sample);
-        }
         scored
     }
 }

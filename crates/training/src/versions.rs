@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use gatepost_core::Version;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,10 @@ pub struct Versions {
     all: Vec<Header>,
     /// The highest number that was given.
     last: u64,
+    /// One that is being written.
+    writing: Option<(Header, JoinHandle<io::Result<()>>)>,
+    /// Why the last one that was being written is none.
+    failed: Option<io::Error>,
 }
 
 fn damaged(why: &str) -> io::Error {
@@ -186,6 +191,8 @@ impl Versions {
             bad: None,
             all: Vec::new(),
             last: 0,
+            writing: None,
+            failed: None,
         };
         let mut notes = Vec::new();
         let mut numbers = Vec::new();
@@ -274,13 +281,49 @@ impl Versions {
 
     /// Writes a version down; the oldest beyond [`KEPT`] go.
     pub fn add(&mut self, header: Header, models: &[Vec<u8>], fit: &[u8]) -> io::Result<()> {
-        if let Some((why, _)) = &self.bad {
-            return Err(io::Error::other(format!("the base is not settled: {why}")));
+        self.settle();
+        self.writable()?;
+        write(&self.path(header.version.number), &header, models, fit)?;
+        self.take(header)
+    }
+
+    /// Writes a version down on another thread, one at a time: packing the models takes as long as learning hundreds of
+    /// samples. It is a version when [`Versions::settle`] has seen it whole.
+    pub fn add_soon(&mut self, header: Header, models: Vec<Vec<u8>>, fit: Vec<u8>) -> io::Result<()> {
+        self.settle();
+        self.writable()?;
+        let (path, written) = (self.path(header.version.number), header.clone());
+        let thread = std::thread::Builder::new().name("gatepost-version".into());
+        let thread = thread.spawn(move || write(&path, &written, &models, &fit))?;
+        self.last = self.last.max(header.version.number);
+        self.writing = Some((header, thread));
+        Ok(())
+    }
+
+    /// Waits for the version that is being written, if one is.
+    pub fn settle(&mut self) {
+        let Some((header, thread)) = self.writing.take() else {
+            return;
+        };
+        let written = thread.join().unwrap_or_else(|_| Err(io::Error::other("it failed")));
+        self.failed = written.and_then(|()| self.take(header)).err();
+    }
+
+    /// Why the version that was being written last is none.
+    pub fn failure(&mut self) -> Option<io::Error> {
+        self.failed.take()
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        match &self.bad {
+            Some((why, _)) => Err(io::Error::other(format!("the base is not settled: {why}"))),
+            None => Ok(()),
         }
-        let number = header.version.number;
-        let parts: Vec<&[u8]> = models.iter().map(Vec::as_slice).chain([fit]).collect();
-        segment::replace(&self.path(number), &encode(&header, &parts)?)?;
-        self.last = self.last.max(number);
+    }
+
+    /// Knows a version that is written; the oldest go.
+    fn take(&mut self, header: Header) -> io::Result<()> {
+        self.last = self.last.max(header.version.number);
         self.all.push(header);
         while self.all.len() > KEPT {
             let oldest = self.all.remove(0);
@@ -291,8 +334,7 @@ impl Versions {
 
     /// Writes the base.
     pub fn put_base(&mut self, header: Header, models: &[Vec<u8>], fit: &[u8]) -> io::Result<()> {
-        let parts: Vec<&[u8]> = models.iter().map(Vec::as_slice).chain([fit]).collect();
-        segment::replace(&self.folder.join(BASE), &encode(&header, &parts)?)?;
+        write(&self.folder.join(BASE), &header, models, fit)?;
         self.base = Some(header);
         Ok(())
     }
@@ -310,6 +352,19 @@ impl Versions {
         }
         segment::sync_folder(&self.folder)
     }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        // Nobody else may have the folder before.
+        self.settle();
+    }
+}
+
+/// Writes a version into its file.
+fn write(path: &Path, header: &Header, models: &[Vec<u8>], fit: &[u8]) -> io::Result<()> {
+    let parts: Vec<&[u8]> = models.iter().map(Vec::as_slice).chain([fit]).collect();
+    segment::replace(path, &encode(header, &parts)?)
 }
 
 /// Whether an error says that a file is damaged, and not that we may not or cannot read it now.

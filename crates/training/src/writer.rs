@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 
 use crate::admit::{Admission, Refused};
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::{self, Head, Named};
+use crate::entry::{self, Head};
 use crate::erasures::Erasures;
+use crate::lessons::Ready;
 use crate::log::{Log, within};
 use crate::member;
 use crate::recent::Recent;
@@ -58,9 +59,9 @@ impl Fate {
 /// What the writer is asked.
 pub enum Task {
     /// Learn this.
-    Learn(Box<(Head, Named)>, Answer<Fate>),
-    /// Remember this delivered mail by these ids.
-    Remember(Box<(Head, Named)>, Vec<u64>),
+    Learn(Box<Ready>, Answer<Fate>),
+    /// Remember this delivered mail, its features as they stand in the log, by these ids.
+    Remember(Box<(Head, Vec<u8>)>, Vec<u64>),
     /// Learn what is remembered by this id.
     Refer(u64, Box<Head>, Answer<Fate>),
     /// Forget what was learned from the kept mail of this hash; the models follow later.
@@ -295,7 +296,8 @@ impl Writer {
         }
     }
 
-    pub(crate) fn list(&self) -> Vec<Version> {
+    pub(crate) fn list(&mut self) -> Vec<Version> {
+        self.settle_versions();
         let mut all: Vec<Version> = self.versions.all().map(|header| header.version.clone()).collect();
         all.extend(self.versions.base().map(|base| base.version.clone()));
         all
@@ -308,6 +310,7 @@ impl Writer {
 
     /// What takes long, one after the other.
     fn long(&mut self, task: Task) {
+        self.settle_versions();
         match task {
             Task::Unlearn(what, answer) => drop(answer.send(self.unlearn(&what))),
             Task::Rollback(to, answer) => drop(answer.send(self.rollback(to))),
@@ -361,7 +364,8 @@ impl Writer {
         let old = age >= u64::from(self.settings.snapshot_minutes) * 60_000;
         let due = self.young >= self.settings.snapshot_samples || (self.young > 0 && old);
         if due && self.is_exact() {
-            let done = self.write_down("learned", None).and_then(|_| self.fold());
+            self.settle_versions();
+            let done = self.write_down_soon("learned").and_then(|_| self.fold());
             if let Err(fault) = done {
                 // Not at once again: the log has it all.
                 (self.young, self.written) = (0, self.clock.now().millis());
@@ -373,6 +377,7 @@ impl Writer {
     /// At the end.
     fn settle(&mut self) {
         self.serve();
+        self.settle_versions();
         let done = self.make_exact("corrected").and_then(|()| match self.young {
             0 => Ok(()),
             _ => self.write_down("learned", None).map(drop),
@@ -384,6 +389,7 @@ impl Writer {
 
     /// Removes the versions that hold something forgotten.
     pub(crate) fn drop_tainted(&mut self) -> std::io::Result<()> {
+        self.settle_versions();
         let log = &self.log;
         self.versions
             .remove(|header: &Header| log.tainted(header.version.through, &header.aside))
