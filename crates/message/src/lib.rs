@@ -35,6 +35,7 @@ pub use field::{BadName, Field, NAME_MAX, Name, VALUE_MAX};
 pub use header::{Excess, FIELD_MAX, HEAD_MAX, Header, Headers, LINES_MAX, split};
 pub use message::{Message, Reader};
 pub use own::{BadPattern, NamePattern, Stripped};
+pub use reading::enclosed;
 pub use reading::{Host, Link, Links, Place, Reading, Trick};
 pub use received::{Protocol, Received};
 pub use results::Results;
