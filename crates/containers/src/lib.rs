@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod documents;
+pub mod documents;
 mod examine;
 mod item;
 mod kind;
