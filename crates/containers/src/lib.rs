@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod documents;
 mod examine;
 mod item;
 mod kind;
@@ -17,7 +18,7 @@ mod visit;
 
 pub use examine::examine;
 pub use item::Item;
-pub use kind::{Class, Kind};
+pub use kind::{Claim, Class, Kind, claimed, declared};
 pub use limits::Limits;
 pub use mark::Mark;
 pub use visit::{File, Flow, Role, Visit};
