@@ -1,7 +1,10 @@
 //! What this filter asks of a mail, in one place: the files that it encloses, and an edit that takes some of them out.
 
 use gatepost_core::Message;
-use gatepost_core::message::{Edit, Enclosed, Replacement, Stretch};
+use gatepost_core::message::enclosed::Stretch;
+use gatepost_core::message::{Edit, Replacement};
+
+pub use gatepost_core::message::enclosed::Enclosed;
 
 /// Where a file stands in a mail, for an edit.
 pub type Place = Stretch;

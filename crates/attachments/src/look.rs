@@ -5,9 +5,8 @@
 
 use gatepost_containers::{Class, Item, Kind, Limits, Mark, examine};
 use gatepost_core::Message;
-use gatepost_core::message::Enclosed;
 
-use crate::enclosed::{Place, Survey, walk};
+use crate::enclosed::{Enclosed, Place, Survey, walk};
 use crate::kinds;
 use crate::name::Name;
 
@@ -186,7 +185,7 @@ impl Sight {
             let kind = kinds::of(one.octets, name);
             if kind != known.kind && !self.files.iter().any(|file| own(&file) && file.kind == kind) {
                 let mut other = known.clone();
-                (other.kind, other.path) = (kind, vec![name.as_str().into()]);
+                (other.kind, other.path) = (kind, vec![String::as_str(name).into()]);
                 self.keep(other);
             }
         }
