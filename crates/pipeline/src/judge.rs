@@ -16,6 +16,7 @@ use crate::fusion::Fusion;
 use crate::policy::{Action, Rules};
 use crate::refusal;
 use crate::said::Said;
+use crate::settle::takes_out;
 use crate::slot::{Mode, OnFault};
 use crate::stamp;
 
@@ -303,6 +304,8 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     match &verdict.fate {
         Fate::Deliver => {
             let mut edits = heard.edits;
+            // A dry run says what would be done, and delivers all that came.
+            edits.retain(|edit| !(rules.dry_run && takes_out(edit)));
             edits.extend(stamp::marks(
                 rules,
                 level,
