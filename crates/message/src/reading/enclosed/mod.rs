@@ -14,6 +14,7 @@ mod given;
 mod inline;
 mod octets;
 mod outside;
+mod part;
 mod reader;
 mod said;
 mod walk;

@@ -324,7 +324,8 @@ mod tests {
         assert_eq!(all("boundary*0=a; boundary*1=b"), ["ab"]);
         assert_eq!(all("boundary*=us-ascii''a%20b"), ["a b"]);
         assert_eq!(all("boundary=\"a\0b\""), ["a\0b", "a", "ab"]);
-        assert_eq!(all("(boundary=a;) boundary=(x)b"), ["(x)b", "b"]);
+        assert_eq!(all("boundary=(x)b"), ["(x)b", "b"]);
+        assert_eq!(all("(boundary=a;) boundary=b"), ["b"]);
     }
 
     #[test]

@@ -11,61 +11,20 @@ use bytes::Bytes;
 use crate::Message;
 use crate::content::Content;
 use crate::header::{HEAD_MAX, Headers, Line};
+use crate::reading::decode::Transfer;
 use crate::reading::lines::each_line;
 use crate::reading::parts::{BODY_MAX, BOUNDARIES_MAX, DEPTH_MAX, PARTS_MAX, delimits};
-use crate::reading::{Anomalies, decode};
 
-use super::given::{Became, Given, hash};
-use super::octets::{Way, is_binary, ways};
+use super::given::Given;
+use super::part::{Holds, Kept, Part, Seen, Start, Within, stands};
 use super::reader::{Doubts, Ends, Pick, Reader};
-use super::said::{Said, bounded};
-use super::{Enclosed, Origin, Stands, Stretch, Survey, WITHIN_MAX, inline, outside};
-use crate::reading::decode::Transfer;
+use super::said::Said;
+use super::{Stretch, Survey, WITHIN_MAX};
 
-struct Open {
+pub(super) struct Open {
     boundaries: Vec<Vec<u8>>,
-    depth: usize,
+    pub(super) depth: usize,
     digest: bool,
-}
-
-/// What is kept of a stretch of octets.
-#[derive(Default)]
-struct Kept {
-    /// Where it begins in what is walked.
-    from: u64,
-    raw: Vec<u8>,
-    len: u64,
-}
-
-impl Kept {
-    fn take(&mut self, line: &[u8], most: usize) {
-        self.len = self.len.saturating_add(line.len() as u64);
-        let room = most.saturating_sub(self.raw.len());
-        self.raw.extend_from_slice(line.get(..room).unwrap_or(line));
-    }
-
-    fn is_whole(&self) -> bool {
-        self.raw.len() as u64 == self.len
-    }
-}
-
-/// What is to be done with the octets of a part when they are there.
-enum Holds {
-    File,
-    Message,
-    /// A multipart that is encoded.
-    Parts(Vec<Vec<u8>>),
-    /// A multipart that names no boundary.
-    Guess,
-}
-
-/// A part, or a message that stands unencoded.
-struct Part {
-    said: Said,
-    mimes: Vec<String>,
-    number: usize,
-    depth: usize,
-    from: u64,
 }
 
 enum At {
@@ -81,57 +40,33 @@ enum At {
     Body(Part, Holds, Kept),
 }
 
-/// How sure it is that readers see parts in what is walked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Surely,
-    /// No boundary is named.
-    Guessed,
-    /// It stands outside of the parts.
-    Outside,
-}
-
-enum Start {
-    Message,
-    Parts(Vec<Vec<u8>>),
-}
-
-/// Octets that are to be walked by themselves.
-struct Within {
-    octets: Vec<u8>,
-    depth: usize,
-    start: Start,
-    stretch: Stretch,
-    seen: Seen,
-}
-
 pub(super) struct Walk<'w, 't> {
-    reader: Reader,
-    most: usize,
+    pub(super) reader: Reader,
+    pub(super) most: usize,
     spent: &'w dyn Fn() -> bool,
-    given: &'w mut Given<'t>,
-    survey: &'w mut Survey,
+    pub(super) given: &'w mut Given<'t>,
+    pub(super) survey: &'w mut Survey,
     pub(super) doubts: Doubts,
     /// What is in doubt by the walks before.
-    settled: Doubts,
+    pub(super) settled: Doubts,
     /// Parts that were counted, of at most [`PARTS_MAX`].
     count: usize,
     full: bool,
-    number: usize,
-    open: Vec<Open>,
+    pub(super) number: usize,
+    pub(super) open: Vec<Open>,
     /// Messages that stand unencoded, each with the number of multiparts around it.
-    messages: Vec<(Part, usize)>,
+    pub(super) messages: Vec<(Part, usize)>,
     at: At,
     /// Whether it is the mail's own header that is read.
     in_head: bool,
     /// Octets walked, and of them those before the mail's body.
-    pos: u64,
-    before: u64,
+    pub(super) pos: u64,
+    pub(super) before: u64,
     /// The stretch of what is walked, where it is not the mail itself.
-    around: Option<Stretch>,
-    seen: Seen,
-    within: Vec<Within>,
-    room: usize,
+    pub(super) around: Option<Stretch>,
+    pub(super) seen: Seen,
+    pub(super) within: Vec<Within>,
+    pub(super) room: usize,
     work: u64,
 }
 
@@ -216,7 +151,7 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     /// Whether the time is over.
-    fn is_over(&mut self) -> bool {
+    pub(super) fn is_over(&mut self) -> bool {
         self.survey.excess.time = self.survey.excess.time || (self.spent)();
         self.survey.excess.time
     }
@@ -229,7 +164,7 @@ impl<'w, 't> Walk<'w, 't> {
         !self.full
     }
 
-    fn next_number(&mut self) -> usize {
+    pub(super) fn next_number(&mut self) -> usize {
         self.number += 1;
         self.number - 1
     }
@@ -511,179 +446,6 @@ impl<'w, 't> Walk<'w, 't> {
         }
         self.at = At::Body(part, holds, Kept::default());
     }
-
-    /// The octets of a part are there.
-    fn part(&mut self, part: Part, holds: Holds, kept: Kept) {
-        let stretch = self.stretch(part.from, stands(part.depth));
-        let whole = kept.is_whole();
-        let raw = kept.raw;
-        let ways = ways(&part.said, &raw);
-        self.survey.ambiguity.base64 |= ways.breaks;
-        let declared = part.said.transfers.len() > 1 || part.said.guesses;
-        let mut known = Vec::new();
-        for (n, way) in ways.all.iter().enumerate() {
-            if n > 0 && self.is_over() {
-                return;
-            }
-            let octets = way.decode(&raw, &mut self.survey.anomalies);
-            if ways.all.len() > 1 {
-                let hash = hash(&octets);
-                if known.contains(&hash) {
-                    continue;
-                }
-                known.push(hash);
-            }
-            self.survey.ambiguity.transfers |= n > 0 && declared && matches!(way, Way::Said(_));
-            let is_message = matches!(holds, Holds::Message);
-            self.give(&part, &octets, whole, is_message, stretch);
-            self.inline(&part, &octets, whole, stretch);
-            let (start, depth, seen) = match &holds {
-                Holds::File => continue,
-                Holds::Message => (Start::Message, part.depth + 1, self.seen),
-                Holds::Parts(boundaries) => (Start::Parts(boundaries.clone()), part.depth + 1, self.seen),
-                Holds::Guess => {
-                    let found = outside::boundaries(&octets);
-                    if found.is_empty() {
-                        continue;
-                    }
-                    let seen = if self.seen == Seen::Surely {
-                        Seen::Guessed
-                    } else {
-                        self.seen
-                    };
-                    (Start::Parts(found), part.depth + 1, seen)
-                }
-            };
-            self.later(octets.into_owned(), depth, start, stretch, seen);
-        }
-    }
-
-    /// Files in the text of a part.
-    fn inline(&mut self, part: &Part, octets: &[u8], whole: bool, stretch: Stretch) {
-        let origin = match self.seen {
-            Seen::Outside => Origin::Outside,
-            _ => Origin::Inline,
-        };
-        let most = self.most;
-        let (uuencode, yenc) = inline::files(octets, most, &mut |name, octets| {
-            self.pass(&Enclosed {
-                part: part.number,
-                depth: part.depth,
-                names: &[bounded(&name)],
-                mimes: &["application/octet-stream".to_owned()],
-                shown: false,
-                message: false,
-                octets: &octets,
-                whole: whole && octets.len() < most,
-                origin,
-                stretch,
-            });
-        });
-        self.survey.anomalies.uuencode |= uuencode;
-        self.survey.anomalies.yenc |= yenc;
-    }
-
-    /// Octets outside the parts, where most readers see nothing.
-    fn outside(&mut self, kept: Kept) {
-        if self.seen != Seen::Surely || kept.raw.trim_ascii().is_empty() {
-            return;
-        }
-        let stretch = self.stretch(kept.from, Stands::Outside);
-        let whole = kept.is_whole();
-        let said = Said::nothing();
-        let part = Part {
-            mimes: said.mimes(),
-            number: self.next_number(),
-            depth: self.open.last().map_or(0, |open| open.depth),
-            from: kept.from,
-            said,
-        };
-        self.seen = Seen::Outside;
-        self.give(&part, &kept.raw, whole, false, stretch);
-        self.inline(&part, &kept.raw, whole, stretch);
-        let boundaries = outside::boundaries(&kept.raw);
-        let depth = part.depth + 1;
-        if !boundaries.is_empty() {
-            self.later(kept.raw, depth, Start::Parts(boundaries), stretch, Seen::Outside);
-        } else if let Some(at) = outside::head(&kept.raw) {
-            let octets = kept.raw.get(at..).unwrap_or_default().to_vec();
-            self.later(octets, depth, Start::Message, stretch, Seen::Outside);
-        } else if let Some(block) = outside::block(&kept.raw) {
-            let octets = decode::base64(block, &mut Anomalies::default());
-            self.give(&part, &octets, whole, false, stretch);
-        }
-        self.seen = Seen::Surely;
-    }
-
-    /// Keeps octets that are to be walked when this walk is over.
-    fn later(&mut self, mut octets: Vec<u8>, depth: usize, start: Start, stretch: Stretch, seen: Seen) {
-        if octets.len() > self.room {
-            self.survey.excess.octets = true;
-            octets.truncate(self.room);
-        }
-        self.room -= octets.len();
-        self.within.push(Within {
-            octets,
-            depth,
-            start,
-            stretch,
-            seen,
-        });
-    }
-
-    /// The stretch of the mail that ends here.
-    fn stretch(&self, from: u64, kind: Stands) -> Stretch {
-        self.around.unwrap_or(Stretch {
-            from: from.saturating_sub(self.before),
-            to: self.pos.saturating_sub(self.before),
-            kind,
-        })
-    }
-
-    fn give(&mut self, part: &Part, octets: &[u8], whole: bool, message: bool, stretch: Stretch) {
-        let said = &part.said;
-        let is_shown = |mime: &String| matches!(mime.as_str(), "text/plain" | "text/html" | "application/xhtml+xml");
-        let outside = self.seen == Seen::Outside;
-        self.pass(&Enclosed {
-            part: part.number,
-            depth: part.depth,
-            names: &said.names,
-            mimes: &part.mimes,
-            shown: !outside && said.names.is_empty() && !said.attachment && part.mimes.iter().all(is_shown),
-            message,
-            octets,
-            whole,
-            origin: if outside { Origin::Outside } else { Origin::Part },
-            stretch,
-        });
-    }
-
-    fn pass(&mut self, file: &Enclosed<'_>) {
-        let became = self.given.give(file);
-        self.survey.excess.parts |= became == Became::TooMany;
-        // Text that is decoded twice may be anything.
-        if became == Became::Known || !(is_file(file) || (!self.reader.decodes && is_binary(file.octets))) {
-            return;
-        }
-        match self.seen {
-            Seen::Surely => {}
-            Seen::Guessed => self.survey.ambiguity.boundaries = true,
-            Seen::Outside => self.survey.ambiguity.outside = true,
-        }
-        if became == Became::News {
-            self.reader.tell(self.settled, &mut self.survey.ambiguity);
-        }
-    }
-}
-
-/// Whether it says that it is more than text, which readers show in their own ways.
-fn is_file(file: &Enclosed<'_>) -> bool {
-    let is_text = |mime: &String| {
-        ["text/", "multipart/", "message/"]
-            .iter()
-            .any(|kind| mime.starts_with(kind))
-    };
-    !file.names.is_empty() || !file.mimes.iter().all(is_text)
 }
 
 /// Keeps a line of a header.
@@ -702,10 +464,6 @@ fn head_at(from: u64, depth: usize, digest: bool) -> At {
         from,
         over: false,
     }
-}
-
-fn stands(depth: usize) -> Stands {
-    if depth == 0 { Stands::Mail } else { Stands::Part }
 }
 
 /// Whether a line has spaces and nothing else.
