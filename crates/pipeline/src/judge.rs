@@ -153,7 +153,8 @@ impl<'a> Heard<'a> {
     fn take(&mut self, said: &'a Said, whom: Whom<'_>) {
         let danger = said.concern == Concern::Danger;
         let silenced = self.exempt && !danger;
-        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id);
+        let exempt = self.exempt;
+        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt);
         for finding in said.opinion.findings().iter().filter(covered).filter(|_| !silenced) {
             match finding.evidence {
                 Evidence::Points(points) => self.points.push((&finding.tag, points)),

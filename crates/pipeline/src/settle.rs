@@ -138,15 +138,21 @@ fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
         return batches;
     }
     // What is dangerous for one is in the same mail for all, and the marks that say what was taken out go with it.
-    let weakest = goes
-        .iter()
-        .map(|(_, verdict)| verdict)
-        .min_by_key(|verdict| (!verdict.marks.edits.iter().any(takes_out), verdict.level, verdict.marks.edits.len()));
+    let weakest = goes.iter().map(|(_, verdict)| verdict).min_by_key(|verdict| {
+        (
+            !verdict.marks.edits.iter().any(takes_out),
+            verdict.level,
+            verdict.marks.edits.len(),
+        )
+    });
     let Some(weakest) = weakest else {
         return Vec::new();
     };
     let mut marks = weakest.marks.clone();
-    for edit in goes.iter().flat_map(|(_, verdict)| verdict.marks.edits.iter().filter(|edit| takes_out(edit))) {
+    for edit in goes
+        .iter()
+        .flat_map(|(_, verdict)| verdict.marks.edits.iter().filter(|edit| takes_out(edit)))
+    {
         if !marks.edits.contains(edit) {
             marks.edits.push(edit.clone());
         }
