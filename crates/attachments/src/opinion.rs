@@ -16,8 +16,10 @@ use crate::words::{NAME_MAX, STRIPPED, Words, path, told};
 
 /// Files of one finding that its note tells of.
 const TOLD: usize = 5;
+/// Hits of one rule that are put into words, of which equal ones are told once.
+const LOOKED: usize = 50;
 /// Recipients with rules of their own that get findings of their own; later ones get their wishes only.
-const OWN: usize = 60;
+const OWN: usize = 14;
 /// The field in which a mail says what became of its files.
 const FIELD: &str = "X-Gatepost-Attachments";
 /// Octets of that field.
@@ -42,10 +44,19 @@ pub fn audiences(recipients: impl IntoIterator<Item = (RecipientId, Vec<usize>)>
     groups.into_iter().map(audience).collect()
 }
 
+/// One finding to come.
+#[derive(Clone, PartialEq, Debug)]
+struct Found {
+    rule: Rule,
+    points: Score,
+    standing: Standing,
+    note: String,
+}
+
 /// What is said to one audience.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Saying {
-    findings: Vec<(Rule, Score, String)>,
+    findings: Vec<Found>,
     wishes: Vec<(Standing, Wish)>,
 }
 
@@ -59,13 +70,11 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
         return Opinion::none();
     };
     let mut opinion = Opinion::none();
-    let is_shared = |finding: &(Rule, Score, String)| said.iter().all(|(_, saying)| saying.findings.contains(finding));
-    for (rule, points, note) in first.findings.iter().filter(|finding| is_shared(finding)) {
-        opinion = opinion.with(Finding::new(
-            Tag::new(rule.tag()),
-            Evidence::Points(*points),
-            note.as_str(),
-        ));
+    let is_shared = |found: &Found| said.iter().all(|(_, saying)| saying.findings.contains(found));
+    for found in first.findings.iter().filter(|found| is_shared(found)) {
+        let evidence = Evidence::Points(found.points);
+        let finding = Finding::new(Tag::new(found.rule.tag()), evidence, found.note.as_str());
+        opinion = opinion.with(finding.counting_for(found.standing));
     }
     if said.iter().all(|(_, saying)| saying.wishes == first.wishes) {
         for (standing, wish) in &first.wishes {
@@ -73,12 +82,10 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
         }
     } else {
         for (audience, saying) in &said {
-            for (who, (standing, wish)) in audience
-                .who
-                .iter()
-                .flat_map(|who| saying.wishes.iter().map(move |one| (who, one)))
-            {
-                opinion = opinion.wish_for(Scope::Only(*who), *standing, wish.clone());
+            for who in &audience.who {
+                for (standing, wish) in &saying.wishes {
+                    opinion = opinion.wish_for(Scope::Only(*who), *standing, wish.clone());
+                }
             }
         }
     }
@@ -86,13 +93,22 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
         .iter()
         .flat_map(|(audience, saying)| audience.who.iter().map(move |who| (*who, saying)));
     for (who, saying) in own.take(OWN) {
-        let mut rest = saying.findings.iter().filter(|finding| !is_shared(finding)).peekable();
-        let Some((rule, ..)) = rest.peek() else { continue };
-        // One finding for each of them, under the name of the gravest.
-        let tag = Tag::new(rule.tag());
-        let points = rest.clone().map(|(_, points, _)| *points).sum();
-        let notes: Vec<_> = rest.map(|(rule, _, note)| format!("{rule}: {note}")).collect();
-        opinion = opinion.with(Finding::new(tag, Evidence::Points(points), notes.join("; ")).only(who));
+        for standing in [Standing::Any, Standing::NotExempt, Standing::Exempt] {
+            let rest = saying
+                .findings
+                .iter()
+                .filter(|found| found.standing == standing && !is_shared(found));
+            let rest: Vec<_> = rest.collect();
+            let Some(gravest) = rest.first() else { continue };
+            // One finding for each of them, under the name of the gravest.
+            let points = rest.iter().map(|found| found.points).sum();
+            let notes: Vec<_> = rest
+                .iter()
+                .map(|found| format!("{}: {}", found.rule, found.note))
+                .collect();
+            let finding = Finding::new(Tag::new(gravest.rule.tag()), Evidence::Points(points), notes.join("; "));
+            opinion = opinion.with(finding.only(who).counting_for(standing));
+        }
     }
     opinion
 }
@@ -102,7 +118,7 @@ fn saying(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, p
     if outbound {
         let hits = judged(Side::Outbound);
         return Saying {
-            findings: findings(policy, &hits, &[]),
+            findings: findings(policy, &hits),
             wishes: wishes(words, &hits)
                 .into_iter()
                 .map(|wish| (Standing::Any, wish))
@@ -113,7 +129,7 @@ fn saying(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, p
     let (one, other) = (wishes(words, &external), wishes(words, &exempt));
     let standing = |wishes: Vec<Wish>, standing: Standing| wishes.into_iter().map(move |wish| (standing, wish));
     Saying {
-        findings: findings(policy, &external, &exempt),
+        findings: both(findings(policy, &external), findings(policy, &exempt)),
         wishes: match one == other {
             true => standing(one, Standing::Any).collect(),
             false => standing(one, Standing::NotExempt)
@@ -123,19 +139,47 @@ fn saying(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, p
     }
 }
 
-/// One finding a rule, in the order of the rules; of what only exempt mail is found with as well.
-fn findings(policy: &Policy, hits: &[Hit<'_>], besides: &[Hit<'_>]) -> Vec<(Rule, Score, String)> {
+/// What is found in external mail and in exempt mail: what is alike once, and the rest for whom it holds.
+fn both(external: Vec<Found>, exempt: Vec<Found>) -> Vec<Found> {
+    let alike = |one: &Found, other: &Found| one.rule == other.rule && one.points == other.points;
+    let only = |found: &Found, others: &[Found], standing: Standing| Found {
+        standing: match others.iter().any(|other| alike(found, other)) {
+            true => Standing::Any,
+            false => standing,
+        },
+        ..found.clone()
+    };
+    let mut all: Vec<_> = external
+        .iter()
+        .map(|found| only(found, &exempt, Standing::NotExempt))
+        .collect();
+    let rest = exempt.iter().map(|found| only(found, &external, Standing::Exempt));
+    all.extend(rest.filter(|found| found.standing == Standing::Exempt));
+    all.sort_by_key(|found| found.rule);
+    all
+}
+
+/// One finding a rule, in the order of the rules. What is taken out of the mail weighs nothing any more.
+fn findings(policy: &Policy, hits: &[Hit<'_>]) -> Vec<Found> {
+    let strongest = hits.iter().map(|hit| hit.action).max();
+    let takes_out = |action: Action| matches!(action, Action::Strip | Action::Replace);
+    let gone: Vec<_> = hits
+        .iter()
+        .filter(|hit| strongest.is_some_and(takes_out) && takes_out(hit.action))
+        .filter_map(|hit| hit.file?.place)
+        .collect();
+    let is_gone = |hit: &Hit<'_>| {
+        hit.file
+            .and_then(|file| file.place)
+            .is_some_and(|place| gone.contains(&place))
+    };
     let mut by_rule: BTreeMap<Rule, Vec<&Hit<'_>>> = BTreeMap::new();
     for hit in hits {
         by_rule.entry(hit.rule).or_default().push(hit);
     }
-    let known: Vec<_> = by_rule.keys().copied().collect();
-    for hit in besides.iter().filter(|hit| !known.contains(&hit.rule)) {
-        by_rule.entry(hit.rule).or_default().push(hit);
-    }
-    let finding = |(rule, hits): (Rule, Vec<&Hit<'_>>)| {
+    let found = |(rule, hits): (Rule, Vec<&Hit<'_>>)| {
         let mut notes: Vec<String> = Vec::new();
-        for hit in &hits {
+        for hit in hits.iter().take(LOOKED) {
             let note = told(hit);
             if notes.len() < TOLD && !notes.contains(&note) {
                 notes.push(note);
@@ -144,9 +188,17 @@ fn findings(policy: &Policy, hits: &[Hit<'_>], besides: &[Hit<'_>]) -> Vec<(Rule
         if hits.len() > TOLD {
             notes.push(format!("{} in all", hits.len()));
         }
-        (rule, policy.rules.of(rule).points, notes.join("; "))
+        Found {
+            rule,
+            points: match hits.iter().all(|hit| is_gone(hit)) {
+                true => Score::ZERO,
+                false => policy.rules.of(rule).points,
+            },
+            standing: Standing::Any,
+            note: notes.join("; "),
+        }
     };
-    by_rule.into_iter().map(finding).collect()
+    by_rule.into_iter().map(found).collect()
 }
 
 /// The strongest that the hits want, once.

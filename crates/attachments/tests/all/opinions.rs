@@ -27,7 +27,16 @@ fn shown(opinion: &Opinion) -> (Vec<String>, Vec<String>) {
         let Evidence::Points(points) = finding.evidence else {
             panic!("points")
         };
-        format!("{}{} {points} {}", whom(finding.scope), finding.tag, finding.note)
+        let standing = match finding.standing {
+            Standing::Any => String::new(),
+            other => format!("{other:?} "),
+        };
+        format!(
+            "{}{standing}{} {points} {}",
+            whom(finding.scope),
+            finding.tag,
+            finding.note
+        )
     };
     let wish = |(scope, standing, wish): &(Scope, Standing, Wish)| {
         let what = match wish {
@@ -101,6 +110,14 @@ fn levels_that_differ_are_said_for_whom_they_hold() {
     let held = json!({ "exempt": 2, "findings": { "blocked": { "exempt": "hold" } } });
     let (_, wishes) = shown(&told(held, &contents, false, &everybody()));
     assert_eq!(wishes, [format!("NotExempt {refused}"), "Exempt hold".into()]);
+    let (findings, _) = shown(&told(json!({}), &contents, false, &everybody()));
+    assert_eq!(
+        findings,
+        [
+            "NotExempt attachments.blocked 10 disk.iso (iso): level 2, class:image",
+            "attachments.disk_image 4 disk.iso (iso): by its content",
+        ]
+    );
     let (findings, wishes) = shown(&told(json!({}), &contents, true, &everybody()));
     assert_eq!((findings.len(), wishes.len()), (0, 0), "our own people's level is 1");
 }
