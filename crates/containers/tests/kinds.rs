@@ -153,6 +153,11 @@ fn text_is_told_by_its_words_and_then_by_its_name() {
             "a.doc",
             Kind::OfficeXml,
         ),
+        (
+            "<html xmlns:w='x'><head><xml><w:WordDocument></xml>",
+            "a.html",
+            Kind::Html,
+        ),
         ("<libraryDescription xmlns='x'>", "a", Kind::LibraryMs),
         ("#!/bin/sh\nrm x", "a.txt", Kind::Shell),
         ("#@~^AAAA==", "a.txt", Kind::JsEncoded),

@@ -238,9 +238,6 @@ fn markup(lower: &str, extension: &str) -> Option<Kind> {
         // HTML that begins with words is HTML to a browser only by its name or its type.
         return None;
     }
-    if let Some((_, kind)) = ROOTS.iter().find(|(root, _)| lower.contains(root)) {
-        return Some(*kind);
-    }
     let xml = lower.starts_with("<?xml");
     let mut root = lower;
     // The first element: behind declarations, comments and processing instructions.
@@ -262,6 +259,12 @@ fn markup(lower: &str, extension: &str) -> Option<Kind> {
         let rest = root.strip_prefix('<').and_then(|rest| rest.strip_prefix(name));
         rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_'))
     };
+    // Word keeps its settings as XML in the head of its HTML.
+    let page = is("html") || root.starts_with("<!doctype html");
+    let here = |one: &&(&str, Kind)| lower.contains(one.0) && (!page || one.1 == Kind::Hta);
+    if let Some((_, kind)) = ROOTS.iter().find(here) {
+        return Some(*kind);
+    }
     if is("svg") || is("svg:svg") {
         return Some(Kind::Svg);
     }
