@@ -1,9 +1,11 @@
 //! Documents that other programs wrote or read (`fixtures/make-documents.sh`), whole and broken.
 #![allow(unused_imports, reason = "the oracle takes the names from here")]
 
-use std::io::Read;
+use std::io::{Cursor, Read, Write};
 
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::ZlibEncoder;
 use gatepost_containers::{File, Flow, Kind, Mark, Visit, documents};
 use oracle::heard::Heard;
 use oracle::read;
@@ -194,8 +196,7 @@ fn a_circle_of_sectors_ends() {
 #[test]
 fn streams_that_share_their_sectors_do_not_multiply() {
     // A thousand streams that all say they are the same long one.
-    let mut file = cfb::CompoundFile::create(std::io::Cursor::new(Vec::new())).unwrap();
-    use std::io::Write;
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     for number in 0..1_000 {
         let name = format!("/__attach_version1.0_#{number:08x}");
         file.create_storage(&name).unwrap();
@@ -241,7 +242,7 @@ fn tables_that_are_named_again_and_again_take_no_memory() {
 
 #[test]
 fn mails_within_mails_end() {
-    let mut file = cfb::CompoundFile::create(std::io::Cursor::new(Vec::new())).unwrap();
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     let mut path = String::new();
     for _ in 0..20 {
         path += "/__attach_version1.0_#00000000";
@@ -253,6 +254,131 @@ fn mails_within_mails_end() {
     file.flush().unwrap();
     let octets = file.into_inner().into_inner();
     assert!(read(Kind::Msg, &octets).marks().contains(&Mark::Depth));
+}
+
+/// A compound file of these streams, by a writer that is not ours.
+fn compound(streams: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    for (path, octets) in streams {
+        let (folder, _) = path.rsplit_once('/').unwrap();
+        file.create_storage_all(format!("/{}", folder.trim_start_matches('/')))
+            .unwrap();
+        file.create_stream(path).unwrap().write_all(octets).unwrap();
+    }
+    file.flush().unwrap();
+    file.into_inner().into_inner()
+}
+
+#[test]
+fn word_tells_of_fields_that_ask_and_of_templates_elsewhere() {
+    let mut text = vec![0u8; 0x800];
+    assert_eq!(read(Kind::Doc, &compound(&[("/WordDocument", &text)])).marks(), []);
+    let field: Vec<u8> = "\u{13} DDEAUTO c:\\\\cmd"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    text[0x700..0x700 + field.len()].copy_from_slice(&field);
+    assert_eq!(
+        read(Kind::Doc, &compound(&[("/WordDocument", &text)])).marks(),
+        [Mark::Fetches]
+    );
+    // The table of associated texts: the second is the template.
+    let template = |name: &str| {
+        let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut table = b"\xff\xff\x02\0\0\0\x01\0x\0".to_vec();
+        table.extend((name.len() as u16).to_le_bytes());
+        table.extend(units);
+        let mut text = vec![0u8; 0x800];
+        text[11] = 2;
+        text[0x19e..0x1a2].copy_from_slice(&(table.len() as u32).to_le_bytes());
+        read(Kind::Doc, &compound(&[("/WordDocument", &text), ("/1Table", &table)])).marks()
+    };
+    assert_eq!(template("http://e.example/a.dot"), [Mark::Fetches]);
+    assert_eq!(template("C:\\templates\\a.dot"), []);
+}
+
+#[test]
+fn passwords_of_office_are_told() {
+    let package = compound(&[("/EncryptedPackage", &[1; 5_000]), ("/EncryptionInfo", b"x")]);
+    assert_eq!(
+        (Kind::of(&package, "a.docx"), read(Kind::Encrypted, &package).marks()),
+        (Kind::Encrypted, vec![Mark::Encrypted])
+    );
+    let mut text = vec![0u8; 0x800];
+    text[11] = 1;
+    assert_eq!(
+        read(Kind::Doc, &compound(&[("/WordDocument", &text)])).marks(),
+        [Mark::Encrypted]
+    );
+    let book = [b"\x09\x08\x04\0\0\x06\x05\0".as_slice(), b"\x2f\0\x02\0\0\0"].concat();
+    assert_eq!(
+        read(Kind::Xls, &compound(&[("/Workbook", &book)])).marks(),
+        [Mark::Encrypted]
+    );
+}
+
+#[test]
+fn a_sheet_that_runs_by_itself_is_told() {
+    let record = |id: u16, data: &[u8]| [&id.to_le_bytes()[..], &(data.len() as u16).to_le_bytes(), data].concat();
+    let sheet = record(0x85, b"\0\0\0\0\0\x01\x01\0a");
+    let name = record(0x18, b"\x20\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01");
+    let link = record(0x1ae, b"\0\0\x06\0\0cmd\x03/c calc");
+    let book = compound(&[("/Workbook", &[sheet, name, link].concat())]);
+    let heard = read(Kind::Xls, &book);
+    assert_eq!(heard.marks(), [Mark::Macro, Mark::AutoMacro, Mark::Fetches]);
+    assert!(heard.notes.contains(&(Mark::Fetches, "DDE cmd /c calc".to_owned())));
+}
+
+#[test]
+fn what_slides_pack_is_given() {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&macro_doc()).unwrap();
+    let packed = packed.finish().unwrap();
+    let size = (macro_doc().len() as u32).to_le_bytes();
+    let object = [
+        b"\x10\0\x11\x10",
+        &(packed.len() as u32 + 4).to_le_bytes()[..],
+        &size,
+        &packed,
+    ]
+    .concat();
+    // In a container, which is stepped into.
+    let slides = [b"\x0f\0\xe8\x03", &(object.len() as u32).to_le_bytes()[..], &object].concat();
+    let heard = read(Kind::Ppt, &compound(&[("/PowerPoint Document", &slides)]));
+    assert_eq!((heard.file("object"), heard.marks()), (Some(&macro_doc()[..]), vec![]));
+    assert_eq!(
+        read(Kind::Ole, heard.file("object").unwrap()).marks(),
+        [Mark::Macro, Mark::AutoMacro]
+    );
+    let mut mime = b"ActiveMime".to_vec();
+    mime.resize(50, 0);
+    mime.extend(packed);
+    let heard = read(Kind::ActiveMime, &mime);
+    assert_eq!(
+        (heard.file("editdata"), heard.marks()),
+        (Some(&macro_doc()[..]), vec![Mark::Macro])
+    );
+}
+
+#[test]
+fn an_equation_and_objects_are_told() {
+    let octets = compound(&[("/WordDocument", &[0; 64]), ("/ObjectPool/_1/Equation Native", b"x")]);
+    let heard = read(Kind::Doc, &octets);
+    assert_eq!(heard.marks(), [Mark::Embedded]);
+    assert!(heard.notes.iter().any(|(_, note)| note == "equation"));
+}
+
+#[test]
+fn an_office_document_in_one_file_of_xml_is_opened() {
+    // Two octets of a program in base64.
+    let text = "<?xml version=\"1.0\"?><?mso-application progid=\"Word.Document\"?><w:wordDocument w:macrosPresent=\"yes\">\
+                <w:binData w:name=\"editdata.mso\">TVo=</w:binData></w:wordDocument>";
+    assert_eq!(Kind::of(text.as_bytes(), "a.doc"), Kind::OfficeXml);
+    let heard = read(Kind::OfficeXml, text.as_bytes());
+    assert_eq!(
+        (heard.file("binary"), heard.marks()),
+        (Some(&b"MZ"[..]), vec![Mark::Macro])
+    );
 }
 
 proptest! {

@@ -86,6 +86,13 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
         text.get(..what.len())
             .is_some_and(|begin| begin.eq_ignore_ascii_case(what))
     };
+    if begins("#@~^") {
+        return if extension == "vbe" {
+            Kind::VbEncoded
+        } else {
+            Kind::JsEncoded
+        };
+    }
     for (what, kind) in FIRST {
         if begins(what) {
             return *kind;
@@ -126,7 +133,6 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
 /// What stands at the very begin of a text of this kind, and hardly of another.
 const FIRST: &[(&str, Kind)] = &[
     ("#!", Kind::Shell),
-    ("#@~^", Kind::JsEncoded),
     ("[InternetShortcut", Kind::Url),
     ("[Desktop Entry]", Kind::Desktop),
     ("[Shell]\r\nCommand", Kind::Scf),
