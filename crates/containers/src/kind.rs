@@ -176,7 +176,6 @@ kinds! {
     Epub "epub" Document "A book."
 
     Eml "eml" Mail "Begins with header fields."
-    Mbox "mbox" Mail "Several mails."
     Msg "msg" Mail "A mail of Outlook."
     Tnef "tnef" Mail "winmail.dat."
     Pst "pst" Mail "A mail store of Outlook."

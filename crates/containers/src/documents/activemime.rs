@@ -11,13 +11,15 @@ use crate::{Mark, Visit};
 
 /// Octets from the front in which the packed begins.
 const WITHIN: usize = 256;
+/// Places that are tried.
+const TRIES_MAX: usize = 8;
 
 /// Gives the compound file.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
     visit.mark(Mark::Macro, "ActiveMime");
     let front = octets.get(..octets.len().min(WITHIN)).unwrap_or_default();
     let most = budget(octets.len());
-    for at in memmem::find_iter(front, b"\x78") {
+    for at in memmem::find_iter(front, b"\x78").take(TRIES_MAX) {
         let mut found = Vec::new();
         let whole = ZlibDecoder::new(rest(octets, at))
             .take(most as u64)

@@ -3,13 +3,11 @@
 use super::field::{narrow, rest, slice, u16_at, wide};
 use crate::{Mark, Visit};
 
-/// Records that are looked at.
-const RECORDS_MAX: usize = 200_000;
-
 /// Looks at the records of a workbook's globals and of its sheets.
 pub(crate) fn read(stream: &[u8], visit: &mut dyn Visit) {
     let (mut at, mut sheet, mut auto, mut hidden) = (0usize, false, None, false);
-    for turn in 0..RECORDS_MAX {
+    // Each record takes at least four octets.
+    for turn in 0..=stream.len() / 4 {
         let (Some(id), Some(size)) = (u16_at(stream, at), u16_at(stream, at.saturating_add(2))) else {
             break;
         };

@@ -51,6 +51,8 @@ pub(crate) struct Compound<'a> {
     /// Something did not fit together, and not all may have been seen.
     pub(crate) damaged: bool,
     left: usize,
+    /// What lies in each entry.
+    inside: Vec<Vec<usize>>,
 }
 
 fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
@@ -94,6 +96,7 @@ impl<'a> Compound<'a> {
             entries: Vec::new(),
             damaged: false,
             left: octets.len().saturating_mul(SHARE),
+            inside: Vec::new(),
         };
         file.read_fat(sectors)?;
         let directory = file.chain(&file.fat, u32_at(octets, 48)?, ENTRIES_MAX * 128 / sector);
@@ -110,6 +113,12 @@ impl<'a> Compound<'a> {
             .flat_map(|sector| sector.chunks_exact(128))
             .collect();
         file.read_tree(&raw)?;
+        file.inside = vec![Vec::new(); file.entries.len()];
+        for (at, one) in file.entries.iter().enumerate().skip(1) {
+            if let Some(inside) = file.inside.get_mut(one.parent) {
+                inside.push(at);
+            }
+        }
         let root = file.entries.first()?.start;
         let at = file.chain(&file.fat, root, sectors);
         file.short_at = at.0;
@@ -195,6 +204,11 @@ impl<'a> Compound<'a> {
         Some(())
     }
 
+    /// Octets of the file.
+    pub(crate) fn length(&self) -> usize {
+        self.octets.len()
+    }
+
     /// The octets of a stream, at most `most`; what is there of a broken one, with the damage noted.
     pub(crate) fn read(&mut self, entry: usize, most: usize) -> Vec<u8> {
         let Some(one) = self.entries.get(entry).filter(|one| one.is_stream) else {
@@ -209,6 +223,7 @@ impl<'a> Compound<'a> {
             (&self.fat, self.sector)
         };
         let (numbers, _) = self.chain(table, one.start, most.div_ceil(size));
+        let walked = numbers.len().saturating_mul(size).min(most);
         let mut found = Vec::with_capacity(most.min(numbers.len().saturating_mul(size)));
         for number in numbers {
             let piece = if short {
@@ -221,7 +236,8 @@ impl<'a> Compound<'a> {
             found.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
         }
         self.damaged |= found.len() < most || most == self.left && most < wanted;
-        self.left = self.left.saturating_sub(found.len());
+        // The walk counts, too, where it leads out of the file.
+        self.left = self.left.saturating_sub(found.len().max(walked));
         found
     }
 
@@ -246,8 +262,7 @@ impl<'a> Compound<'a> {
 
     /// What lies in a storage itself.
     pub(crate) fn within(&self, parent: usize) -> impl Iterator<Item = usize> + '_ {
-        let one = move |(at, one): (usize, &Entry)| (at != 0 && one.parent == parent).then_some(at);
-        self.entries.iter().enumerate().filter_map(one)
+        self.inside.get(parent).into_iter().flatten().copied()
     }
 
     /// Whether any entry has this name.

@@ -1,5 +1,7 @@
 //! Numbers and texts as they stand in binary forms.
 
+use std::borrow::Cow;
+
 /// Longest name or note that is given out, in octets.
 pub(crate) const SHORT: usize = 200;
 
@@ -51,17 +53,9 @@ pub(crate) fn wide(octets: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// A text that is read by its letters: UTF-16 by its mark or its zeros, else octet by octet, in small letters.
-pub(crate) fn lower(octets: &[u8]) -> Vec<u8> {
-    let halves = |from: usize| {
-        octets
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .step_by(2)
-            .map(u8::to_ascii_lowercase)
-            .collect()
-    };
+/// A text by its letters, one octet each: UTF-16 by its mark or its zeros, else as it is.
+pub(crate) fn letters(octets: &[u8]) -> Cow<'_, [u8]> {
+    let halves = |from: usize| Cow::Owned(rest(octets, from).iter().step_by(2).copied().collect());
     let zeros = |from: usize| {
         octets
             .iter()
@@ -77,8 +71,13 @@ pub(crate) fn lower(octets: &[u8]) -> Vec<u8> {
     } else if octets.starts_with(b"\xfe\xff") || half > 8 && zeros(0) * 10 > half * 8 {
         halves(1)
     } else {
-        octets.to_ascii_lowercase()
+        Cow::Borrowed(octets)
     }
+}
+
+/// The [`letters`], all small.
+pub(crate) fn lower(octets: &[u8]) -> Vec<u8> {
+    letters(octets).to_ascii_lowercase()
 }
 
 /// The begin of a text, at most [`SHORT`] octets, without controls.

@@ -10,7 +10,7 @@ use memchr::memmem;
 
 pub(super) use self::literal::base64;
 use self::literal::{Literal, is_file, literal, literals, numbers, runs};
-use super::field::rest;
+use super::field::{self, rest};
 use super::give;
 use crate::{Flow, Kind, Mark, Visit};
 
@@ -20,6 +20,11 @@ const LITERAL_MIN: usize = 64;
 const FILES_MAX: usize = 64;
 /// Octets of a literal of no known form that a script may well scramble.
 const SCRAMBLED_MIN: usize = 1_024;
+
+/// Octets of an element that are looked at.
+const ELEMENT_MAX: usize = 4_096;
+/// Octets of a script in an attribute; all of them together are no longer than the page.
+const HANDLER_MAX: usize = 64 * 1_024;
 
 /// Words that make a file.
 const MAKE: &[&[u8]] = &[
@@ -71,25 +76,26 @@ fn scripts<'a>(octets: &'a [u8], lower: &[u8]) -> Vec<&'a [u8]> {
         }
         at = end.max(open + 1);
     }
-    for at in memmem::find_iter(lower, b"javascript:").take(256) {
-        let inner = rest(octets, at + 11);
-        found.extend(
-            inner.get(
-                ..inner
-                    .iter()
-                    .position(|octet| matches!(octet, b'>' | b'<'))
-                    .unwrap_or(inner.len()),
-            ),
-        );
-    }
-    for handler in [&b"onload="[..], b"onerror=", b"onclick=", b"onmouseover=", b"onfocus="] {
-        for at in memmem::find_iter(lower, handler).take(256) {
-            let inner = rest(octets, at + handler.len());
-            let quote = inner.first().filter(|quote| matches!(**quote, b'"' | b'\'')).copied();
-            let end = quote
-                .and_then(|quote| memchr::memchr(quote, rest(inner, 1)))
-                .map_or(inner.len().min(512), |end| end + 1);
-            found.extend(inner.get(..end));
+    let mut left = octets.len();
+    for word in [
+        &b"javascript:"[..],
+        b"onload=",
+        b"onerror=",
+        b"onclick=",
+        b"onmouseover=",
+        b"onfocus=",
+    ] {
+        for at in memmem::find_iter(lower, word) {
+            let inner = rest(octets, at + word.len());
+            let inner = inner.get(..inner.len().min(left).min(HANDLER_MAX)).unwrap_or_default();
+            let quote = inner.first().filter(|quote| matches!(**quote, b'"' | b'\''));
+            let end = match quote {
+                Some(quote) => memchr::memchr(*quote, rest(inner, 1)).map(|end| end + 1),
+                None => memchr::memchr2(b'<', b'>', inner),
+            };
+            let inner = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
+            left = left.saturating_sub(inner.len());
+            found.push(inner);
         }
     }
     found
@@ -97,6 +103,7 @@ fn scripts<'a>(octets: &'a [u8], lower: &[u8]) -> Vec<&'a [u8]> {
 
 /// Looks into HTML.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
+    let octets = &field::letters(octets);
     let lower = octets.to_ascii_lowercase();
     if refreshes_to_data(&lower) {
         visit.mark(Mark::Smuggling, "refresh to data");
@@ -106,6 +113,7 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
 
 /// Looks into SVG, where a script is nothing usual.
 pub(crate) fn picture(octets: &[u8], visit: &mut dyn Visit) {
+    let octets = &field::letters(octets);
     let lower = octets.to_ascii_lowercase();
     if memmem::find(&lower, b"<script").is_some()
         || memmem::find(&lower, b"javascript:").is_some()
@@ -134,6 +142,7 @@ fn has_handler(lower: &[u8]) -> bool {
 fn refreshes_to_data(lower: &[u8]) -> bool {
     memmem::find_iter(lower, b"<meta").any(|at| {
         let inner = rest(lower, at);
+        let inner = inner.get(..inner.len().min(ELEMENT_MAX)).unwrap_or_default();
         let element = inner
             .get(..memchr::memchr(b'>', inner).unwrap_or(inner.len()))
             .unwrap_or_default();

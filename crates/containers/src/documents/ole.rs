@@ -2,7 +2,7 @@
 
 use super::compound::Compound;
 use super::field::{self, rest, size_at, slice, u16_at, wide};
-use super::{biff, give, ole1, ppt, vba};
+use super::{biff, budget, give, ole1, ppt, vba};
 use crate::{Flow, Mark, Visit};
 
 /// Octets of a stream that are looked at; the length of a file bounds them too.
@@ -97,7 +97,7 @@ fn macros(file: &mut Compound<'_>, visit: &mut dyn Visit) {
         return;
     }
     visit.mark(Mark::Macro, "VBA");
-    let (mut sources, mut modules) = (0, 0);
+    let (mut sources, mut modules, mut left) = (0, 0, budget(file.length()));
     for storage in storages {
         let dir = file
             .find(storage, "dir")
@@ -122,9 +122,14 @@ fn macros(file: &mut Compound<'_>, visit: &mut dyn Visit) {
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case(&entry.name))
                 .map(|(_, place)| *place);
-            let Some(source) = vba::source(&stream, place) else {
+            let Some(source) = vba::source(&stream, place, left.min(vba::SOURCE_MAX)) else {
                 continue;
             };
+            left = left.saturating_sub(source.len());
+            if left == 0 {
+                visit.mark(Mark::Octets, "macros");
+                return;
+            }
             sources += 1;
             if let Some(name) = vba::runs_by_itself(&source) {
                 visit.mark(Mark::AutoMacro, &name);

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::field::{rest, slice};
-use super::give;
+use super::{budget, give};
 use crate::kind::Class;
 use crate::{Flow, Kind, Mark, Visit};
 
@@ -14,7 +14,7 @@ const BEGIN: [u8; 16] = [
 
 /// Gives each file; pictures are files too, but nobody has to open them.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
-    let mut number = 0;
+    let (mut number, mut left) = (0, budget(octets.len()));
     for at in memmem::find_iter(octets, &BEGIN) {
         let Some(size) = slice(octets, at + 16, 8).and_then(|eight| Some(u64::from_le_bytes(eight.try_into().ok()?)))
         else {
@@ -27,6 +27,12 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
             visit.mark(Mark::Damaged, "file cut");
         }
         let inner = whole.unwrap_or(all);
+        // A length may well lead over other files, so that what it spans is looked through as well.
+        left = left.saturating_sub(inner.len());
+        if left == 0 {
+            visit.mark(Mark::Octets, "files over one another");
+            return;
+        }
         number += 1;
         let class = Kind::of(inner, "").class();
         if !matches!(class, Class::Picture | Class::Audio | Class::Video) {

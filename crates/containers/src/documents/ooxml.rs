@@ -8,9 +8,6 @@ use memchr::memmem;
 use super::field::{self, short};
 use crate::{Mark, Visit};
 
-/// Elements that are looked at in one member.
-const ELEMENTS_MAX: usize = 100_000;
-
 /// Relations whose target is fetched when the document is opened. Links that a person follows are none of them, nor are
 /// workbooks that a workbook counts with, about which Excel asks.
 const FETCHED: &[&str] = &[
@@ -75,7 +72,8 @@ pub(crate) fn member(name: &str, octets: &[u8], visit: &mut dyn Visit) {
 
 /// Office documents as one file of XML (Word 2003, flat packages).
 pub(crate) fn flat(octets: &[u8], visit: &mut dyn Visit) {
-    let text = field::lower(octets);
+    let octets = &field::letters(octets);
+    let text = octets.to_ascii_lowercase();
     if memmem::find(&text, b"macrospresent=\"yes\"").is_some() || memmem::find(&text, b"vbaproject").is_some() {
         visit.mark(Mark::Macro, "VBA");
     }
@@ -83,16 +81,19 @@ pub(crate) fn flat(octets: &[u8], visit: &mut dyn Visit) {
     word_fields(&text, visit);
     // What is binary in it stands there in base64.
     for name in [&b"<w:bindata"[..], b"<pkg:binarydata"] {
-        for at in memmem::find_iter(&text, name).take(64) {
-            // The small letters are good for finding it, the octets for what it is.
-            let all = field::rest(octets, at);
-            let Some(begin) = memchr::memchr(b'>', all) else { break };
-            let inner = field::rest(all, begin + 1);
+        let mut at = 0;
+        while let Some(on) = memmem::find(field::rest(&text, at), name) {
+            at += on + name.len();
+            let Some(begin) = memchr::memchr(b'>', field::rest(octets, at)) else {
+                break;
+            };
+            let inner = field::rest(octets, at + begin + 1);
             let end = memchr::memchr(b'<', inner).unwrap_or(inner.len());
             let found = super::html::base64(inner.get(..end).unwrap_or_default());
-            if text.len() == octets.len() && super::give(visit, "binary", None, &found) == crate::Flow::Stop {
+            if super::give(visit, "binary", None, &found) == crate::Flow::Stop {
                 return;
             }
+            at += begin + 1 + end;
         }
     }
 }
@@ -106,19 +107,18 @@ fn note(text: &[u8]) -> String {
 
 /// Elements of a name, without what stands before its colon: the text between its name and its end.
 fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    memchr::memchr_iter(b'<', text)
-        .take(ELEMENTS_MAX)
-        .filter_map(move |at| {
-            let all = field::rest(text, at + 1);
-            let end = memchr::memchr(b'>', all).unwrap_or(all.len());
-            let inner = all.get(..end)?;
-            let word = inner
-                .iter()
-                .position(|octet| octet.is_ascii_whitespace() || *octet == b'/')
-                .unwrap_or(inner.len());
-            let local = inner.get(..word)?.rsplit(|octet| *octet == b':').next()?;
-            (local == name).then(|| field::rest(inner, word))
-        })
+    memchr::memchr_iter(b'<', text).filter_map(move |at| {
+        let all = field::rest(text, at + 1);
+        // No value holds either of them as it is, so that each octet is read once.
+        let end = memchr::memchr2(b'<', b'>', all).unwrap_or(all.len());
+        let inner = all.get(..end)?;
+        let word = inner
+            .iter()
+            .position(|octet| octet.is_ascii_whitespace() || *octet == b'/')
+            .unwrap_or(inner.len());
+        let local = inner.get(..word)?.rsplit(|octet| *octet == b':').next()?;
+        (local == name).then(|| field::rest(inner, word))
+    })
 }
 
 /// The value of an attribute, its references to characters resolved.
@@ -144,7 +144,7 @@ fn characters(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         found.push_str(before);
-        let end = after.find(';').filter(|end| *end <= 10);
+        let end = after.bytes().take(11).position(|octet| octet == b';');
         let name = end.and_then(|end| after.get(..end)).unwrap_or_default();
         let number = name.strip_prefix("#x").map(|hex| u32::from_str_radix(hex, 16));
         let number = number.or_else(|| name.strip_prefix('#').map(|number| number.parse()));
@@ -238,10 +238,7 @@ fn word_fields(text: &[u8], visit: &mut dyn Visit) {
         }
     }
     let (mut instruction, mut at) = (String::new(), 0);
-    for _ in 0..ELEMENTS_MAX {
-        let Some(next) = memchr::memchr(b'<', field::rest(text, at)).map(|on| at + on + 1) else {
-            break;
-        };
+    while let Some(next) = memchr::memchr(b'<', field::rest(text, at)).map(|on| at + on + 1) {
         let element = field::rest(text, next);
         let word = element
             .iter()

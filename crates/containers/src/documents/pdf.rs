@@ -105,7 +105,7 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
                 if inner.len() >= left {
                     visit.mark(Mark::Octets, "files within");
                 }
-                // Each is let go before the next is read.
+                left = left.saturating_sub(inner.len());
                 give(visit, name, None, &inner)
             }
             _ => {

@@ -5,7 +5,9 @@ use memchr::memmem;
 use super::field::{size_at, slice, u16_at, u32_at};
 
 /// Octets of source that are unpacked of one module.
-const SOURCE_MAX: usize = 4 << 20;
+pub(crate) const SOURCE_MAX: usize = 4 << 20;
+/// Modules that a directory names.
+const MODULES_MAX: usize = 4_096;
 /// Octets of a chunk, unpacked (MS-OVBA 2.4.1.3.1).
 const CHUNK: usize = 4_096;
 
@@ -116,7 +118,9 @@ pub(crate) fn modules(dir: &[u8]) -> Vec<(String, usize)> {
         return Vec::new();
     };
     let (mut at, mut found, mut stream) = (0, Vec::new(), String::new());
-    while let (Some(id), Some(size)) = (u16_at(&records, at), size_at(&records, at + 2)) {
+    while let (Some(id), Some(size)) = (u16_at(&records, at), size_at(&records, at + 2))
+        && found.len() < MODULES_MAX
+    {
         // PROJECTVERSION says 4 and has 6 (MS-OVBA 2.3.4.2.1.11).
         let size = if id == 0x0009 { 6 } else { size };
         let Some(data) = slice(&records, at + 6, size) else {
@@ -132,15 +136,16 @@ pub(crate) fn modules(dir: &[u8]) -> Vec<(String, usize)> {
     found
 }
 
-/// The source in a module's stream: at the place that `dir` says, or where one is seen to begin.
-pub(crate) fn source(stream: &[u8], place: Option<usize>) -> Option<Vec<u8>> {
+/// The source in a module's stream: at the place that `dir` says, or where one is seen to begin;
+/// at most `most` octets of it.
+pub(crate) fn source(stream: &[u8], place: Option<usize>, most: usize) -> Option<Vec<u8>> {
     let said = place
-        .and_then(|at| unpack(stream.get(at..)?, SOURCE_MAX))
+        .and_then(|at| unpack(stream.get(at..)?, most))
         .filter(|source| !source.is_empty());
     let seen = || {
         // The first words of each module, packed: eight literals, then the rest.
         let at = memmem::find(stream, b"\0Attribut")?.checked_sub(3)?;
-        unpack(stream.get(at..)?, SOURCE_MAX)
+        unpack(stream.get(at..)?, most)
     };
     said.or_else(seen)
 }

@@ -125,7 +125,7 @@ pub fn claimed(name: &str) -> Option<Claim> {
         "mht" | "mhtml" => K(Kind::Mhtml),
         "epub" => K(Kind::Epub),
         "eml" => K(Kind::Eml),
-        "mbox" => K(Kind::Mbox),
+        "mbox" => C(Class::Mail),
         "msg" | "oft" => K(Kind::Msg),
         "pst" | "ost" => K(Kind::Pst),
         "jpg" | "jpeg" | "jpe" | "jfif" | "png" | "gif" | "webp" | "tif" | "tiff" | "bmp" | "dib" | "ico" | "cur"

@@ -86,6 +86,13 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
         text.get(..what.len())
             .is_some_and(|begin| begin.eq_ignore_ascii_case(what))
     };
+    if begins("#@~^") {
+        return if extension == "vbe" {
+            Kind::VbEncoded
+        } else {
+            Kind::JsEncoded
+        };
+    }
     for (what, kind) in FIRST {
         if begins(what) {
             return *kind;
@@ -126,7 +133,6 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
 /// What stands at the very begin of a text of this kind, and hardly of another.
 const FIRST: &[(&str, Kind)] = &[
     ("#!", Kind::Shell),
-    ("#@~^", Kind::JsEncoded),
     ("[InternetShortcut", Kind::Url),
     ("[Desktop Entry]", Kind::Desktop),
     ("[Shell]\r\nCommand", Kind::Scf),
@@ -238,9 +244,6 @@ fn markup(lower: &str, extension: &str) -> Option<Kind> {
         // HTML that begins with words is HTML to a browser only by its name or its type.
         return None;
     }
-    if let Some((_, kind)) = ROOTS.iter().find(|(root, _)| lower.contains(root)) {
-        return Some(*kind);
-    }
     let xml = lower.starts_with("<?xml");
     let mut root = lower;
     // The first element: behind declarations, comments and processing instructions.
@@ -262,6 +265,12 @@ fn markup(lower: &str, extension: &str) -> Option<Kind> {
         let rest = root.strip_prefix('<').and_then(|rest| rest.strip_prefix(name));
         rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_'))
     };
+    // Word keeps its settings as XML in the head of its HTML.
+    let page = is("html") || root.starts_with("<!doctype html");
+    let here = |one: &&(&str, Kind)| lower.contains(one.0) && (!page || one.1 == Kind::Hta);
+    if let Some((_, kind)) = ROOTS.iter().find(here) {
+        return Some(*kind);
+    }
     if is("svg") || is("svg:svg") {
         return Some(Kind::Svg);
     }

@@ -23,8 +23,8 @@ pub(super) enum Token<'a> {
     Word(&'a [u8]),
 }
 
-/// Longest name, in octets; what is longer is no name that matters.
-const NAME_MAX: usize = 256;
+/// Longest word, in octets; what is longer is no word that matters.
+const WORD_MAX: usize = 256;
 /// Octets of a text that are kept.
 const TEXT_MAX: usize = 4_096;
 
@@ -61,6 +61,8 @@ impl<'a> Lexer<'a> {
 
     fn regular(&mut self) -> &'a [u8] {
         let all = self.octets.get(self.at..).unwrap_or_default();
+        // Longer words are cut, so that none is read again and again.
+        let all = all.get(..all.len().min(WORD_MAX)).unwrap_or_default();
         let length = all.iter().position(|octet| !is_regular(*octet)).unwrap_or(all.len());
         self.at += length;
         all.get(..length).unwrap_or_default()
@@ -217,7 +219,6 @@ fn number(word: &[u8]) -> Option<u64> {
 }
 
 fn resolve(name: &[u8]) -> String {
-    let name = name.get(..name.len().min(NAME_MAX)).unwrap_or_default();
     let (mut found, mut at) = (Vec::with_capacity(name.len()), 0);
     while let Some(octet) = name.get(at) {
         let two = hex(name.get(at + 1).copied()).zip(hex(name.get(at + 2).copied()));
