@@ -109,7 +109,7 @@ impl<'w, 't> Walk<'w, 't> {
         if self.reader.ends != Ends::Early && !self.reader.bare && !self.reader.root {
             self.doubts.root |= message.unseparated();
             self.doubts.early |= head.split(|b| *b == b'\n').any(is_spaces);
-            self.doubts.bare |= head.split(|b| *b == b'\n').any(|line| is_bare(line));
+            self.doubts.bare |= head.split(|b| *b == b'\n').any(is_bare);
             self.begin(message.headers(), 0, false, 0);
         } else {
             self.at = head_at(0, 0, false);
