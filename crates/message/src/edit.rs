@@ -15,14 +15,13 @@
 //! otherwise than what came (see [`header`](crate::split)'s rule).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::content::Content;
+use crate::edited::Edited;
 use crate::field::{BadName, Field, LINE_MAX, Name};
 use crate::header::{Header, Line, ends_blank, is_wsp, mbox_len};
-use crate::message::{Message, Reader};
+use crate::message::Message;
 use crate::own::NamePattern;
 use crate::replace::{self, Replacement};
 use crate::subject::{self, SubjectTag};
@@ -207,7 +206,8 @@ impl Edits {
         let mut fates = vec![Fate::Keep; headers.len()];
         if content.is_some() {
             for (fate, header) in fates.iter_mut().zip(headers.iter()) {
-                if NamePattern::CONTENT.means(header.name()) {
+                // A lone CR is a line end to some, and what follows it a field.
+                if NamePattern::CONTENT.means(header.name()) || has_lone_cr(header.raw()) {
                     *fate = Fate::Remove;
                 }
             }
@@ -284,7 +284,12 @@ impl Edits {
                 (Fate::Keep, _) => out.extend_from_slice(header.raw()),
             }
         }
-        out.extend_from_slice(content.unwrap_or_default());
+        if let Some(content) = content {
+            if !out.is_empty() && !out.ends_with(b"\n") {
+                out.extend_from_slice(b"\r\n");
+            }
+            out.extend_from_slice(content);
+        }
         out.extend_from_slice(renamed.as_deref().unwrap_or(rest));
         (prefix.into(), Some(out))
     }
@@ -306,6 +311,10 @@ impl Extend<Edit> for Edits {
     fn extend<I: IntoIterator<Item = Edit>>(&mut self, edits: I) {
         self.0.extend(edits);
     }
+}
+
+fn has_lone_cr(field: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', field).any(|at| field.get(at + 1) != Some(&b'\n'))
 }
 
 /// What becomes of a field.
@@ -333,68 +342,10 @@ pub(crate) fn lengthen(out: &mut Vec<u8>, start: &[u8], colon: &[u8], tail: &[u8
     out.extend_from_slice(value);
 }
 
-/// A message after its edits: what goes on top, the head (shared when no field of it was touched), the body.
-#[derive(Clone, Debug)]
-pub struct Edited {
-    prefix: Bytes,
-    head: Bytes,
-    body: Arc<dyn Content>,
-    touched: bool,
-}
-
-impl Edited {
-    /// What precedes the head: the mbox line if there is one, then the prepended fields, then a blank line if the
-    /// message has no header section of its own.
-    pub fn prefix(&self) -> &Bytes {
-        &self.prefix
-    }
-
-    /// What follows the prefix: the head that came, or what the edits left of it.
-    pub fn head(&self) -> &Bytes {
-        &self.head
-    }
-
-    /// The body, the one that came unless parts of it were replaced.
-    pub fn body(&self) -> &Arc<dyn Content> {
-        &self.body
-    }
-
-    /// Whether a field that came with the message was removed, renamed or tagged, or a part replaced. If not, every DKIM signature that
-    /// held still holds, unless it signs the absence of a field that was prepended.
-    pub fn touched(&self) -> bool {
-        self.touched
-    }
-
-    /// Octets in all.
-    pub fn len(&self) -> u64 {
-        let memory = (self.prefix.len() as u64).saturating_add(self.head.len() as u64);
-        memory.saturating_add(self.body.len())
-    }
-
-    /// Whether there is no octet at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Streams the edited message from its first octet.
-    pub fn read(&self) -> Reader<'_> {
-        Reader::new(&self.prefix, &self.head, &*self.body)
-    }
-
-    /// The edited message as a message of its own; the body is shared, the head copied if something was prepended.
-    pub fn to_message(&self) -> Message {
-        let head = if self.prefix.is_empty() {
-            self.head.clone()
-        } else {
-            [&self.prefix[..], &self.head[..]].concat().into()
-        };
-        Message::new(head, self.body.clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Arc;
 
     use super::*;
 

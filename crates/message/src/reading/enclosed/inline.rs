@@ -16,21 +16,30 @@ const BINHEX_DIGITS: &[u8; 64] = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUV
 /// Octets of a first line of yEnc that are looked at.
 const LINE_MAX: usize = 1_024;
 
-/// Gives each file with its name, of one so many octets at most; and tells whether there is uuencode, and yEnc.
-pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(String, Vec<u8>)) -> (bool, bool) {
+/// Gives each file with its name, of one so many octets at most and of all in BinHex, which grow by their runs, together;
+/// the last argument says whether it is whole. Tells whether there is uuencode, and yEnc.
+pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(String, Vec<u8>, bool)) -> (bool, bool) {
     let (uuencode, yenc) = uu::inline(text);
     if uuencode {
-        uu::files(text, most, &mut |name, octets| each(named(name), octets));
+        uu::files(text, most, &mut |name, octets| {
+            let whole = octets.len() < most;
+            each(named(name), octets, whole);
+        });
     }
     if yenc {
-        yenc_files(text, most, each);
+        yenc_files(text, most, &mut |name, octets| {
+            let whole = octets.len() < most;
+            each(name, octets, whole);
+        });
     }
+    let mut left = most;
     for at in memmem::find_iter(text, BINHEX) {
         let rest = text.get(at..).unwrap_or_default();
         // One begins where the one before is over.
         let rest = rest.get(..next(rest, BINHEX)).unwrap_or_default();
-        if let Some((name, octets)) = binhex(rest, most) {
-            each(name, octets);
+        if let Some((name, octets, whole)) = binhex(rest, left) {
+            left = left.saturating_sub(octets.len());
+            each(name, octets, whole);
         }
     }
     (uuencode, yenc)
@@ -85,8 +94,8 @@ fn yenc_files(text: &[u8], most: usize, each: &mut dyn FnMut(String, Vec<u8>)) {
     }
 }
 
-/// Decodes a file in BinHex: its name and its data fork.
-fn binhex(text: &[u8], most: usize) -> Option<(String, Vec<u8>)> {
+/// Decodes a file in BinHex: its name, its data fork, and whether that is whole.
+fn binhex(text: &[u8], most: usize) -> Option<(String, Vec<u8>, bool)> {
     let line = memchr::memchr(b'\n', text)?;
     let body = text.get(line..)?;
     let body = body.get(memchr::memchr(b':', body)? + 1..)?;
@@ -101,8 +110,8 @@ fn binhex(text: &[u8], most: usize) -> Option<(String, Vec<u8>)> {
     let data = u32::from_be_bytes(data.try_into().ok()?) as usize;
     // The length of the other fork, and a checksum.
     let rest = rest.get(4 + 2..)?;
-    let data = rest.get(..data.min(most)).unwrap_or(rest);
-    (!data.is_empty()).then(|| (named(name), data.to_vec()))
+    let kept = rest.get(..data.min(most)).unwrap_or(rest);
+    (data > 0).then(|| (named(name), kept.to_vec(), kept.len() == data))
 }
 
 /// Six bits a digit.
@@ -154,7 +163,7 @@ mod tests {
 
     fn all(text: &[u8]) -> Vec<(String, Vec<u8>)> {
         let mut found = Vec::new();
-        files(text, 1_000, &mut |name, octets| found.push((name, octets)));
+        files(text, 1_000, &mut |name, octets, _| found.push((name, octets)));
         found
     }
 
@@ -189,6 +198,17 @@ mod tests {
             all(&[binhexed(b"1", 1), binhexed(b"2", 1)].concat()),
             [file(b"1"), file(b"2")]
         );
+    }
+
+    #[test]
+    fn runs_do_not_grow_beyond_what_is_kept() {
+        let text = binhexed(b"M\x90\xff\x90\xff", 509).repeat(50);
+        let (mut sum, mut last) = (0, true);
+        files(&text, 1_000, &mut |_, octets, whole| {
+            sum += octets.len();
+            last = whole;
+        });
+        assert_eq!((sum, last), (1_000, false));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use super::octets::looks_like_base64;
 
-/// Boundaries that are guessed in one text.
-const GUESSES_MAX: usize = 4;
+/// Boundaries that are guessed in one text; one more tells that there are more.
+pub(super) const GUESSES_MAX: usize = 4;
 /// Digits of a block of base64 that could be a file.
 const BLOCK_MIN: usize = 64;
 
@@ -17,7 +17,7 @@ pub(super) fn boundaries(text: &[u8]) -> Vec<Vec<u8>> {
         if let Some(boundary) = line.strip_prefix(b"--")
             && begins
             && !boundary.is_empty()
-            && found.len() < GUESSES_MAX
+            && found.len() <= GUESSES_MAX
             && !found.iter().any(|known| known == boundary)
         {
             found.push(boundary.to_vec());

@@ -105,6 +105,7 @@ impl Walk<'_, '_> {
                 Holds::Parts(boundaries) => (Start::Parts(boundaries.clone()), part.depth + 1, self.seen),
                 Holds::Guess => {
                     let found = outside::boundaries(&octets);
+                    self.survey.excess.parameters |= found.len() > outside::GUESSES_MAX;
                     if found.is_empty() {
                         continue;
                     }
@@ -127,7 +128,7 @@ impl Walk<'_, '_> {
             _ => Origin::Inline,
         };
         let most = self.most;
-        let (uuencode, yenc) = inline::files(octets, most, &mut |name, octets| {
+        let (uuencode, yenc) = inline::files(octets, most, &mut |name, octets, all| {
             self.pass(&Enclosed {
                 part: part.number,
                 depth: part.depth,
@@ -136,7 +137,7 @@ impl Walk<'_, '_> {
                 shown: false,
                 message: false,
                 octets: &octets,
-                whole: whole && octets.len() < most,
+                whole: whole && all,
                 origin,
                 stretch,
             });
@@ -164,6 +165,7 @@ impl Walk<'_, '_> {
         self.give(&part, &kept.raw, whole, false, stretch);
         self.inline(&part, &kept.raw, whole, stretch);
         let boundaries = outside::boundaries(&kept.raw);
+        self.survey.excess.parameters |= boundaries.len() > outside::GUESSES_MAX;
         let depth = part.depth + 1;
         if !boundaries.is_empty() {
             self.later(kept.raw, depth, Start::Parts(boundaries), stretch, Seen::Outside);

@@ -155,6 +155,7 @@ impl Said {
             }
         }
         ambiguity.names |= names.kinds.len() > 1;
+        excess.parameters |= names.more;
         Said {
             types,
             transfers,
@@ -238,6 +239,8 @@ pub(super) struct Names {
     pub(super) all: Vec<String>,
     /// What they end in, each once.
     kinds: Vec<String>,
+    /// Whether there are more than are kept.
+    more: bool,
 }
 
 impl Names {
@@ -256,7 +259,11 @@ impl Names {
 
     fn add(&mut self, name: &str) {
         let name = bounded(name);
-        if name.is_empty() || self.all.contains(&name) || self.all.len() >= NAMES_MAX {
+        if name.is_empty() || self.all.contains(&name) {
+            return;
+        }
+        if self.all.len() >= NAMES_MAX {
+            self.more = true;
             return;
         }
         if let Some(kind) = kind(&name)

@@ -109,7 +109,7 @@ impl<'w, 't> Walk<'w, 't> {
         if self.reader.ends != Ends::Early && !self.reader.bare && !self.reader.root {
             self.doubts.root |= message.unseparated();
             self.doubts.early |= head.split(|b| *b == b'\n').any(is_spaces);
-            self.doubts.bare |= head.split(|b| *b == b'\n').any(|line| is_bare(line));
+            self.doubts.bare |= head.split(|b| *b == b'\n').any(is_bare);
             self.begin(message.headers(), 0, false, 0);
         } else {
             self.at = head_at(0, 0, false);
@@ -228,6 +228,9 @@ impl<'w, 't> Walk<'w, 't> {
     fn delimiter(&mut self, line: &[u8]) -> Option<(usize, bool)> {
         let open = || self.open.iter().enumerate().rev();
         let exact = open().find_map(|(at, open)| Some((at, delimits(line, &open.boundaries)?)));
+        if exact.is_some() {
+            return exact;
+        }
         let written = line.get(2..)?;
         let loose = open().find_map(|(at, open)| {
             let rest = open
@@ -236,8 +239,8 @@ impl<'w, 't> Walk<'w, 't> {
                 .find_map(|one| written.strip_prefix(one.as_slice()))?;
             Some((at, rest.starts_with(b"--")))
         });
-        self.doubts.loose |= exact.is_none() && loose.is_some();
-        exact.or(loose.filter(|_| self.reader.loose))
+        self.doubts.loose |= loose.is_some();
+        loose.filter(|_| self.reader.loose)
     }
 
     fn head_line(&mut self, line: &[u8], fresh: bool) {
