@@ -361,6 +361,35 @@ fn what_slides_pack_is_given() {
 }
 
 #[test]
+fn a_package_that_is_a_command_is_told() {
+    let package = [
+        b"\x02\0run\0C:\\icon.dll\0\0\0\x01\0".as_slice(),
+        &8u32.to_le_bytes(),
+        b"cmd.exe\0",
+    ]
+    .concat();
+    let stream = [&(package.len() as u32).to_le_bytes()[..], &package].concat();
+    let heard = read(Kind::Doc, &compound(&[("/ObjectPool/_1/\u{1}Ole10Native", &stream)]));
+    assert!(
+        heard.notes.contains(&(Mark::Fetches, "package cmd.exe".to_owned())),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_cell_that_asks_a_program_is_told() {
+    let text = b"<?xml version='1.0'?><Workbook><Cell ss:Formula=\"=cmd|'/c calc.exe'!A1\"/></Workbook>";
+    assert_eq!(read(Kind::OfficeXml, text).marks(), [Mark::Fetches]);
+    let mut heard = Heard::default();
+    documents::member(
+        "xl/externalLinks/externalLink1.bin",
+        b"\xe8\x02\x10\x01\0\x03\0\0\0c\0m\0d\0",
+        &mut heard,
+    );
+    assert_eq!(heard.marks(), [Mark::Fetches]);
+}
+
+#[test]
 fn an_equation_and_objects_are_told() {
     let octets = compound(&[("/WordDocument", &[0; 64]), ("/ObjectPool/_1/Equation Native", b"x")]);
     let heard = read(Kind::Doc, &octets);
