@@ -362,13 +362,8 @@ fn what_slides_pack_is_given() {
 
 #[test]
 fn a_package_that_is_a_command_is_told() {
-    let package = [
-        b"\x02\0run\0C:\\icon.dll\0\0\0\x01\0".as_slice(),
-        &8u32.to_le_bytes(),
-        b"cmd.exe\0",
-    ]
-    .concat();
-    let stream = [&(package.len() as u32).to_le_bytes()[..], &package].concat();
+    let package = b"\x02\0run\0C:\\icon.dll\0\0\0\x01\0\x01\0cmd.exe\0";
+    let stream = [&(package.len() as u32).to_le_bytes()[..], package].concat();
     let heard = read(Kind::Doc, &compound(&[("/ObjectPool/_1/\u{1}Ole10Native", &stream)]));
     assert!(
         heard.notes.contains(&(Mark::Fetches, "package cmd.exe".to_owned())),

@@ -34,18 +34,22 @@ pub(crate) fn package(octets: &[u8]) -> Option<Package<'_>> {
     let (_, at) = until_zero(octets, at)?;
     // What it is: 3 for a file within, 1 for one elsewhere; then a path with its length.
     let form = super::field::u16_at(octets, at.checked_add(2)?)?;
-    let length = size_at(octets, at.checked_add(4)?)?;
-    let path = slice(octets, at.checked_add(8)?, length)?;
-    let at = at.checked_add(8)?.checked_add(length)?;
-    if form != 3 {
+    if form == 1 {
+        // What stands before the path differs; none of it is text.
+        let path = rest(octets, at.checked_add(4)?);
+        let begin = path.iter().position(|octet| *octet >= b' ').unwrap_or(path.len());
+        let path = narrow(rest(path, begin));
         return Some(Package {
             label: narrow(label),
-            name: last(path),
-            starts: Some(narrow(path)),
+            name: String::new(),
+            starts: Some(path),
             octets: &[],
             cut: false,
         });
     }
+    let length = size_at(octets, at.checked_add(4)?)?;
+    let path = slice(octets, at.checked_add(8)?, length)?;
+    let at = at.checked_add(8)?.checked_add(length)?;
     let size = size_at(octets, at)?;
     let all = rest(octets, at.checked_add(4)?);
     let inner = all.get(..size.min(all.len()))?;
