@@ -4,7 +4,7 @@
 
 use gatepost_containers::{File, Flow, Kind, Mark, Visit, documents};
 
-#[path = "../../crates/containers/tests/oracle/mod.rs"]
+#[path = "../../crates/containers/tests/oracle/documents.rs"]
 mod oracle;
 
 const HEAD: &[u8] = b"\x78\x9f\x3e\x22\x01\0";

@@ -11,6 +11,7 @@ use oracle::heard::Heard;
 use oracle::read;
 use proptest::prelude::*;
 
+#[path = "oracle/documents.rs"]
 mod oracle;
 
 const PROGRAM: &[u8] = b"MZ is what a program begins with";
