@@ -4,7 +4,7 @@
 
 use gatepost_containers::{File, Flow, Kind, Mark, Visit, documents};
 
-#[path = "../../crates/containers/tests/oracle/mod.rs"]
+#[path = "../../crates/containers/tests/oracle/documents.rs"]
 mod oracle;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| oracle::holds(data));

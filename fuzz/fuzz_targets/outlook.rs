@@ -3,7 +3,7 @@
 
 use gatepost_containers::{File, Flow, Kind, Mark, Visit, documents};
 
-#[path = "../../crates/containers/tests/oracle/mod.rs"]
+#[path = "../../crates/containers/tests/oracle/documents.rs"]
 mod oracle;
 
 const HEAD: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";

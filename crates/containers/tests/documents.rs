@@ -11,6 +11,7 @@ use oracle::heard::Heard;
 use oracle::read;
 use proptest::prelude::*;
 
+#[path = "oracle/documents.rs"]
 mod oracle;
 
 const PROGRAM: &[u8] = b"MZ is what a program begins with";
@@ -358,6 +359,30 @@ fn what_slides_pack_is_given() {
         (heard.file("editdata"), heard.marks()),
         (Some(&macro_doc()[..]), vec![Mark::Macro])
     );
+}
+
+#[test]
+fn a_package_that_is_a_command_is_told() {
+    let package = b"\x02\0run\0C:\\icon.dll\0\0\0\x01\0\x01\0cmd.exe\0";
+    let stream = [&(package.len() as u32).to_le_bytes()[..], package].concat();
+    let heard = read(Kind::Doc, &compound(&[("/ObjectPool/_1/\u{1}Ole10Native", &stream)]));
+    assert!(
+        heard.notes.contains(&(Mark::Fetches, "package cmd.exe".to_owned())),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_cell_that_asks_a_program_is_told() {
+    let text = b"<?xml version='1.0'?><Workbook><Cell ss:Formula=\"=cmd|'/c calc.exe'!A1\"/></Workbook>";
+    assert_eq!(read(Kind::OfficeXml, text).marks(), [Mark::Fetches]);
+    let mut heard = Heard::default();
+    documents::member(
+        "xl/externalLinks/externalLink1.bin",
+        b"\xe8\x02\x10\x01\0\x03\0\0\0c\0m\0d\0",
+        &mut heard,
+    );
+    assert_eq!(heard.marks(), [Mark::Fetches]);
 }
 
 #[test]

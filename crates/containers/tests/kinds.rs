@@ -187,6 +187,10 @@ fn text_is_told_by_its_words_and_then_by_its_name() {
     }
     assert_eq!(Kind::of(b"\xb4\x09\xcd\x21\0\x01", "a.com"), Kind::Com);
     assert_eq!(Kind::of(b"", "a.exe"), Kind::Empty);
+    // Zeros do not keep a browser or an interpreter from it.
+    assert_eq!(Kind::of(b"<ht\0ml>\x01\0<script>", "a.png"), Kind::Html);
+    assert_eq!(Kind::of(b"\0\x01\x02 calc", "a.bat"), Kind::Batch);
+    assert_eq!(Kind::of(b"{\\rtf1 x}\0", "a"), Kind::Rtf);
 }
 
 #[test]
@@ -201,6 +205,10 @@ fn a_second_form_is_seen() {
     assert_eq!(Kind::Pdf.also(&pdf), Some(Kind::Zip));
     let both = [b"GIF89a \n%PDF-1.4\n1 0 obj", &b" endobj"[..]].concat();
     assert_eq!(Kind::Gif.also(&both), Some(Kind::Pdf));
+    // A theme within a document lies in a stream, which is filled up.
+    let theme = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", &[0; 504][..], &archive].concat();
+    assert_eq!(Kind::Doc.also(&[&theme[..], &[0; 100]].concat()), None);
+    assert_eq!(Kind::Doc.also(&theme), Some(Kind::Zip));
     // A program that unpacks itself, a tar that holds a ZIP, and a text about it are one thing each.
     let installer = [pe(), archive.clone()].concat();
     assert_eq!(Kind::Pe.also(&installer), None);

@@ -53,7 +53,8 @@ pub(crate) fn wide(octets: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// A text by its letters, one octet each: UTF-16 by its mark or its zeros, else as it is.
+/// A text by its letters, one octet each: UTF-16 by its mark or its zeros, else as it is without
+/// zeros, which browsers and Office pass over.
 pub(crate) fn letters(octets: &[u8]) -> Cow<'_, [u8]> {
     let halves = |from: usize| Cow::Owned(rest(octets, from).iter().step_by(2).copied().collect());
     let zeros = |from: usize| {
@@ -70,6 +71,8 @@ pub(crate) fn letters(octets: &[u8]) -> Cow<'_, [u8]> {
         halves(0)
     } else if octets.starts_with(b"\xfe\xff") || half > 8 && zeros(0) * 10 > half * 8 {
         halves(1)
+    } else if memchr::memchr(0, octets).is_some() {
+        Cow::Owned(octets.iter().copied().filter(|octet| *octet != 0).collect())
     } else {
         Cow::Borrowed(octets)
     }

@@ -8,8 +8,10 @@ use crate::{Flow, Mark, Visit, claimed};
 pub(crate) struct Package<'a> {
     /// What is shown.
     pub(crate) label: String,
-    /// Where it came from, and where it is written to when it is opened: last components of paths.
-    pub(crate) names: [String; 2],
+    /// The last component of the path that it is written to when it is opened.
+    pub(crate) name: String,
+    /// There is no file, but a path or a command to be started.
+    pub(crate) starts: Option<String>,
     /// Its octets.
     pub(crate) octets: &'a [u8],
     /// Fewer octets than were declared.
@@ -28,8 +30,23 @@ pub(crate) fn package(octets: &[u8]) -> Option<Package<'_>> {
         return None;
     }
     let (label, at) = until_zero(octets, 2)?;
-    let (from, at) = until_zero(octets, at)?;
-    // Two numbers, of which the second is 3 for a file within and 1 for one elsewhere; then a path with its length.
+    // Where its icon is from, and which one.
+    let (_, at) = until_zero(octets, at)?;
+    // What it is: 3 for a file within, 1 for one elsewhere; then a path with its length.
+    let form = super::field::u16_at(octets, at.checked_add(2)?)?;
+    if form == 1 {
+        // What stands before the path differs; none of it is text.
+        let path = rest(octets, at.checked_add(4)?);
+        let begin = path.iter().position(|octet| *octet >= b' ').unwrap_or(path.len());
+        let path = narrow(rest(path, begin));
+        return Some(Package {
+            label: narrow(label),
+            name: String::new(),
+            starts: Some(path),
+            octets: &[],
+            cut: false,
+        });
+    }
     let length = size_at(octets, at.checked_add(4)?)?;
     let path = slice(octets, at.checked_add(8)?, length)?;
     let at = at.checked_add(8)?.checked_add(length)?;
@@ -38,7 +55,8 @@ pub(crate) fn package(octets: &[u8]) -> Option<Package<'_>> {
     let inner = all.get(..size.min(all.len()))?;
     Some(Package {
         label: narrow(label),
-        names: [last(from), last(path)],
+        name: last(path),
+        starts: None,
         octets: inner,
         cut: inner.len() < size,
     })
@@ -56,10 +74,13 @@ pub(crate) fn native(stream: &[u8], visit: &mut dyn Visit) -> Flow {
     }
 }
 
-/// Gives a packaged file under each of its names whose ends differ.
+/// Gives a packaged file, under both of its names where they claim other things.
 pub(crate) fn give_package(one: &Package<'_>, visit: &mut dyn Visit) -> Flow {
-    let [from, to] = &one.names;
-    let first = if to.is_empty() { from } else { to };
+    if let Some(path) = &one.starts {
+        visit.mark(Mark::Fetches, &super::field::short(&format!("package {path}")));
+        return Flow::On;
+    }
+    let first = if one.name.is_empty() { &one.label } else { &one.name };
     visit.mark(Mark::Embedded, &super::field::short(first));
     if one.cut {
         visit.mark(Mark::Damaged, "package cut");
@@ -67,11 +88,9 @@ pub(crate) fn give_package(one: &Package<'_>, visit: &mut dyn Visit) -> Flow {
     if give(visit, first, None, one.octets) == Flow::Stop {
         return Flow::Stop;
     }
-    for other in [from, &one.label] {
-        if !other.is_empty() && other != first && claimed(other).is_some() && claimed(other) != claimed(first) {
-            visit.mark(Mark::Ambiguous, &super::field::short(other));
-            return give(visit, other, None, one.octets);
-        }
+    if claimed(&one.label).is_some() && claimed(&one.label) != claimed(first) {
+        visit.mark(Mark::Ambiguous, &super::field::short(&one.label));
+        return give(visit, &one.label, None, one.octets);
     }
     Flow::On
 }

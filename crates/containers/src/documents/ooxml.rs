@@ -43,6 +43,9 @@ pub(crate) fn member(name: &str, octets: &[u8], visit: &mut dyn Visit) {
     if name.starts_with("scripts/") && !name.ends_with('/') {
         visit.mark(Mark::Macro, "script");
     }
+    if name.contains("externallinks/") && name.ends_with(".bin") && links_to_program(octets) {
+        visit.mark(Mark::Fetches, "DDE");
+    }
     if !(name.ends_with(".xml") || name.ends_with(".rels")) {
         return;
     }
@@ -70,6 +73,20 @@ pub(crate) fn member(name: &str, octets: &[u8], visit: &mut dyn Visit) {
     }
 }
 
+/// Whether a link of a binary workbook goes to a program: the record that begins it (MS-XLSB 2.4.243) says which sort.
+fn links_to_program(octets: &[u8]) -> bool {
+    memmem::find_iter(octets, b"\xe8\x02").any(|at| {
+        let after = field::rest(octets, at + 2);
+        // Its length is of one octet or of two.
+        let skip = if after.first().is_some_and(|size| size & 0x80 != 0) {
+            2
+        } else {
+            1
+        };
+        field::u16_at(after, skip) == Some(1)
+    })
+}
+
 /// Office documents as one file of XML (Word 2003, flat packages).
 pub(crate) fn flat(octets: &[u8], visit: &mut dyn Visit) {
     let octets = &field::letters(octets);
@@ -79,6 +96,12 @@ pub(crate) fn flat(octets: &[u8], visit: &mut dyn Visit) {
     }
     relations(&text, visit);
     word_fields(&text, visit);
+    for element in elements(&text, b"cell") {
+        // A link to a program and its topic.
+        if let Some(formula) = attribute(element, "formula").filter(|one| one.contains('|') && one.contains('!')) {
+            visit.mark(Mark::Fetches, &short(&format!("DDE {formula}")));
+        }
+    }
     // What is binary in it stands there in base64.
     for name in [&b"<w:bindata"[..], b"<pkg:binarydata"] {
         let mut at = 0;

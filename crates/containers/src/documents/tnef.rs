@@ -12,15 +12,15 @@ const ATTRIBUTES_MAX: usize = 20_000;
 /// Properties of one attribute, and values of one property, that are looked at.
 const PROPERTIES_MAX: usize = 4_096;
 
-/// Attributes (MS-OXTNEF 2.1.3.2), their type in the upper half.
+/// Attributes (MS-OXTNEF 2.1.3.2), without their type in the upper half, which readers do not ask.
 mod attribute {
-    pub(super) const BODY: u32 = 0x0002_800c;
-    pub(super) const PROPERTIES: u32 = 0x0006_9003;
-    pub(super) const TITLE: u32 = 0x0001_8010;
-    pub(super) const DATA: u32 = 0x0006_800f;
-    pub(super) const RENDERING: u32 = 0x0006_9002;
-    pub(super) const ATTACHMENT: u32 = 0x0006_9005;
-    pub(super) const TRANSPORT: u32 = 0x0006_9001;
+    pub(super) const BODY: u32 = 0x800c;
+    pub(super) const PROPERTIES: u32 = 0x9003;
+    pub(super) const TITLE: u32 = 0x8010;
+    pub(super) const DATA: u32 = 0x800f;
+    pub(super) const RENDERING: u32 = 0x9002;
+    pub(super) const ATTACHMENT: u32 = 0x9005;
+    pub(super) const TRANSPORT: u32 = 0x9001;
 }
 
 /// A property that matters here.
@@ -45,6 +45,8 @@ impl Property<'_> {
 struct Gathered<'a> {
     names: Attachment,
     contents: Vec<&'a [u8]>,
+    /// A mail or an object of another program, beside which what is shown of it is usual.
+    objects: Vec<&'a [u8]>,
 }
 
 impl<'a> Gathered<'a> {
@@ -52,7 +54,7 @@ impl<'a> Gathered<'a> {
         match (property.id, property.kind) {
             (id::DATA, 0x0102) => self.contents.push(property.value),
             // An object begins with the class of its interface.
-            (id::DATA, 0x000d) => self.contents.push(rest(property.value, 16)),
+            (id::DATA, 0x000d) => self.objects.push(rest(property.value, 16)),
             (_, 0x001e | 0x001f) => self.names.note(property.id, property.text()),
             _ => {}
         }
@@ -64,6 +66,7 @@ impl<'a> Gathered<'a> {
         if contents.len() > 1 {
             visit.mark(Mark::Ambiguous, "two contents of an attachment");
         }
+        contents.extend(&self.objects);
         if contents.is_empty() {
             return self.names.give("", &[], visit);
         }
@@ -116,7 +119,7 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
 }
 
 fn attribute_of<'a>(id: u32, data: &'a [u8], open: &mut Option<Gathered<'a>>, visit: &mut dyn Visit) -> Flow {
-    match id {
+    match id & 0xffff {
         attribute::RENDERING => {
             let before = open.replace(Gathered::default());
             before.map_or(Flow::On, |one| one.give(visit))
@@ -140,7 +143,7 @@ fn attribute_of<'a>(id: u32, data: &'a [u8], open: &mut Option<Gathered<'a>>, vi
             }
             Flow::On
         }
-        attribute::BODY => give(visit, "body.txt", None, data),
+        attribute::BODY => give(visit, "body.txt", None, data.strip_suffix(b"\0").unwrap_or(data)),
         attribute::PROPERTIES => {
             let mut found = Vec::new();
             let whole = properties(data, &mut |one| {

@@ -84,6 +84,9 @@ pub(super) fn last_resort(octets: &[u8], extension: &str) -> Kind {
     if mpeg_audio(octets) {
         return Kind::Mp3;
     }
+    if let Some(kind) = text::broken(octets, extension) {
+        return kind;
+    }
     match extension {
         "com" => Kind::Com,
         "pgp" | "gpg" if octets.first().is_some_and(|first| first & 0x80 != 0) => Kind::Pgp,
@@ -101,7 +104,15 @@ pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
         kind.class(),
         super::Class::Archive | super::Class::Image | super::Class::Mail
     );
-    if !own_zip && !holds && ends_as_zip(octets) {
+    // Word and Excel keep the theme of a document as a ZIP in a stream, which may be the last one: but not to the octet.
+    if !own_zip
+        && !holds
+        && if kind.is_compound() {
+            ends_at(octets).is_some_and(|end| end == octets.len())
+        } else {
+            ends_as_zip(octets)
+        }
+    {
         return Some(Kind::Zip);
     }
     let binary = matches!(
@@ -111,22 +122,24 @@ pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
     (binary && pdf(octets)).then_some(Kind::Pdf)
 }
 
-/// Whether a directory of a ZIP ends the file, and a member lies where it says.
+/// Whether a directory of a ZIP lies near the end, and a member where it says.
 fn ends_as_zip(octets: &[u8]) -> bool {
+    ends_at(octets).is_some()
+}
+
+/// Where such a ZIP ends, its comment included.
+fn ends_at(octets: &[u8]) -> Option<usize> {
     let from = octets.len().saturating_sub(TAIL);
-    let Some(tail) = octets.get(from..) else { return false };
-    memmem::rfind_iter(tail, b"PK\x05\x06").take(8).any(|at| {
-        let (Some(size), Some(comment)) = (
-            u32_at(tail, at.saturating_add(12)),
-            tail.get(at.saturating_add(20)..at.saturating_add(22)),
-        ) else {
-            return false;
-        };
+    let tail = octets.get(from..)?;
+    memmem::rfind_iter(tail, b"PK\x05\x06").take(8).find_map(|at| {
+        let size = u32_at(tail, at.checked_add(12)?)?;
+        let comment = tail.get(at.checked_add(20)?..at.checked_add(22)?)?;
         let end = at
-            .saturating_add(22)
-            .saturating_add(usize::from(u16::from_le_bytes([comment[0], comment[1]])));
-        let directory = from.saturating_add(at).checked_sub(size as usize);
-        end <= tail.len() && size >= 46 && directory.is_some_and(|at| lies(octets, at, b"PK\x01\x02"))
+            .checked_add(22)?
+            .checked_add(usize::from(u16::from_le_bytes(comment.try_into().ok()?)))?;
+        let directory = from.checked_add(at)?.checked_sub(size as usize)?;
+        let whole = end <= tail.len() && size >= 46 && lies(octets, directory, b"PK\x01\x02");
+        whole.then(|| from.saturating_add(end))
     })
 }
 
@@ -183,20 +196,27 @@ fn pyc(octets: &[u8]) -> bool {
     octets.len() > 16 && (matches!(number, 3_000..=3_800) || matches!(number, 62_000..=62_300))
 }
 
-/// Two frames of MPEG audio in turn: the sync word alone is in any noise.
+/// Two frames of MPEG audio, layer 3, in turn: the sync word alone is in any noise.
 fn mpeg_audio(octets: &[u8]) -> bool {
-    const RATES: [usize; 3] = [44_100, 48_000, 32_000];
     const BITS: [usize; 16] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0];
+    const LOWER: [usize; 16] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0];
     let head = |at: usize| {
         let four = octets.get(at..at.checked_add(4)?)?;
-        (four[0] == 0xff && four[1] & 0xfe == 0xfa).then_some([four[1], four[2]])
+        (four[0] == 0xff && four[1] & 0xe6 == 0xe2).then_some([four[1], four[2]])
     };
-    let Some([_, second]) = head(0) else { return false };
-    let bits = BITS.get(usize::from(second >> 4)).copied().unwrap_or(0);
-    let Some(rate) = RATES.get(usize::from((second >> 2) & 3)) else {
+    let Some([first, second]) = head(0) else { return false };
+    // Versions 1, 2 and 2.5, each with half the rates of the one before.
+    let (bits, frame, rates) = match first >> 3 & 3 {
+        3 => (BITS, 144, [44_100, 48_000, 32_000]),
+        2 => (LOWER, 72, [22_050, 24_000, 16_000]),
+        0 => (LOWER, 72, [11_025, 12_000, 8_000]),
+        _ => return false,
+    };
+    let bits = bits.get(usize::from(second >> 4)).copied().unwrap_or(0);
+    let Some(rate) = rates.get(usize::from(second >> 2 & 3)) else {
         return false;
     };
-    let length = 144 * bits * 1_000 / rate + usize::from((second >> 1) & 1);
+    let length = frame * bits * 1_000 / rate + usize::from(second >> 1 & 1);
     bits > 0 && head(length).is_some()
 }
 

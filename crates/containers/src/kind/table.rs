@@ -75,6 +75,7 @@ pub(super) const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"\0\x01\0\0Standard Jet DB", Access),
     (0, b"\0\x01\0\0Standard ACE DB", Access),
     (0, b"ActiveMime", ActiveMime),
+    (0, b"{\\rt", Rtf),
     (0, b"%!PS", PostScript),
     (0, b"\xc5\xd0\xd3\xc6", PostScript),
     (0, b"\x78\x9f\x3e\x22", Tnef),

@@ -79,6 +79,18 @@ pub(super) fn front(octets: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(rest).into_owned())
 }
 
+/// Octets that are no text, and yet are run or shown as one: by a name under which a system runs whatever it finds, or as
+/// markup with zeros in it, which a browser passes over.
+pub(super) fn broken(octets: &[u8], extension: &str) -> Option<Kind> {
+    if let Some((_, kind)) = RUN.iter().find(|(one, _)| *one == extension) {
+        return Some(*kind);
+    }
+    let odd = |octet: &u8| matches!(*octet, 0..=8 | 14..=31 | 127);
+    let bare: Vec<u8> = octets.iter().take(FRONT).copied().filter(|octet| !odd(octet)).collect();
+    let kind = of(&front(&bare)?, extension);
+    matches!(kind, Kind::Html | Kind::Xhtml | Kind::Svg | Kind::Hta).then_some(kind)
+}
+
 /// What a text is. `front` is its begin, `extension` that of its name in small letters.
 pub(super) fn of(front: &str, extension: &str) -> Kind {
     let text = front.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\0']);
