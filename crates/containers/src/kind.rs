@@ -10,6 +10,42 @@ pub enum Kind {
     Unknown,
     /// Text that is of no other kind.
     Text,
+    /// A zip archive.
+    Zip,
+    /// gzip.
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+    /// LZMA alone, without xz around it.
+    Lzma,
+    /// Zstandard.
+    Zstd,
+    /// The `.Z` of compress.
+    Compress,
+    /// A tape archive.
+    Tar,
+    /// A 7-Zip archive.
+    SevenZ,
+    /// A RAR archive of any version.
+    Rar,
+    /// A cabinet of Microsoft.
+    Cab,
+    /// An ISO 9660 image.
+    Iso,
+    /// A UDF image.
+    Udf,
+    /// An ARJ archive.
+    Arj,
+    /// An ACE archive.
+    Ace,
+    /// An LHA archive.
+    Lzh,
+    /// An archive of ar, such as a Debian package.
+    Ar,
+    /// A cpio archive.
+    Cpio,
 }
 
 /// What a kind is for.
@@ -51,6 +87,24 @@ impl Kind {
             Kind::Empty => "empty",
             Kind::Unknown => "unknown",
             Kind::Text => "text",
+            Kind::Zip => "zip",
+            Kind::Gzip => "gzip",
+            Kind::Bzip2 => "bzip2",
+            Kind::Xz => "xz",
+            Kind::Lzma => "lzma",
+            Kind::Zstd => "zstd",
+            Kind::Compress => "compress",
+            Kind::Tar => "tar",
+            Kind::SevenZ => "7z",
+            Kind::Rar => "rar",
+            Kind::Cab => "cab",
+            Kind::Iso => "iso",
+            Kind::Udf => "udf",
+            Kind::Arj => "arj",
+            Kind::Ace => "ace",
+            Kind::Lzh => "lzh",
+            Kind::Ar => "ar",
+            Kind::Cpio => "cpio",
         }
     }
 
@@ -59,6 +113,23 @@ impl Kind {
         match self {
             Kind::Empty | Kind::Text => Class::Text,
             Kind::Unknown => Class::Unknown,
+            Kind::Iso | Kind::Udf => Class::Image,
+            Kind::Zip
+            | Kind::Gzip
+            | Kind::Bzip2
+            | Kind::Xz
+            | Kind::Lzma
+            | Kind::Zstd
+            | Kind::Compress
+            | Kind::Tar
+            | Kind::SevenZ
+            | Kind::Rar
+            | Kind::Cab
+            | Kind::Arj
+            | Kind::Ace
+            | Kind::Lzh
+            | Kind::Ar
+            | Kind::Cpio => Class::Archive,
         }
     }
 }

@@ -8,11 +8,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod archives;
 mod examine;
 mod item;
 mod kind;
 mod limits;
 mod mark;
+mod marks;
+mod names;
 mod visit;
 
 pub use examine::examine;
