@@ -115,16 +115,9 @@ impl Walk<'_> {
 
     /// Reads a container in all the ways in which it is one.
     fn open(&mut self, kind: Kind, name: &str, octets: &[u8], marks: &mut Marks) {
-        for (number, Reader { read, note }) in archives::readers(kind, octets, name).enumerate() {
+        for Reader { read, note } in archives::readers(kind, octets, name) {
             if !note.is_empty() {
-                marks.add(
-                    if number == 0 && kind == Kind::Unknown {
-                        Mark::Damaged
-                    } else {
-                        Mark::Polyglot
-                    },
-                    note,
-                );
+                marks.add(Mark::Polyglot, note);
             }
             if self.path.len() > self.limits.depth {
                 marks.add(Mark::Depth, "containers are nested too deep");

@@ -3,7 +3,7 @@
 mod seen;
 
 use gatepost_containers::{Item, Mark};
-use seen::{Seen, all, any, fixture, marks, named, whole};
+use seen::{Seen, all, fixture, is_any, marks, named, whole};
 
 const HELLO: &str = "Hello, gate.\n";
 
@@ -13,25 +13,65 @@ fn same() -> String {
 
 /// The texts by name, wherever they lie.
 fn holds(archive: &str, seen: &[Seen], name: &str, text: &str) {
-    let found: Vec<_> = seen.iter().filter(|one| one.item.path.last().is_some_and(|last| last.trim_start_matches("./") == name)).collect();
+    let found: Vec<_> = seen
+        .iter()
+        .filter(|one| {
+            one.item
+                .path
+                .last()
+                .is_some_and(|last| last.trim_start_matches("./") == name)
+        })
+        .collect();
     assert!(!found.is_empty(), "{archive}: no {name} in {:?}", marks(seen));
     for one in found {
-        assert_eq!(one.octets.as_deref().map(String::from_utf8_lossy).as_deref(), Some(text), "{archive}: {name}");
+        assert_eq!(
+            one.octets.as_deref().map(String::from_utf8_lossy).as_deref(),
+            Some(text),
+            "{archive}: {name}"
+        );
         assert_eq!(one.item.octets, text.len() as u64);
-        assert!(one.item.sha256.is_some() && one.item.marks.is_empty(), "{archive}: {:?}", one.item);
+        assert!(
+            one.item.sha256.is_some() && one.item.marks.is_empty(),
+            "{archive}: {:?}",
+            one.item
+        );
     }
 }
 
 fn clean(archive: &str, seen: &[Seen]) {
-    assert!(seen.iter().all(|one: &Seen| one.item.marks.is_empty()), "{archive}: {:?}", marks(seen));
+    assert!(
+        seen.iter().all(|one: &Seen| one.item.marks.is_empty()),
+        "{archive}: {:?}",
+        marks(seen)
+    );
 }
 
 #[test]
 fn archives_of_other_programs_hold_what_was_packed() {
     for archive in [
-        "plain.7z", "bzip2.7z", "deflate.7z", "copy.7z", "bcj2.7z", "copy.zip", "deflate.zip", "deflate64.zip", "bzip2.zip", "lzma.zip",
-        "info.zip", "gnu.tar.gz", "pax.tar.gz", "v7.tar.gz", "newc.cpio", "odc.cpio", "bin.cpio", "crc.cpio", "plain.a", "mszip.cab",
-        "stored.cab", "both.iso.xz", "udf.iso.xz",
+        "plain.7z",
+        "bzip2.7z",
+        "deflate.7z",
+        "copy.7z",
+        "bcj2.7z",
+        "copy.zip",
+        "deflate.zip",
+        "deflate64.zip",
+        "bzip2.zip",
+        "lzma.zip",
+        "info.zip",
+        "gnu.tar.gz",
+        "pax.tar.gz",
+        "v7.tar.gz",
+        "newc.cpio",
+        "odc.cpio",
+        "bin.cpio",
+        "crc.cpio",
+        "plain.a",
+        "mszip.cab",
+        "stored.cab",
+        "both.iso.xz",
+        "udf.iso.xz",
     ] {
         let seen = all(archive, &fixture(archive));
         holds(archive, &seen, "hello.txt", HELLO);
@@ -43,15 +83,34 @@ fn archives_of_other_programs_hold_what_was_packed() {
 #[test]
 fn long_names_in_folders_come_whole() {
     let name = "a rather long name, ünd so on.txt";
-    for archive in ["plain.7z", "info.zip", "gnu.tar.gz", "pax.tar.gz", "plain.a", "both.iso.xz", "udf.iso.xz"] {
+    for archive in [
+        "plain.7z",
+        "info.zip",
+        "gnu.tar.gz",
+        "pax.tar.gz",
+        "plain.a",
+        "both.iso.xz",
+        "udf.iso.xz",
+    ] {
         let seen = all(archive, &fixture(archive));
-        assert!(seen.iter().any(|one| one.path().ends_with(name)), "{archive}: {:?}", marks(&seen));
+        assert!(
+            seen.iter().any(|one| one.path().ends_with(name)),
+            "{archive}: {:?}",
+            marks(&seen)
+        );
     }
 }
 
 #[test]
 fn forms_that_pack_one_file_give_it_under_its_own_name() {
-    for archive in ["same.txt.gz", "same.txt.xz", "same.txt.lzma", "same.txt.bz2", "same.txt.zst", "same.txt.Z"] {
+    for archive in [
+        "same.txt.gz",
+        "same.txt.xz",
+        "same.txt.lzma",
+        "same.txt.bz2",
+        "same.txt.zst",
+        "same.txt.Z",
+    ] {
         let seen = all(archive, &fixture(archive));
         holds(archive, &seen, "same.txt", &same());
         clean(archive, &seen);
@@ -89,7 +148,11 @@ fn old_forms_give_what_is_stored() {
 fn closed(archive: &str, name: &str, mark: Mark) -> Item {
     let seen = all(archive, &fixture(archive));
     let found = named(&seen, name);
-    assert!(found.len() == 1 && found[0].has(mark) && found[0].octets.is_none(), "{archive}: {:?}", marks(&seen));
+    assert!(
+        found.len() == 1 && found[0].has(mark) && found[0].octets.is_none(),
+        "{archive}: {:?}",
+        marks(&seen)
+    );
     whole(&seen).item.clone()
 }
 
@@ -120,13 +183,24 @@ fn what_wants_a_password_is_named_and_encrypted_and_so_is_its_archive() {
 fn where_the_names_want_a_password_too_the_archive_is_encrypted() {
     for archive in ["encrypted-names.7z", "encrypted-names4.rar", "encrypted-names5.rar"] {
         let seen = all(archive, &fixture(archive));
-        assert!(seen.len() == 1 && whole(&seen).has(Mark::Encrypted), "{archive}: {:?}", marks(&seen));
+        assert!(
+            seen.len() == 1 && whole(&seen).has(Mark::Encrypted),
+            "{archive}: {:?}",
+            marks(&seen)
+        );
     }
+}
+
+#[test]
+fn a_zip_whose_sizes_have_64_bits_is_read() {
+    let seen = all("zip64.zip", &fixture("zip64.zip"));
+    holds("zip64.zip", &seen, "hello.txt", HELLO);
+    clean("zip64.zip", &seen);
 }
 
 #[test]
 fn a_member_of_which_only_its_end_tells_the_size_is_read() {
     let seen = all("streamed.zip", &fixture("streamed.zip"));
     holds("streamed.zip", &seen, "-", "streamed\n");
-    assert!(!any(&seen, Mark::Ambiguous), "{:?}", marks(&seen));
+    assert!(!is_any(&seen, Mark::Ambiguous), "{:?}", marks(&seen));
 }

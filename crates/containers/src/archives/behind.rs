@@ -25,7 +25,8 @@ pub(super) fn rest(octets: &[u8], end: usize, visit: &mut dyn Visit) {
     let packed = [&b"\x1f\x8b\x08"[..], b"BZh91AY&SY", b"\xfd7zXZ\0"]
         .iter()
         .any(|head| rest.starts_with(head));
-    let at = if program || packed || super::magic::is_zip(rest) {
+    let zip = super::magic::is_zip(rest) || zip::is_appended(rest, false);
+    let at = if program || packed || zip {
         Some(0)
     } else {
         places(rest).min()

@@ -12,6 +12,9 @@ const END: u64 = 0x1772_4538_5090;
 const STEP: usize = 100_000;
 const CODE_BITS_MAX: usize = 20;
 const GROUP: usize = 50;
+/// Bits of a code that are looked up at once, and bits of an entry that hold a length.
+const LOOK: usize = 10;
+const LENGTH_BITS: usize = 5;
 const SYMBOLS_MAX: usize = 258;
 
 /// Bits, the first the highest of its octet.
@@ -59,8 +62,10 @@ impl Bits<'_> {
     }
 }
 
-/// A Huffman code: for each length the first code, and where its symbols begin.
+/// A Huffman code: short codes are looked up; for each length the first code, and where its symbols begin.
 struct Code {
+    /// For the next [`LOOK`] bits symbol and length, the length in the lower [`LENGTH_BITS`]; nothing for longer codes.
+    look: Vec<u16>,
     limit: [u32; CODE_BITS_MAX + 2],
     offset: [u32; CODE_BITS_MAX + 2],
     symbols: Vec<u16>,
@@ -69,6 +74,7 @@ struct Code {
 impl Code {
     fn new(lengths: &[u8]) -> Code {
         let mut code = Code {
+            look: vec![0; 1 << LOOK],
             limit: [0; CODE_BITS_MAX + 2],
             offset: [0; CODE_BITS_MAX + 2],
             symbols: Vec::new(),
@@ -84,7 +90,20 @@ impl Code {
             {
                 code.symbols.push(u16::try_from(symbol).unwrap_or(u16::MAX));
             }
-            let count = u32::try_from(code.symbols.len() - before).unwrap_or(u32::MAX);
+            let new = code.symbols.get(before..).unwrap_or_default();
+            if bits <= LOOK {
+                let width = 1_usize << (LOOK - bits);
+                for (number, symbol) in new.iter().enumerate() {
+                    let from = (next as usize + number).saturating_mul(width);
+                    let entry = symbol << LENGTH_BITS | u16::try_from(bits).unwrap_or_default();
+                    code.look
+                        .iter_mut()
+                        .skip(from)
+                        .take(width)
+                        .for_each(|slot| *slot = entry);
+                }
+            }
+            let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
             if let (Some(limit), Some(offset)) = (code.limit.get_mut(bits), code.offset.get_mut(bits)) {
                 *offset = seen.wrapping_sub(next);
                 next = next.wrapping_add(count);
@@ -96,6 +115,17 @@ impl Code {
     }
 
     fn read(&self, bits: &mut Bits<'_>) -> io::Result<u16> {
+        if bits.count < LOOK as u32 {
+            bits.fill();
+        }
+        if let Some(above) = bits.count.checked_sub(LOOK as u32) {
+            let next = (bits.held >> above) as usize & ((1 << LOOK) - 1);
+            let entry = self.look.get(next).copied().unwrap_or_default();
+            if entry != 0 {
+                bits.count -= u32::from(entry & ((1 << LENGTH_BITS) - 1));
+                return Ok(entry >> LENGTH_BITS);
+            }
+        }
         let mut value = 0_u32;
         for length in 1..=CODE_BITS_MAX {
             value = value << 1 | u32::from(bits.bit()?);
@@ -351,8 +381,10 @@ impl<'a> Bunzip<'a> {
                 if at >= front.len() || self.chain.len() >= most {
                     return Err(damage("a code that is none"));
                 }
-                let octet = front.remove(at);
-                front.insert(0, octet);
+                if let Some(moved) = front.get_mut(..=at) {
+                    moved.rotate_right(1);
+                }
+                let octet = front.first().copied().unwrap_or_default();
                 self.chain.push(u32::from(octet));
             }
         }

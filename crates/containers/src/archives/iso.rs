@@ -63,13 +63,13 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
         visit.mark(Mark::Damaged, "it has no tree of folders");
     }
     differences(&trees, visit);
-    let mut given: BTreeSet<(Vec<(usize, usize)>, Option<String>)> = BTreeSet::new();
+    let mut given = BTreeSet::new();
     // Joliet comes last and has the longest names, so its tree goes first.
     for found in trees.into_iter().rev().flatten() {
         let extension = names::extension(&found.name);
         if !given.insert((
             found.pieces.clone(),
-            extension.map(|extension| extension.chars().take(3).collect()),
+            extension.map(|extension| extension.chars().take(3).collect::<String>()),
         )) {
             continue;
         }
@@ -249,7 +249,9 @@ impl Tree<'_> {
 
     /// What Rock Ridge says: another name, and whether it is a link.
     fn rock_ridge(&self, record: &[u8], len: usize, found: &mut Found) {
-        let mut area = record.get(33 + len + usize::from(len % 2 == 0)..).unwrap_or_default();
+        let mut area = record
+            .get(33 + len + usize::from(len.is_multiple_of(2))..)
+            .unwrap_or_default();
         let mut long: Vec<u8> = Vec::new();
         for _ in 0..CONTINUED_MAX {
             let mut next = None;

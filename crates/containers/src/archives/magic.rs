@@ -73,6 +73,17 @@ pub(super) fn is_zip(octets: &[u8]) -> bool {
     .any(|head| octets.starts_with(head))
 }
 
+/// Whether files lie in it as they are, so that finding one says nothing: OLE, TNEF, a section of OneNote.
+pub(super) fn holds_files_raw(octets: &[u8]) -> bool {
+    [
+        &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..],
+        b"\x78\x9f\x3e\x22",
+        b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d",
+    ]
+    .iter()
+    .any(|head| octets.starts_with(head))
+}
+
 /// The head of LZMA alone has no magic: its properties as every packer sets them, a size of the window that packers use,
 /// a size of the content that can be, and the first octet of the range coder.
 fn is_lzma(octets: &[u8], name: &str) -> bool {

@@ -64,8 +64,9 @@ pub(crate) fn readers(kind: Kind, octets: &[u8], name: &str) -> impl Iterator<It
     };
     let archive = own.is_some() && matches!(kind.class(), Class::Archive | Class::Image);
     let zip = own.is_none() && magic::is_zip(octets);
-    let appended = !archive && !zip && zip::is_appended(octets);
-    let within = !archive && !zip && !appended && behind::holds(octets, is_named(name));
+    let raw = magic::holds_files_raw(octets);
+    let appended = !archive && !zip && zip::is_appended(octets, raw);
+    let within = !archive && !zip && !appended && !raw && behind::holds(octets, is_named(name));
     let disc = !matches!(kind, Kind::Iso | Kind::Udf) && magic::is_disc(octets);
     let reader = |read, note| Reader { read, note };
     [

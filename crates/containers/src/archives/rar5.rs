@@ -79,23 +79,21 @@ pub(super) fn read(octets: &[u8], at: usize, visit: &mut dyn Visit) {
         let len = size(header.data);
         let short = len > cursor.rest.len();
         let data = cursor.take(len.min(cursor.rest.len())).unwrap_or_default();
+        let mut flow = Flow::On;
         match header.kind {
             ENCRYPTION => {
                 visit.mark(Mark::Encrypted, "the names in it too");
                 return;
             }
-            MAIN => {
-                if number(&mut header.fields).is_some_and(|flags| flags & 1 != 0) {
-                    visit.mark(Mark::Unread, "one piece of an archive that is cut in several");
-                }
+            MAIN if number(&mut header.fields).is_some_and(|flags| flags & 1 != 0) => {
+                visit.mark(Mark::Unread, "one piece of an archive that is cut in several");
             }
-            MEMBER => {
-                if member(&mut header, data, visit) == Flow::Stop {
-                    return;
-                }
-            }
+            MEMBER => flow = member(&mut header, data, visit),
             END => return behind::rest(octets, octets.len() - cursor.rest.len(), visit),
             _ => {}
+        }
+        if flow == Flow::Stop {
+            return;
         }
         if short {
             visit.mark(Mark::Damaged, "it ends within a member");

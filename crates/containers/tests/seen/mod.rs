@@ -29,7 +29,10 @@ pub fn all(name: &str, octets: &[u8]) -> Vec<Seen> {
 pub fn within(name: &str, octets: &[u8], limits: &Limits) -> Vec<Seen> {
     let mut seen = Vec::new();
     examine(name, None, octets, limits, &|| false, &mut |item, octets| {
-        seen.push(Seen { item: item.clone(), octets: octets.map(<[u8]>::to_vec) });
+        seen.push(Seen {
+            item: item.clone(),
+            octets: octets.map(<[u8]>::to_vec),
+        });
     });
     seen
 }
@@ -41,17 +44,29 @@ pub fn whole(seen: &[Seen]) -> &Seen {
 
 /// The items whose last name is this.
 pub fn named<'s>(seen: &'s [Seen], name: &str) -> Vec<&'s Seen> {
-    seen.iter().filter(|one| one.item.path.last().is_some_and(|last| &**last == name)).collect()
+    seen.iter()
+        .filter(|one| one.item.path.last().is_some_and(|last| &**last == name))
+        .collect()
 }
 
 /// Whether any item has a mark.
-pub fn any(seen: &[Seen], mark: Mark) -> bool {
+pub fn is_any(seen: &[Seen], mark: Mark) -> bool {
     seen.iter().any(|one| one.has(mark))
 }
 
 /// Everything that is marked, as text for a failure.
 pub fn marks(seen: &[Seen]) -> Vec<String> {
-    seen.iter().map(|one| format!("{} {:?} {} {:?}", one.path(), one.item.kind, one.item.octets, one.item.marks)).collect()
+    seen.iter()
+        .map(|one| {
+            format!(
+                "{} {:?} {} {:?}",
+                one.path(),
+                one.item.kind,
+                one.item.octets,
+                one.item.marks
+            )
+        })
+        .collect()
 }
 
 /// A fixture.

@@ -168,11 +168,11 @@ impl<'a> Local<'a> {
 
     /// In what it differs from what the directory says.
     pub(super) fn differs(&self, listed: &Member<'_>) -> Option<&'static str> {
+        // Of a masked header nothing but its flags is true.
         let hidden = listed.flags & STRONG == STRONG;
         let same = |a: &u8, b: &u8| a == b || matches!((a, b), (b'/' | b'\\', b'/' | b'\\'));
-        if !hidden
-            && !(self.name.len() == listed.name.len() && self.name.iter().zip(listed.name).all(|(a, b)| same(a, b)))
-        {
+        let names = self.name.len() == listed.name.len() && self.name.iter().zip(listed.name).all(|(a, b)| same(a, b));
+        if !(hidden || names) {
             return Some("a member has two names");
         }
         if self.method != listed.method {
@@ -181,13 +181,10 @@ impl<'a> Local<'a> {
         if (self.flags ^ listed.flags) & (ENCRYPTED | STRONG) != 0 {
             return Some("a member is encrypted and is not");
         }
-        let later = self.flags & LATER != 0;
         let sizes = Some(size(self.packed)) == listed.packed && Some(self.unpacked) == listed.unpacked;
-        if !hidden
-            && !sizes
-            && !(later && self.packed == 0 && self.unpacked == 0)
-            && !(later && self.packed == u64::from(u32::MAX))
-        {
+        // The sizes may come later, and are then nothing here.
+        let later = self.flags & LATER != 0 && matches!((self.packed, self.unpacked), (0, 0) | (0xffff_ffff, _));
+        if !(hidden || sizes || later) {
             return Some("a member has two sizes");
         }
         None
