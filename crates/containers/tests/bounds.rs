@@ -160,6 +160,22 @@ fn when_the_time_is_over_it_is_told() {
 }
 
 #[test]
+fn files_behind_damage_in_a_7z_folder_end_and_are_damaged() {
+    let mut octets = fixture("plain.7z");
+    // The properties of the first chunk of LZMA2, behind its head of five octets.
+    octets[32 + 5] = 0xff;
+    let seen = all("a.7z", &octets);
+    assert!(
+        seen.len() >= 4
+            && seen
+                .iter()
+                .all(|one| one.item.path.len() == 1 || one.has(Mark::Damaged)),
+        "{:?}",
+        marks(&seen)
+    );
+}
+
+#[test]
 fn the_same_octets_give_the_same_items() {
     for archive in ARCHIVES {
         let once: Vec<_> = all(archive, &fixture(archive))

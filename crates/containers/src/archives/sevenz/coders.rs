@@ -1,6 +1,6 @@
 //! The steps by which a folder is unpacked.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use lzma_rust2::filter::bcj::BcjReader;
 use lzma_rust2::filter::bcj2::Bcj2Reader;
@@ -9,7 +9,7 @@ use lzma_rust2::{Lzma2Reader, LzmaReader};
 use ruzstd::decoding::StreamingDecoder;
 
 use super::super::bunzip::Bunzip;
-use super::super::octets::{le32, piece, size};
+use super::super::octets::{damage, le32, piece, size};
 use super::super::single::WINDOW_MAX;
 use super::HEAD;
 use super::directory::{CODERS_MAX, Coder, Directory, Folder, Trouble};
@@ -38,12 +38,27 @@ pub(super) fn open<'a>(octets: &'a [u8], directory: &Directory, folder: &Folder)
     if folder.coders.iter().any(|coder| coder.id == [0x06, 0xf1, 0x07, 0x01]) {
         return Err(Trouble::Encrypted);
     }
-    Steps {
+    let stream = Steps {
         octets,
         directory,
         folder,
     }
-    .output(folder.output(), 0)
+    .output(folder.output(), 0)?;
+    Ok(Box::new(Fused(Some(stream))))
+}
+
+/// A stream that is over once it failed: not every step bears to be asked again, and the next file of a folder asks.
+struct Fused<'a>(Option<Stream<'a>>);
+
+impl Read for Fused<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let stream = self.0.as_mut().ok_or_else(|| damage("the data before it is damaged"))?;
+        let result = stream.read(into);
+        if result.is_err() {
+            self.0 = None;
+        }
+        result
+    }
 }
 
 struct Steps<'a, 'd> {
