@@ -22,6 +22,21 @@ pub struct Survey {
     pub external: bool,
 }
 
+impl Survey {
+    /// Both, of two mails that are one.
+    pub fn join(&mut self, other: Survey) {
+        for (known, more) in [(&mut self.ambiguous, other.ambiguous), (&mut self.excess, other.excess)] {
+            for word in more {
+                if !known.contains(&word) {
+                    known.push(word);
+                }
+            }
+        }
+        self.partial |= other.partial;
+        self.external |= other.external;
+    }
+}
+
 /// Gives every reading of every file that a mail encloses, one after the other. Of a part so many raw octets are kept.
 pub fn walk(message: &Message, most: usize, spent: &dyn Fn() -> bool, take: &mut dyn FnMut(&Enclosed<'_>)) -> Survey {
     let survey = message.enclosed(most, spent, take);

@@ -24,6 +24,7 @@ pub mod pattern;
 pub mod people;
 pub mod policy;
 pub mod rule;
+mod sight;
 pub mod words;
 
 use std::pin::pin;

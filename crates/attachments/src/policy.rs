@@ -85,11 +85,17 @@ impl Policy {
     /// Why a file is blocked, by a rule of people or by the level.
     fn blocked(&self, file: &File, side: Side, people: &[usize], agrees: bool) -> Blocked {
         let subject = subject(file);
+        let level = match self.level(side) {
+            level if file.of_package => level.min(Level::Two),
+            level => level,
+        };
         match self.people.say(people, side != Side::Outbound, &subject, agrees) {
             Some(Word::Blocked(key, pattern)) => Blocked::Yes(format!("rule of {key}, {}", pattern.written())),
+            // What a document is made of was not sent as a file; what runs in it is blocked by its kind.
+            Some(Word::NotAmong(_)) if file.of_package => Blocked::No,
             Some(Word::NotAmong(key)) => Blocked::Yes(format!("rule of {key}, not among what is let through")),
             Some(Word::Allowed) => Blocked::Allowed,
-            None => match self.levels.blocks(self.level(side), &subject, agrees) {
+            None => match self.levels.blocks(level, &subject, agrees) {
                 Some(blocked) => Blocked::Yes(blocked.to_string()),
                 None => Blocked::No,
             },

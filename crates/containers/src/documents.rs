@@ -56,6 +56,16 @@ pub fn read(kind: Kind, octets: &[u8], visit: &mut dyn Visit) -> bool {
     true
 }
 
+/// Whether [`read`] looks into this kind.
+pub const fn is_read(kind: Kind) -> bool {
+    use Kind::*;
+    matches!(
+        kind,
+        Tnef | Pdf | Rtf | OneNote | Html | Xhtml | Hta | Svg | OfficeXml | ActiveMime | Lnk
+    ) || kind.is_compound()
+        || lnk::is_text(kind)
+}
+
 /// Whether the members of a ZIP of this kind are to be shown to [`member`].
 pub const fn has_members(kind: Kind) -> bool {
     kind.is_opc() || kind.is_opendocument()

@@ -8,12 +8,15 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod archives;
 pub mod documents;
 mod examine;
 mod item;
 mod kind;
 mod limits;
 mod mark;
+mod marks;
+mod names;
 mod visit;
 
 pub use examine::examine;

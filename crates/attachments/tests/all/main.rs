@@ -1,5 +1,6 @@
 //! The laws, the dialogues, the example of the configuration; then names, policy, people and opinions from close by.
 
+mod mails;
 mod names;
 mod opinions;
 mod people;

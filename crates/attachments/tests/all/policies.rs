@@ -233,6 +233,28 @@ fn text_that_is_shown_is_no_attachment_but_a_program_is() {
 }
 
 #[test]
+fn what_a_document_is_made_of_is_judged_as_what_runs_and_no_stricter() {
+    let strict = policy(json!({ "external": 4 }));
+    let member = |name: &str, kind| File {
+        of_package: true,
+        ..file(&format!("a.docx > {name}"), kind)
+    };
+    for (name, kind, blocked) in [
+        ("word/_rels/document.xml.rels", Kind::Xml, false),
+        ("word/media/image1.svg", Kind::Svg, false),
+        ("xl/printerSettings/printerSettings1.bin", Kind::Unknown, false),
+        ("word/embeddings/setup.exe", Kind::Pe, true),
+        ("word/embeddings/a.bin", Kind::Pe, true),
+    ] {
+        assert_eq!(
+            is_blocked(&strict, member(name, kind), Side::External),
+            blocked,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_known_file_is_good_or_bad_whatever_it_is() {
     let (good, bad) = ("07".repeat(32), "08".repeat(32));
     let policy = policy(json!({ "known_good": [good], "known_bad": [bad] }));

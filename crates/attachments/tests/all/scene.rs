@@ -27,6 +27,7 @@ pub fn file(path: &str, kind: Kind) -> File {
         marks: Vec::new(),
         shown: false,
         whole: true,
+        of_package: false,
         place: None,
     }
 }
