@@ -31,8 +31,9 @@ how=(--sanitizer none)
 # An input that takes ten seconds or a gigabyte is a finding (the defaults are 20 minutes and 2 GB).
 limits=(-timeout=10 -rss_limit_mb=1024)
 # The octets of an input, where they are not 4096: as many as a reader's bounds want, and few where all is short.
-declare -A longest=([addresses]=400 [body]=8192 [collections]=16384 [commands]=2048 [headers]=16384 [links]=2048 [logins]=1024
-  [proxy_header]=2200 [recipients]=1024 [senders]=1024 [session]=8192 [spf]=2048 [subjects]=1024 [transactions]=8192)
+declare -A longest=([addresses]=400 [body]=8192 [collections]=16384 [commands]=2048 [containers]=65536
+  [documents]=16384 [headers]=16384 [links]=2048 [logins]=1024 [outlook]=16384 [proxy_header]=2200 [recipients]=1024
+  [senders]=1024 [session]=8192 [spf]=2048 [subjects]=1024 [transactions]=8192)
 
 mapfile -t targets < <(cargo fuzz list)
 [ ${#targets[@]} -gt 0 ] || die "fuzz/ has no target"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Writes what fuzzing begins with, out of fixtures/: the client's lines and the mail server's replies of every dialogue,
-# every mail, every configuration. It goes to fuzz/made/ (which git ignores), a folder for each target, and
-# fuzz/made/config.dict.
+# every mail, every configuration; out of crates/containers/fixtures/, every archive and document. It goes to fuzz/made/
+# (which git ignores), a folder for each target, and fuzz/made/config.dict.
 # shellcheck source=tools/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 export LC_ALL=C
 
 made=fuzz/made
 rm -rf "$made"
-for target in addresses body commands config headers html lines links recipients relay replies senders session \
-  subjects transactions; do
+for target in addresses body commands config containers documents headers html lines links outlook recipients relay \
+  replies senders session subjects tnef transactions; do
   mkdir -p "$made/$target"
 done
 
@@ -132,6 +132,29 @@ for mail in fixtures/mail/*.eml; do
   { printf ' ' && cat "$mail" && printf '\r\n.\r\n'; } >"$made/body/${mail##*/}"
   awk 'tolower($0) ~ /^subject: / { printf "    %s", substr($0, 10); exit }' "$mail" >"$made/subjects/${mail##*/}"
   awk 'tolower($0) ~ /^from: / { sub(/\r$/, ""); printf "%s", substr($0, 7); exit }' "$mail" >"$made/senders/${mail##*/}"
+done
+
+for document in crates/containers/fixtures/*.*; do
+  name=${document##*/}
+  case $name in
+    *.sh) continue ;;
+    *.gz) name=${name%.gz} && gzip -dc "$document" >"$made/documents/$name" ;;
+    *) cp "$document" "$made/documents/$name" ;;
+  esac
+  case $name in
+    # What the target puts before its input is left out.
+    *.dat) tail -c +7 "$made/documents/$name" >"$made/tnef/$name" ;;
+    *.doc | *.msg | *.xls) tail -c +9 "$made/documents/$name" >"$made/outlook/$name" ;;
+  esac
+done
+
+# Files that hold others, and discs from their descriptors on.
+for archive in crates/containers/fixtures/*; do
+  [[ -f $archive && $archive != *.sh ]] || continue
+  { printf '\0' && cat "$archive"; } >"$made/containers/${archive##*/}"
+done
+for image in crates/containers/fixtures/*.iso.xz; do
+  { printf '\1' && xz -dc "$image" | tail -c +32769 | head -c 60000; } >"$made/containers/${image##*/}.image" || true
 done
 
 configs=(fixtures/config/*.toml crates/proxy/src/config/default.toml)

@@ -1,10 +1,29 @@
 //! A file, and all that is in it.
+//!
+//! **Invariant:** readers of containers call one another through [`Within`], which alone counts: files, octets, memory,
+//! ratio, depth and time are its affair, and a reader that is told to stop has no more to say. A reader that panics
+//! costs its container a [`Mark::Damaged`], nothing else.
 
-use crate::{Item, Kind, Limits};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Looks into a file as deep as the limits allow: the file itself first, then what is in it, in the order in which it lies
-/// there. `octets` is the whole file. `look` gets each item as soon as it is known, with its octets where they are all in
-/// memory; `spent` is asked now and then whether the time is over.
+use sha2::{Digest, Sha256};
+
+use crate::archives;
+use crate::marks::Marks;
+use crate::{File, Flow, Item, Kind, Limits, Mark, Role, Visit, documents, names};
+
+/// Octets read at a time; in between, the bounds are looked at.
+const STEP: usize = 64 * 1_024;
+/// Octets of a file that is too large for the memory, by which its kind is found.
+const HEAD: usize = 64 * 1_024;
+/// Octets unpacked below which no ratio is too high.
+const RATIO_FROM: u64 = 1_024 * 1_024;
+
+/// Looks into a file as deep as the limits allow: what is in it first, in the order in which it lies there, and the file
+/// itself last, since only then all of its marks are known. `octets` is the whole file. `look` gets each item as soon as
+/// it is known, with its octets where they are all in memory (of a damaged one, those that could be unpacked); `spent`
+/// is asked now and then whether the time is over.
 pub fn examine(
     name: &str,
     declared: Option<&str>,
@@ -13,14 +32,347 @@ pub fn examine(
     spent: &dyn Fn() -> bool,
     look: &mut dyn FnMut(&Item, Option<&[u8]>),
 ) {
-    let _ = (limits, spent);
-    let item = Item {
-        path: vec![name.into()],
-        kind: if octets.is_empty() { Kind::Empty } else { Kind::Unknown },
-        declared: declared.map(Into::into),
-        octets: octets.len() as u64,
-        sha256: None,
-        marks: Vec::new(),
+    let mut walk = Walk {
+        limits: Limits {
+            depth: limits.depth.min(Limits::DEPTH_MAX),
+            ..*limits
+        },
+        spent,
+        look,
+        path: Vec::new(),
+        files: 0,
+        octets: 0,
+        held: 0,
+        outermost: octets.len() as u64,
+        stopped: false,
+        step: vec![0; STEP],
     };
-    look(&item, Some(octets));
+    let taken = Taken {
+        total: octets.len() as u64,
+        sha256: Some(Sha256::digest(octets).into()),
+        whole: true,
+        marks: Marks::default(),
+    };
+    walk.item(&names::bounded(name), declared.map(Into::into), octets, taken);
+}
+
+/// An examination under way.
+struct Walk<'a> {
+    limits: Limits,
+    spent: &'a dyn Fn() -> bool,
+    look: &'a mut dyn FnMut(&Item, Option<&[u8]>),
+    path: Vec<Box<str>>,
+    files: usize,
+    octets: u64,
+    /// Octets of opened containers that are in memory, the outermost left out.
+    held: usize,
+    outermost: u64,
+    /// A bound of the whole is passed: nothing more is read.
+    stopped: bool,
+    step: Vec<u8>,
+}
+
+/// What is known of a file before it is opened.
+struct Taken {
+    total: u64,
+    sha256: Option<[u8; 32]>,
+    /// Whether its octets are all in memory, or as many as can be had of it.
+    whole: bool,
+    marks: Marks,
+}
+
+impl Walk<'_> {
+    /// Opens a file and gives its item. `octets` may be only its begin.
+    fn item(&mut self, name: &str, declared: Option<Box<str>>, octets: &[u8], taken: Taken) {
+        let Taken {
+            total,
+            sha256,
+            whole,
+            mut marks,
+        } = taken;
+        let kind = if total == 0 {
+            Kind::Empty
+        } else {
+            archives::kind_of(octets, name)
+        };
+        self.path.push(name.into());
+        if whole && !self.stopped {
+            self.open(kind, name, octets, &mut marks);
+        } else if !whole && archives::readers(kind, octets, name).next().is_some() {
+            marks.add(Mark::Unread, "not all of it was unpacked");
+        }
+        let item = Item {
+            path: self.path.clone(),
+            kind,
+            declared,
+            octets: total,
+            sha256,
+            marks: std::mem::take(&mut marks).into_list(),
+        };
+        (self.look)(&item, whole.then_some(octets));
+        self.path.pop();
+    }
+
+    /// Reads a container in all the ways in which it is one.
+    fn open(&mut self, kind: Kind, name: &str, octets: &[u8], marks: &mut Marks) {
+        for reader in archives::readers(kind, octets, name) {
+            if !reader.note.is_empty() {
+                marks.add(Mark::Polyglot, reader.note);
+            }
+            if self.path.len() > self.limits.depth {
+                marks.add(Mark::Depth, "containers are nested too deep");
+                return;
+            }
+            let (depth, held) = (self.path.len(), self.held);
+            let mut within = Within {
+                kind,
+                packed: octets.len() as u64,
+                unpacked: 0,
+                stopped: false,
+                marks: std::mem::take(marks),
+                walk: self,
+            };
+            let result = catch_unwind(AssertUnwindSafe(|| reader.read(octets, &mut within)));
+            if result.is_err() {
+                within.marks.add(Mark::Damaged, "its reader gave up");
+            }
+            *marks = within.marks;
+            self.path.truncate(depth);
+            self.held = held;
+            if self.step.len() != STEP {
+                self.step = vec![0; STEP];
+            }
+            if self.stopped {
+                return;
+            }
+        }
+        if kind == Kind::Unknown && archives::is_named(name) {
+            marks.add(Mark::Damaged, "named an archive, but of no form that we know");
+        }
+    }
+}
+
+/// A container that is being read.
+struct Within<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    kind: Kind,
+    marks: Marks,
+    packed: u64,
+    unpacked: u64,
+    /// A bound of this container is passed.
+    stopped: bool,
+}
+
+impl Within<'_, '_> {
+    /// Notes a bound that is passed, for the item that passed it and for the container.
+    fn bound(&mut self, of: &mut Marks, mark: Mark, note: &str, all: bool) {
+        of.add(mark, note);
+        self.marks.add(mark, note);
+        self.stopped = true;
+        self.walk.stopped |= all;
+    }
+
+    fn flow(&self) -> Flow {
+        if self.stopped || self.walk.stopped {
+            Flow::Stop
+        } else {
+            Flow::On
+        }
+    }
+
+    /// Counts one more member.
+    fn count(&mut self) -> Flow {
+        if self.flow() == Flow::Stop || self.is_over() {
+            return Flow::Stop;
+        }
+        if self.walk.files >= self.walk.limits.files {
+            let note = format!("more than {} files", self.walk.limits.files);
+            self.marks.add(Mark::Files, &note);
+            self.walk.stopped = true;
+            return Flow::Stop;
+        }
+        self.walk.files += 1;
+        Flow::On
+    }
+
+    /// Unpacks a member as far as the bounds allow.
+    fn take(&mut self, content: &mut dyn Read, marks: Marks) -> (Vec<u8>, Taken) {
+        let mut step = std::mem::take(&mut self.walk.step);
+        if step.len() != STEP {
+            step = vec![0; STEP];
+        }
+        let mut marks = marks;
+        let mut octets: Vec<u8> = Vec::new();
+        let (mut total, mut hash) = (0_u64, Sha256::new());
+        let (mut kept, mut ended) = (true, false);
+        let room = self.walk.limits.memory.saturating_sub(self.walk.held);
+        loop {
+            let n = match content.read(&mut step) {
+                Ok(0) => {
+                    ended = true;
+                    break;
+                }
+                Ok(n) => n,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    marks.add(Mark::Damaged, &error.to_string());
+                    break;
+                }
+            };
+            let new = step.get(..n).unwrap_or_default();
+            hash.update(new);
+            total = total.saturating_add(n as u64);
+            self.unpacked = self.unpacked.saturating_add(n as u64);
+            self.walk.octets = self.walk.octets.saturating_add(n as u64);
+            if kept {
+                if octets.len().saturating_add(n) > room {
+                    kept = false;
+                    octets.extend_from_slice(new.get(..HEAD.saturating_sub(octets.len()).min(n)).unwrap_or_default());
+                    octets.truncate(HEAD);
+                    octets.shrink_to_fit();
+                    marks.add(Mark::Octets, "too large for the memory that is left");
+                } else {
+                    // Half as much again at a time, but never beyond what may be held.
+                    if octets.capacity() - octets.len() < n {
+                        let more = (octets.len() / 2).clamp(n, room - octets.len());
+                        octets.reserve_exact(more);
+                    }
+                    octets.extend_from_slice(new);
+                }
+            }
+            let Limits {
+                octets: most, ratio, ..
+            } = self.walk.limits;
+            let beyond = |unpacked: u64, packed: u64| unpacked > RATIO_FROM && unpacked > packed.saturating_mul(ratio);
+            if self.walk.octets > most {
+                self.bound(
+                    &mut marks,
+                    Mark::Octets,
+                    &format!("more than {most} octets unpacked"),
+                    true,
+                );
+            } else if beyond(self.unpacked, self.packed) {
+                self.bound(
+                    &mut marks,
+                    Mark::Ratio,
+                    &format!("more than {ratio} times its packed size"),
+                    false,
+                );
+            } else if beyond(self.walk.octets, self.walk.outermost) {
+                self.bound(
+                    &mut marks,
+                    Mark::Ratio,
+                    &format!("more than {ratio} times the size of the whole"),
+                    true,
+                );
+            } else if (self.walk.spent)() {
+                self.bound(&mut marks, Mark::Time, "the time was over while it was unpacked", true);
+            } else {
+                continue;
+            }
+            kept = false;
+            octets.truncate(HEAD);
+            octets.shrink_to_fit();
+            break;
+        }
+        self.walk.step = step;
+        let sha256 = ended.then(|| hash.finalize().into());
+        (
+            octets,
+            Taken {
+                total,
+                sha256,
+                whole: kept,
+                marks,
+            },
+        )
+    }
+
+    /// The name of a member, and what is to be said of it.
+    fn named(&self, file: &File, marks: &mut Marks) -> String {
+        let outer = self.walk.path.last().map_or("", |name| name);
+        let mut name = if file.name.is_empty() {
+            names::unpacked(outer)
+        } else {
+            names::bounded(&file.name)
+        };
+        if let Some(end) = name.find('\0') {
+            marks.add(Mark::Ambiguous, "a NUL in its name");
+            name.truncate(end);
+        }
+        if names::leads_out(&name) {
+            marks.add(Mark::Path, "its name leads out of the folder it is unpacked to");
+        }
+        if file.role == Role::Link {
+            marks.add(Mark::Path, "a link or a device");
+        }
+        // gunzip goes by the name of the packing, others by the one within.
+        if self.kind == Kind::Gzip
+            && let (Some(within), Some(without)) = (names::extension(&name), names::extension(&names::unpacked(outer)))
+            && within != without
+            && names::unpacked(outer) != outer
+        {
+            marks.add(Mark::Ambiguous, &format!("named .{without} by its packing"));
+        }
+        name
+    }
+}
+
+impl Visit for Within<'_, '_> {
+    fn file(&mut self, file: &File, content: &mut dyn Read) -> Flow {
+        if self.count() == Flow::Stop {
+            return Flow::Stop;
+        }
+        if file.role == Role::Folder {
+            return Flow::On;
+        }
+        let mut marks = Marks::default();
+        let name = self.named(file, &mut marks);
+        let (octets, taken) = self.take(content, marks);
+        if documents::has_members(self.kind) {
+            documents::member(&name, &octets, self);
+        }
+        let cost = octets.capacity();
+        self.walk.held = self.walk.held.saturating_add(cost);
+        self.walk
+            .item(&name, file.declared.as_deref().map(Into::into), &octets, taken);
+        self.walk.held = self.walk.held.saturating_sub(cost);
+        self.flow()
+    }
+
+    fn mark(&mut self, mark: Mark, note: &str) {
+        self.marks.add(mark, note);
+    }
+
+    fn closed(&mut self, file: &File, mark: Mark) -> Flow {
+        if self.count() == Flow::Stop {
+            return Flow::Stop;
+        }
+        let mut marks = Marks::default();
+        let name = self.named(file, &mut marks);
+        marks.add(mark, "");
+        if mark == Mark::Encrypted {
+            self.marks.add(mark, "a file in it");
+        }
+        self.walk.path.push(name.into());
+        let item = Item {
+            path: self.walk.path.clone(),
+            kind: Kind::Unknown,
+            declared: file.declared.as_deref().map(Into::into),
+            octets: 0,
+            sha256: None,
+            marks: marks.into_list(),
+        };
+        (self.walk.look)(&item, None);
+        self.walk.path.pop();
+        self.flow()
+    }
+
+    fn is_over(&mut self) -> bool {
+        if !self.walk.stopped && (self.walk.spent)() {
+            self.marks.add(Mark::Time, "the time was over before all was read");
+            self.walk.stopped = true;
+        }
+        self.walk.stopped || self.stopped
+    }
 }

@@ -8,16 +8,20 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod archives;
+pub mod documents;
 mod examine;
 mod item;
 mod kind;
 mod limits;
 mod mark;
+mod marks;
+mod names;
 mod visit;
 
 pub use examine::examine;
 pub use item::Item;
-pub use kind::{Class, Kind};
+pub use kind::{Claim, Class, Kind, claimed, declared};
 pub use limits::Limits;
 pub use mark::Mark;
 pub use visit::{File, Flow, Role, Visit};

@@ -59,12 +59,13 @@ impl Scope {
     }
 }
 
-/// For whom a wish was made. Filters do not see one another, so a rule "for mail that nobody exempted" is said as such
-/// and resolved where all opinions meet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// For which mail a finding or a wish was made. Filters do not see one another, so a rule "for mail that nobody exempted" is
+/// said as such and resolved where all opinions meet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// For any mail.
+    #[default]
     Any,
     /// Only for mail that is exempt.
     Exempt,
@@ -99,6 +100,9 @@ pub struct Finding {
     pub evidence: Evidence,
     /// Whom it concerns.
     pub scope: Scope,
+    /// For which mail it counts.
+    #[serde(default)]
+    pub standing: Standing,
     /// What exactly was seen, in words for the log; at most [`Finding::NOTE_MAX`] octets. May quote the mail: readers
     /// escape it.
     pub note: String,
@@ -122,6 +126,7 @@ impl Finding {
             tag,
             evidence,
             scope: Scope::Everyone,
+            standing: Standing::Any,
             note,
         }
     }
@@ -130,6 +135,13 @@ impl Finding {
     #[must_use]
     pub fn only(mut self, who: RecipientId) -> Finding {
         self.scope = Scope::Only(who);
+        self
+    }
+
+    /// The same, counting for mail of a standing only.
+    #[must_use]
+    pub fn counting_for(mut self, standing: Standing) -> Finding {
+        self.standing = standing;
         self
     }
 }

@@ -6,6 +6,7 @@
 // As a test it is given what only tests/ needs.
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+use gatepost_attachments as _;
 use gatepost_bayes as _;
 use gatepost_conduct as _;
 use gatepost_dnsbl as _;

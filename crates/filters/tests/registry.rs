@@ -8,6 +8,7 @@ fn the_standard_set_is_this() {
     assert_eq!(
         names,
         [
+            "attachments",
             "bayes",
             "conduct",
             "dnsbl",

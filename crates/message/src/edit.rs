@@ -1,6 +1,7 @@
-//! The header editor: prepend, remove whole fields, rename them, tag the Subject. Nothing else can be asked.
+//! The editor: prepend fields, remove whole ones, rename them, tag the Subject, replace parts by a note (see
+//! [`Replacement`]). Nothing else can be asked.
 //!
-//! **Invariant:** what was not asked for stays octet for octet and in its order; the body always does. When nothing
+//! **Invariant:** what was not asked for stays octet for octet and in its order. When nothing
 //! that came with the message is touched, its octets are shared and the edited message ends with them. Nothing is ever
 //! refolded, re-encoded or put in another order (P-53); but a field whose new name or tag would make its first line pass
 //! 998 octets gets a fold before its value.
@@ -14,15 +15,15 @@
 //! otherwise than what came (see [`header`](crate::split)'s rule).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::content::Content;
+use crate::edited::Edited;
 use crate::field::{BadName, Field, LINE_MAX, Name};
 use crate::header::{Header, Line, ends_blank, is_wsp, mbox_len};
-use crate::message::{Message, Reader};
+use crate::message::Message;
 use crate::own::NamePattern;
+use crate::replace::{self, Replacement};
 use crate::subject::{self, SubjectTag};
 
 /// Which of the fields of one name.
@@ -35,7 +36,7 @@ pub enum Which {
     At(usize),
 }
 
-/// One change to a header section. It speaks of the fields that came with the message, never of prepended ones.
+/// One change to a message. It speaks of what came with the message, never of prepended fields.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Edit {
@@ -64,6 +65,8 @@ pub enum Edit {
     /// Puts a blank line between head and body where there is none, so that every reader agrees where the body begins
     /// ([`Message::unseparated`]).
     Separate,
+    /// Replaces parts by a note.
+    Replace(Replacement),
 }
 
 impl Edit {
@@ -134,18 +137,25 @@ impl Edits {
     pub fn apply(&self, message: &Message) -> Edited {
         let head = message.head_bytes();
         let mbox = mbox_len(head);
-        let (prefix, changed) = self.plan(message);
-        let touched = changed.is_some();
+        let replaced = replace::replaced(&self.0, message);
+        let body = replaced
+            .as_ref()
+            .map_or(message.body(), |replaced| &replaced.body)
+            .clone();
+        let fields = replaced.as_ref().and_then(|replaced| replaced.fields.as_deref());
+        let (prefix, changed) = self.plan(message, fields);
+        let touched = changed.is_some() || replaced.is_some();
+        let rewritten = changed.is_some();
         let mut rest = match changed {
             Some(changed) => Bytes::from(changed),
             None => head.slice(mbox..),
         };
-        let separate = touched || self.0.contains(&Edit::Separate);
+        let separate = rewritten || self.0.contains(&Edit::Separate);
         if prefix.is_empty() && !separate {
             return Edited {
                 prefix,
                 head: head.clone(),
-                body: message.body().clone(),
+                body,
                 touched,
             };
         }
@@ -162,7 +172,9 @@ impl Edits {
         };
         if !clean {
             lead.extend_from_slice(b"\r\n");
-        } else if separate && message.unseparated() && !message.excess().head && !ends_blank(&rest) {
+        } else if ((separate && message.unseparated() && !message.excess().head) || fields.is_some())
+            && !ends_blank(&rest)
+        {
             let mut ended = Vec::with_capacity(rest.len() + 2);
             ended.extend_from_slice(&rest);
             ended.extend_from_slice(b"\r\n");
@@ -171,19 +183,17 @@ impl Edits {
         Edited {
             prefix: lead.into(),
             head: rest,
-            body: message.body().clone(),
+            body,
             touched,
         }
     }
 
-    /// What goes on top, and the head below the mbox line, if any field of it is touched.
-    fn plan(&self, message: &Message) -> (Bytes, Option<Vec<u8>>) {
+    /// What goes on top, and the head below the mbox line, if any field of it is touched. `content` are the fields that
+    /// come for those named `Content-*`.
+    fn plan(&self, message: &Message, content: Option<&[u8]>) -> (Bytes, Option<Vec<u8>>) {
         let mut prefix = Vec::new();
-        if self
-            .0
-            .iter()
-            .all(|edit| matches!(edit, Edit::Prepend(_) | Edit::Separate))
-        {
+        let leaves = |edit: &Edit| matches!(edit, Edit::Prepend(_) | Edit::Separate | Edit::Replace(_));
+        if content.is_none() && self.0.iter().all(leaves) {
             for edit in &self.0 {
                 if let Edit::Prepend(field) = edit {
                     prefix.extend_from_slice(field.as_bytes());
@@ -194,6 +204,14 @@ impl Edits {
 
         let headers = message.headers();
         let mut fates = vec![Fate::Keep; headers.len()];
+        if content.is_some() {
+            for (fate, header) in fates.iter_mut().zip(headers.iter()) {
+                // A lone CR is a line end to some, and what follows it a field.
+                if NamePattern::CONTENT.means(header.name()) || has_lone_cr(header.raw()) {
+                    *fate = Fate::Remove;
+                }
+            }
+        }
         for edit in &self.0 {
             let (name, which, fate) = match edit {
                 Edit::Remove { name, which } => (name, which, Fate::Remove),
@@ -242,10 +260,16 @@ impl Edits {
             Edit::Beyond(patterns) => Some(patterns),
             _ => None,
         });
-        let patterns: Vec<_> = patterns.flatten().collect();
+        let mut patterns: Vec<_> = patterns.flatten().collect();
+        let described = NamePattern::CONTENT;
+        patterns.extend(content.map(|_| &described));
         let rest = head.get(read..).unwrap_or_default();
         let renamed = crate::beyond::renamed(rest, &patterns);
-        if replace.is_none() && renamed.is_none() && fates.iter().all(|fate| matches!(fate, Fate::Keep)) {
+        if content.is_none()
+            && replace.is_none()
+            && renamed.is_none()
+            && fates.iter().all(|fate| matches!(fate, Fate::Keep))
+        {
             return (prefix.into(), None);
         }
 
@@ -259,6 +283,12 @@ impl Edits {
                 }
                 (Fate::Keep, _) => out.extend_from_slice(header.raw()),
             }
+        }
+        if let Some(content) = content {
+            if !out.is_empty() && !out.ends_with(b"\n") {
+                out.extend_from_slice(b"\r\n");
+            }
+            out.extend_from_slice(content);
         }
         out.extend_from_slice(renamed.as_deref().unwrap_or(rest));
         (prefix.into(), Some(out))
@@ -281,6 +311,10 @@ impl Extend<Edit> for Edits {
     fn extend<I: IntoIterator<Item = Edit>>(&mut self, edits: I) {
         self.0.extend(edits);
     }
+}
+
+fn has_lone_cr(field: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', field).any(|at| field.get(at + 1) != Some(&b'\n'))
 }
 
 /// What becomes of a field.
@@ -308,68 +342,10 @@ pub(crate) fn lengthen(out: &mut Vec<u8>, start: &[u8], colon: &[u8], tail: &[u8
     out.extend_from_slice(value);
 }
 
-/// A message after its edits: what goes on top, the head (shared when no field of it was touched), the same body.
-#[derive(Clone, Debug)]
-pub struct Edited {
-    prefix: Bytes,
-    head: Bytes,
-    body: Arc<dyn Content>,
-    touched: bool,
-}
-
-impl Edited {
-    /// What precedes the head: the mbox line if there is one, then the prepended fields, then a blank line if the
-    /// message has no header section of its own.
-    pub fn prefix(&self) -> &Bytes {
-        &self.prefix
-    }
-
-    /// What follows the prefix: the head that came, or what the edits left of it.
-    pub fn head(&self) -> &Bytes {
-        &self.head
-    }
-
-    /// The body, the one that came.
-    pub fn body(&self) -> &Arc<dyn Content> {
-        &self.body
-    }
-
-    /// Whether a field that came with the message was removed, renamed or tagged. If not, every DKIM signature that
-    /// held still holds, unless it signs the absence of a field that was prepended.
-    pub fn touched(&self) -> bool {
-        self.touched
-    }
-
-    /// Octets in all.
-    pub fn len(&self) -> u64 {
-        let memory = (self.prefix.len() as u64).saturating_add(self.head.len() as u64);
-        memory.saturating_add(self.body.len())
-    }
-
-    /// Whether there is no octet at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Streams the edited message from its first octet.
-    pub fn read(&self) -> Reader<'_> {
-        Reader::new(&self.prefix, &self.head, &*self.body)
-    }
-
-    /// The edited message as a message of its own; the body is shared, the head copied if something was prepended.
-    pub fn to_message(&self) -> Message {
-        let head = if self.prefix.is_empty() {
-            self.head.clone()
-        } else {
-            [&self.prefix[..], &self.head[..]].concat().into()
-        };
-        Message::new(head, self.body.clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Arc;
 
     use super::*;
 

@@ -32,6 +32,12 @@ impl NamePattern {
         open: false,
     };
 
+    /// The fields that describe what a mail or a part contains.
+    pub(crate) const CONTENT: NamePattern = NamePattern {
+        start: Name::known("Content-"),
+        open: true,
+    };
+
     /// Reads a pattern: a field name, perhaps with a `*` at its end.
     pub fn new(pattern: &str) -> Result<NamePattern, BadPattern> {
         let (start, open) = match pattern.strip_suffix('*') {

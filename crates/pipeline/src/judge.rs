@@ -16,6 +16,7 @@ use crate::fusion::Fusion;
 use crate::policy::{Action, Rules};
 use crate::refusal;
 use crate::said::Said;
+use crate::settle::takes_out;
 use crate::slot::{Mode, OnFault};
 use crate::stamp;
 
@@ -152,7 +153,8 @@ impl<'a> Heard<'a> {
     fn take(&mut self, said: &'a Said, whom: Whom<'_>) {
         let danger = said.concern == Concern::Danger;
         let silenced = self.exempt && !danger;
-        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id);
+        let exempt = self.exempt;
+        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt);
         for finding in said.opinion.findings().iter().filter(covered).filter(|_| !silenced) {
             match finding.evidence {
                 Evidence::Points(points) => self.points.push((&finding.tag, points)),
@@ -303,6 +305,8 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     match &verdict.fate {
         Fate::Deliver => {
             let mut edits = heard.edits;
+            // A dry run says what would be done, and delivers all that came.
+            edits.retain(|edit| !(rules.dry_run && takes_out(edit)));
             edits.extend(stamp::marks(
                 rules,
                 level,

@@ -3,6 +3,7 @@
 //! **Invariant:** every recipient's copy is delivered, kept or taken, or the whole mail is answered 4xx or 5xx. Nobody's
 //! copy is dropped, and none is bounced.
 
+use gatepost_core::message::Edit;
 use gatepost_core::{Fate, Marks, Reply, Terms, Verdict};
 
 use crate::refusal;
@@ -58,7 +59,8 @@ fn add(copies: &mut Vec<Copy>, who: usize, terms: Terms) {
 }
 
 /// Settles a mail. With `separate`, recipients with different marks get deliveries of their own, which needs a queue for
-/// those that fail after the first; without, there is one delivery, and the weaker marks win.
+/// those that fail after the first; without, there is one delivery, and the weaker marks win; but what is taken out of the
+/// mail for one of them is taken out for all.
 ///
 /// In a mail that some recipients get, a refusal cannot be said: that recipient's copy is kept.
 pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
@@ -135,25 +137,40 @@ fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
         }
         return batches;
     }
-    let weakest = goes
+    // What is dangerous for one is in the same mail for all, and the marks that say what was taken out go with it.
+    let weakest = goes.iter().map(|(_, verdict)| verdict).min_by_key(|verdict| {
+        (
+            !verdict.marks.edits.iter().any(takes_out),
+            verdict.level,
+            verdict.marks.edits.len(),
+        )
+    });
+    let Some(weakest) = weakest else {
+        return Vec::new();
+    };
+    let mut marks = weakest.marks.clone();
+    for edit in goes
         .iter()
-        .map(|(_, verdict)| verdict)
-        .min_by_key(|verdict| (verdict.level, verdict.marks.edits.len()));
+        .flat_map(|(_, verdict)| verdict.marks.edits.iter().filter(|edit| takes_out(edit)))
+    {
+        if !marks.edits.contains(edit) {
+            marks.edits.push(edit.clone());
+        }
+    }
     let who = goes.iter().map(|(who, _)| *who).collect();
-    weakest
-        .map(|weakest| Batch {
-            who,
-            marks: weakest.marks.clone(),
-        })
-        .into_iter()
-        .collect()
+    vec![Batch { who, marks }]
+}
+
+/// Whether an edit takes a part out of the mail, and does not only say something about it.
+pub(crate) fn takes_out(edit: &Edit) -> bool {
+    matches!(edit, Edit::Replace(_))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use gatepost_core::Level;
-    use gatepost_core::message::Edit;
+    use gatepost_core::message::Replacement;
 
     fn verdict(fate: Fate) -> Verdict {
         Verdict::new(Level::None, fate)
@@ -239,6 +256,24 @@ mod tests {
                 marks: verdicts[1].marks.clone()
             }]
         );
+    }
+
+    #[test]
+    fn what_is_taken_out_for_one_is_taken_out_for_all_where_there_is_one_delivery() {
+        let without = |note: &str| {
+            let mut verdict = marked(Level::Medium, 2);
+            verdict.marks.edits.push(Edit::Replace(Replacement::new([], note)));
+            verdict
+        };
+        let verdicts = [marked(Level::Low, 0), without("one"), without("two"), without("one")];
+        let Settlement::Accept { batches, .. } = settle(&verdicts, false) else {
+            panic!("accepted")
+        };
+        let mut marks = verdicts[1].marks.clone();
+        marks.edits.push(Edit::Replace(Replacement::new([], "two")));
+        let who = vec![0, 1, 2, 3];
+        assert_eq!(batches, [Batch { who, marks }]);
+        assert_eq!(short(&settle(&verdicts, true)), "d[0] d[1, 3] d[2]");
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Transfer {
 }
 
 /// A field without its comments, which may stand within each other; of one that is left open nothing is a comment.
-fn without_comments(value: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn without_comments(value: &[u8]) -> Cow<'_, [u8]> {
     if !value.contains(&b'(') {
         return Cow::Borrowed(value);
     }

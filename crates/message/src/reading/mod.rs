@@ -10,6 +10,7 @@ mod choice;
 mod colour;
 mod decode;
 mod element;
+pub mod enclosed;
 mod events;
 mod host;
 mod html;

@@ -79,15 +79,7 @@ impl<'a> Parameters<'a> {
         };
         for (written, value) in &self.all {
             match written.strip_prefix(name.as_bytes()) {
-                Some(b"") => {
-                    if let Some(value) = value.strip_prefix(b"\"") {
-                        add(unquoted(value));
-                    } else {
-                        add(value.to_vec());
-                        let end = value.iter().position(|b| matches!(b, b' ' | b'\t' | b'('));
-                        add(value.get(..end.unwrap_or(value.len())).unwrap_or_default().to_vec());
-                    }
-                }
+                Some(b"") => plain(value).into_iter().for_each(&mut add),
                 Some(b"*") => {
                     let value = value.strip_prefix(b"\"").map_or(value.to_vec(), unquoted);
                     add(extended(&value));
@@ -120,6 +112,93 @@ impl<'a> Parameters<'a> {
             }
         }
         !plain.is_empty() && (continued || other.iter().any(|text| !plain.contains(text)))
+    }
+}
+
+impl Parameters<'_> {
+    /// The text of a name as readers take it, those that most take first: in the form of RFC 2231, whole and joined of
+    /// its pieces, and plainly as [`Parameters::values`] tells, up to a NUL as well. Encoded words stay what they are.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        let mut add = |octets: &[u8], charset: &str| {
+            for octets in [octets, octets.split(|b| *b == 0).next().unwrap_or_default()] {
+                let text = decode::text(octets, Some(charset), &mut Anomalies::default()).into_owned();
+                if !text.is_empty() && !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        };
+        for (written, value) in &self.all {
+            if written.strip_prefix(name.as_bytes()) == Some(b"*") {
+                let value = value.strip_prefix(b"\"").map_or(value.to_vec(), unquoted);
+                add(&extended(&value), &charset_of(&value));
+            }
+        }
+        if let Some((octets, charset)) = self.joined(name) {
+            add(&octets, &charset);
+        }
+        for (written, value) in &self.all {
+            if written.as_slice() == name.as_bytes() {
+                for value in plain(value) {
+                    add(&value, "");
+                }
+            }
+        }
+        texts
+    }
+
+    /// The octets of a value that stands there in pieces (RFC 2231 section 3), in the order of their numbers, and its
+    /// charset.
+    pub(super) fn joined(&self, name: &str) -> Option<(Vec<u8>, String)> {
+        let mut pieces: Vec<(u32, bool, &[u8])> = Vec::new();
+        for (written, value) in &self.all {
+            let Some(number) = written
+                .strip_prefix(name.as_bytes())
+                .and_then(|rest| rest.strip_prefix(b"*"))
+            else {
+                continue;
+            };
+            let (number, encoded) = number
+                .strip_suffix(b"*")
+                .map_or((number, false), |number| (number, true));
+            let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+            pieces.extend(number.map(|number| (number, encoded, *value)));
+        }
+        pieces.sort_by_key(|(number, ..)| *number);
+        let (mut out, mut charset) = (Vec::new(), String::new());
+        for (at, (_, encoded, value)) in pieces.iter().enumerate() {
+            let value = value.strip_prefix(b"\"").map_or(value.to_vec(), unquoted);
+            match encoded {
+                true if at == 0 => {
+                    charset = charset_of(&value);
+                    out.extend(extended(&value));
+                }
+                true => out.extend(percent_decoded(&value)),
+                false => out.extend(value),
+            }
+        }
+        (!out.is_empty()).then_some((out, charset))
+    }
+}
+
+/// A plain value as readers take it: what stands between quotes; without quotes all of it, and up to the first space.
+fn plain(value: &[u8]) -> Vec<Vec<u8>> {
+    if let Some(value) = value.strip_prefix(b"\"") {
+        return vec![unquoted(value)];
+    }
+    let end = value.iter().position(|b| matches!(b, b' ' | b'\t' | b'('));
+    let short = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
+    vec![value.to_vec(), short.to_vec()]
+}
+
+/// The charset before a value in the form of RFC 2231.
+fn charset_of(value: &[u8]) -> String {
+    let mut pieces = value.splitn(3, |b| *b == b'\'');
+    let charset = pieces.next().unwrap_or_default();
+    // Without both quotes there is none.
+    match pieces.nth(1) {
+        Some(_) => String::from_utf8_lossy(url::head_octets(charset, KEY_MAX)).into_owned(),
+        None => String::new(),
     }
 }
 
@@ -180,6 +259,17 @@ mod tests {
         assert_eq!(values("a/b; x=1 (2)", "x"), ["1 (2)", "1"]);
         assert_eq!(values("a/b; x*=utf-8''%41b; x=Ab", "x"), ["Ab"]);
         assert_eq!(values("x=1; y; =; x=\"open", "x"), ["open"]);
+    }
+
+    #[test]
+    fn a_text_is_read_in_each_form_it_is_there_in() {
+        let texts = |field: &str| Parameters::of(field.as_bytes()).texts("x");
+        assert_eq!(texts("a; x=1; x*=iso-8859-1''%fc"), ["\u{fc}", "1"]);
+        assert_eq!(texts("a; x*1=xe; x*0*=utf-8'en'a%2ee; x=b"), ["a.exe", "b"]);
+        assert_eq!(texts("a; x=\"a.exe\0.txt\""), ["a.exe\0.txt", "a.exe"]);
+        assert_eq!(texts("a; x=a b"), ["a b", "a"]);
+        assert_eq!(texts("a; x*=it's"), ["it's"]);
+        assert_eq!(texts("a; x*y=1; x*0="), [""; 0]);
     }
 
     #[test]

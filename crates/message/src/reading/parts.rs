@@ -29,9 +29,9 @@ pub const BODY_MAX: u64 = 25 * 1_024 * 1_024;
 /// Octets of one part, as it came, that are kept to be decoded.
 pub const RAW_MAX: usize = 4 * 1_024 * 1_024;
 /// Octets of a structured field that are looked at.
-const VALUE_MAX: usize = 8_192;
+pub(super) const VALUE_MAX: usize = 8_192;
 /// Boundaries of one multipart that are looked for.
-const BOUNDARIES_MAX: usize = 4;
+pub(super) const BOUNDARIES_MAX: usize = 4;
 /// Octets of a name of a file that are kept.
 const NAME_MAX: usize = 255;
 
@@ -111,6 +111,18 @@ enum At {
     Body(Leaf),
 }
 
+/// Whether a line, without what is blank at its end, is a delimiter of a multipart, and whether the last one.
+pub(super) fn delimits(line: &[u8], boundaries: &[Vec<u8>]) -> Option<bool> {
+    let written = line.strip_prefix(b"--")?;
+    boundaries
+        .iter()
+        .find_map(|boundary| match written.strip_prefix(boundary.as_slice())? {
+            b"" => Some(false),
+            b"--" => Some(true),
+            _ => None,
+        })
+}
+
 /// Walks over a message; `take` gets what is to be looked at.
 pub(super) struct Walk<'w, 'r> {
     pub(super) reach: &'w mut Reach<'r>,
@@ -185,14 +197,12 @@ impl<'w, 'r> Walk<'w, 'r> {
     ) -> ControlFlow<()> {
         if fresh && line.starts_with(b"--") && !self.open.is_empty() {
             let written = line.trim_ascii_end();
-            let found = self.open.iter().enumerate().rev().find_map(|(at, multipart)| {
-                let mut boundaries = multipart.boundaries.iter();
-                boundaries.find_map(|boundary| match written.get(2..)?.strip_prefix(boundary.as_slice())? {
-                    b"" => Some((at, false)),
-                    b"--" => Some((at, true)),
-                    _ => None,
-                })
-            });
+            let found = self
+                .open
+                .iter()
+                .enumerate()
+                .rev()
+                .find_map(|(at, multipart)| Some((at, delimits(written, &multipart.boundaries)?)));
             if let Some((at, closing)) = found {
                 return self.boundary(at, closing, take);
             }

@@ -55,6 +55,48 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     any.then_some(out)
 }
 
+/// Gives the files in text, each with the name that its first line has; so many octets of one are kept.
+pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
+    // The name of the file that is open, whether it is in base64, and its octets.
+    let mut open: Option<(&[u8], bool, Vec<u8>)> = None;
+    for line in text.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
+        let bare = line.trim_ascii_end();
+        if let Some((_, base64, octets)) = &mut open {
+            if *base64 && bare != b"====" && bare != b"end" {
+                let room = most.saturating_sub(octets.len() / 4 * 3);
+                octets.extend_from_slice(bare.get(..room).unwrap_or(bare));
+                continue;
+            } else if !*base64 && bare.is_empty() {
+                continue;
+            } else if !*base64
+                && bare != b"end"
+                && let Some(more) = decoded(line)
+            {
+                octets.extend_from_slice(more.get(..most.saturating_sub(octets.len())).unwrap_or(&more));
+                continue;
+            }
+            give(open.take(), each);
+        }
+        let start = line.get(..LINE_MAX).unwrap_or(line);
+        if begins(start) {
+            let name = start.splitn(3, |b| *b == b' ').nth(2).unwrap_or_default();
+            open = Some((name.trim_ascii(), start.starts_with(b"begin-"), Vec::new()));
+        }
+    }
+    give(open, each);
+}
+
+fn give(open: Option<(&[u8], bool, Vec<u8>)>, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
+    let Some((name, base64, octets)) = open else { return };
+    let octets = match base64 {
+        true => super::decode::base64(&octets, &mut super::Anomalies::default()),
+        false => octets,
+    };
+    if !octets.is_empty() {
+        each(name, octets);
+    }
+}
+
 /// Whether there is a file in uuencode, and whether there is one in yEnc.
 pub(super) fn inline(text: &[u8]) -> (bool, bool) {
     let starts = |at: usize| at == 0 || text.get(at - 1).is_some_and(|b| matches!(b, b'\n' | b'\r'));
@@ -85,6 +127,18 @@ mod tests {
         );
         assert_eq!(decode(b"begin 644 x\n#0V\n").as_deref(), Some(b"C`\0".as_slice()));
         assert_eq!(decode(b"begin at once"), None);
+    }
+
+    #[test]
+    fn files_are_given_with_their_names() {
+        let mut found = Vec::new();
+        let text =
+            b"a\r\nbegin 644 x y.txt\r\n#0V%T\r\n`\r\nend\r\nbegin-base64 600 z\nQ2F0\n====\nb\nbegin 644 w\n#0V%T";
+        files(text, 100, &mut |name, octets| found.push((name.to_vec(), octets)));
+        let cat = |name: &[u8]| (name.to_vec(), b"Cat".to_vec());
+        assert_eq!(found, [cat(b"x y.txt"), cat(b"z"), cat(b"w")]);
+        files(b"begin 644 steps\r\nfrom here\r\n", 100, &mut |_, _| panic!("no file"));
+        files(text, 2, &mut |_, octets| assert!(octets.len() <= 3));
     }
 
     #[test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::fusion::Ham;
 use crate::policy::{Between, SpeakFrom};
 use crate::slot::{Audience, Exception, Exceptions, Slot};
+use gatepost_core::message::Replacement;
 use gatepost_core::{Enhanced, Filter, Opinion, Phases, Scope, Wishes};
 
 struct Mute;
@@ -152,6 +153,45 @@ fn standing_is_resolved_where_all_opinions_meet() {
     assert_eq!(dot(&[rule(Standing::NotExempt), exempt()]).1, "deliver");
     assert_eq!(dot(&[rule(Standing::Exempt)]).1, "deliver");
     assert_eq!(dot(&[rule(Standing::Exempt), exempt()]).1, "refuse");
+}
+
+#[test]
+fn a_finding_for_a_standing_counts_for_mail_of_that_standing_only() {
+    let rule = |standing| {
+        let finding = Finding::new(Tag::new("test.points"), Evidence::Points(Score::points(3)), "");
+        danger(Opinion::none().with(finding.counting_for(standing)))
+    };
+    let exempt = || spam(wish(Wish::Exempt));
+    let score = |said: &[Said]| at(&Rules::default(), said, Phase::Message).score;
+    for (standing, usual, exempted) in [
+        (Standing::Any, 3, 3),
+        (Standing::NotExempt, 3, 0),
+        (Standing::Exempt, 0, 3),
+    ] {
+        assert_eq!(score(&[rule(standing)]), Score::points(usual), "{standing:?}");
+        assert_eq!(
+            score(&[rule(standing), exempt()]),
+            Score::points(exempted),
+            "{standing:?}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_takes_nothing_out() {
+    let replace = || Edit::Replace(Replacement::new([], "gone"));
+    let edits = |dry_run| {
+        let rules = Rules {
+            dry_run,
+            ..Rules::default()
+        };
+        at(&rules, &[danger(wish(Wish::Edit(replace())))], Phase::Message)
+            .verdict
+            .marks
+            .edits
+    };
+    assert!(edits(false).contains(&replace()));
+    assert!(!edits(true).contains(&replace()));
 }
 
 #[test]

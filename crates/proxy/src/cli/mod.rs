@@ -3,6 +3,7 @@
 //! Exit codes: 0 it is done, 1 it failed, 2 the command or the configuration is wrong. What was asked for goes to standard
 //! output, everything else to standard error.
 
+mod attachments;
 mod auth;
 mod corpus;
 mod dns_lists;
@@ -72,6 +73,8 @@ enum Verb {
     CheckAuth(auth::Mail),
     /// Lists the links of a mail: the link, its registrable domain or address, where it stood, how it was disguised.
     Urls(urls::Mail),
+    /// Lists the files of a mail, those within others too: names, declared type, kind, SHA-256, marks, and what the policy says.
+    Attachments(attachments::Mail),
     /// Probes the mail server for smuggling and the like, and prints what to write into its configuration.
     Selftest {
         /// A recipient that exists there; the postmaster of the first domain without it.
@@ -214,6 +217,15 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
                 if lines.is_empty() { DONE } else { say(&lines) }
             },
         )),
+        Verb::Attachments(mail) => find().map(|loaded| {
+            attachments::run(&loaded.config, &mail).map_or_else(
+                |why| failed(&why),
+                |(lines, notes)| {
+                    complain(&notes);
+                    if lines.is_empty() { DONE } else { say(&lines) }
+                },
+            )
+        }),
         Verb::Store {
             what: store::Store::Restore { folder },
         } => find().map(|loaded| store::restore(&loaded.config, &registry, &folder).unwrap_or_else(|why| failed(&why))),

@@ -30,7 +30,7 @@ pub(super) fn run(mail: &Mail) -> Result<(String, String), String> {
     Ok((lines, notes(reading)))
 }
 
-fn octets(file: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn octets(file: &Path) -> std::io::Result<Vec<u8>> {
     if file.as_os_str() != "-" {
         return std::fs::read(file);
     }

@@ -1,0 +1,179 @@
+//! `gatepost attachments`: the files of a mail, as the filter sees them, and what its policy says of each.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use gatepost_attachments::hashes::hex;
+use gatepost_attachments::kinds::class_name;
+use gatepost_attachments::look::{Contents, File, look};
+use gatepost_attachments::policy::{Hit, Policy};
+use gatepost_attachments::rule::Side;
+use gatepost_core::Message;
+use serde_json::{Value, json};
+
+use super::replay::canonical;
+use super::urls::octets;
+use crate::config::Config;
+use crate::log::harmless;
+
+/// The mail whose files are wanted.
+#[derive(Args, Debug)]
+pub(super) struct Mail {
+    /// The mail, a file with header and body; `-` for standard input.
+    file: PathBuf,
+    /// Judges by the rules of this recipient, and of this sender for what goes out, besides those of all.
+    #[arg(long, value_name = "ADDRESS")]
+    person: Option<String>,
+    /// Prints an object of JSON a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The sides in the order in which they are told.
+const SIDES: [(Side, &str); 3] = [
+    (Side::External, "inbound"),
+    (Side::Exempt, "exempt"),
+    (Side::Outbound, "outbound"),
+];
+
+/// The files, and what is to be said about the mail as a whole.
+pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), String> {
+    let options = config.filter("attachments").options().read::<gatepost_attachments::Config>();
+    let built = options.and_then(|options| Ok((options.policy()?, options.how()?)));
+    let (policy, how) = built.map_err(|error| format!("filters.attachments.options: {error}"))?;
+    let octets = octets(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
+    let message = Message::from_bytes(canonical(&octets));
+    let contents = look(&message, &how, &|| false);
+    let person = mail.person.as_deref().map(|address| policy.people.of(address));
+    Ok(told(&policy, &contents, &person.unwrap_or_default(), mail.json))
+}
+
+fn told(policy: &Policy, contents: &Contents, person: &[usize], as_json: bool) -> (String, String) {
+    let hits = SIDES.map(|(side, name)| (name, policy.judge(contents, side, person)));
+    let mut out = String::new();
+    for file in &contents.files {
+        let about = |hit: &&Hit<'_>| hit.file.is_some_and(|other| std::ptr::eq(other, file));
+        if as_json {
+            // Writing to a string never fails.
+            let _ = writeln!(out, "{}", harmless(&object(file, &hits, about).to_string()));
+        } else {
+            table(&mut out, file, &hits, about);
+        }
+    }
+    let mut notes: Vec<String> = Vec::new();
+    let of_mail = hits.iter().flat_map(|(_, hits)| hits).filter(|hit| hit.file.is_none());
+    for hit in of_mail {
+        let note = format!("{}: {}", hit.rule, hit.why);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    (out, notes.join("\n"))
+}
+
+type Judged<'a> = [(&'static str, Vec<Hit<'a>>); 3];
+
+fn table(out: &mut String, file: &File, hits: &Judged<'_>, about: impl Fn(&&Hit<'_>) -> bool) {
+    let named = |name: &str| match name {
+        "" => "(unnamed)".to_owned(),
+        name => harmless(name),
+    };
+    let path: Vec<_> = file.path.iter().map(|name| named(name)).collect();
+    let declared: Vec<_> = file.declared.iter().map(|mime| harmless(mime)).collect();
+    let shown = if file.shown { ", shown as text" } else { "" };
+    let _ = writeln!(out, "{}", path.join(" > "));
+    let (kind, class) = (file.kind.name(), class_name(file.kind.class()));
+    let _ = writeln!(out, "  {kind} ({class}), {} octets, part {}{shown}", file.octets, file.part);
+    if !declared.is_empty() {
+        let _ = writeln!(out, "  declared {}", declared.join(", "));
+    }
+    if let Some(hash) = &file.sha256 {
+        let _ = writeln!(out, "  SHA-256 {}", hex(hash));
+    }
+    let readings = file.names.iter().flat_map(|name| &name.readings).collect::<Vec<_>>();
+    if readings.len() > 1 {
+        let names: Vec<_> = readings.iter().map(|reading| harmless(&reading.name)).collect();
+        let _ = writeln!(out, "  read as {}", names.join(" | "));
+    }
+    for (mark, note) in &file.marks {
+        let _ = writeln!(out, "  {}: {}", mark.name(), harmless(note));
+    }
+    for (side, hits) in hits {
+        for hit in hits.iter().filter(|hit| about(hit)) {
+            let action = format!("{:?}", hit.action).to_lowercase();
+            let _ = writeln!(out, "  {side}: {action}, {}: {}", hit.rule, harmless(&hit.why));
+        }
+    }
+}
+
+fn object(file: &File, hits: &Judged<'_>, about: impl Fn(&&Hit<'_>) -> bool) -> Value {
+    let said = |hits: &[Hit<'_>]| -> Value {
+        hits.iter()
+            .filter(|hit| about(hit))
+            .map(|hit| {
+                let action = format!("{:?}", hit.action).to_lowercase();
+                json!({ "rule": hit.rule.name(), "action": action, "why": hit.why })
+            })
+            .collect()
+    };
+    let marks = file.marks.iter().map(|(mark, note)| json!({ "mark": mark.name(), "note": note }));
+    let readings = file.names.iter().flat_map(|name| &name.readings).map(|reading| &reading.name);
+    let mut object = json!({
+        "part": file.part,
+        "path": file.path,
+        "read_as": readings.collect::<Vec<_>>(),
+        "declared": file.declared,
+        "kind": file.kind.name(),
+        "class": class_name(file.kind.class()),
+        "octets": file.octets,
+        "whole": file.whole,
+        "shown": file.shown,
+        "sha256": file.sha256.as_ref().map(hex),
+        "marks": marks.collect::<Vec<_>>(),
+    });
+    if let Some(object) = object.as_object_mut() {
+        object.extend(hits.iter().map(|(side, hits)| ((*side).to_owned(), said(hits))));
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(mail: &str) -> (Policy, Contents) {
+        let options = gatepost_attachments::Config::default();
+        let how = options.how().expect("the shipped bounds");
+        let contents = look(&Message::from_bytes(canonical(mail.as_bytes())), &how, &|| false);
+        (options.policy().expect("the shipped policy"), contents)
+    }
+
+    const MAIL: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHello.\n--b\n\
+                        Content-Type: application/octet-stream; name=\"run.bat\"\n\n@echo off\n--b--\n";
+
+    #[test]
+    fn a_file_is_told_with_its_kind_and_what_the_policy_says_of_it() {
+        let (policy, contents) = looked(MAIL);
+        let (table, notes) = told(&policy, &contents, &[], false);
+        let bat = table.split_once("run.bat\n").expect("it is named").1;
+        assert!(bat.starts_with("  batch (script), "), "{table}");
+        for side in ["inbound", "exempt", "outbound"] {
+            let line = format!("  {side}: reject, blocked: level 1, kind:batch\n");
+            assert!(bat.contains(&line), "{line} is not in {table}");
+        }
+        assert_eq!(notes, "");
+    }
+
+    #[test]
+    fn an_object_has_the_same() {
+        let (policy, contents) = looked(MAIL);
+        let (lines, _) = told(&policy, &contents, &[], true);
+        let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let bat = objects.iter().find(|object| object["path"][0] == "run.bat").expect("it is named");
+        assert_eq!((&bat["kind"], &bat["class"]), (&json!("batch"), &json!("script")));
+        assert_eq!(bat["sha256"].as_str().map(str::len), Some(64));
+        assert_eq!(bat["inbound"][0]["rule"], "blocked");
+        assert_eq!(bat["inbound"][0]["action"], "reject");
+    }
+}
