@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 use gatepost_bayes as _;
+use gatepost_clamav as _;
 use gatepost_conduct as _;
 use gatepost_dnsbl as _;
 use gatepost_greylist as _;

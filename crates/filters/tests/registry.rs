@@ -9,6 +9,7 @@ fn the_standard_set_is_this() {
         names,
         [
             "bayes",
+            "clamav",
             "conduct",
             "dnsbl",
             "greylist",
