@@ -38,7 +38,7 @@ pub struct Clamav {
 impl Filter for Clamav {
     async fn message(&self, cx: &Context<'_>, message: &Arc<Message>) -> Result<Opinion, Fault> {
         if self.round.is_empty() {
-            self.round.health().nobody();
+            self.round.warn();
             return Ok(opinion::unscanned("no clamd is configured".into()));
         }
         if message.len() > self.config.max_size {
@@ -64,13 +64,9 @@ impl FilterKind for Clamav {
 
     fn build(config: Config, services: &Services) -> Result<Clamav, BuildError> {
         let servers: Vec<_> = config.check()?.into_iter().map(Server::new).collect();
-        for server in servers.iter().filter(|server| server.place.is_open()) {
-            tracing::warn!(
-                server = server.shown,
-                "clamd is asked over a net: mail is readable there"
-            );
-        }
         let round = Round::new(servers, &config, services);
+        // At the start, and not only when the first mail comes.
+        round.warn();
         Ok(Clamav { config, round })
     }
 }

@@ -84,9 +84,14 @@ impl Round {
         }
     }
 
-    /// What is remembered of the servers.
-    pub fn health(&self) -> &Health {
-        &self.health
+    /// Says what is doubtful about the servers as they are configured: that there is none, or one over a net.
+    pub fn warn(&self) {
+        if self.is_empty() {
+            self.health.nobody();
+        }
+        for server in &self.servers {
+            self.health.is_open(server);
+        }
     }
 
     /// Whether there is any.
@@ -162,7 +167,6 @@ impl Round {
 
     /// Asks one server within `share`. A fault is our own.
     async fn try_one(&self, server: &Server, stream: &Stream, share: Duration, now: Time) -> Result<Tried, Fault> {
-        self.health.is_open(server);
         let opened = timeout(share.min(CONNECT), Door::open(&server.place)).await;
         let door = match opened {
             Ok(Ok(door)) => door,

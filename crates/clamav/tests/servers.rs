@@ -270,3 +270,15 @@ async fn a_clamd_on_a_port_is_asked_as_well() {
     let said = house.filter(&[&fake], r#"{"tcp": true}"#).message(300_000).await;
     assert_eq!(words(&said), "clamav.found");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_doubtful_in_the_configuration_is_told_at_the_start() {
+    let house = House::new();
+    house.filter(&[], "{}");
+    assert_eq!(house.told_of("clamd_not_configured"), 1);
+    house.filter(
+        &[],
+        r#"{"servers": ["tcp://192.0.2.1:3310", "tcp://127.0.0.1:3310"], "tcp": true}"#,
+    );
+    assert_eq!(house.told_of("clamd_over_a_net"), 1, "loopback is no net");
+}

@@ -257,7 +257,7 @@ impl House {
     pub fn filter(&self, fakes: &[&Fake], more: &str) -> Asked {
         let mut table: serde_json::Map<_, _> = serde_json::from_str(more).expect("a table");
         let servers: Vec<_> = fakes.iter().map(|fake| fake.place.as_str()).collect();
-        table.insert("servers".into(), servers.into());
+        table.entry("servers").or_insert_with(|| servers.into());
         let config = Options::new(table).read().expect("options");
         Asked {
             filter: Clamav::build(config, &self.0.services()).expect("a filter"),
@@ -276,6 +276,12 @@ impl House {
     pub fn raised(&self, kind: &str, about: &Fake) -> bool {
         let is = |alarm: &Alarm| matches!(alarm, Alarm::Raised(what, whom, _) if *what == kind && *whom == about.place);
         self.told().iter().any(is)
+    }
+
+    /// How often such an alarm was raised.
+    pub fn told_of(&self, kind: &str) -> usize {
+        let is = |alarm: &&Alarm| matches!(alarm, Alarm::Raised(what, ..) if *what == kind);
+        self.told().iter().filter(is).count()
     }
 
     /// Whether that was the last word about it.
