@@ -307,7 +307,7 @@ threshold = 20
 action = "bounce"                             # ! expected "none"
 [pipeline.inbound]
 tiers = [["conduct"],
-         ["clamav", "conduct"]]               # ! no filter `clamav` # already
+         ["viruses", "conduct"]]              # ! no filter `viruses` # already
 [filters.conduct]
 on_falt = "mark"                              # ! did you mean `on_fault`?
 patience = "5 minuts"                         # ! expected a duration such as "5m", found "5 minuts"
@@ -376,11 +376,11 @@ fn a_syntax_error_has_a_line() {
 #[test]
 fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
-        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.clamav]\n"
+        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
     assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
-        told[1].contains(":10:10: filters.clamav: no filter of this name")
+        told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
                 "there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
             ),
