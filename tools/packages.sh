@@ -85,6 +85,7 @@ if ! have_libclang || ! have_clang_headers; then missing+=(libclang); fi
 [ "$task" != run ] || need curl curl
 if [ "$task" = test ]; then
   need postfix postfix
+  need clamd clamav-daemon
   need openssl openssl
   need python3 python3
   need zstd zstd
@@ -98,7 +99,8 @@ as_root() {
   fi
 }
 # Packages that start a service are unpacked with starting forbidden, and postfix is left without a configuration
-# of its own (its unit then starts at no boot either): the tests run instances of their own.
+# of its own (its unit then starts at no boot either): the tests run instances of their own. clamd, too, is only unpacked:
+# without a database its unit starts at no boot, and freshclam, which would fetch one, is left to be run by hand.
 install_debian() {
   local began=$SECONDS names=() name found clang=() guard=/usr/sbin/policy-rc.d made=
   # Lists may be absent (a fresh image) or so old that their files are gone from the mirror.
@@ -125,6 +127,9 @@ install_debian() {
     if have debconf-set-selections; then
       printf 'postfix postfix/main_mailer_type select No configuration\n' | as_root debconf-set-selections
     fi
+  fi
+  if [[ " ${names[*]} " == *" clamav-daemon "* ]] && have debconf-set-selections; then
+    printf 'clamav-freshclam clamav-freshclam/autoupdate_freshclam select manual\n' | as_root debconf-set-selections
   fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove \
     "${names[@]}" </dev/null >&2 || die "apt-get failed; install by hand: ${names[*]}"

@@ -128,6 +128,11 @@ impl KeptMail {
             label: None,
         }
     }
+
+    /// Whether it is kept because of danger, and so for administrators only.
+    pub fn is_dangerous(&self) -> bool {
+        self.reason == Terms::DANGEROUS
+    }
 }
 
 /// Which kept mail, or which records, are asked for. Every part that is given must hold.

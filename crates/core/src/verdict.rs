@@ -89,7 +89,7 @@ pub struct Marks {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Terms {
-    /// Why it is kept: `held`, `discarded`, `refused` and the like.
+    /// Why it is kept: `held`, `discarded`, `refused`, [`Terms::DANGEROUS`] and the like.
     pub reason: Box<str>,
     /// Whether it must be on disk before we answer: yes wherever we accept mail on its strength.
     pub durable: bool,
@@ -98,6 +98,10 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The reason of what is kept because of danger, whatever else became of it: for administrators only, since nobody
+    /// shall be talked into releasing it.
+    pub const DANGEROUS: &str = "dangerous";
+
     /// Terms for mail that is ours because we keep it.
     pub fn durable(reason: impl Into<Box<str>>) -> Terms {
         Terms {
@@ -129,6 +133,8 @@ pub struct Verdict {
     pub marks: Marks,
     /// Whether a copy is kept.
     pub keep: Option<Terms>,
+    /// Whether a wish about danger decided, or that nobody could look for it: what is kept then is not for everybody.
+    pub danger: bool,
     /// The findings and rules that led there, the weightiest first.
     pub because: Vec<Tag>,
 }
@@ -141,6 +147,7 @@ impl Verdict {
             fate,
             marks: Marks::default(),
             keep: None,
+            danger: false,
             because: Vec::new(),
         }
     }

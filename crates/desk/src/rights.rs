@@ -205,10 +205,19 @@ impl Who<'_> {
         }
     }
 
-    /// What they see of a kept mail: their own recipients; nothing where none is theirs.
+    /// What they see of a kept mail: their own recipients; nothing where none is theirs. Of a dangerous one only those in
+    /// domains that they look after.
     pub fn view(&self, mail: &KeptMail) -> Option<KeptMail> {
         let mut view = mail.clone();
-        view.recipients.retain(|recipient| self.sees(recipient));
+        let runs = |to: &str| address(to).is_some_and(|address| self.runs(&address.domain().key()));
+        let dangerous = mail.is_dangerous();
+        view.recipients.retain(|recipient| {
+            if dangerous {
+                runs(recipient)
+            } else {
+                self.sees(recipient)
+            }
+        });
         (self.is_admin() || !view.recipients.is_empty()).then_some(view)
     }
 
@@ -324,6 +333,21 @@ mod tests {
                 "{login:?} {reach:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_dangerous_is_for_administrators_only() {
+        let staff = staff();
+        let mut mail = mail(&["carl@d.example", "eva@e.example"]);
+        mail.reason = "dangerous".into();
+        let seen = |name: &str| staff.who(&login(name)).view(&mail).map(|mail| mail.recipients);
+        assert_eq!(seen("carl@d.example"), None, "not even their own");
+        assert_eq!(
+            seen("eva@e.example"),
+            Some(vec!["eva@e.example".to_owned()]),
+            "of her domain"
+        );
+        assert_eq!(seen("root@d.example"), Some(mail.recipients.clone()));
     }
 
     #[test]

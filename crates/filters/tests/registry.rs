@@ -10,6 +10,7 @@ fn the_standard_set_is_this() {
         [
             "attachments",
             "bayes",
+            "clamav",
             "conduct",
             "dnsbl",
             "greylist",

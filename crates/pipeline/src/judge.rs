@@ -302,6 +302,8 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     };
     let mut verdict = Verdict::new(level, fate);
     verdict.because = because;
+    verdict.danger = rank == Rank::Danger && would.is_none();
+    let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
     match &verdict.fate {
         Fate::Deliver => {
             let mut edits = heard.edits;
@@ -316,10 +318,10 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
             ));
             verdict.marks = Marks { edits };
         }
-        Fate::Hold => verdict.keep = Some(Terms::durable("held")),
-        Fate::Discard => verdict.keep = Some(Terms::durable("discarded")),
+        Fate::Hold => verdict.keep = Some(Terms::durable(reason("held"))),
+        Fate::Discard => verdict.keep = Some(Terms::durable(reason("discarded"))),
         Fate::Refuse(_) if rules.keep_refused && at == Phase::Message && rank != Rank::Deny => {
-            verdict.keep = Some(Terms::copy("refused"));
+            verdict.keep = Some(Terms::copy(reason("refused")));
         }
         _ => {}
     }

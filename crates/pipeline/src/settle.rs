@@ -95,12 +95,13 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
     let (mut held, mut taken, mut copies) = (Vec::new(), Vec::new(), Vec::new());
     let mut goes: Vec<(usize, &Verdict)> = Vec::new();
     for (who, verdict) in verdicts.iter().enumerate() {
-        let keep = |reason| {
+        let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
+        let keep = |usual| {
             verdict
                 .keep
                 .clone()
                 .filter(|terms| terms.durable)
-                .unwrap_or(Terms::durable(reason))
+                .unwrap_or(Terms::durable(reason(usual)))
         };
         match &verdict.fate {
             Fate::Deliver => {
@@ -110,7 +111,7 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
                 }
             }
             Fate::Divert => taken.push(who),
-            Fate::Refuse(_) => add(&mut held, who, Terms::durable("refused")),
+            Fate::Refuse(_) => add(&mut held, who, Terms::durable(reason("refused"))),
             Fate::Discard => add(&mut held, who, keep("discarded")),
             _ => add(&mut held, who, keep("held")),
         }

@@ -14,6 +14,7 @@
 
 mod addresses;
 mod auth;
+mod clamav;
 mod desk;
 mod dns;
 mod faults;

@@ -503,6 +503,25 @@ fn what_is_refused_for_its_content_may_be_kept() {
 }
 
 #[test]
+fn what_is_kept_because_of_danger_says_so_whatever_became_of_it() {
+    let rules = Rules {
+        keep_refused: true,
+        ..Rules::default()
+    };
+    let verdict = |said| at(&rules, &[said], Phase::Message).verdict;
+    for (said, terms) in [
+        (danger(wish(Wish::Hold)), Terms::durable(Terms::DANGEROUS)),
+        (danger(wish(Wish::Discard)), Terms::durable(Terms::DANGEROUS)),
+        (danger(wish(reject())), Terms::copy(Terms::DANGEROUS)),
+        (spam(wish(Wish::Hold)), Terms::durable("held")),
+    ] {
+        let verdict = verdict(said);
+        assert_eq!(verdict.danger, terms.reason.as_ref() == Terms::DANGEROUS);
+        assert_eq!(verdict.keep, Some(terms));
+    }
+}
+
+#[test]
 fn openness_follows_the_ranks() {
     let open = |said: &[Said]| openness(&Rules::default(), said, WHO);
     assert_eq!(open(&[spam(points(50))]), Openness::Open);

@@ -89,7 +89,7 @@ pub struct Which {
     /// From this envelope sender.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
-    /// Kept for this reason: held, discarded, refused, undelivered. Of records, a recipient's fate: deliver, hold, defer,
+    /// Kept for this reason: held, discarded, refused, dangerous, undelivered. Of records, a recipient's fate: deliver, hold, defer,
     /// refuse, discard, divert.
     #[arg(long)]
     reason: Option<String>,

@@ -81,9 +81,10 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Bayes "bayes", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
+dull!(Bayes "bayes", Clamav "clamav", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
 static BAYES: Entry = Entry::of::<Bayes>();
+static CLAMAV: Entry = Entry::of::<Clamav>();
 static HMM: Entry = Entry::of::<Hmm>();
 static NGRAM: Entry = Entry::of::<Ngram>();
 static CONDUCT: Entry = Entry::of::<Conduct>();
@@ -97,6 +98,7 @@ fn linked() -> Registry {
     // The embedded defaults name the others.
     [
         ("bayes", &BAYES),
+        ("clamav", &CLAMAV),
         ("conduct", &CONDUCT),
         ("dnsbl", &DNSBL),
         ("dull", &DULL),
@@ -196,6 +198,7 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
         Mode::Monitor,
         "until the operator says otherwise"
     );
+    assert_eq!(config.filter("clamav").on_fault, OnFault::Defer, "in a tier or not");
     let text = mistakes("data_dir = \"x\"\n");
     assert!(text.iter().any(|line| line.contains("no listener")), "{text:?}");
 }
@@ -304,7 +307,7 @@ threshold = 20
 action = "bounce"                             # ! expected "none"
 [pipeline.inbound]
 tiers = [["conduct"],
-         ["clamav", "conduct"]]               # ! no filter `clamav` # already
+         ["viruses", "conduct"]]              # ! no filter `viruses` # already
 [filters.conduct]
 on_falt = "mark"                              # ! did you mean `on_fault`?
 patience = "5 minuts"                         # ! expected a duration such as "5m", found "5 minuts"
@@ -373,13 +376,13 @@ fn a_syntax_error_has_a_line() {
 #[test]
 fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
-        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.clamav]\n"
+        "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
-        told[1].contains(":10:10: filters.clamav: no filter of this name")
+        told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
-                "there are `bayes`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
+                "there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );

@@ -3,6 +3,7 @@
 //! Everything is on loopback, on ports that were free a moment ago, in folders of its own, and ends with its owner, even
 //! when a test panics. No wait is without a bound.
 
+pub mod clamd;
 pub mod client;
 pub mod gatepost;
 pub mod passwords;
@@ -12,6 +13,7 @@ pub mod tls;
 pub mod upstream;
 pub mod wire;
 
+pub use clamd::Clamd;
 pub use client::{Client, Reply};
 pub use gatepost::Gatepost;
 pub use postfix::Postfix;

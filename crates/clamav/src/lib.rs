@@ -1,0 +1,74 @@
+//! The filter of viruses: the whole mail goes to clamd, and what clamd says goes into the opinion.
+//!
+//! It asks about danger, so whitelisted senders and our own people's mail are scanned too. Only `stream: OK` is clean; a
+//! clamd that is dead, late or says anything else is a fault, and `on_fault` (`defer` unless the operator says otherwise)
+//! decides about the mail, for all or for one domain. Without any clamd in the options mail is marked, and an alarm says so.
+//!
+//! **Another engine** (ICAP, say) is another filter in a crate of its own, which knows core and nothing of this one. What
+//! this one is made of is the pattern: a pure session, a driver that alone opens sockets, a memory of servers in the store,
+//! and an opinion by options. Two engines in one tier are asked at the same time; either's word is enough, since danger is
+//! obeyed whoever says it, and each has its own `on_fault`. **Absent on purpose:** a common trait of engines: it would have
+//! one method, and that is [`Filter::message`].
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod door;
+pub mod health;
+pub mod name;
+pub mod opinion;
+pub mod options;
+pub mod place;
+pub mod round;
+pub mod session;
+pub mod version;
+pub mod what;
+
+use gatepost_core::prelude::*;
+use health::Server;
+pub use options::Config;
+use round::Round;
+
+/// The filter of viruses.
+pub struct Clamav {
+    config: Config,
+    round: Round,
+}
+
+#[async_trait]
+impl Filter for Clamav {
+    async fn message(&self, cx: &Context<'_>, message: &Arc<Message>) -> Result<Opinion, Fault> {
+        if self.round.is_empty() {
+            self.round.warn();
+            return Ok(opinion::unscanned("no clamd is configured".into()));
+        }
+        if message.len() > self.config.max_size {
+            let note = format!("{} octets, and max_size is {}", message.len(), self.config.max_size);
+            return Ok(opinion::too_large(&self.config, note));
+        }
+        let scanned = self.round.scan(message, cx.now()).await?;
+        Ok(opinion::of(&self.config, &scanned.answer, &scanned.by))
+    }
+}
+
+impl FilterKind for Clamav {
+    const NAME: &'static str = "clamav";
+    const ABOUT: &'static str = "Has clamd scan each mail, whoever it is from";
+    const PHASES: Phases = Phases::MESSAGE;
+    const CONCERN: Concern = Concern::Danger;
+    const MAY: Wishes = Wishes::REJECT
+        .and(Wishes::HOLD)
+        .and(Wishes::DISCARD)
+        .and(Wishes::DEFER)
+        .and(Wishes::EDIT);
+    type Config = Config;
+
+    fn build(config: Config, services: &Services) -> Result<Clamav, BuildError> {
+        let servers: Vec<_> = config.check()?.into_iter().map(Server::new).collect();
+        let round = Round::new(servers, &config, services);
+        // At the start, and not only when the first mail comes.
+        round.warn();
+        Ok(Clamav { config, round })
+    }
+}
+
+gatepost_core::inventory::submit! { Entry::of::<Clamav>() }
