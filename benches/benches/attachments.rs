@@ -20,11 +20,14 @@ use gatepost_testkit::bench::{Bench, filters};
 /// Words in no order, the same each time: what packs about as well as text does.
 fn text(octets: usize) -> Vec<u8> {
     const WORDS: [&str; 12] = [
-        "minutes ", "of ", "the ", "meeting ", "a ", "draft ", "that ", "nobody ", "will ", "read\r\n", "invoice ", "sum ",
+        "minutes ", "of ", "the ", "meeting ", "a ", "draft ", "that ", "nobody ", "will ", "read\r\n", "invoice ",
+        "sum ",
     ];
     let (mut out, mut state) = (Vec::with_capacity(octets + 16), 7_u64);
     while out.len() < octets {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let word = WORDS[(state >> 33) as usize % WORDS.len()];
         out.extend_from_slice(word.as_bytes());
         out.extend_from_slice((state >> 50).to_string().as_bytes());
@@ -36,7 +39,9 @@ fn text(octets: usize) -> Vec<u8> {
 fn picture(octets: usize, n: u64) -> Vec<u8> {
     let (mut out, mut state) = (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), n + 1);
     while out.len() < octets {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         out.extend_from_slice(&state.to_be_bytes());
     }
     out
@@ -101,7 +106,10 @@ fn mail(files: &[(&str, &str, &[u8])]) -> Arc<Message> {
 fn look(criterion: &mut Criterion) {
     let bench = Bench::new();
     let linked = filters(bench.services()).expect("a registry without mistakes");
-    let (_, filter) = linked.iter().find(|(name, _)| *name == "attachments").expect("it is linked");
+    let (_, filter) = linked
+        .iter()
+        .find(|(name, _)| *name == "attachments")
+        .expect("it is linked");
 
     let megabyte = text(1_024 * 1_024);
     let (archive, packed) = zip(&[("minutes.txt", &megabyte)]);
@@ -132,7 +140,10 @@ fn look(criterion: &mut Criterion) {
     for (name, message) in &mails {
         let opinion = bench.ask(&**filter, Phase::Message, message).expect("it works");
         let counts = |evidence: Evidence| matches!(evidence, Evidence::Points(points) if points > Score::ZERO);
-        assert!(!opinion.findings().iter().any(|finding| counts(finding.evidence)), "{name}: {opinion:?}");
+        assert!(
+            !opinion.findings().iter().any(|finding| counts(finding.evidence)),
+            "{name}: {opinion:?}"
+        );
         group.throughput(Throughput::Bytes(message.len()));
         group.bench_function(*name, |bencher| {
             bencher.iter(|| bench.ask(&**filter, Phase::Message, black_box(message)));
@@ -143,13 +154,17 @@ fn look(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut out = Vec::new();
             for deflated in &packed {
-                DeflateDecoder::new(black_box(&**deflated)).read_to_end(&mut out).expect("it unpacks");
+                DeflateDecoder::new(black_box(&**deflated))
+                    .read_to_end(&mut out)
+                    .expect("it unpacks");
             }
             assert_eq!(out.len(), megabyte.len());
         });
     });
     let encoded = BASE64.encode(&archive);
-    group.bench_function("zip_1MB/decoded", |bencher| bencher.iter(|| BASE64.decode(black_box(&encoded)).expect("base64")));
+    group.bench_function("zip_1MB/decoded", |bencher| {
+        bencher.iter(|| BASE64.decode(black_box(&encoded)).expect("base64"))
+    });
     group.finish();
 }
 

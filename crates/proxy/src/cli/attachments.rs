@@ -39,7 +39,10 @@ const SIDES: [(Side, &str); 3] = [
 
 /// The files, and what is to be said about the mail as a whole.
 pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), String> {
-    let options = config.filter("attachments").options().read::<gatepost_attachments::Config>();
+    let options = config
+        .filter("attachments")
+        .options()
+        .read::<gatepost_attachments::Config>();
     let built = options.and_then(|options| Ok((options.policy()?, options.how()?)));
     let (policy, how) = built.map_err(|error| format!("filters.attachments.options: {error}"))?;
     let octets = octets(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
@@ -84,7 +87,11 @@ fn table(out: &mut String, file: &File, hits: &Judged<'_>, about: impl Fn(&&Hit<
     let shown = if file.shown { ", shown as text" } else { "" };
     let _ = writeln!(out, "{}", path.join(" > "));
     let (kind, class) = (file.kind.name(), class_name(file.kind.class()));
-    let _ = writeln!(out, "  {kind} ({class}), {} octets, part {}{shown}", file.octets, file.part);
+    let _ = writeln!(
+        out,
+        "  {kind} ({class}), {} octets, part {}{shown}",
+        file.octets, file.part
+    );
     if !declared.is_empty() {
         let _ = writeln!(out, "  declared {}", declared.join(", "));
     }
@@ -117,8 +124,15 @@ fn object(file: &File, hits: &Judged<'_>, about: impl Fn(&&Hit<'_>) -> bool) -> 
             })
             .collect()
     };
-    let marks = file.marks.iter().map(|(mark, note)| json!({ "mark": mark.name(), "note": note }));
-    let readings = file.names.iter().flat_map(|name| &name.readings).map(|reading| &reading.name);
+    let marks = file
+        .marks
+        .iter()
+        .map(|(mark, note)| json!({ "mark": mark.name(), "note": note }));
+    let readings = file
+        .names
+        .iter()
+        .flat_map(|name| &name.readings)
+        .map(|reading| &reading.name);
     let mut object = json!({
         "part": file.part,
         "path": file.path,
@@ -169,8 +183,14 @@ mod tests {
     fn an_object_has_the_same() {
         let (policy, contents) = looked(MAIL);
         let (lines, _) = told(&policy, &contents, &[], true);
-        let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let bat = objects.iter().find(|object| object["path"][0] == "run.bat").expect("it is named");
+        let objects: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let bat = objects
+            .iter()
+            .find(|object| object["path"][0] == "run.bat")
+            .expect("it is named");
         assert_eq!((&bat["kind"], &bat["class"]), (&json!("batch"), &json!("script")));
         assert_eq!(bat["sha256"].as_str().map(str::len), Some(64));
         assert_eq!(bat["inbound"][0]["rule"], "blocked");
