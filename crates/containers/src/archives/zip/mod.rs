@@ -22,9 +22,8 @@ const STRAYS_MAX: usize = 4_096;
 
 /// Whether a zip archive ends the file, whatever the file begins with; `exactly` with its last octet.
 pub(super) fn is_appended(octets: &[u8], exactly: bool) -> bool {
-    Directory::find(octets).next().is_some_and(|directory| {
-        directory.entries(octets).next().is_some() && !(exactly && directory.end < octets.len())
-    })
+    Directory::find(octets)
+        .any(|directory| directory.entries(octets).next().is_some() && !(exactly && directory.end < octets.len()))
 }
 
 /// Whether there is a local header anywhere.
