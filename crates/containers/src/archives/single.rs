@@ -20,6 +20,10 @@ pub(super) const WINDOW_MAX: u32 = 64 * 1_024 * 1_024;
 /// The same in the units of the LZMA crate, KiB, with its own needs.
 pub(super) const LZMA_MEMORY: u32 = WINDOW_MAX / 1_024 + 1_024;
 
+/// Files of nothing, one behind another, that are read over: opening one costs far more than the few octets that it is,
+/// and nobody is asked for the time in between.
+const NOTHING_MAX: usize = 1_024;
+
 fn unnamed() -> File {
     File {
         name: String::new(),
@@ -39,6 +43,7 @@ pub(super) fn gzip(octets: &[u8], visit: &mut dyn Visit) {
         rest: Cursor::new(octets),
         member: None,
         members: 0,
+        nothing: 0,
         ended: false,
     };
     if visit.file(&file, &mut content) == Flow::On && content.ended {
@@ -86,6 +91,8 @@ struct Gunzip<'a> {
     rest: Cursor<'a>,
     member: Option<GzipMember<'a>>,
     members: usize,
+    /// Members since the last octet.
+    nothing: usize,
     ended: bool,
 }
 
@@ -96,6 +103,10 @@ impl Read for Gunzip<'_> {
                 let before = self.rest;
                 if Header::read(&mut self.rest).is_some() {
                     self.members += 1;
+                    self.nothing += 1;
+                    if self.nothing > NOTHING_MAX {
+                        return Err(damage("too many files of nothing"));
+                    }
                     let inflate = DeflateDecoder::new(self.rest.rest);
                     self.member = Some(GzipMember {
                         inflate,
@@ -113,6 +124,7 @@ impl Read for Gunzip<'_> {
             };
             let n = member.inflate.read(into)?;
             if n > 0 {
+                self.nothing = 0;
                 member.hasher.update(into.get(..n).unwrap_or_default());
                 member.size = member.size.wrapping_add(u32::try_from(n).unwrap_or(u32::MAX));
                 return Ok(n);
@@ -146,7 +158,11 @@ pub(super) fn bzip2(octets: &[u8], visit: &mut dyn Visit) {
 pub(super) fn lzma(octets: &[u8], visit: &mut dyn Visit) {
     match LzmaReader::new_mem_limit(octets, LZMA_MEMORY, None) {
         Ok(mut content) => {
-            visit.file(&unnamed(), &mut content);
+            // Where its head says no size, an end is seen only once it is read to; damage is not.
+            if visit.file(&unnamed(), &mut content) == Flow::On {
+                let (rest, unused) = content.into_parts();
+                behind::rest(octets, octets.len().saturating_sub(rest.len() + unused.len()), visit);
+            }
         }
         Err(_) => {
             visit.closed(&unnamed(), Mark::Unread);
@@ -187,6 +203,8 @@ struct Joined<'a, S> {
     form: S,
     rest: Cursor<'a>,
     open: Option<Box<dyn Opened<'a> + 'a>>,
+    /// Files since the last octet.
+    nothing: usize,
     ended: bool,
 }
 
@@ -196,10 +214,15 @@ impl<'a, S: Streams<'a>> Read for Joined<'a, S> {
             if let Some(open) = &mut self.open {
                 let n = open.read(into)?;
                 if n > 0 {
+                    self.nothing = 0;
                     return Ok(n);
                 }
                 self.rest = Cursor::new(open.rest());
                 self.open = None;
+                self.nothing += 1;
+                if self.nothing > NOTHING_MAX {
+                    return Err(damage("too many files of nothing"));
+                }
             }
             match self.form.open(&mut self.rest) {
                 Some(next) => self.open = next?,
@@ -215,6 +238,7 @@ fn joined<'a>(octets: &'a [u8], form: impl Streams<'a>, visit: &mut dyn Visit) {
         form,
         rest: Cursor::new(octets),
         open: None,
+        nothing: 0,
         ended: false,
     };
     if visit.file(&unnamed(), &mut content) == Flow::On && content.ended {
