@@ -3,7 +3,9 @@
 mod seen;
 mod written;
 
-use gatepost_containers::{Kind, Mark};
+use std::cell::Cell;
+
+use gatepost_containers::{Kind, Limits, Mark, examine};
 use seen::{all, fixture, is_any, marks, named, whole};
 use written::{gzip, stored, tape, zip};
 
@@ -252,6 +254,42 @@ fn files_of_nothing_one_behind_another_are_read_over_no_further_than_is_quick() 
         let seen = all(name, &one.repeat(2_000));
         assert!(is_any(&seen, Mark::Damaged), "{name}: {:?}", marks(&seen));
     }
+}
+
+#[test]
+fn in_a_packed_stream_that_holds_nothing_the_time_is_asked_for() {
+    // Stored blocks without octets, none of them the last.
+    let blocks = [0, 0, 0, 0xff, 0xff].repeat(200_000);
+    let gzip = [b"\x1f\x8b\x08\0\0\0\0\0\0\0", &blocks[..]].concat();
+    let mut member = stored("a", b"");
+    (member.method, member.data) = (8, blocks);
+    for (name, octets) in [("a.gz", gzip), ("a.zip", zip(&[member]))] {
+        let (asked, mut marks) = (Cell::new(0), Vec::new());
+        let spent = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 8
+        };
+        examine(name, None, &octets, &Limits::default(), &spent, &mut |item, _| {
+            marks.extend(item.marks.clone());
+        });
+        assert!(marks.iter().any(|(mark, _)| *mark == Mark::Time), "{name}: {marks:?}");
+    }
+}
+
+#[test]
+fn headers_that_stand_close_together_are_not_each_read_to_the_end() {
+    // Each has a name of 60,000 octets and as many fields that ask for its checksum as there is room for; together they
+    // are what would take minutes.
+    let header = [
+        &b"PK\x03\x04"[..],
+        &[0xff; 22],
+        &60_000_u16.to_le_bytes(),
+        &63_000_u16.to_le_bytes(),
+    ]
+    .concat();
+    let field = [0x75, 0x70, 5, 0, 1, 1, 2, 3, 4];
+    let seen = all("a.zip", &[header.repeat(2_000), field.repeat(14_000)].concat());
+    assert!(whole(&seen).has(Mark::Damaged) && seen.len() == 1, "{:?}", marks(&seen));
 }
 
 /// A disc of these descriptors and this one folder.

@@ -11,7 +11,7 @@ use ruzstd::decoding::StreamingDecoder;
 
 use super::behind;
 use super::bunzip::Bunzip;
-use super::octets::{Cursor, damage, le32};
+use super::octets::{Cursor, Paced, damage, le32};
 use super::unlzw::Unlzw;
 use crate::{File, Flow, Mark, Role, Visit, names};
 
@@ -81,7 +81,7 @@ impl<'a> Header<'a> {
 
 /// A member that is being unpacked, its checksum and size so far.
 struct GzipMember<'a> {
-    inflate: DeflateDecoder<&'a [u8]>,
+    inflate: DeflateDecoder<Paced<&'a [u8]>>,
     hasher: Hasher,
     size: u32,
 }
@@ -107,7 +107,7 @@ impl Read for Gunzip<'_> {
                     if self.nothing > NOTHING_MAX {
                         return Err(damage("too many files of nothing"));
                     }
-                    let inflate = DeflateDecoder::new(self.rest.rest);
+                    let inflate = DeflateDecoder::new(Paced::new(self.rest.rest));
                     self.member = Some(GzipMember {
                         inflate,
                         hasher: Hasher::new(),
@@ -132,7 +132,7 @@ impl Read for Gunzip<'_> {
             let Some(GzipMember { inflate, hasher, size }) = self.member.take() else {
                 break;
             };
-            self.rest = Cursor::new(inflate.into_inner());
+            self.rest = Cursor::new(inflate.into_inner().inner);
             let (Some(crc), Some(declared)) = (self.rest.le32(), self.rest.le32()) else {
                 return Err(damage("its checksum is missing"));
             };
