@@ -213,7 +213,15 @@ impl Within<'_, '_> {
                     break;
                 }
                 Ok(n) => n,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    if !(self.walk.spent)() {
+                        continue;
+                    }
+                    self.bound(&mut marks, Mark::Time, "the time was over while it was unpacked", true);
+                    kept = false;
+                    octets.truncate(HEAD);
+                    break;
+                }
                 Err(error) => {
                     marks.add(Mark::Damaged, &error.to_string());
                     break;

@@ -21,7 +21,7 @@ pub(crate) fn text(octets: &[u8]) -> String {
 
 /// Text of a name in UTF-16, `big` endian or little; it ends at the first NUL.
 pub(crate) fn utf16(octets: &[u8], big: bool) -> String {
-    let units = octets.chunks_exact(2).take(4 * NAME_MAX).map(|pair| match pair {
+    let units = octets.chunks_exact(2).map(|pair| match pair {
         [a, b] if big => u16::from_be_bytes([*a, *b]),
         [a, b] => u16::from_le_bytes([*a, *b]),
         _ => 0,

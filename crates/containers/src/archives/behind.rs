@@ -13,8 +13,8 @@ pub(super) const CAB: &[u8] = b"MSCF\0\0\0\0";
 /// Places where a beginning is found and looked at, for each kind of archive.
 const PLACES_MAX: usize = 64;
 
-/// Looks at what is left behind the end of an archive: padding is nothing; anything that begins an archive or a program,
-/// wherever it stands there, is given as a member.
+/// Looks at what is left behind the end of an archive: padding is nothing; an archive, wherever it stands there, and a
+/// program or a packed file right behind the padding is given as a member.
 pub(super) fn rest(octets: &[u8], end: usize, visit: &mut dyn Visit) {
     let Some(rest) = octets.get(end..) else { return };
     let Some(first) = rest.iter().position(|octet| *octet != 0) else {
@@ -33,6 +33,13 @@ pub(super) fn rest(octets: &[u8], end: usize, visit: &mut dyn Visit) {
     };
     if let Some(found) = at.and_then(|at| rest.get(at..)) {
         visit.mark(Mark::Polyglot, "a file behind its end");
+        // The whole file again would be taken for what it was taken for.
+        if found.len() == octets.len() {
+            if zip {
+                zip::read(octets, visit);
+            }
+            return;
+        }
         given(found, "behind", visit);
     }
 }

@@ -100,14 +100,14 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
     if header.pieces {
         visit.mark(Mark::Unread, "one piece of an archive that is cut in several");
     }
-    let mut files = entries(&header);
+    let (mut files, list_end) = entries(&header);
     if files.len() < usize::from(header.files) {
         visit.mark(Mark::Damaged, "it ends within its list of files");
     }
     // In a folder the files lie one behind another; what is out of order is unpacked anew.
     files.sort_by_key(|file| (file.folder, file.offset));
     let mut open: Option<(u16, Folder<'_>)> = None;
-    let (mut again, mut skipped) = (0, 0_usize);
+    let (mut again, mut skipped, mut end) = (0, 0_usize, list_end);
     for file in &files {
         if visit.is_over() {
             return;
@@ -170,16 +170,18 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
             stream.skip(left, visit);
             flow
         };
+        end = end.max(octets.len() - stream.cursor.rest.len());
         open = Some((file.folder, stream));
         if flow == Flow::Stop {
             return;
         }
     }
-    behind::rest(octets, header.size.max(36), visit);
+    // It ends with the last block that is used, whatever size it says.
+    behind::rest(octets, end, visit);
 }
 
-/// The list of files.
-fn entries<'a>(header: &Header<'a>) -> Vec<Entry<'a>> {
+/// The list of files, and where it ends.
+fn entries<'a>(header: &Header<'a>) -> (Vec<Entry<'a>>, usize) {
     let mut cursor = Cursor::new(header.octets.get(header.files_at..).unwrap_or_default());
     let mut files = Vec::new();
     while files.len() < usize::from(header.files).min(FILES_MAX) {
@@ -196,7 +198,7 @@ fn entries<'a>(header: &Header<'a>) -> Vec<Entry<'a>> {
             name,
         });
     }
-    files
+    (files, header.octets.len() - cursor.rest.len())
 }
 
 /// A file of a folder that is being unpacked.

@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use super::octets::{le16, le32, piece};
-use super::{magic, udf};
+use super::{behind, magic, udf};
 use crate::{File, Flow, Mark, Role, Visit, names};
 
 const SECTOR: usize = 2_048;
 /// Volume descriptors that are looked at.
 const DESCRIPTORS_MAX: usize = 32;
+/// Where the descriptors end at the earliest.
+const DESCRIPTORS_END: usize = 18 * SECTOR;
 /// Folders of a tree that are followed.
 const FOLDERS_MAX: usize = 4_096;
-/// Files of a tree that are followed, and pieces of one file.
-const FILES_MAX: usize = 65_536;
-/// Continuations of what Rock Ridge says of a file.
+/// Records of files and folders that are followed, of all trees together: any number of them may share their octets.
+const RECORDS_MAX: usize = 65_536;
+/// Continuations of what Rock Ridge says of a file, each of which lies in a sector.
 const CONTINUED_MAX: usize = 8;
 
 /// A file in a tree: its name and where its pieces lie.
@@ -33,17 +35,20 @@ struct Found {
 /// Gives the files of an image.
 pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
     let mut trees: Vec<Vec<Found>> = Vec::new();
+    let (mut left, mut ended) = (RECORDS_MAX, false);
     for number in 0..DESCRIPTORS_MAX {
-        let Some(descriptor) = piece(octets, (16 + number) * SECTOR, SECTOR) else {
+        let descriptor = piece(octets, (16 + number) * SECTOR, SECTOR);
+        let Some(descriptor) = descriptor.filter(|descriptor| descriptor.get(1..6) == Some(b"CD001")) else {
+            ended = true;
             break;
         };
-        if descriptor.get(1..6) != Some(b"CD001") {
-            break;
-        }
         let wide = match descriptor.first() {
             Some(1) => false,
             Some(2) => matches!(descriptor.get(88..91), Some(b"%/@" | b"%/C" | b"%/E")),
-            Some(255) => break,
+            Some(255) => {
+                ended = true;
+                break;
+            }
             _ => continue,
         };
         let block = le16(descriptor, 128).map_or(SECTOR, usize::from);
@@ -54,16 +59,19 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
             visit.mark(Mark::Damaged, "a descriptor that is none");
             continue;
         };
-        trees.push(Tree { octets, block, wide }.read(root, visit));
+        trees.push(Tree { octets, block, wide }.read(root, &mut left, visit));
         if visit.is_over() {
             return;
         }
+    }
+    if !ended {
+        visit.mark(Mark::Unread, "more descriptors than are looked at");
     }
     if trees.is_empty() {
         visit.mark(Mark::Damaged, "it has no tree of folders");
     }
     differences(&trees, visit);
-    let mut given = BTreeSet::new();
+    let (mut given, mut end) = (BTreeSet::new(), DESCRIPTORS_END);
     // Joliet comes last and has the longest names, so its tree goes first.
     for found in trees.into_iter().rev().flatten() {
         let extension = names::extension(&found.name);
@@ -76,10 +84,17 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
         if one(octets, &found, visit) == Flow::Stop {
             return;
         }
+        end = found
+            .pieces
+            .iter()
+            .map(|(at, len)| at.saturating_add(*len))
+            .fold(end, usize::max);
     }
     if magic::is_udf(octets) {
-        udf::beside(octets, visit);
+        return udf::read(octets, visit);
     }
+    // What is behind the last file is none of the disc's, whatever size it says.
+    behind::rest(octets, end, visit);
 }
 
 fn one(octets: &[u8], found: &Found, visit: &mut dyn Visit) -> Flow {
@@ -165,7 +180,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     /// All files of the tree, folder by folder.
-    fn read(&self, root: &[u8], visit: &mut dyn Visit) -> Vec<Found> {
+    fn read(&self, root: &[u8], left: &mut usize, visit: &mut dyn Visit) -> Vec<Found> {
         let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
         let mut folders = vec![self.place(root)];
         let mut at = 0;
@@ -182,6 +197,11 @@ impl Tree<'_> {
                 if visit.is_over() {
                     return files;
                 }
+                let Some(fewer) = left.checked_sub(1) else {
+                    visit.mark(Mark::Files, "more files than are followed");
+                    return files;
+                };
+                *left = fewer;
                 let (Some(flags), Some(name)) = (record.get(25).copied(), name(record)) else {
                     continue;
                 };
@@ -196,10 +216,6 @@ impl Tree<'_> {
                     }
                 } else {
                     self.file(record, name, flags, &mut files);
-                }
-                if files.len() > FILES_MAX {
-                    visit.mark(Mark::Files, "more files than are followed");
-                    return files;
                 }
             }
         }
@@ -281,7 +297,8 @@ impl Tree<'_> {
             le32(entry, 12)? as usize,
             le32(entry, 20)? as usize,
         );
-        piece(self.octets, block.checked_mul(self.block)?.checked_add(offset)?, len)
+        let area = block.checked_mul(self.block)?.checked_add(offset)?;
+        piece(self.octets, area, len.min(SECTOR))
     }
 }
 

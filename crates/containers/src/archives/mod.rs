@@ -85,9 +85,11 @@ pub(crate) fn readers(kind: Kind, octets: &[u8], name: &str) -> impl Iterator<It
         _ => None,
     };
     let archive = own.is_some() && matches!(kind.class(), Class::Archive | Class::Image);
+    // Who opens it by its name goes by what is at its end, not by what it begins with.
+    let claimed = archive && kind != Kind::Zip && is_named_zip(name);
     let zip = own.is_none() && magic::is_zip(octets);
     let raw = magic::holds_files_raw(octets);
-    let appended = !archive && !zip && zip::is_appended(octets, raw);
+    let appended = (!archive || claimed) && !zip && zip::is_appended(octets, raw);
     let within = !archive && !zip && !appended && !raw && behind::holds(octets, is_named(name));
     let disc = !matches!(kind, Kind::Iso | Kind::Udf) && magic::is_disc(octets);
     let behind = match kind == Kind::Zip && !magic::is_zip(octets) {
@@ -116,6 +118,15 @@ pub(crate) fn readers(kind: Kind, octets: &[u8], name: &str) -> impl Iterator<It
     ]
     .into_iter()
     .flatten()
+}
+
+/// Whether programs that read zip archives open a file of this name.
+fn is_named_zip(name: &str) -> bool {
+    const EXTENSIONS: [&str; 22] = [
+        "zip", "zipx", "jar", "war", "ear", "apk", "xpi", "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xlsb",
+        "xltm", "xlam", "pptx", "pptm", "ppsm", "odt", "ods", "vsdm",
+    ];
+    names::extension(name).is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
 /// Whether a name says that the file is an archive or an image of a disc.

@@ -1,6 +1,6 @@
 //! Numbers and pieces out of octets, none of which may be there.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crc32fast::Hasher;
 
@@ -81,6 +81,46 @@ impl<'a> Cursor<'a> {
 /// Damage, in a few words.
 pub(super) fn damage(note: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, note)
+}
+
+/// Octets after which a packed stream is interrupted.
+const PACE: usize = 64 * 1_024;
+
+/// A packed stream that is interrupted now and then, as [`io::ErrorKind::Interrupted`] means it: who reads what is unpacked
+/// looks at the time and goes on. A stream may be long and hold nothing.
+pub(super) struct Paced<R> {
+    pub(super) inner: R,
+    left: usize,
+}
+
+impl<R> Paced<R> {
+    pub(super) fn new(inner: R) -> Paced<R> {
+        Paced { inner, left: PACE }
+    }
+}
+
+impl<R: BufRead> Read for Paced<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(into)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Paced<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            self.left = PACE;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let all = self.inner.fill_buf()?;
+        Ok(all.get(..self.left).unwrap_or(all))
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.left = self.left.saturating_sub(n);
+        self.inner.consume(n);
+    }
 }
 
 /// What is unpacked, held against the size and the CRC-32 that are declared for it.

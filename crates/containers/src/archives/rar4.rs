@@ -192,7 +192,8 @@ fn unicode(plain: &[u8], coded: &[u8]) -> String {
     let high = u16::from(cursor.u8().unwrap_or_default()) << 8;
     let (mut flags, mut bits) = (0_u8, 0_u8);
     let mut units: Vec<u16> = Vec::new();
-    while units.len() < names::NAME_MAX {
+    // A name is as long as its header has room for: a run repeats no more than there is of the plain one.
+    loop {
         if bits == 0 {
             let Some(next) = cursor.u8() else { break };
             (flags, bits) = (next, 8);

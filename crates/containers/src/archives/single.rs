@@ -11,7 +11,7 @@ use ruzstd::decoding::StreamingDecoder;
 
 use super::behind;
 use super::bunzip::Bunzip;
-use super::octets::{Cursor, damage, le32};
+use super::octets::{Cursor, Paced, damage, le32};
 use super::unlzw::Unlzw;
 use crate::{File, Flow, Mark, Role, Visit, names};
 
@@ -19,6 +19,10 @@ use crate::{File, Flow, Mark, Role, Visit, names};
 pub(super) const WINDOW_MAX: u32 = 64 * 1_024 * 1_024;
 /// The same in the units of the LZMA crate, KiB, with its own needs.
 pub(super) const LZMA_MEMORY: u32 = WINDOW_MAX / 1_024 + 1_024;
+
+/// Files of nothing, one behind another, that are read over: opening one costs far more than the few octets that it is,
+/// and nobody is asked for the time in between.
+const NOTHING_MAX: usize = 1_024;
 
 fn unnamed() -> File {
     File {
@@ -39,6 +43,7 @@ pub(super) fn gzip(octets: &[u8], visit: &mut dyn Visit) {
         rest: Cursor::new(octets),
         member: None,
         members: 0,
+        nothing: 0,
         ended: false,
     };
     if visit.file(&file, &mut content) == Flow::On && content.ended {
@@ -76,7 +81,7 @@ impl<'a> Header<'a> {
 
 /// A member that is being unpacked, its checksum and size so far.
 struct GzipMember<'a> {
-    inflate: DeflateDecoder<&'a [u8]>,
+    inflate: DeflateDecoder<Paced<&'a [u8]>>,
     hasher: Hasher,
     size: u32,
 }
@@ -86,6 +91,8 @@ struct Gunzip<'a> {
     rest: Cursor<'a>,
     member: Option<GzipMember<'a>>,
     members: usize,
+    /// Members since the last octet.
+    nothing: usize,
     ended: bool,
 }
 
@@ -96,7 +103,11 @@ impl Read for Gunzip<'_> {
                 let before = self.rest;
                 if Header::read(&mut self.rest).is_some() {
                     self.members += 1;
-                    let inflate = DeflateDecoder::new(self.rest.rest);
+                    self.nothing += 1;
+                    if self.nothing > NOTHING_MAX {
+                        return Err(damage("too many files of nothing"));
+                    }
+                    let inflate = DeflateDecoder::new(Paced::new(self.rest.rest));
                     self.member = Some(GzipMember {
                         inflate,
                         hasher: Hasher::new(),
@@ -113,6 +124,7 @@ impl Read for Gunzip<'_> {
             };
             let n = member.inflate.read(into)?;
             if n > 0 {
+                self.nothing = 0;
                 member.hasher.update(into.get(..n).unwrap_or_default());
                 member.size = member.size.wrapping_add(u32::try_from(n).unwrap_or(u32::MAX));
                 return Ok(n);
@@ -120,7 +132,7 @@ impl Read for Gunzip<'_> {
             let Some(GzipMember { inflate, hasher, size }) = self.member.take() else {
                 break;
             };
-            self.rest = Cursor::new(inflate.into_inner());
+            self.rest = Cursor::new(inflate.into_inner().inner);
             let (Some(crc), Some(declared)) = (self.rest.le32(), self.rest.le32()) else {
                 return Err(damage("its checksum is missing"));
             };
@@ -146,7 +158,11 @@ pub(super) fn bzip2(octets: &[u8], visit: &mut dyn Visit) {
 pub(super) fn lzma(octets: &[u8], visit: &mut dyn Visit) {
     match LzmaReader::new_mem_limit(octets, LZMA_MEMORY, None) {
         Ok(mut content) => {
-            visit.file(&unnamed(), &mut content);
+            // Where its head says no size, an end is seen only once it is read to; damage is not.
+            if visit.file(&unnamed(), &mut content) == Flow::On {
+                let (rest, unused) = content.into_parts();
+                behind::rest(octets, octets.len().saturating_sub(rest.len() + unused.len()), visit);
+            }
         }
         Err(_) => {
             visit.closed(&unnamed(), Mark::Unread);
@@ -187,6 +203,8 @@ struct Joined<'a, S> {
     form: S,
     rest: Cursor<'a>,
     open: Option<Box<dyn Opened<'a> + 'a>>,
+    /// Files since the last octet.
+    nothing: usize,
     ended: bool,
 }
 
@@ -196,10 +214,15 @@ impl<'a, S: Streams<'a>> Read for Joined<'a, S> {
             if let Some(open) = &mut self.open {
                 let n = open.read(into)?;
                 if n > 0 {
+                    self.nothing = 0;
                     return Ok(n);
                 }
                 self.rest = Cursor::new(open.rest());
                 self.open = None;
+                self.nothing += 1;
+                if self.nothing > NOTHING_MAX {
+                    return Err(damage("too many files of nothing"));
+                }
             }
             match self.form.open(&mut self.rest) {
                 Some(next) => self.open = next?,
@@ -215,6 +238,7 @@ fn joined<'a>(octets: &'a [u8], form: impl Streams<'a>, visit: &mut dyn Visit) {
         form,
         rest: Cursor::new(octets),
         open: None,
+        nothing: 0,
         ended: false,
     };
     if visit.file(&unnamed(), &mut content) == Flow::On && content.ended {

@@ -5,8 +5,8 @@ use super::octets::piece;
 use crate::{File, Flow, Mark, Role, Visit, names};
 
 const BLOCK: usize = 512;
-/// Octets of a long name or of the records of pax that are looked at.
-const LONG_MAX: usize = 65_536;
+/// The largest size that eleven octal digits hold.
+const SIZE_MAX: u64 = (1 << 33) - 1;
 
 /// Whether a block is the header of a member: its checksum is right.
 pub(super) fn is_header(octets: &[u8]) -> bool {
@@ -63,11 +63,13 @@ struct Before {
     gnu: Option<Vec<u8>>,
     pax: Option<Vec<u8>>,
     size: Option<u64>,
+    /// The content begins with a map of its holes.
+    sparse: bool,
 }
 
 impl Before {
-    /// The records of pax: length, key and value of each.
-    fn records(&mut self, mut octets: &[u8]) {
+    /// The records of pax: length, key and value of each. `false` if not all are such.
+    fn records(&mut self, mut octets: &[u8]) -> bool {
         while let Some(space) = octets.iter().take(12).position(|octet| *octet == b' ') {
             let len = octets
                 .get(..space)
@@ -77,7 +79,7 @@ impl Before {
                 .filter(|len: &usize| *len > space)
                 .and_then(|len| octets.split_at_checked(len))
             else {
-                return;
+                return false;
             };
             octets = rest;
             let record = record.get(space + 1..).unwrap_or_default();
@@ -89,12 +91,16 @@ impl Before {
                 record.get(..equals).unwrap_or_default(),
                 record.get(equals + 1..).unwrap_or_default(),
             );
+            if key.starts_with(b"GNU.sparse.") {
+                self.sparse = true;
+            }
             match key {
                 b"path" | b"GNU.sparse.name" => self.pax = Some(value.to_vec()),
                 b"size" => self.size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
                 _ => {}
             }
         }
+        octets.iter().all(|octet| *octet == 0)
     }
 }
 
@@ -149,13 +155,28 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
         let data = octets.get(at + BLOCK..).unwrap_or_default();
         let content = data.get(..len).unwrap_or(data);
         if special {
-            let content = content.get(..LONG_MAX).unwrap_or(content);
+            let mut whole = true;
             match kind {
                 b'L' => before.gnu = Some(text(content).to_vec()),
-                b'x' | b'X' => before.records(content),
+                b'x' | b'X' => whole = before.records(content),
+                b'g' => {
+                    let mut all = Before::default();
+                    whole = all.records(content);
+                    if all.pax.is_some() || all.size.is_some() {
+                        visit.mark(Mark::Ambiguous, "a name or a size for all members");
+                        before.pax = before.pax.or(all.pax);
+                    }
+                }
                 _ => {}
             }
+            if !whole {
+                visit.mark(Mark::Damaged, "records of pax that are none");
+            }
         } else {
+            // Where a size has no room in the header, that says another; who does not know pax goes by it.
+            if before.size.is_some_and(|size| size != own && size <= SIZE_MAX) {
+                visit.mark(Mark::Ambiguous, "a member has two sizes");
+            }
             let flow = member(
                 header,
                 kind,
@@ -197,6 +218,10 @@ fn member(header: &[u8], kind: u8, content: &[u8], short: bool, before: Before, 
     {
         visit.mark(Mark::Ambiguous, "a member has two names");
     }
+    // Holes are left out, so what is here is all that can do harm; but it need not begin with what the file begins with.
+    if kind == b'S' || before.sparse {
+        visit.mark(Mark::Ambiguous, "a sparse member");
+    }
     let name = before.pax.or(before.gnu).unwrap_or(own);
     let folder = kind == b'5' || content.is_empty() && !short && name.ends_with(b"/");
     let role = match kind {
@@ -209,10 +234,6 @@ fn member(header: &[u8], kind: u8, content: &[u8], short: bool, before: Before, 
         role,
         declared: None,
     };
-    if kind == b'S' {
-        // Holes are left out, so what is here is all that can do harm.
-        visit.mark(Mark::Ambiguous, "a sparse member");
-    }
     if short {
         visit.mark(Mark::Damaged, "it ends within a member");
     }

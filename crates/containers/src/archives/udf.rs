@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::iso::Pieces;
-use super::octets::{le16, le32, le64, piece, size};
+use super::octets::{Checked, le16, le32, le64, piece, size};
 use crate::{File, Flow, Mark, Role, Visit, names};
 
 const SECTOR: usize = 2_048;
@@ -38,10 +38,12 @@ struct Volume<'a> {
 struct Content {
     folder: bool,
     link: bool,
+    /// Octets by its entry; of what is not recorded, or listed elsewhere, there are no pieces.
+    size: usize,
     pieces: Vec<(usize, usize)>,
 }
 
-/// Gives the files of an image.
+/// Gives the files of an image, which may be ISO 9660 too: systems choose either.
 pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
     match Volume::find(octets) {
         Some(volume) => {
@@ -49,11 +51,6 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
         }
         None => visit.mark(Mark::Unread, "a UDF volume of a form that we do not read"),
     }
-}
-
-/// Gives the files of an image that is ISO 9660 too: systems choose either.
-pub(super) fn beside(octets: &[u8], visit: &mut dyn Visit) {
-    read(octets, visit);
 }
 
 impl<'a> Volume<'a> {
@@ -108,6 +105,10 @@ impl<'a> Volume<'a> {
         let mut next = 0;
         while let Some(block) = folders.get(next).copied() {
             next += 1;
+            // Each folder may be as large as the image.
+            if visit.is_over() {
+                return Flow::Stop;
+            }
             if !seen.insert(block) {
                 continue;
             }
@@ -116,6 +117,9 @@ impl<'a> Volume<'a> {
                 continue;
             };
             let all = self.joined(&folder);
+            if all.len() < folder.size {
+                visit.mark(Mark::Damaged, "a folder of which not all is in the image");
+            }
             let mut rest: &[u8] = &all;
             while let Some((name, flags, block, after)) = identifier(rest) {
                 rest = after;
@@ -135,6 +139,9 @@ impl<'a> Volume<'a> {
                 if visit.is_over() || self.file(name, block, visit) == Flow::Stop {
                     return Flow::Stop;
                 }
+            }
+            if rest.iter().any(|octet| *octet != 0) {
+                visit.mark(Mark::Damaged, "a folder that holds what is no file");
             }
         }
         Flow::On
@@ -159,7 +166,11 @@ impl<'a> Volume<'a> {
                 role,
                 declared: None,
             },
-            &mut Pieces::new(self.octets, &content.pieces),
+            &mut Checked::new(
+                Pieces::new(self.octets, &content.pieces),
+                None,
+                Some(content.size as u64),
+            ),
         )
     }
 
@@ -171,7 +182,8 @@ impl<'a> Volume<'a> {
             .or_else(|| tagged(self.octets, at, EXTENDED).map(|entry| (entry, 216)))?;
         let kind = *entry.get(27)?;
         let how = le16(entry, 34)? & 7;
-        let mut left = size(le64(entry, 56)?);
+        let size = size(le64(entry, 56)?);
+        let mut left = size;
         let (attributes, len) = (le32(entry, fixed - 8)? as usize, le32(entry, fixed - 4)? as usize);
         let begin = fixed.checked_add(attributes)?;
         let described = piece(entry, begin, len)?;
@@ -195,6 +207,7 @@ impl<'a> Volume<'a> {
         Some(Content {
             folder: kind == 4,
             link: !matches!(kind, 4 | 5 | 249 | 0),
+            size,
             pieces,
         })
     }

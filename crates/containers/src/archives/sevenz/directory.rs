@@ -8,8 +8,9 @@ use crate::{Role, names};
 /// Steps by which one folder is packed, and streams between them.
 pub(super) const CODERS_MAX: usize = 8;
 const STREAMS_MAX: u64 = 16;
-/// Folders and files of an archive.
-const LIST_MAX: usize = 1 << 20;
+/// Packed streams, folders and files of an archive. What is kept of each may be hundreds of octets, while a packed
+/// directory spends none on it.
+const LIST_MAX: usize = 65_536;
 
 const END: u8 = 0x00;
 const HEADER: u8 = 0x01;
@@ -36,6 +37,8 @@ const PACKED_HEADER: u8 = 0x17;
 pub(super) enum Trouble {
     Damaged(&'static str),
     Encrypted,
+    /// More is in it than is followed.
+    Many,
     Unread,
 }
 
@@ -121,11 +124,28 @@ fn number(cursor: &mut Cursor<'_>) -> Result<u64, Trouble> {
     Ok(value)
 }
 
+/// What was read already: each list is there once, since each costs as much as the ones before it are long.
+#[derive(Default)]
+struct Once(u32);
+
+impl Once {
+    fn see(&mut self, kind: u8) -> Result<(), Trouble> {
+        let bit = 1_u32.checked_shl(u32::from(kind)).unwrap_or_default();
+        if self.0 & bit != 0 {
+            return Err(WRONG);
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+}
+
 /// A number of things, each of which takes a bit at least.
 fn count(cursor: &mut Cursor<'_>) -> Result<usize, Trouble> {
     let count = size(number(cursor)?);
-    if count > LIST_MAX || count > cursor.rest.len().saturating_mul(8) {
+    if count > cursor.rest.len().saturating_mul(8) {
         Err(WRONG)
+    } else if count > LIST_MAX {
+        Err(Trouble::Many)
     } else {
         Ok(count)
     }
@@ -179,8 +199,11 @@ impl Directory {
             HEADER => {}
             _ => return Err(WRONG),
         }
+        let mut once = Once::default();
         loop {
-            match octet(&mut cursor)? {
+            let kind = octet(&mut cursor)?;
+            once.see(kind)?;
+            match kind {
                 END => return Ok((directory, true)),
                 PROPERTIES => while property(&mut cursor)?.is_some() {},
                 MORE_STREAMS => Directory::default().streams(&mut cursor)?,
@@ -192,20 +215,19 @@ impl Directory {
     }
 
     fn streams(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Trouble> {
-        let mut parted = false;
+        let mut once = Once::default();
         loop {
-            match octet(cursor)? {
+            let kind = octet(cursor)?;
+            once.see(kind)?;
+            match kind {
                 END => break,
                 PACKED => self.packed_streams(cursor)?,
                 UNPACKED => self.folders(cursor)?,
-                PARTS => {
-                    self.parts(cursor)?;
-                    parted = true;
-                }
+                PARTS => self.parts(cursor)?,
                 _ => return Err(WRONG),
             }
         }
-        if !parted {
+        if once.see(PARTS).is_ok() {
             for folder in &mut self.folders {
                 folder.files = vec![Content {
                     size: folder.size(),
@@ -281,7 +303,7 @@ impl Directory {
             for number_of in 1..=*count {
                 all += 1;
                 if all > LIST_MAX {
-                    return Err(WRONG);
+                    return Err(Trouble::Many);
                 }
                 // The last one has what is left.
                 let size = match kind {
@@ -302,7 +324,9 @@ impl Directory {
                 only.crc = Some(crc);
             }
         }
+        let mut once = Once::default();
         loop {
+            once.see(kind)?;
             match kind {
                 END => return Ok(()),
                 CHECKSUMS => {
@@ -327,8 +351,13 @@ impl Directory {
         let many = count(cursor)?;
         let (mut named, mut empty, mut empty_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut attributes: Vec<u32> = Vec::new();
+        let mut once = Once::default();
         while let Some((kind, data)) = property(cursor)? {
             let mut data = Cursor::new(data);
+            // Filling (0x19) may come more than once, and costs nothing.
+            if matches!(kind, EMPTY | EMPTY_FILE | NAMES | ATTRIBUTES) {
+                once.see(kind)?;
+            }
             match kind {
                 EMPTY => empty = bits(&mut data, many)?,
                 EMPTY_FILE => empty_files = bits(&mut data, empty.iter().filter(|is| **is).count())?,
@@ -427,9 +456,14 @@ fn folder(cursor: &mut Cursor<'_>, first: usize) -> Result<Folder, Trouble> {
             outputs: outs,
         });
     }
-    let mut bound = Vec::new();
+    let mut bound: Vec<(u64, u64)> = Vec::new();
     for _ in 1..outputs {
-        bound.push((number(cursor)?, number(cursor)?));
+        let (input, output) = (number(cursor)?, number(cursor)?);
+        // An output that several inputs took would be opened for each, and what is before it too.
+        if bound.iter().any(|(to, from)| *to == input || *from == output) {
+            return Err(WRONG);
+        }
+        bound.push((input, output));
     }
     let open = inputs
         .checked_sub(bound.len() as u64)

@@ -32,6 +32,7 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
         Ok(found) => found,
         Err(Trouble::Damaged(note)) => return visit.mark(Mark::Damaged, note),
         Err(Trouble::Encrypted) => return visit.mark(Mark::Encrypted, "the names in it too"),
+        Err(Trouble::Many) => return visit.mark(Mark::Files, "more files than are followed"),
         Err(Trouble::Unread) => {
             return visit.mark(Mark::Unread, "its directory is packed in a way that we do not read");
         }
@@ -83,13 +84,17 @@ fn directory(octets: &[u8]) -> Result<(Directory, usize), Trouble> {
 }
 
 fn files(octets: &[u8], directory: &Directory, visit: &mut dyn Visit) -> Flow {
-    let mut contents = directory.folders.iter().flat_map(|folder| {
-        folder
-            .files
-            .iter()
-            .enumerate()
-            .map(move |(number, content)| (folder, number, content))
-    });
+    let mut contents = directory
+        .folders
+        .iter()
+        .flat_map(|folder| {
+            folder
+                .files
+                .iter()
+                .enumerate()
+                .map(move |(number, content)| (folder, number, content))
+        })
+        .peekable();
     let mut open: Option<Result<Box<dyn Read + '_>, Trouble>> = None;
     for Entry { name, role, empty } in &directory.files {
         if visit.is_over() {
@@ -129,14 +134,14 @@ fn files(octets: &[u8], directory: &Directory, visit: &mut dyn Visit) -> Flow {
                 visit.file(&file, &mut part)
             }
             Some(Err(Trouble::Encrypted)) => visit.closed(&file, Mark::Encrypted),
-            Some(Err(Trouble::Unread)) => visit.closed(&file, Mark::Unread),
+            Some(Err(Trouble::Unread | Trouble::Many)) => visit.closed(&file, Mark::Unread),
             Some(Err(Trouble::Damaged(_))) | None => visit.closed(&file, Mark::Damaged),
         };
         if flow == Flow::Stop {
             return Flow::Stop;
         }
     }
-    if contents.next().is_some() {
+    if contents.peek().is_some() {
         visit.mark(Mark::Ambiguous, "contents without a name");
         // They are files all the same.
         for (number, (folder, within, content)) in contents.enumerate() {

@@ -14,8 +14,10 @@ const ENTRY: &[u8] = b"PK\x01\x02";
 const MORE: &[u8] = b"PK\x06\x08";
 /// Octets at the end of a file in which the end record is looked for: the longest comment, and as much behind it.
 const TAIL: usize = 2 * 65_536;
-/// End records that are looked at.
-const ENDS_MAX: usize = 8;
+/// Directories that are read.
+const DIRECTORIES_MAX: usize = 8;
+/// Octets before the locator of Zip64 in which its end record is looked for where it is not in the place that is named.
+const END64_TAIL: usize = 4_096;
 
 /// A directory.
 pub(super) struct Directory {
@@ -59,12 +61,19 @@ impl Directory {
         let tail = octets.get(from..).unwrap_or_default();
         let mut seen = HashSet::new();
         memmem::rfind_iter(tail, END)
-            .take(ENDS_MAX)
-            .filter_map(move |at| Directory::read(octets, from + at))
+            .flat_map(move |at| Directory::read(octets, from + at))
             .filter(move |directory| seen.insert(directory.begin))
+            .take(DIRECTORIES_MAX)
     }
 
-    fn read(octets: &[u8], at: usize) -> Option<Directory> {
+    /// The directories to which an end record leads: the one that lies before it, and the one in the place that it names.
+    /// Where nothing stands before the archive the two are the same; programs go by either.
+    fn read(octets: &[u8], at: usize) -> impl Iterator<Item = Directory> + use<> {
+        let (near, named) = Directory::both(octets, at).unwrap_or_default();
+        near.into_iter().chain(named)
+    }
+
+    fn both(octets: &[u8], at: usize) -> Option<(Option<Directory>, Option<Directory>)> {
         let end = octets.get(at..)?;
         let (disk, first) = (le16(end, 4)?, le16(end, 6)?);
         let (mut count, mut length, mut offset) = (
@@ -80,7 +89,11 @@ impl Directory {
             && locator.starts_with(LOCATOR64)
         {
             let named = size(le64(locator, 8)?);
-            let near = octets.get(..at - 20).and_then(|before| memmem::rfind(before, END64));
+            let from = at.saturating_sub(20 + END64_TAIL);
+            let near = octets
+                .get(from..at - 20)
+                .and_then(|before| memmem::rfind(before, END64))
+                .map(|place| from + place);
             for place in [Some(named), near].into_iter().flatten() {
                 let Some(large) = octets.get(place..).filter(|large| large.starts_with(END64)) else {
                     continue;
@@ -94,9 +107,7 @@ impl Directory {
         let (length, offset) = (size(length), size(offset));
         let is =
             |begin: usize| begin == top || piece(octets, begin, 4).is_some_and(|head| head == ENTRY || head == MORE);
-        let near = top.checked_sub(length).filter(|begin| is(*begin));
-        let begin = near.or_else(|| Some(offset).filter(|begin| *begin < top && is(*begin)))?;
-        Some(Directory {
+        let directory = |begin: usize| Directory {
             at,
             end: at.saturating_add(22).saturating_add(comment).min(octets.len()),
             base: begin.saturating_sub(offset),
@@ -104,7 +115,10 @@ impl Directory {
             pieces,
             encrypted: piece(octets, begin, 4) == Some(MORE),
             begin,
-        })
+        };
+        let near = top.checked_sub(length).filter(|begin| is(*begin)).map(directory);
+        let named = Some(offset).filter(|begin| *begin < top && is(*begin)).map(directory);
+        Some((near, named))
     }
 
     /// Its members, whatever number it says.

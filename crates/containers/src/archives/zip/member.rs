@@ -127,7 +127,6 @@ impl BufRead for Counted<'_, '_> {
 /// A local header.
 pub(super) struct Local<'a> {
     name: &'a [u8],
-    version: u8,
     flags: u16,
     method: u16,
     crc: u32,
@@ -148,7 +147,6 @@ impl<'a> Local<'a> {
         Extra::read(extra, name).widen([Some(&mut unpacked), Some(&mut packed), None]);
         Some(Local {
             name,
-            version: *fixed.get(4)?,
             flags: le16(fixed, 6)?,
             method: le16(fixed, 8)?,
             crc: le32(fixed, 14)?,
@@ -158,12 +156,16 @@ impl<'a> Local<'a> {
         })
     }
 
-    /// Whether it is hardly there by chance.
-    pub(super) fn is_plausible(&self) -> bool {
-        self.version <= 90
-            && (self.method <= 20 || (93..=99).contains(&self.method))
-            && (1..=1_024).contains(&self.name.len())
-            && !self.name.iter().any(|octet| *octet < b' ')
+    /// The header at a place that nothing names, if it is hardly there by chance. That is seen from its first octets:
+    /// headers may stand so close that reading each to its end takes too long.
+    pub(super) fn stray(octets: &'a [u8], at: usize) -> Option<Local<'a>> {
+        let fixed = piece(octets, at, 30)?;
+        let (method, name_len) = (le16(fixed, 8)?, usize::from(le16(fixed, 26)?));
+        let plausible = *fixed.get(4)? <= 90
+            && (method <= 20 || (93..=99).contains(&method))
+            && (1..=1_024).contains(&name_len)
+            && !piece(octets, at + 30, name_len)?.iter().any(|octet| *octet < b' ');
+        plausible.then(|| Local::read(octets, at)).flatten()
     }
 
     /// In what it differs from what the directory says.
@@ -251,6 +253,8 @@ impl<'a> Extra<'a> {
             large: &[],
             unicode: None,
         };
+        // The sum is made once, however many fields ask for it.
+        let mut sum = None;
         let mut cursor = Cursor::new(extra);
         while let (Some(id), Some(len)) = (cursor.le16(), cursor.le16()) {
             let Some(field) = cursor.take(usize::from(len)) else {
@@ -258,7 +262,9 @@ impl<'a> Extra<'a> {
             };
             match id {
                 0x0001 => found.large = field,
-                0x7075 if le32(field, 1) == Some(crc32fast::hash(name)) => found.unicode = field.get(5..),
+                0x7075 if le32(field, 1) == Some(*sum.get_or_insert_with(|| crc32fast::hash(name))) => {
+                    found.unicode = field.get(5..);
+                }
                 _ => {}
             }
         }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read};
 
 use super::super::bunzip::Bunzip;
+use super::super::octets::Paced;
 use super::super::single::{LZMA_MEMORY, WINDOW_MAX};
 use super::member::Counted;
 
@@ -20,8 +21,8 @@ pub(super) fn open<'a>(
 ) -> Option<Box<dyn Read + 'a>> {
     Some(match method {
         0 => Box::new(data),
-        8 => Box::new(flate2::bufread::DeflateDecoder::new(data)),
-        9 => Box::new(deflate64::Deflate64Decoder::with_buffer(data)),
+        8 => Box::new(flate2::bufread::DeflateDecoder::new(Paced::new(data))),
+        9 => Box::new(deflate64::Deflate64Decoder::with_buffer(Paced::new(data))),
         12 => Box::new(Bunzip::new(data.rest)),
         14 => {
             // Version of the packer, length of the properties, properties (APPNOTE 5.8).

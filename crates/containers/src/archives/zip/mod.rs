@@ -22,16 +22,15 @@ const STRAYS_MAX: usize = 4_096;
 
 /// Whether a zip archive ends the file, whatever the file begins with; `exactly` with its last octet.
 pub(super) fn is_appended(octets: &[u8], exactly: bool) -> bool {
-    Directory::find(octets).next().is_some_and(|directory| {
-        directory.entries(octets).next().is_some() && !(exactly && directory.end < octets.len())
-    })
+    Directory::find(octets)
+        .any(|directory| directory.entries(octets).next().is_some() && !(exactly && directory.end < octets.len()))
 }
 
 /// Whether there is a local header anywhere.
 pub(super) fn has_member(octets: &[u8]) -> bool {
     memmem::find_iter(octets, LOCAL)
         .take(STRAYS_MAX)
-        .any(|at| Local::read(octets, at).is_some_and(|local| local.is_plausible()))
+        .any(|at| Local::stray(octets, at).is_some())
 }
 
 /// Gives the members of a zip archive.
@@ -192,7 +191,7 @@ fn strays(octets: &[u8], listed: bool, taken: &mut Taken, visit: &mut dyn Visit)
             at = end;
             continue;
         }
-        let Some(local) = Local::read(octets, at).filter(Local::is_plausible) else {
+        let Some(local) = Local::stray(octets, at) else {
             at += LOCAL.len();
             continue;
         };
