@@ -43,6 +43,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Doc, unpack(include_bytes!("../fixtures/package.doc.gz"))),
         (Kind::Rtf, include_bytes!("../fixtures/package.rtf").to_vec()),
         (Kind::Pdf, include_bytes!("../fixtures/script.pdf").to_vec()),
+        (Kind::Pdf, include_bytes!("../fixtures/empty-password-4.pdf").to_vec()),
         (Kind::Lnk, include_bytes!("../fixtures/command.lnk").to_vec()),
     ]
 }
@@ -173,6 +174,27 @@ fn what_a_pdf_hides_in_packed_objects_is_found() {
     let heard = read(Kind::Pdf, include_bytes!("../fixtures/script.pdf"));
     assert_eq!(heard.file("program.exe"), Some(PROGRAM));
     assert_eq!(heard.marks(), [Mark::Embedded, Mark::Script, Mark::Action]);
+}
+
+#[test]
+fn an_empty_password_hides_nothing() {
+    for octets in [
+        &include_bytes!("../fixtures/empty-password-2.pdf")[..],
+        include_bytes!("../fixtures/empty-password-3.pdf"),
+        include_bytes!("../fixtures/empty-password-4.pdf"),
+        include_bytes!("../fixtures/empty-password-5.pdf"),
+        include_bytes!("../fixtures/empty-password-6.pdf"),
+    ] {
+        let heard = read(Kind::Pdf, octets);
+        assert_eq!(heard.file("program.exe"), Some(PROGRAM));
+        assert_eq!(heard.marks(), [Mark::Embedded, Mark::Script, Mark::Action]);
+    }
+}
+
+#[test]
+fn a_password_that_has_to_be_known_closes_a_pdf() {
+    let heard = read(Kind::Pdf, include_bytes!("../fixtures/password.pdf"));
+    assert!(heard.marks().contains(&Mark::Encrypted));
 }
 
 #[test]
@@ -416,7 +438,7 @@ proptest! {
 
     #[test]
     fn any_document_is_stood_cut_and_flipped(
-        which in 0usize..8,
+        which in 0usize..9,
         cut in any::<prop::sample::Index>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
     ) {
