@@ -285,6 +285,8 @@ fn a_second_form_is_seen() {
     assert_eq!(Kind::Pdf.also(&pdf), Some(Kind::Zip));
     let both = [b"GIF89a \n%PDF-1.4\n1 0 obj", &b" endobj"[..]].concat();
     assert_eq!(Kind::Gif.also(&both), Some(Kind::Pdf));
+    let three = [b"GIF89a \n%PDF-1.4\n1 0 obj endobj", &archive[..]].concat();
+    assert_eq!(Kind::Gif.also(&three), Some(Kind::Pdf));
     // A theme within a document lies in a stream, which is filled up.
     let theme = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", &[0; 504][..], &archive].concat();
     assert_eq!(Kind::Doc.also(&[&theme[..], &[0; 100]].concat()), None);

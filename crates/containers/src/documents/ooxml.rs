@@ -131,8 +131,13 @@ fn note(text: &[u8]) -> String {
 }
 
 /// Elements of a name, without what stands before its colon: the text between its name and its end.
-fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    memchr::memchr_iter(b'<', text).filter_map(move |at| {
+pub(super) fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    tags(text).filter_map(move |(local, inner)| (local == name).then_some(inner))
+}
+
+/// Begins of elements: the name without what stands before its colon, and the text between it and the end.
+pub(super) fn tags(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    memchr::memchr_iter(b'<', text).filter_map(|at| {
         let all = field::rest(text, at + 1);
         // No value holds `<` as it is, so that each octet is read once; one may hold `>`.
         let all = all.get(..memchr::memchr(b'<', all).unwrap_or(all.len()))?;
@@ -151,7 +156,7 @@ fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]
             .position(|octet| octet.is_ascii_whitespace() || *octet == b'/')
             .unwrap_or(inner.len());
         let local = inner.get(..word)?.rsplit(|octet| *octet == b':').next()?;
-        (local == name).then(|| field::rest(inner, word))
+        Some((local, field::rest(inner, word)))
     })
 }
 
@@ -179,7 +184,7 @@ fn attribute(element: &[u8], name: &str) -> Option<String> {
 }
 
 /// References to characters resolved: by number, and the five that XML names.
-fn characters(text: &str) -> String {
+pub(super) fn characters(text: &str) -> String {
     let mut found = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {

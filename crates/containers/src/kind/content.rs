@@ -107,8 +107,15 @@ pub(super) fn last_resort(octets: &[u8], extension: &str) -> Kind {
     }
 }
 
-/// A second form in octets that are `kind`.
+/// A second form in octets that are `kind`: a PDF before all others, which are looked for by their readers too.
 pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
+    let shown = matches!(
+        kind.class(),
+        Class::Picture | Class::Audio | Class::Video | Class::Script
+    ) || matches!(kind, Kind::Html | Kind::Xhtml | Kind::Svg);
+    if (shown || kind.class() == Class::Executable || kind == Kind::Zip) && pdf(octets) {
+        return Some(Kind::Pdf);
+    }
     // A program that unpacks itself is one form, and so are the packages that sign a ZIP.
     let own_zip = kind.is_zip() || matches!(kind, Kind::Pe | Kind::Elf | Kind::AppImage | Kind::Crx);
     // Archives that store, disk images, mails and texts hold whole files as they are.
@@ -128,13 +135,6 @@ pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
         && let Some(image) = image(octets)
     {
         return Some(image);
-    }
-    let shown = matches!(
-        kind.class(),
-        Class::Picture | Class::Audio | Class::Video | Class::Script
-    ) || matches!(kind, Kind::Html | Kind::Xhtml | Kind::Svg);
-    if (shown || kind.class() == Class::Executable || kind == Kind::Zip) && pdf(octets) {
-        return Some(Kind::Pdf);
     }
     shown.then(|| behind(octets)).flatten()
 }
