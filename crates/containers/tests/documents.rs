@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Read, Write};
 
+use compound::compound;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::ZlibEncoder;
@@ -11,6 +12,8 @@ use oracle::heard::Heard;
 use oracle::read;
 use proptest::prelude::*;
 
+#[path = "oracle/compound.rs"]
+mod compound;
 #[path = "oracle/documents.rs"]
 mod oracle;
 
@@ -277,19 +280,6 @@ fn mails_within_mails_end() {
     file.flush().unwrap();
     let octets = file.into_inner().into_inner();
     assert!(read(Kind::Msg, &octets).marks().contains(&Mark::Depth));
-}
-
-/// A compound file of these streams, by a writer that is not ours.
-fn compound(streams: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
-    for (path, octets) in streams {
-        let (folder, _) = path.rsplit_once('/').unwrap();
-        file.create_storage_all(format!("/{}", folder.trim_start_matches('/')))
-            .unwrap();
-        file.create_stream(path).unwrap().write_all(octets).unwrap();
-    }
-    file.flush().unwrap();
-    file.into_inner().into_inner()
 }
 
 #[test]

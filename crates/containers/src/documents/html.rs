@@ -215,7 +215,7 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
         if in_script && one.kind == Kind::Unknown && one.octets.len() >= SCRAMBLED_MIN {
             scrambled = scrambled.max(Some(one.octets.len()));
         }
-        if !is_file(one.kind) || found.iter().any(|other: &Vec<u8>| *other == one.octets) {
+        if !is_file(one.kind) || found.contains(&one.octets) {
             return;
         }
         if found.len() < FILES_MAX {

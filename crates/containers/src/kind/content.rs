@@ -78,6 +78,15 @@ fn by_magic(octets: &[u8]) -> Option<Kind> {
         Some(Kind::Mp3) if octets.starts_with(b"ID3") => octets.get(3).filter(|v| **v < 10).and(found),
         Some(Kind::Lzma) => lzma(octets).then_some(Kind::Lzma),
         Some(Kind::Arj) => octets.get(2..4).filter(|size| *size != [0, 0]).and(found),
+        // A sheet of Excel outside of any container: of cells, a chart, macros, a workbook.
+        Some(Kind::Xls) => octets
+            .get(6..8)
+            .filter(|sort| {
+                [[0x10, 0], [0x20, 0], [0x40, 0], [5, 0], [0, 1]]
+                    .iter()
+                    .any(|one| one == sort)
+            })
+            .and(found),
         Some(Kind::Emf) => lies(octets, 40, b" EMF").then_some(Kind::Emf),
         Some(Kind::Pyc) => pyc(octets).then_some(Kind::Pyc),
         Some(kind) => Some(kind),
