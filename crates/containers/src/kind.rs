@@ -1,8 +1,8 @@
 //! What a file is, by its content.
 //!
 //! **Invariant:** [`Kind::of`] looks at the octets; the name only tells one sort of text from another, since a batch file
-//! has no magic number. It is total, and reads no more than a few kilobytes from the front, the directory of a container,
-//! and the last [`TAIL`] octets.
+//! has no magic number, and what is run or shown whatever it begins with. It is total, and reads each octet a few times at
+//! most: mostly the front, the directory of a container, and the last [`TAIL`] octets.
 
 mod claim;
 mod content;
@@ -265,12 +265,17 @@ impl Kind {
         }
         let extension = claim::extension(name);
         if let Some(kind) = content::of(octets, &extension) {
-            return kind;
+            return text::in_spite_of(kind, octets, &extension).unwrap_or(kind);
         }
-        if let Some(text) = text::front(octets) {
-            return text::of(&text, &extension);
+        let kind = match text::front(octets) {
+            Some(text) => text::of(&text, &extension),
+            None => content::last_resort(octets, &extension),
+        };
+        // A PDF may begin with anything, but what is shown or run by its first words is that.
+        match kind {
+            Kind::Text | Kind::Unknown | Kind::Xml if content::pdf(octets) => Kind::Pdf,
+            kind => kind,
         }
-        content::last_resort(octets, &extension)
     }
 
     /// What else they are: a picture that ends as a ZIP, a program with a PDF in its first octets. `self` is what

@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Read, Write};
 
+use compound::compound;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::ZlibEncoder;
@@ -11,6 +12,8 @@ use oracle::heard::Heard;
 use oracle::read;
 use proptest::prelude::*;
 
+#[path = "oracle/compound.rs"]
+mod compound;
 #[path = "oracle/documents.rs"]
 mod oracle;
 
@@ -43,6 +46,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Doc, unpack(include_bytes!("../fixtures/package.doc.gz"))),
         (Kind::Rtf, include_bytes!("../fixtures/package.rtf").to_vec()),
         (Kind::Pdf, include_bytes!("../fixtures/script.pdf").to_vec()),
+        (Kind::Pdf, include_bytes!("../fixtures/empty-password-4.pdf").to_vec()),
         (Kind::Lnk, include_bytes!("../fixtures/command.lnk").to_vec()),
     ]
 }
@@ -176,6 +180,27 @@ fn what_a_pdf_hides_in_packed_objects_is_found() {
 }
 
 #[test]
+fn an_empty_password_hides_nothing() {
+    for octets in [
+        &include_bytes!("../fixtures/empty-password-2.pdf")[..],
+        include_bytes!("../fixtures/empty-password-3.pdf"),
+        include_bytes!("../fixtures/empty-password-4.pdf"),
+        include_bytes!("../fixtures/empty-password-5.pdf"),
+        include_bytes!("../fixtures/empty-password-6.pdf"),
+    ] {
+        let heard = read(Kind::Pdf, octets);
+        assert_eq!(heard.file("program.exe"), Some(PROGRAM));
+        assert_eq!(heard.marks(), [Mark::Embedded, Mark::Script, Mark::Action]);
+    }
+}
+
+#[test]
+fn a_password_that_has_to_be_known_closes_a_pdf() {
+    let heard = read(Kind::Pdf, include_bytes!("../fixtures/password.pdf"));
+    assert!(heard.marks().contains(&Mark::Encrypted));
+}
+
+#[test]
 fn a_shortcut_says_what_it_starts() {
     let heard = read(Kind::Lnk, include_bytes!("../fixtures/command.lnk"));
     assert_eq!(
@@ -255,19 +280,6 @@ fn mails_within_mails_end() {
     file.flush().unwrap();
     let octets = file.into_inner().into_inner();
     assert!(read(Kind::Msg, &octets).marks().contains(&Mark::Depth));
-}
-
-/// A compound file of these streams, by a writer that is not ours.
-fn compound(streams: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
-    for (path, octets) in streams {
-        let (folder, _) = path.rsplit_once('/').unwrap();
-        file.create_storage_all(format!("/{}", folder.trim_start_matches('/')))
-            .unwrap();
-        file.create_stream(path).unwrap().write_all(octets).unwrap();
-    }
-    file.flush().unwrap();
-    file.into_inner().into_inner()
 }
 
 #[test]
@@ -416,7 +428,7 @@ proptest! {
 
     #[test]
     fn any_document_is_stood_cut_and_flipped(
-        which in 0usize..8,
+        which in 0usize..9,
         cut in any::<prop::sample::Index>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
     ) {

@@ -194,6 +194,86 @@ fn text_is_told_by_its_words_and_then_by_its_name() {
 }
 
 #[test]
+fn what_stands_before_does_not_hide_what_is_run_or_shown() {
+    for (octets, name, kind) in [
+        // A browser shows a page whatever it finds before it, if the name says so.
+        (
+            &b"<html><!-- %PDF-1.4 endobj --><script>x</script>"[..],
+            "a.html",
+            Kind::Html,
+        ),
+        (b"<html><!-- %PDF-1.4 endobj --><script>x</script>", "a", Kind::Html),
+        (b"/* %PDF-1.4 endobj */ x()", "a.js", Kind::JScript),
+        (b"%PDF-1.4\n<script>x</script>", "a.htm", Kind::Html),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0<SCRIPT>x</script>", "a.html", Kind::Html),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0\r\ncalc\r\n", "a.bat", Kind::Batch),
+        (b"BEGIN:VCARD; var VCARD = run()", "a.js", Kind::JScript),
+        (b"-----BEGIN CERTIFICATE-----\r\ncalc", "a.cmd", Kind::Batch),
+        (b"{\\rtf1}\r\ncalc", "a.bat", Kind::Batch),
+        // And what is of its name stays so.
+        (b"%PDF-1.4\n1 0 obj <<>> endobj", "a.html", Kind::Pdf),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0 <x:xmpmeta>", "a.html", Kind::Jpeg),
+        (b"#!/bin/sh\nx", "a.py", Kind::Shell),
+    ] {
+        assert_eq!(
+            Kind::of(octets, name),
+            kind,
+            "{name}: {}",
+            String::from_utf8_lossy(octets)
+        );
+    }
+    assert_eq!(
+        Kind::Html.also(b"<html><!-- %PDF-1.4 endobj --><script>x</script>"),
+        Some(Kind::Pdf)
+    );
+}
+
+#[test]
+fn an_image_and_a_tar_are_seen_behind_another_magic_number() {
+    for begin in [
+        &b"GIF89a"[..],
+        b"\xff\xd8\xff\xe0",
+        b"ID3\x03",
+        b"BMabcd",
+        b"\x1a\x45\xdf\xa3",
+        b"OggS",
+    ] {
+        let mut disc = at(0x9000, 0x8001, b"CD001");
+        disc[..begin.len()].copy_from_slice(begin);
+        assert_eq!(Kind::of(&disc, "a.jpg"), Kind::Iso, "{begin:?}");
+        for (mark, kind) in [(b"conectix", Kind::Vhd), (b"koly\0\0\0\x04", Kind::Dmg)] {
+            let mut disc = at(4_096, 4_096 - 512, mark);
+            disc[..begin.len()].copy_from_slice(begin);
+            assert_eq!(Kind::of(&disc, "a.jpg"), kind, "{begin:?}");
+        }
+        let mut tar = at(1_024, 257, b"ustar\x0000");
+        tar[..begin.len()].copy_from_slice(begin);
+        tar[148..156].fill(b' ');
+        let sum: u32 = tar[..512].iter().map(|octet| u32::from(*octet)).sum();
+        tar[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        assert_eq!(Kind::of(&tar, "a.tar"), Kind::Tar, "{begin:?}");
+    }
+    // A program stays one, and what is behind it is told.
+    let mut disc = at(0x9000, 0x8001, b"CD001");
+    disc[..200].copy_from_slice(&pe());
+    assert_eq!((Kind::of(&disc, ""), Kind::Pe.also(&disc)), (Kind::Pe, Some(Kind::Iso)));
+}
+
+#[test]
+fn archives_behind_a_picture_are_a_second_form() {
+    for (magic, kind) in [
+        (&b"Rar!\x1a\x07\x01\0"[..], Kind::Rar),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", Kind::SevenZ),
+    ] {
+        let octets = [b"\xff\xd8\xff\xe0\0\x10JFIF\0", &[7; 90][..], magic, &[9; 40]].concat();
+        assert_eq!(
+            (Kind::of(&octets, "a.rar"), Kind::Jpeg.also(&octets)),
+            (Kind::Jpeg, Some(kind))
+        );
+    }
+}
+
+#[test]
 fn a_second_form_is_seen() {
     let archive = zip(&[("run.js", b"x")]);
     let picture = [b"\xff\xd8\xff\xe0\0\x10JFIF\0", &[7; 90][..], &archive].concat();
@@ -205,6 +285,8 @@ fn a_second_form_is_seen() {
     assert_eq!(Kind::Pdf.also(&pdf), Some(Kind::Zip));
     let both = [b"GIF89a \n%PDF-1.4\n1 0 obj", &b" endobj"[..]].concat();
     assert_eq!(Kind::Gif.also(&both), Some(Kind::Pdf));
+    let three = [b"GIF89a \n%PDF-1.4\n1 0 obj endobj", &archive[..]].concat();
+    assert_eq!(Kind::Gif.also(&three), Some(Kind::Pdf));
     // A theme within a document lies in a stream, which is filled up.
     let theme = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", &[0; 504][..], &archive].concat();
     assert_eq!(Kind::Doc.also(&[&theme[..], &[0; 100]].concat()), None);
@@ -224,6 +306,12 @@ fn a_name_claims_by_its_last_extension() {
         ("a.lnk ..", Class::Shortcut),
         ("a.iso", Class::Image),
         ("a.jpg", Class::Picture),
+        // A stream of NTFS is the file itself.
+        ("a.exe::$DATA", Class::Executable),
+        ("C:a.js:x.txt", Class::Script),
+        ("a.diagcab", Class::Executable),
+        ("a.ws", Class::Script),
+        ("a.appcontent-ms", Class::Shortcut),
     ] {
         assert_eq!(claimed(name).map(Claim::class), Some(class), "{name}");
     }

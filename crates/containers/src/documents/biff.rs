@@ -18,6 +18,8 @@ pub(crate) fn read(stream: &[u8], visit: &mut dyn Visit) {
             break;
         };
         match id {
+            // BOF, of all versions: what begins is a macro sheet.
+            0x0009 | 0x0209 | 0x0409 | 0x0809 if data.get(2..4) == Some(&[0x40, 0]) => sheet = true,
             // FILEPASS: what follows is scrambled.
             0x002f => {
                 visit.mark(Mark::Encrypted, "workbook");

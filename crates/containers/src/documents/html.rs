@@ -9,9 +9,10 @@ mod literal;
 use memchr::memmem;
 
 pub(super) use self::literal::base64;
-use self::literal::{Literal, is_file, literal, literals, numbers, runs};
+use self::literal::{Literal, is_file, joined, literal, literals, numbers, runs};
 use super::field::{self, rest};
 use super::give;
+use super::ooxml::{self, elements, tags};
 use crate::{Flow, Kind, Mark, Visit};
 
 /// Shortest literal that is read, in characters.
@@ -66,12 +67,13 @@ fn scripts<'a>(octets: &'a [u8], lower: &[u8]) -> Vec<&'a [u8]> {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(on) = memmem::find(rest(lower, at), b"<script") {
         let from = at + on + 7;
-        let Some(open) = memchr::memchr(b'>', rest(lower, from)).map(|on| from + on) else {
+        let (open, kind) = tag(rest(lower, from));
+        let open = from + open;
+        if open >= lower.len() {
             break;
-        };
-        let head = lower.get(from..open).unwrap_or_default();
+        }
         let end = memmem::find(rest(lower, open), b"</script").map_or(octets.len(), |on| open + on);
-        if memmem::find(head, b"json").is_none() {
+        if memmem::find(kind, b"json").is_none() {
             found.extend(octets.get(open + 1..end));
         }
         at = end.max(open + 1);
@@ -101,6 +103,47 @@ fn scripts<'a>(octets: &'a [u8], lower: &[u8]) -> Vec<&'a [u8]> {
     found
 }
 
+/// Where a tag ends, and the value of its first attribute `type`, as browsers read it: what is in quotes ends no tag.
+fn tag(inner: &[u8]) -> (usize, &[u8]) {
+    let (mut at, mut kind) = (0, None);
+    let skip = |at: usize, test: &dyn Fn(u8) -> bool| {
+        let inner = rest(inner, at);
+        at + inner.iter().position(|octet| !test(*octet)).unwrap_or(inner.len())
+    };
+    let space = |octet: u8| octet.is_ascii_whitespace();
+    loop {
+        at = skip(at, &|octet| space(octet) || octet == b'/');
+        if inner.get(at).is_none_or(|octet| *octet == b'>') {
+            return (at, kind.unwrap_or_default());
+        }
+        let from = at;
+        // A name may begin with anything.
+        at = skip(at + 1, &|octet| !space(octet) && !matches!(octet, b'/' | b'>' | b'='));
+        let name = inner.get(from..at).unwrap_or_default();
+        let equals = skip(at, &space);
+        if inner.get(equals) != Some(&b'=') {
+            continue;
+        }
+        at = skip(equals + 1, &space);
+        let value = match inner.get(at) {
+            Some(quote @ (b'"' | b'\'')) => {
+                let from = at + 1;
+                let end = skip(from, &|octet| octet != *quote);
+                at = end + 1;
+                inner.get(from..end)
+            }
+            _ => {
+                let from = at;
+                at = skip(at, &|octet| !space(octet) && octet != b'>');
+                inner.get(from..at)
+            }
+        };
+        if name == b"type" && kind.is_none() {
+            kind = value;
+        }
+    }
+}
+
 /// Looks into HTML.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
     let octets = &field::letters(octets);
@@ -115,34 +158,44 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
 pub(crate) fn picture(octets: &[u8], visit: &mut dyn Visit) {
     let octets = &field::letters(octets);
     let lower = octets.to_ascii_lowercase();
-    if memmem::find(&lower, b"<script").is_some()
-        || memmem::find(&lower, b"javascript:").is_some()
-        || has_handler(&lower)
-    {
+    let links = ooxml::characters(&String::from_utf8_lossy(&lower)).to_ascii_lowercase();
+    if elements(&lower, b"script").next().is_some() || links.contains("javascript:") || has_handler(&lower) {
         visit.mark(Mark::Script, "SVG");
     }
-    let foreign = memmem::find(&lower, b"<foreignobject").map(|at| rest(&lower, at));
     // Programs that draw put text into foreign objects; frames and forms are for people.
-    if foreign.is_some_and(|inner| {
-        [&b"<iframe"[..], b"<form", b"<object", b"<embed"]
-            .iter()
-            .any(|one| memmem::find(inner, one).is_some())
-    }) {
+    let pages = tags(&lower)
+        .skip_while(|(name, _)| *name != b"foreignobject")
+        .any(|(name, _)| matches!(name, b"iframe" | b"form" | b"object" | b"embed"));
+    if pages {
         visit.mark(Mark::Script, "SVG with a page in it");
     }
     look(octets, &lower, visit);
 }
 
+/// Whether an element has an attribute that is a script: all whose names begin with `on`.
 fn has_handler(lower: &[u8]) -> bool {
-    [&b" onload="[..], b" onclick=", b" onbegin=", b" onmouseover="]
-        .iter()
-        .any(|one| memmem::find(lower, one).is_some())
+    tags(lower).any(|(_, inner)| {
+        memmem::find_iter(inner, b"on").any(|at| {
+            let begins = at.checked_sub(1).and_then(|at| inner.get(at));
+            let after = rest(inner, at + 2);
+            // The begin first, so that no letter is read for two names.
+            begins.is_some_and(|octet| octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\'' | b'/')) && {
+                let letters = after.iter().take_while(|octet| octet.is_ascii_lowercase()).count();
+                let value = rest(after, letters).trim_ascii_start().strip_prefix(b"=");
+                letters >= 3
+                    && value.is_some_and(|value| matches!(value.trim_ascii_start().first(), Some(b'"' | b'\'')))
+            }
+        })
+    })
 }
 
 fn refreshes_to_data(lower: &[u8]) -> bool {
     memmem::find_iter(lower, b"<meta").any(|at| {
-        let inner = rest(lower, at);
+        let inner = rest(lower, at + 5);
         let inner = inner.get(..inner.len().min(ELEMENT_MAX)).unwrap_or_default();
+        // To the next at most, so that each octet is read once.
+        let next = memmem::find(inner, b"<meta").unwrap_or(inner.len());
+        let inner = inner.get(..next).unwrap_or_default();
         let element = inner
             .get(..memchr::memchr(b'>', inner).unwrap_or(inner.len()))
             .unwrap_or_default();
@@ -156,12 +209,19 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
     let small = code.to_ascii_lowercase();
     let any = |words: &[&[u8]]| words.iter().any(|word| memmem::find(&small, word).is_some());
     let (make, unpack, hand) = (any(MAKE), any(UNPACK), any(HAND));
-    let mut found: Vec<(Literal, bool)> = Vec::new();
-    let keep = |one: Literal, in_script: bool, found: &mut Vec<(Literal, bool)>| {
-        let new = !found.iter().any(|(other, _)| other.octets == one.octets);
-        let scrambled = one.kind == Kind::Unknown && one.octets.len() >= SCRAMBLED_MIN;
-        if new && found.len() < FILES_MAX && (is_file(one.kind) || scrambled && in_script) {
-            found.push((one, in_script));
+    let mut found = Vec::new();
+    let (mut scrambled, mut more) = (None, false);
+    let mut keep = |one: Literal, in_script: bool| {
+        if in_script && one.kind == Kind::Unknown && one.octets.len() >= SCRAMBLED_MIN {
+            scrambled = scrambled.max(Some(one.octets.len()));
+        }
+        if !is_file(one.kind) || found.contains(&one.octets) {
+            return;
+        }
+        if found.len() < FILES_MAX {
+            found.push(one.octets);
+        } else {
+            more = true;
         }
     };
     for text in literals(&code) {
@@ -169,33 +229,28 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
             return;
         }
         if let Some(one) = literal(&text) {
-            keep(one, true, &mut found);
+            keep(one, true);
         }
     }
     for octets in numbers(&code) {
-        keep(
-            Literal {
-                kind: Kind::of(&octets, ""),
-                octets,
-            },
-            true,
-            &mut found,
-        );
+        let kind = Kind::of(&octets, "");
+        keep(Literal { kind, octets }, true);
+    }
+    // A quote in a comment or in a pattern turns all texts inside out: what is joined is seen all the same.
+    for text in runs(&joined(&code)) {
+        if let Some(one) = literal(text.octets) {
+            keep(one, true);
+        }
     }
     // Outside of scripts: links to data, and what lies hidden in the page for a script to fetch.
     let mut linked = false;
     for text in runs(octets) {
         if let Some(one) = literal(text.octets).filter(|one| is_file(one.kind)) {
             linked |= text.is_link;
-            keep(one, false, &mut found);
+            keep(one, false);
         }
     }
-    let files = found.iter().any(|(one, _)| is_file(one.kind));
-    let scrambled = found
-        .iter()
-        .filter(|(one, _)| one.kind == Kind::Unknown)
-        .map(|(one, _)| one.octets.len())
-        .max();
+    let files = !found.is_empty();
     // Scrambled octets are a finding where they are most of what the script is.
     let scrambled = scrambled.is_some_and(|size| size.saturating_mul(3) >= code.len());
     if linked {
@@ -207,8 +262,11 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
     } else if files && unpack {
         visit.mark(Mark::Script, "file in a script");
     }
-    for (number, (one, _)) in found.iter().filter(|(one, _)| is_file(one.kind)).enumerate() {
-        if give(visit, &format!("literal {}", number + 1), None, &one.octets) == Flow::Stop {
+    if more {
+        visit.mark(Mark::Files, "literals");
+    }
+    for (number, one) in found.iter().enumerate() {
+        if give(visit, &format!("literal {}", number + 1), None, one) == Flow::Stop {
             return;
         }
     }
@@ -260,6 +318,45 @@ mod tests {
             assert_eq!(heard.marks(), [Mark::Smuggling], "{literal}");
             assert_eq!(heard.file("literal 1"), Some(&octets[..]), "{literal}");
         }
+    }
+
+    #[test]
+    fn a_script_is_read_whatever_hides_it() {
+        let (octets, text) = zip();
+        let pieces: Vec<&str> = text
+            .as_bytes()
+            .chunks(40)
+            .map(|one| std::str::from_utf8(one).unwrap())
+            .collect();
+        let apart = pieces.join("' + '");
+        let hex: Vec<String> = octets.iter().map(|octet| format!("0x{octet:02x}")).collect();
+        let list: Vec<String> = octets.iter().map(u8::to_string).collect();
+        for page in [
+            format!("<script data-a=json>x=atob('{apart}');{HAND_OVER}</script>"),
+            format!("<script a=' type=application/json '>x=atob('{apart}');{HAND_OVER}</script>"),
+            // A quote that opens nothing.
+            format!("<script>// `\nx=/'/;y=atob('{apart}');{HAND_OVER}</script>"),
+            format!("<script>x=new Uint8Array([{},]);{HAND_OVER}</script>", hex.join(",")),
+            format!("<script>x=String.fromCharCode({});{HAND_OVER}</script>", list.join(",")),
+            // What is declared a picture is what it is.
+            format!("<img id=i src='data:image/png;base64,{text}'><script>x=atob(i.src);{HAND_OVER}</script>"),
+            // Many others before it.
+            format!(
+                "{}<p id=i>{text}</p><script>x=atob(i.innerText);{HAND_OVER}</script>",
+                format!("<p>{}</p>", "A".repeat(128)).repeat(80)
+            ),
+        ] {
+            let heard = heard(&page);
+            assert_eq!(heard.marks(), [Mark::Smuggling], "{page}");
+            assert_eq!(heard.file("literal 1"), Some(&octets[..]), "{page}");
+        }
+    }
+
+    #[test]
+    fn many_refreshes_are_read_once() {
+        // Elements without an end.
+        let page = "<meta".repeat(200_000);
+        assert_eq!(heard(&page).marks(), []);
     }
 
     #[test]
@@ -324,7 +421,17 @@ mod tests {
             picture(text.as_bytes(), &mut heard);
             heard.marks()
         };
-        assert_eq!(of("<svg><script>alert(1)</script></svg>"), [Mark::Script]);
+        for text in [
+            "<svg><script>alert(1)</script></svg>",
+            "<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:script>alert(1)</s:script></s:svg>",
+            "<svg\nonload='x()'>",
+            "<svg><g id=''onmouseenter = \"x()\"/></svg>",
+            "<svg><a href='java&#115;cript:x()'/></svg>",
+            "<svg><foreignObject><h:iframe src='x'/></foreignObject></svg>",
+        ] {
+            assert_eq!(of(text), [Mark::Script], "{text}");
+        }
+        assert_eq!(of("<svg><text>turn it on once = done, onward='x'</text></svg>"), []);
         assert_eq!(
             of("<svg><foreignObject><iframe src='x'/></foreignObject></svg>"),
             [Mark::Script]

@@ -4,8 +4,6 @@ use super::field::{self, narrow, rest, short, size_at, slice, u16_at, u32_at, wi
 use super::give;
 use crate::{Kind, Mark, Visit};
 
-/// Octets of a text that are looked at.
-const TEXT_MAX: usize = 256 * 1_024;
 /// Blocks behind the strings that are looked at.
 const BLOCKS_MAX: usize = 64;
 /// Octets of a target or of its arguments that are read.
@@ -109,7 +107,7 @@ const BEFORE: &[&str] = &[
 
 /// Says where a shortcut leads that is text.
 pub(crate) fn text(octets: &[u8], visit: &mut dyn Visit) {
-    let lower = field::lower(octets.get(..octets.len().min(TEXT_MAX)).unwrap_or_default());
+    let lower = field::lower(octets);
     let lower = String::from_utf8_lossy(&lower);
     let mut said: Vec<&str> = Vec::new();
     for before in BEFORE {

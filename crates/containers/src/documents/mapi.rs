@@ -30,6 +30,9 @@ pub(crate) mod id {
     pub(crate) const TYPE: u16 = 0x370e;
 }
 
+/// Names that are kept of those that were told otherwise later.
+const BEFORE_MAX: usize = 8;
+
 /// An attachment: the names that are told, and its type.
 #[derive(Default, Clone, Debug)]
 pub(crate) struct Attachment {
@@ -47,6 +50,8 @@ pub(crate) struct Attachment {
     pub(crate) declared: Option<String>,
     /// Where it lies, if it is only a link.
     pub(crate) path: String,
+    /// Names that were told and then told otherwise.
+    pub(crate) before: Vec<String>,
 }
 
 /// The extension's first three letters: all that a name in 8.3 keeps.
@@ -61,11 +66,22 @@ fn ending(name: &str) -> String {
 impl Attachment {
     /// Takes note of a property.
     pub(crate) fn note(&mut self, id: u16, text: String) {
+        let name = match id {
+            id::LONG => Some(&mut self.long),
+            id::TRANSPORT => Some(&mut self.transport),
+            id::SHORT => Some(&mut self.short),
+            id::DISPLAY => Some(&mut self.display),
+            _ => None,
+        };
+        if let Some(name) = name {
+            // Which of two counts differs from reader to reader.
+            let before = std::mem::replace(name, text);
+            if !before.is_empty() && before != *name && self.before.len() < BEFORE_MAX {
+                self.before.push(before);
+            }
+            return;
+        }
         match id {
-            id::LONG => self.long = text,
-            id::TRANSPORT => self.transport = text,
-            id::SHORT => self.short = text,
-            id::DISPLAY => self.display = text,
             id::TYPE => self.declared = Some(field::short(&text)),
             id::PATH => self.path = text,
             _ => {}
@@ -82,7 +98,8 @@ impl Attachment {
     fn others(&self) -> Vec<&str> {
         let first = self.name("");
         let mut found: Vec<&str> = Vec::new();
-        for name in [&self.title, &self.transport, &self.short, &self.display] {
+        let names = [&self.title, &self.transport, &self.short, &self.display];
+        for name in names.into_iter().chain(&self.before) {
             let differs = !name.is_empty() && ending(name) != ending(first) && !found.contains(&name.as_str());
             // What is shown may be any text; what only it has an end for claims nothing.
             let claims = claimed(name).is_some() && claimed(name) != claimed(first);

@@ -12,6 +12,11 @@ const EQUATION: [u8; 16] = [0x02, 0xce, 0x02, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0
 
 /// Looks into a compound file.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
+    // Older sheets of Excel stand alone.
+    if octets.first() == Some(&9) {
+        biff::read(octets, visit);
+        return;
+    }
     let Some(mut file) = Compound::open(octets) else {
         visit.mark(Mark::Damaged, "compound file");
         return;
@@ -122,9 +127,13 @@ fn macros(file: &mut Compound<'_>, visit: &mut dyn Visit) {
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case(&entry.name))
                 .map(|(_, place)| *place);
-            let Some(source) = vba::source(&stream, place, left.min(vba::SOURCE_MAX)) else {
+            let most = left.min(vba::SOURCE_MAX);
+            let Some(source) = vba::source(&stream, place, most) else {
                 continue;
             };
+            if source.len() >= most {
+                visit.mark(Mark::Octets, "macro cut");
+            }
             left = left.saturating_sub(source.len());
             if left == 0 {
                 visit.mark(Mark::Octets, "macros");
@@ -182,17 +191,14 @@ fn template(table: &[u8]) -> Option<String> {
 /// Whether a field begins with DDE, in letters of one octet or of two.
 fn fetches(stream: &[u8]) -> bool {
     memchr::memchr_iter(0x13, stream).any(|at| {
-        let after = stream.get(at + 1..).unwrap_or_default();
-        let after = after.get(..after.len().min(64)).unwrap_or_default();
-        let skip = |octet: &u8| matches!(*octet, b' ' | b'"' | b'\t' | 0);
-        let letters: Vec<u8> = after
-            .iter()
-            .copied()
-            .filter(|octet| *octet != 0)
-            .map(|one| one.to_ascii_lowercase())
-            .collect();
-        let begin = letters.iter().position(|octet| !skip(octet)).unwrap_or(letters.len());
-        let word = rest(&letters, begin);
-        word.starts_with(b"ddeauto") || word.starts_with(b"dde ")
+        let letters = rest(stream, at + 1).iter().take(64).filter(|octet| **octet != 0);
+        let word = letters.skip_while(|octet| matches!(**octet, b' ' | b'"' | b'\t'));
+        let begins = |what: &[u8]| {
+            word.clone()
+                .take(what.len())
+                .map(u8::to_ascii_lowercase)
+                .eq(what.iter().copied())
+        };
+        begins(b"ddeauto") || begins(b"dde ")
     })
 }

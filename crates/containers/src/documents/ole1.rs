@@ -1,6 +1,6 @@
 //! Objects of OLE 1: the packager's stream, and the objects in RTF (MS-OLEDS).
 
-use super::field::{narrow, rest, size_at, slice, u32_at, until_zero};
+use super::field::{narrow, rest, size_at, slice, u32_at, until_zero, wide};
 use super::give;
 use crate::{Flow, Mark, Visit, claimed};
 
@@ -10,6 +10,8 @@ pub(crate) struct Package<'a> {
     pub(crate) label: String,
     /// The last component of the path that it is written to when it is opened.
     pub(crate) name: String,
+    /// The same two as newer packagers write them behind the file, in letters of two octets each.
+    pub(crate) wide: Vec<String>,
     /// There is no file, but a path or a command to be started.
     pub(crate) starts: Option<String>,
     /// Its octets.
@@ -19,9 +21,20 @@ pub(crate) struct Package<'a> {
 }
 
 /// The last component of a path of Windows or Unix.
-fn last(path: &[u8]) -> String {
-    let path = narrow(path);
+fn last(path: String) -> String {
     path.rsplit(['\\', '/']).next().unwrap_or(&path).to_owned()
+}
+
+/// Two names, each with its length in letters: the path that it is written to, and what is shown.
+fn wide_names(octets: &[u8]) -> Vec<String> {
+    let (mut at, mut found) = (0usize, Vec::new());
+    for _ in 0..2 {
+        let text = size_at(octets, at).and_then(|count| slice(octets, at.checked_add(4)?, count.checked_mul(2)?));
+        let Some(text) = text else { break };
+        found.push(last(wide(text)));
+        at = at.saturating_add(4).saturating_add(text.len());
+    }
+    found
 }
 
 /// A package as the packager writes it, without the length before it.
@@ -42,6 +55,7 @@ pub(crate) fn package(octets: &[u8]) -> Option<Package<'_>> {
         return Some(Package {
             label: narrow(label),
             name: String::new(),
+            wide: Vec::new(),
             starts: Some(path),
             octets: &[],
             cut: false,
@@ -55,7 +69,8 @@ pub(crate) fn package(octets: &[u8]) -> Option<Package<'_>> {
     let inner = all.get(..size.min(all.len()))?;
     Some(Package {
         label: narrow(label),
-        name: last(path),
+        name: last(narrow(path)),
+        wide: wide_names(rest(octets, at.checked_add(4)?.saturating_add(size))),
         starts: None,
         octets: inner,
         cut: inner.len() < size,
@@ -74,7 +89,7 @@ pub(crate) fn native(stream: &[u8], visit: &mut dyn Visit) -> Flow {
     }
 }
 
-/// Gives a packaged file, under both of its names where they claim other things.
+/// Gives a packaged file, under each of its names that claims another thing.
 pub(crate) fn give_package(one: &Package<'_>, visit: &mut dyn Visit) -> Flow {
     if let Some(path) = &one.starts {
         visit.mark(Mark::Fetches, &super::field::short(&format!("package {path}")));
@@ -88,9 +103,17 @@ pub(crate) fn give_package(one: &Package<'_>, visit: &mut dyn Visit) -> Flow {
     if give(visit, first, None, one.octets) == Flow::Stop {
         return Flow::Stop;
     }
-    if claimed(&one.label).is_some() && claimed(&one.label) != claimed(first) {
-        visit.mark(Mark::Ambiguous, &super::field::short(&one.label));
-        return give(visit, &one.label, None, one.octets);
+    let mut given = vec![first];
+    for name in [&one.label].into_iter().chain(&one.wide) {
+        let claims = claimed(name).is_some() && given.iter().all(|other| claimed(other) != claimed(name));
+        if !claims {
+            continue;
+        }
+        visit.mark(Mark::Ambiguous, &super::field::short(name));
+        if give(visit, name, None, one.octets) == Flow::Stop {
+            return Flow::Stop;
+        }
+        given.push(name);
     }
     Flow::On
 }

@@ -17,6 +17,7 @@ const FETCHED: &[&str] = &[
     "subdocument",
     "afchunk",
     "control",
+    "package",
     "externaltemplate",
 ];
 
@@ -110,13 +111,14 @@ pub(crate) fn flat(octets: &[u8], visit: &mut dyn Visit) {
             let Some(begin) = memchr::memchr(b'>', field::rest(octets, at)) else {
                 break;
             };
-            let inner = field::rest(octets, at + begin + 1);
+            let inner = field::rest(octets, at + begin + 1).trim_ascii_start();
+            let inner = inner.strip_prefix(b"<![CDATA[").unwrap_or(inner);
             let end = memchr::memchr(b'<', inner).unwrap_or(inner.len());
             let found = super::html::base64(inner.get(..end).unwrap_or_default());
             if super::give(visit, "binary", None, &found) == crate::Flow::Stop {
                 return;
             }
-            at += begin + 1 + end;
+            at += begin + 1;
         }
     }
 }
@@ -129,40 +131,60 @@ fn note(text: &[u8]) -> String {
 }
 
 /// Elements of a name, without what stands before its colon: the text between its name and its end.
-fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    memchr::memchr_iter(b'<', text).filter_map(move |at| {
+pub(super) fn elements<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    tags(text).filter_map(move |(local, inner)| (local == name).then_some(inner))
+}
+
+/// Begins of elements: the name without what stands before its colon, and the text between it and the end.
+pub(super) fn tags(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    memchr::memchr_iter(b'<', text).filter_map(|at| {
         let all = field::rest(text, at + 1);
-        // No value holds either of them as it is, so that each octet is read once.
-        let end = memchr::memchr2(b'<', b'>', all).unwrap_or(all.len());
-        let inner = all.get(..end)?;
+        // No value holds `<` as it is, so that each octet is read once; one may hold `>`.
+        let all = all.get(..memchr::memchr(b'<', all).unwrap_or(all.len()))?;
+        let mut quote = None;
+        let end = all.iter().position(|octet| {
+            match (octet, quote) {
+                (b'"' | b'\'', None) => quote = Some(*octet),
+                (_, Some(open)) if *octet == open => quote = None,
+                _ => {}
+            }
+            *octet == b'>' && quote.is_none()
+        });
+        let inner = all.get(..end.unwrap_or(all.len()))?;
         let word = inner
             .iter()
             .position(|octet| octet.is_ascii_whitespace() || *octet == b'/')
             .unwrap_or(inner.len());
         let local = inner.get(..word)?.rsplit(|octet| *octet == b':').next()?;
-        (local == name).then(|| field::rest(inner, word))
+        Some((local, field::rest(inner, word)))
     })
 }
 
-/// The value of an attribute, its references to characters resolved.
+/// The value of an attribute, its references to characters resolved, in small letters.
 fn attribute(element: &[u8], name: &str) -> Option<String> {
-    memmem::find_iter(element, name.as_bytes()).find_map(|at| {
-        let free = at
-            .checked_sub(1)
-            .and_then(|at| element.get(at))
-            .is_none_or(|o| o.is_ascii_whitespace() || *o == b':');
-        let after = field::rest(element, at + name.len()).trim_ascii_start();
-        let value = after.strip_prefix(b"=").filter(|_| free)?.trim_ascii_start();
-        let (quote, value) = value
-            .split_first()
-            .filter(|(quote, _)| matches!(**quote, b'"' | b'\''))?;
+    let mut left = element;
+    while let Some(at) = memchr::memchr(b'=', left) {
+        let before = left.get(..at).unwrap_or_default().trim_ascii_end();
+        let key = before
+            .rsplit(|octet| octet.is_ascii_whitespace() || *octet == b':')
+            .next();
+        let after = field::rest(left, at + 1).trim_ascii_start();
+        left = after;
+        let Some((quote, value)) = after.split_first().filter(|(quote, _)| matches!(**quote, b'"' | b'\'')) else {
+            continue;
+        };
         let end = memchr::memchr(*quote, value).unwrap_or(value.len());
-        Some(characters(&String::from_utf8_lossy(value.get(..end)?)))
-    })
+        if key == Some(name.as_bytes()) {
+            let value = String::from_utf8_lossy(value.get(..end)?);
+            return Some(characters(&value).to_ascii_lowercase());
+        }
+        left = field::rest(value, end + 1);
+    }
+    None
 }
 
 /// References to characters resolved: by number, and the five that XML names.
-fn characters(text: &str) -> String {
+pub(super) fn characters(text: &str) -> String {
     let mut found = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
@@ -219,17 +241,33 @@ pub(crate) fn is_elsewhere(target: &str) -> bool {
     let Some(share) = path.strip_prefix("//") else {
         return false;
     };
-    let host = share.trim_start_matches('/').split('/').next().unwrap_or_default();
-    !host.contains(':') && host.contains(['.', '@']) && !host.starts_with("10.") && !host.starts_with("192.168.")
+    let share = share.trim_start_matches('/');
+    // The name of a device that leads to a share.
+    let share = share
+        .strip_prefix("?/unc/")
+        .or(share.strip_prefix("./unc/"))
+        .unwrap_or(share);
+    let host = share.split('/').next().unwrap_or_default();
+    // An address may be one number.
+    let number = host.starts_with("0x") || !host.is_empty() && host.bytes().all(|octet| octet.is_ascii_digit());
+    number
+        || !host.contains(':') && host.contains(['.', '@']) && !host.starts_with("10.") && !host.starts_with("192.168.")
         || host.contains('@')
 }
 
 fn relations(text: &[u8], visit: &mut dyn Visit) {
     for element in elements(text, b"relationship") {
+        // The name of a member is its writer's affair; what it is for stands here.
+        let kind = attribute(element, "type").unwrap_or_default();
+        match kind.rsplit('/').next().unwrap_or_default() {
+            "xlmacrosheet" | "xlintlmacrosheet" => visit.mark(Mark::Macro, "macro sheet of Excel 4"),
+            "vbaproject" => visit.mark(Mark::Macro, "VBA"),
+            _ => {}
+        }
         if attribute(element, "targetmode").as_deref() != Some("external") {
             continue;
         }
-        let (Some(kind), Some(target)) = (attribute(element, "type"), attribute(element, "target")) else {
+        let Some(target) = attribute(element, "target") else {
             continue;
         };
         let kind = kind.rsplit('/').next().unwrap_or_default();
@@ -278,9 +316,8 @@ fn word_fields(text: &[u8], visit: &mut dyn Visit) {
         if local == b"instrtext" && instruction.len() < 4_096 {
             let inner = field::rest(element, end + 1);
             let to = memchr::memchr(b'<', inner).unwrap_or(inner.len()).min(4_096);
-            instruction.push_str(&characters(&String::from_utf8_lossy(
-                inner.get(..to).unwrap_or_default(),
-            )));
+            let inner = String::from_utf8_lossy(inner.get(..to).unwrap_or_default());
+            instruction.push_str(&characters(&inner).to_ascii_lowercase());
         }
         at = next + end;
     }
@@ -355,6 +392,39 @@ mod tests {
         ] {
             assert_eq!(of("word/_rels/settings.xml.rels", &with(target)), [], "{target}");
         }
+    }
+
+    #[test]
+    fn a_relation_is_read_as_xml_is() {
+        for attributes in [
+            "Type='x/attached&#x54;emplate' Target='http://e.example/t' TargetMode='External'",
+            "Type='x/attachedTemplate' Target='&#72;TTP://e.example/t' TargetMode='&#x45;xternal'",
+            "xmlns:a=\" type='x/hyperlink' \" Type='x/attachedTemplate' Target='http://e.example/t' TargetMode='External'",
+            "xmlns:a='x>y' Type='x/attachedTemplate' Target='http://e.example/t' TargetMode='External'",
+            "Type='x/attachedTemplate' Target='\\\\?\\UNC\\e.example\\t' TargetMode='External'",
+            "Type='x/attachedTemplate' Target='\\\\3232235777\\t' TargetMode='External'",
+        ] {
+            assert_eq!(
+                of("word/_rels/settings.xml.rels", &format!("<Relationship {attributes}/>")),
+                [Mark::Fetches],
+                "{attributes}"
+            );
+        }
+    }
+
+    #[test]
+    fn macros_are_told_under_any_name_of_their_member() {
+        for kind in ["xlMacrosheet", "xlIntlMacrosheet", "vbaProject"] {
+            let text = format!("<Relationship Type='http://x/relationships/{kind}' Target='sheets/one.xml'/>");
+            assert_eq!(of("xl/_rels/workbook.xml.rels", &text), [Mark::Macro], "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_binary_in_xml_is_given_from_a_section_of_characters_too() {
+        let mut heard = Heard::default();
+        flat(b"<w:wordDocument><w:binData><![CDATA[TVo=]]></w:binData>", &mut heard);
+        assert_eq!(heard.file("binary"), Some(&b"MZ"[..]));
     }
 
     #[test]

@@ -33,11 +33,10 @@ pub(crate) fn read(stream: &[u8], visit: &mut dyn Visit) -> Flow {
         if id == 0x1011 {
             let mut unpacked = Vec::new();
             let octets = if head >> 4 == 1 {
-                let most = size_at(data, 0).unwrap_or(0).min(left);
                 let done = ZlibDecoder::new(rest(data, 4))
-                    .take(most as u64)
+                    .take(left as u64)
                     .read_to_end(&mut unpacked);
-                if done.is_err() || most == left {
+                if done.is_err() || unpacked.len() >= left || Some(unpacked.len()) != size_at(data, 0) {
                     visit.mark(Mark::Damaged, "object");
                 }
                 left = left.saturating_sub(unpacked.len());

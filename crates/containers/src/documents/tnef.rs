@@ -211,7 +211,8 @@ fn property<'a>(data: &'a [u8], at: usize, take: &mut dyn FnMut(&Property<'a>)) 
         0x0002..=0x0004 | 0x000a | 0x000b => Some(4),
         0x0005..=0x0007 | 0x0014 | 0x0040 => Some(8),
         0x0048 => Some(16),
-        0x0001 => Some(0),
+        // Nothing, once: many of it would take no room, and are none that a mail has.
+        0x0001 if kind & 0x1000 == 0 => Some(0),
         0x000d | 0x001e | 0x001f | 0x0102 => None,
         _ => return None,
     };

@@ -45,9 +45,15 @@ impl Claim {
 /// Longest extension that is looked at, in octets.
 const EXTENSION_MAX: usize = 24;
 
-/// The last extension in small letters, as Windows sees the name: dots and spaces at its end do not count.
+/// The last extension in small letters, as Windows sees the name: dots and spaces at its end do not count, nor does the
+/// name of a stream.
 pub(super) fn extension(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    // What follows a colon is a stream of the file (NTFS), unless it is a drive that precedes.
+    let name = match name.match_indices(':').find(|(at, _)| *at != 1) {
+        Some((at, _)) if name.get(..at).is_some_and(|before| before.contains('.')) => name.get(..at).unwrap_or(name),
+        _ => name,
+    };
     let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace() || c.is_control());
     match name.rsplit_once('.') {
         Some((_, last)) if !last.is_empty() && last.len() <= EXTENSION_MAX => last.to_ascii_lowercase(),
@@ -63,17 +69,19 @@ pub fn claimed(name: &str) -> Option<Claim> {
         "exe" | "dll" | "scr" | "cpl" | "xll" | "sys" | "ocx" | "drv" | "pif" | "com" | "efi" | "mui" | "ax"
         | "wll" | "vbx" | "so" | "dylib" | "elf" | "class" | "dex" | "wasm" | "pyc" | "pyo" | "deb" | "rpm" | "pkg"
         | "crx" | "swf" | "chm" | "hlp" | "msi" | "msp" | "mst" | "msix" | "appx" | "msixbundle" | "appxbundle"
-        | "appimage" | "gadget" | "app" | "xbe" | "8ba" => C(Class::Executable),
+        | "appimage" | "diagcab" | "xbap" | "vsto" | "vxd" | "shs" | "shb" | "job" | "gadget" | "app" | "xbe"
+        | "8ba" => C(Class::Executable),
         "jar" | "war" | "ear" => K(Kind::Jar),
         "apk" | "xapk" | "aab" => K(Kind::Apk),
         "ipa" => K(Kind::Ipa),
         "bat" | "cmd" | "ps1" | "psm1" | "psd1" | "ps1xml" | "vbs" | "vbe" | "vb" | "js" | "jse" | "mjs" | "wsf"
         | "wsh" | "wsc" | "sct" | "hta" | "sh" | "bash" | "zsh" | "csh" | "ksh" | "command" | "run" | "py" | "pyw"
-        | "pl" | "rb" | "php" | "applescript" | "scpt" | "reg" | "inf" | "lua" | "au3" | "ahk" | "asp" | "aspx"
+        | "pl" | "rb" | "php" | "applescript" | "scpt" | "reg" | "inf" | "ws" | "msh" | "msh1" | "msh2" | "mshxml"
+        | "psc1" | "psc2" | "cdxml" | "bas" | "ins" | "isp" | "osd" | "lua" | "au3" | "ahk" | "asp" | "aspx"
         | "jsp" => C(Class::Script),
         "lnk" | "url" | "website" | "desktop" | "scf" | "library-ms" | "search-ms" | "searchconnector-ms"
-        | "settingcontent-ms" | "jnlp" | "iqy" | "dqy" | "oqy" | "rqy" | "slk" | "application" | "appref-ms"
-        | "msc" | "rdp" | "webloc" => C(Class::Shortcut),
+        | "settingcontent-ms" | "appcontent-ms" | "theme" | "themepack" | "udl" | "jnlp" | "iqy" | "dqy" | "oqy"
+        | "rqy" | "slk" | "application" | "appref-ms" | "msc" | "rdp" | "webloc" => C(Class::Shortcut),
         "iso" | "udf" | "img" | "ima" | "vfd" | "vhd" | "vhdx" | "vmdk" | "qcow2" | "dmg" | "wim" | "nrg" | "cue"
         | "mdf" | "toast" | "esd" | "swm" => C(Class::Image),
         "zip" | "zipx" | "gz" | "tgz" | "bz2" | "tbz" | "tbz2" | "xz" | "txz" | "lzma" | "lz" | "lz4" | "zst"

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::table::MAGIC;
-use super::{Kind, TAIL, office, packed, text};
+use super::{Class, Kind, TAIL, office, packed, text};
 
 /// How far from the front the header of a PDF may lie (ISO 32000-1, annex H.3, note 13).
 const PDF_WITHIN: usize = 1_024;
@@ -21,6 +21,22 @@ fn lies(octets: &[u8], at: usize, what: &[u8]) -> bool {
 
 /// What the octets are by a magic number; `None` where there is none.
 pub(super) fn of(octets: &[u8], extension: &str) -> Option<Kind> {
+    // A name of a tar's first member, and what lies before an image's first sector, may be any magic number.
+    if lies(octets, 257, b"ustar") && old_tar(octets) && !octets.starts_with(b"PK\x03\x04") {
+        return Some(Kind::Tar);
+    }
+    let found = by_magic(octets);
+    match found {
+        Some(kind) if kind.class() == Class::Executable || kind.is_zip() || kind.is_compound() => found,
+        _ => image(octets)
+            .or(found)
+            .or_else(|| by_der(octets))
+            .or_else(|| by_place(octets, extension))
+            .or_else(|| pdf_at_front(octets).then_some(Kind::Pdf)),
+    }
+}
+
+fn by_magic(octets: &[u8]) -> Option<Kind> {
     let zip: [&[u8]; 4] = [b"PK\x03\x04", b"PK\x05\x06", b"PK00PK\x03\x04", b"PK\x07\x08PK\x03\x04"];
     if zip.iter().any(|one| octets.starts_with(one)) {
         return Some(packed::of(octets));
@@ -32,7 +48,7 @@ pub(super) fn of(octets: &[u8], extension: &str) -> Option<Kind> {
         .iter()
         .find(|one| lies(octets, one.0, one.1) && !is_a_word(octets, one))
         .map(|one| one.2);
-    let refined = match found {
+    match found {
         Some(Kind::Dos) => program(octets),
         Some(Kind::Elf) if lies(octets, 8, b"AI\x01") || lies(octets, 8, b"AI\x02") => Some(Kind::AppImage),
         // The same number: so many processors, or a version of Java, which begin at 45.
@@ -62,15 +78,20 @@ pub(super) fn of(octets: &[u8], extension: &str) -> Option<Kind> {
         Some(Kind::Mp3) if octets.starts_with(b"ID3") => octets.get(3).filter(|v| **v < 10).and(found),
         Some(Kind::Lzma) => lzma(octets).then_some(Kind::Lzma),
         Some(Kind::Arj) => octets.get(2..4).filter(|size| *size != [0, 0]).and(found),
+        // A sheet of Excel outside of any container: of cells, a chart, macros, a workbook.
+        Some(Kind::Xls) => octets
+            .get(6..8)
+            .filter(|sort| {
+                [[0x10, 0], [0x20, 0], [0x40, 0], [5, 0], [0, 1]]
+                    .iter()
+                    .any(|one| one == sort)
+            })
+            .and(found),
         Some(Kind::Emf) => lies(octets, 40, b" EMF").then_some(Kind::Emf),
         Some(Kind::Pyc) => pyc(octets).then_some(Kind::Pyc),
         Some(kind) => Some(kind),
         None => None,
-    };
-    refined
-        .or_else(|| by_der(octets))
-        .or_else(|| by_place(octets, extension))
-        .or_else(|| pdf(octets).then_some(Kind::Pdf))
+    }
 }
 
 /// Whether a magic number of letters only begins what is plain text.
@@ -95,15 +116,19 @@ pub(super) fn last_resort(octets: &[u8], extension: &str) -> Kind {
     }
 }
 
-/// A second form in octets that are `kind`.
+/// A second form in octets that are `kind`: a PDF before all others, which are looked for by their readers too.
 pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
+    let shown = matches!(
+        kind.class(),
+        Class::Picture | Class::Audio | Class::Video | Class::Script
+    ) || matches!(kind, Kind::Html | Kind::Xhtml | Kind::Svg);
+    if (shown || kind.class() == Class::Executable || kind == Kind::Zip) && pdf(octets) {
+        return Some(Kind::Pdf);
+    }
     // A program that unpacks itself is one form, and so are the packages that sign a ZIP.
     let own_zip = kind.is_zip() || matches!(kind, Kind::Pe | Kind::Elf | Kind::AppImage | Kind::Crx);
     // Archives that store, disk images, mails and texts hold whole files as they are.
-    let holds = matches!(
-        kind.class(),
-        super::Class::Archive | super::Class::Image | super::Class::Mail
-    );
+    let holds = matches!(kind.class(), Class::Archive | Class::Image | Class::Mail);
     // Word and Excel keep the theme of a document as a ZIP in a stream, which may be the last one: but not to the octet.
     if !own_zip
         && !holds
@@ -115,11 +140,12 @@ pub(super) fn also(kind: Kind, octets: &[u8]) -> Option<Kind> {
     {
         return Some(Kind::Zip);
     }
-    let binary = matches!(
-        kind.class(),
-        super::Class::Executable | super::Class::Picture | super::Class::Audio | super::Class::Video
-    ) || kind == Kind::Zip;
-    (binary && pdf(octets)).then_some(Kind::Pdf)
+    if kind.class() != Class::Image
+        && let Some(image) = image(octets)
+    {
+        return Some(image);
+    }
+    shown.then(|| behind(octets)).flatten()
 }
 
 /// Whether a directory of a ZIP lies near the end, and a member where it says.
@@ -243,8 +269,8 @@ fn by_der(octets: &[u8]) -> Option<Kind> {
     (length >= 2 && (inner.starts_with(b"\x30\x82") || inner.starts_with(b"\x30\x81"))).then_some(Kind::Certificate)
 }
 
-/// Disk images and archives whose mark lies deep inside or at the end.
-fn by_place(octets: &[u8], extension: &str) -> Option<Kind> {
+/// Disk images whose mark lies deep inside or at the end.
+fn image(octets: &[u8]) -> Option<Kind> {
     let volume = |what: &[u8]| (16..32).any(|sector: usize| lies(octets, sector * 2_048 + 1, what));
     if volume(b"CD001") {
         return Some(Kind::Iso);
@@ -259,6 +285,11 @@ fn by_place(octets: &[u8], extension: &str) -> Option<Kind> {
     if lies(octets, tail, b"conectix") || lies(octets, tail.saturating_add(1), b"conectix") {
         return Some(Kind::Vhd);
     }
+    None
+}
+
+/// Boot sectors, and archives without a magic number.
+fn by_place(octets: &[u8], extension: &str) -> Option<Kind> {
     if lies(octets, 510, b"\x55\xaa") {
         let named = [
             (3, &b"NTFS    "[..]),
@@ -303,18 +334,55 @@ fn old_tar(octets: &[u8]) -> bool {
     digits >= 3 && said == sum(0, 148) + 8 * 32 + sum(156, 512)
 }
 
+/// A header of a PDF behind nothing but white space.
+fn pdf_at_front(octets: &[u8]) -> bool {
+    octets
+        .get(..octets.len().min(PDF_WITHIN + 5))
+        .unwrap_or_default()
+        .trim_ascii_start()
+        .starts_with(b"%PDF-")
+}
+
 /// A header of a PDF near the front, and an object somewhere.
-fn pdf(octets: &[u8]) -> bool {
+pub(super) fn pdf(octets: &[u8]) -> bool {
     let front = octets.get(..octets.len().min(PDF_WITHIN + 5)).unwrap_or_default();
-    match memmem::find(front, b"%PDF-") {
-        Some(at)
-            if octets
-                .get(..at)
-                .is_some_and(|before| before.iter().all(u8::is_ascii_whitespace)) =>
-        {
-            true
-        }
-        Some(_) => memmem::find(octets, b"endobj").is_some() || memmem::find(octets, b"%%EOF").is_some(),
-        None => false,
+    pdf_at_front(octets)
+        || memmem::find(front, b"%PDF-").is_some()
+            && (memmem::find(octets, b"endobj").is_some() || memmem::find(octets, b"%%EOF").is_some())
+}
+
+/// Octets in which an archive of its own is looked for behind something else: those that open it look no further.
+const BEHIND: usize = 4 << 20;
+
+/// An archive behind something else, which its programs open all the same.
+fn behind(octets: &[u8]) -> Option<Kind> {
+    let front = octets.get(..octets.len().min(BEHIND)).unwrap_or_default();
+    let has = |magic: &[u8]| memmem::find(front, magic).is_some();
+    if has(b"Rar!\x1a\x07\0") || has(b"Rar!\x1a\x07\x01\0") {
+        Some(Kind::Rar)
+    } else {
+        has(b"7z\xbc\xaf\x27\x1c").then_some(Kind::SevenZ)
     }
+}
+
+/// Whether a browser that is told by the name to show it finds a page in it.
+pub(super) fn holds_page(octets: &[u8]) -> bool {
+    memchr::memchr_iter(b'<', octets).any(|at| {
+        let rest = octets.get(at + 1..).unwrap_or_default();
+        [
+            &b"script"[..],
+            b"html",
+            b"body",
+            b"iframe",
+            b"meta ",
+            b"a href",
+            b"form ",
+            b"object ",
+        ]
+        .iter()
+        .any(|name| {
+            rest.get(..name.len())
+                .is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+        })
+    })
 }

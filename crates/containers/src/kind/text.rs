@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::Kind;
+use super::{Class, Kind, content};
 
 /// Octets from the front that are looked at.
 const FRONT: usize = 4_096;
@@ -91,6 +91,22 @@ pub(super) fn broken(octets: &[u8], extension: &str) -> Option<Kind> {
     matches!(kind, Kind::Html | Kind::Xhtml | Kind::Svg | Kind::Hta).then_some(kind)
 }
 
+/// What octets are of which a magic number says that they are `kind`, if their name says that they are run or shown all the
+/// same: pictures and the like are no obstacle to a browser or an interpreter.
+pub(super) fn in_spite_of(kind: Kind, octets: &[u8], extension: &str) -> Option<Kind> {
+    let passive = matches!(kind.class(), Class::Picture | Class::Audio | Class::Video | Class::Data)
+        || matches!(kind, Kind::Pdf | Kind::PostScript);
+    if !passive {
+        return None;
+    }
+    let run = RUN.iter().find(|(one, _)| *one == extension).map(|(_, kind)| *kind);
+    let page = || {
+        let page = NAMED.iter().find(|(one, _)| *one == extension).map(|(_, kind)| *kind);
+        page.filter(|page| matches!(page, Kind::Html | Kind::Xhtml) && content::holds_page(octets))
+    };
+    run.or_else(page)
+}
+
 /// What a text is. `front` is its begin, `extension` that of its name in small letters.
 pub(super) fn of(front: &str, extension: &str) -> Kind {
     let text = front.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\0']);
@@ -105,10 +121,15 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
             Kind::JsEncoded
         };
     }
+    let run = RUN.iter().find(|(one, _)| *one == extension).map(|(_, kind)| *kind);
     for (what, kind) in FIRST {
-        if begins(what) {
+        // A name under which the system runs it says more than words that run nothing.
+        if begins(what) && (run.is_none() || matches!(kind.class(), Class::Script | Class::Shortcut)) {
             return *kind;
         }
+    }
+    if let Some(kind) = run {
+        return kind;
     }
     let lower = text.to_ascii_lowercase();
     if begins("-----begin ") {
@@ -117,10 +138,6 @@ pub(super) fn of(front: &str, extension: &str) -> Kind {
     // `{\rt` is enough for Word.
     if begins("{\\rt") {
         return Kind::Rtf;
-    }
-    // A name under which the system runs it says more than words that may stand in any text.
-    if let Some((_, kind)) = RUN.iter().find(|(one, _)| *one == extension) {
-        return *kind;
     }
     if let Some(kind) = markup(&lower, extension) {
         return kind;

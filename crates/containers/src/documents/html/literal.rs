@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{FILES_MAX, LITERAL_MIN};
+use super::LITERAL_MIN;
 use crate::Kind;
 use crate::documents::field::rest;
 use crate::kind::Class;
@@ -157,21 +157,50 @@ pub(super) fn literals(script: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-/// Lists of numbers below 256, as octets.
+/// The script without what joins one text to the next: the end of a quote, `+` or a comma, and the begin of a quote.
+pub(super) fn joined(script: &[u8]) -> Vec<u8> {
+    let is_quote = |octet: &u8| matches!(octet, b'"' | b'\'' | b'`');
+    let (mut found, mut at) = (Vec::with_capacity(script.len()), 0);
+    while let Some(octet) = script.get(at) {
+        at += 1;
+        if is_quote(octet) {
+            let after = rest(script, at);
+            let inner = after.trim_ascii_start();
+            let inner = inner.strip_prefix(b"+").or(inner.strip_prefix(b","));
+            if let Some([first, next @ ..]) = inner.map(<[u8]>::trim_ascii_start)
+                && is_quote(first)
+            {
+                at = script.len() - next.len();
+                continue;
+            }
+        }
+        found.push(*octet);
+    }
+    found
+}
+
+/// Lists of numbers below 256, decimal or hexadecimal, as octets.
 pub(super) fn numbers(script: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    for at in memchr::memchr_iter(b'[', script) {
+    for at in memchr::memchr2_iter(b'[', b'(', script) {
         let inner = rest(script, at + 1);
-        let end = inner
-            .iter()
-            .position(|octet| !(octet.is_ascii_digit() || octet.is_ascii_whitespace() || *octet == b','));
+        let end = inner.iter().position(|octet| {
+            !(octet.is_ascii_hexdigit() || octet.is_ascii_whitespace() || matches!(octet, b',' | b'x' | b'X'))
+        });
         let inner = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
         if inner.len() < LITERAL_MIN {
             continue;
         }
+        let inner = inner.trim_ascii_end();
         let octets = inner
+            .strip_suffix(b",")
+            .unwrap_or(inner)
             .split(|octet| *octet == b',')
-            .map(|one| std::str::from_utf8(one.trim_ascii()).ok()?.parse::<u8>().ok());
+            .map(|one| {
+                let one = std::str::from_utf8(one.trim_ascii()).ok()?;
+                let hex = one.strip_prefix("0x").or(one.strip_prefix("0X"));
+                hex.map_or_else(|| one.parse(), |hex| u8::from_str_radix(hex, 16)).ok()
+            });
         found.extend(
             octets
                 .collect::<Option<Vec<u8>>>()
@@ -188,7 +217,8 @@ pub(super) struct Run<'a> {
     pub(super) is_link: bool,
 }
 
-/// Long runs of base64; those that are declared to be pictures, fonts, sound or style are left out.
+/// Long runs of base64. Those that are declared to be pictures, fonts, sound or style are no links to files, whatever they
+/// are; a script may fetch them all the same.
 pub(super) fn runs(octets: &[u8]) -> Vec<Run<'_>> {
     let (mut found, mut at) = (Vec::new(), 0);
     let inside = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=' | b'\r' | b'\n');
@@ -213,12 +243,11 @@ pub(super) fn runs(octets: &[u8]) -> Vec<Run<'_>> {
             });
             let lead = before.to_ascii_lowercase();
             let is_link = data.is_some()
+                && !harmless
                 && [&b"href="[..], b"src=", b"data=", b"action="]
                     .iter()
                     .any(|one| memmem::rfind(&lead, one).is_some());
-            if !harmless && found.len() < FILES_MAX {
-                found.extend(here.get(..length).map(|octets| Run { octets, is_link }));
-            }
+            found.extend(here.get(..length).map(|octets| Run { octets, is_link }));
         }
         at += length.max(1);
     }

@@ -1,12 +1,14 @@
 //! One object, walked with a list of what is open.
 
-use super::Found;
 use super::filters;
 use super::lexer::{Lexer, Token, text};
+use super::{Found, Place};
 use crate::Mark;
 
 /// Deepest bracket that is told from the one around it.
 const DEPTH_MAX: usize = 128;
+/// Halves of the file's identifiers that are kept.
+const IDS_MAX: usize = 8;
 
 /// What an object is, as far as it matters to one that refers to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,10 @@ pub(super) struct Object {
     pub(super) filters: Vec<String>,
     /// How long its stream says that it is.
     pub(super) length: Option<usize>,
+    /// The object that says how long its stream is.
+    pub(super) length_in: Option<u64>,
+    /// It is a number and nothing else.
+    pub(super) number: Option<u64>,
     /// In a stream of objects, where they begin.
     pub(super) first: usize,
     pub(super) is_file: bool,
@@ -50,15 +56,19 @@ struct Open {
     name: Option<String>,
     wide: Option<String>,
     files: Vec<u64>,
+    /// Dictionaries of files that lie elsewhere.
+    folders: Vec<u64>,
 }
 
 impl Object {
     /// Reads one object; what matters of it is noted as it is passed.
-    pub(super) fn read(lexer: &mut Lexer<'_>, found: &mut Found<'_>) -> Object {
+    pub(super) fn read(lexer: &mut Lexer<'_>, found: &mut Found) -> Object {
         let mut object = Object {
             sort: Sort::Other,
             filters: Vec::new(),
             length: None,
+            length_in: None,
+            number: None,
             first: 0,
             is_file: false,
             is_objects: false,
@@ -84,7 +94,7 @@ impl Object {
                     }
                     let dictionary = token == Token::Open;
                     if under == "Encrypt" && dictionary {
-                        found.note(Mark::Encrypted, "PDF");
+                        found.passwords.push(Place::Here(lexer.at));
                     }
                     open.push(Open {
                         dictionary,
@@ -94,6 +104,7 @@ impl Object {
                         name: None,
                         wide: None,
                         files: Vec::new(),
+                        folders: Vec::new(),
                     });
                 }
                 Token::Close | Token::CloseArray => {
@@ -127,7 +138,12 @@ impl Object {
                 }
                 token => {
                     let depth = open.len();
-                    let Some(inner) = open.last_mut() else { break };
+                    let Some(inner) = open.last_mut() else {
+                        if let Token::Number(number) = token {
+                            object.number = Some(number);
+                        }
+                        break;
+                    };
                     if !inner.dictionary {
                         let under = inner.under.clone();
                         object.value(inner, &under, token, depth, found);
@@ -146,7 +162,7 @@ impl Object {
     }
 
     /// A value that is no bracket.
-    fn value(&mut self, inner: &mut Open, key: &str, token: Token<'_>, depth: usize, found: &mut Found<'_>) {
+    fn value(&mut self, inner: &mut Open, key: &str, token: Token<'_>, depth: usize, found: &mut Found) {
         match (key, token) {
             ("Type", Token::Name(name)) if depth == 1 => {
                 self.is_file |= name == "EmbeddedFile";
@@ -155,20 +171,33 @@ impl Object {
             ("Filter", Token::Name(name)) if depth <= 2 && self.filters.len() <= filters::FILTERS_MAX => {
                 self.filters.push(name)
             }
+            // Filters that lie elsewhere, and rows of pictures: nobody packs files so whom we would want to read.
+            ("Filter" | "DecodeParms", Token::Reference(_)) if depth <= 2 => self.filters.push(String::new()),
+            ("Predictor", Token::Number(2..)) if depth <= 3 => self.filters.push(String::new()),
             ("S", Token::Name(name)) => {
                 let view = matches!(name.as_str(), "GoTo" | "Named" | "Thread" | "Hide");
                 inner.action = Some(if view { Sort::View } else { Sort::Other });
             }
             ("Length", Token::Number(number)) if depth == 1 => self.length = usize::try_from(number).ok(),
-            ("First", Token::Number(number)) if depth == 1 => {
-                self.first = usize::try_from(number).unwrap_or(usize::MAX)
+            ("Length", Token::Reference(number)) if depth == 1 => self.length_in = Some(number),
+            // What has it and a stream holds objects, whatever its type says; not every reader asks.
+            ("First", token) if depth == 1 => {
+                self.is_objects = true;
+                if let Token::Number(number) = token {
+                    self.first = usize::try_from(number).unwrap_or(usize::MAX);
+                }
             }
             ("OpenAction" | "AA", Token::Reference(number)) if inner.dictionary => {
                 found.opens.push(Target::Object(number))
             }
-            ("Encrypt", Token::Reference(_)) => found.note(Mark::Encrypted, "PDF"),
-            ("F", Token::Text(octets)) => inner.name = Some(text(&octets)),
-            ("UF", Token::Text(octets)) => inner.wide = Some(text(&octets)),
+            ("Encrypt", Token::Reference(number)) => found.passwords.push(Place::Object(number)),
+            ("ID", Token::Text(octets)) if !inner.dictionary && found.ids.len() < IDS_MAX => found.ids.push(octets),
+            ("F", Token::Text(octets)) => inner.name = Some(text(&found.clear(octets))),
+            ("UF", Token::Text(octets)) => inner.wide = Some(text(&found.clear(octets))),
+            ("EF", Token::Reference(number)) if inner.folders.len() < 8 => inner.folders.push(number),
+            ("F" | "UF" | "DOS" | "Mac" | "Unix", Token::Reference(number)) if depth == 1 => {
+                found.pointing.push((found.reading.0, number));
+            }
             (_, Token::Reference(number)) if inner.under == "EF" && inner.files.len() < 8 => inner.files.push(number),
             (_, Token::Reference(number)) if inner.under == "AA" => found.opens.push(Target::Object(number)),
             _ => {}
@@ -177,7 +206,7 @@ impl Object {
 }
 
 /// What a name says wherever it stands.
-fn note(name: &str, found: &mut Found<'_>) {
+fn note(name: &str, found: &mut Found) {
     match name {
         "JavaScript" | "JS" => found.note(Mark::Script, "JavaScript"),
         "XFA" => found.note(Mark::Script, "XFA form"),
@@ -188,7 +217,7 @@ fn note(name: &str, found: &mut Found<'_>) {
 }
 
 /// A bracket closes: what it says about the one around it.
-fn close(inner: Open, outer: Option<&mut Open>, found: &mut Found<'_>) {
+fn close(inner: Open, outer: Option<&mut Open>, found: &mut Found) {
     if inner.under == "OpenAction" {
         let sort = if inner.dictionary {
             inner.action.unwrap_or(Sort::Other)
@@ -213,7 +242,13 @@ fn close(inner: Open, outer: Option<&mut Open>, found: &mut Found<'_>) {
         for number in inner.files {
             found.names.insert(number, name.clone());
         }
+        for number in inner.folders {
+            found.folders.insert(number, name.clone());
+        }
     } else {
+        for number in inner.folders {
+            found.folders.entry(number).or_default();
+        }
         for number in inner.files {
             found.names.entry(number).or_default();
         }
