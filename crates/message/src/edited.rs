@@ -33,8 +33,8 @@ impl Edited {
         &self.body
     }
 
-    /// Whether a field that came with the message was removed, renamed or tagged, or a part replaced. If not, every DKIM signature that
-    /// held still holds, unless it signs the absence of a field that was prepended.
+    /// Whether a field that came with the message was removed, renamed or tagged, or a part replaced. If not, every DKIM
+    /// signature that held still holds, unless it signs the absence of a field that was prepended.
     pub fn touched(&self) -> bool {
         self.touched
     }

@@ -179,20 +179,18 @@ fn quote(line: &str, out: &mut Vec<u8>) {
     let (mut width, last) = (0, line.len().saturating_sub(1));
     for (at, octet) in line.bytes().enumerate() {
         let blank = matches!(octet, b' ' | b'\t');
-        let begins = at == 0 && matches!(octet, b'-' | b'F' | b'.');
-        let plain = (matches!(octet, b'!'..=b'~') && octet != b'=' && !begins) || (blank && at < last);
-        let wanted = if plain { 1 } else { 3 };
-        if width + wanted >= LINE_MAX {
+        let plain = (matches!(octet, b'!'..=b'~') && octet != b'=') || (blank && at < last);
+        if width + if plain { 1 } else { 3 } >= LINE_MAX {
             out.extend_from_slice(b"=\r\n");
             width = 0;
         }
-        // A line may begin anywhere now.
         if plain && !(width == 0 && matches!(octet, b'-' | b'F' | b'.')) {
             out.push(octet);
+            width += 1;
         } else {
             out.extend_from_slice(format!("={octet:02X}").as_bytes());
+            width += 3;
         }
-        width += wanted;
     }
 }
 

@@ -1,5 +1,7 @@
 //! A file behind each ambiguity of MIME is given, and where readers see different files it is said.
 
+#[path = "oracle/mails.rs"]
+mod mails;
 #[path = "oracle/enclosed.rs"]
 mod oracle;
 
@@ -8,95 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gatepost_message::enclosed::{Origin, Survey};
 use gatepost_message::{Message, split};
-
-/// A file that nobody takes for text.
-const EVIL: &[u8] = b"MZ\x90\0\x03\0evil: this program cannot be run in any mode, for it is none at all\0\x01\x02\x03";
-
-fn base64(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in octets.chunks(3) {
-        let at = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * n) & 63) as usize] as char;
-            out.push(if n > three.len() { '=' } else { digit });
-        }
-    }
-    out.as_bytes()
-        .chunks(76)
-        .map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n")
-        .collect()
-}
-
-fn evil() -> String {
-    base64(EVIL)
-}
-
-/// What the tests look at of a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct File {
-    names: Vec<String>,
-    mimes: Vec<String>,
-    octets: Vec<u8>,
-    shown: bool,
-    message: bool,
-    whole: bool,
-    origin: Origin,
-    part: usize,
-    depth: usize,
-    range: std::ops::Range<u64>,
-}
-
-fn all(mail: &[u8]) -> (Vec<File>, Survey) {
-    let message = Message::from_bytes(mail.to_vec());
-    let mut files = Vec::new();
-    let survey = message.enclosed(1 << 20, &|| false, &mut |file| {
-        files.push(File {
-            names: file.names.to_vec(),
-            mimes: file.mimes.to_vec(),
-            octets: file.octets.to_vec(),
-            shown: file.shown,
-            message: file.message,
-            whole: file.whole,
-            origin: file.origin,
-            part: file.part,
-            depth: file.depth,
-            range: file.stretch.range(),
-        });
-    });
-    (files, survey)
-}
-
-/// What is said of a mail in which the file is found.
-fn said(mail: &str) -> Vec<&'static str> {
-    let (files, survey) = all(mail.as_bytes());
-    assert!(
-        files.iter().any(|file| file.octets.starts_with(EVIL)),
-        "{mail}\n{files:#?}"
-    );
-    assert!(!survey.excess.any());
-    survey.ambiguity.names().collect()
-}
-
-const PLAIN: &str = "Content-Type: text/plain\r\n\r\nHello\r\n";
-
-/// The part that has the file.
-fn part() -> String {
-    format!(
-        "Content-Type: application/octet-stream; name=a.exe\r\nContent-Disposition: attachment; filename=a.exe\r\n\
-         Content-Transfer-Encoding: base64\r\n\r\n{}",
-        evil()
-    )
-}
-
-/// A mail with the file as its second part.
-fn mixed(part: &str) -> String {
-    format!(
-        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
-         --b\r\n{PLAIN}--b\r\n{part}--b--\r\n"
-    )
-}
+use mails::{EVIL, PLAIN, all, base64, evil, mixed, part, said};
 
 const NONE: [&str; 0] = [];
 

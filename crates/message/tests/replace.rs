@@ -103,7 +103,7 @@ fn a_note_ends_no_part_and_begins_none() {
         texts,
         [note.replace("\r\n", "\n").replace('\n', "\r\n"), "Bye".to_owned()]
     );
-    assert!(out.lines().all(|line| line.len() <= 78));
+    assert!(out.lines().all(|line| line.len() <= 76));
     assert!(!out.contains("\n.") && !out.contains("\nFrom "));
 }
 

@@ -68,8 +68,8 @@ impl<'a> Parameters<'a> {
         names.windows(2).any(|two| matches!(two, [one, other] if one == other))
     }
 
-    /// The values of a name as readers take them, each once: what stands between quotes; without quotes all of it, and up
-    /// to the first space; and decoded where the name ends in `*` (RFC 2231).
+    /// The values of a name as readers take them, each once: what stands between quotes, and
+    /// with its backslashes; without quotes all of it, and up to the first space; and decoded where the name ends in `*` (RFC 2231).
     pub(super) fn values(&self, name: &str) -> Vec<Vec<u8>> {
         let mut values: Vec<Vec<u8>> = Vec::new();
         let mut add = |value: Vec<u8>| {
@@ -134,7 +134,7 @@ impl Parameters<'_> {
                 add(&extended(&value), &charset_of(&value));
             }
         }
-        if let Some((octets, charset)) = self.joined(name) {
+        for (octets, charset) in self.joined(name) {
             add(&octets, &charset);
         }
         for (written, value) in &self.all {
@@ -148,8 +148,9 @@ impl Parameters<'_> {
     }
 
     /// The octets of a value that stands there in pieces (RFC 2231 section 3), in the order of their numbers, and its
-    /// charset.
-    pub(super) fn joined(&self, name: &str) -> Option<(Vec<u8>, String)> {
+    /// charset. Readers differ where a number is there twice and where one is missing: all pieces joined, and the first
+    /// and the last of each number up to the one that is missing.
+    pub(super) fn joined(&self, name: &str) -> Vec<(Vec<u8>, String)> {
         let mut pieces: Vec<(u32, bool, &[u8])> = Vec::new();
         for (written, value) in &self.all {
             let Some(number) = written
@@ -165,26 +166,56 @@ impl Parameters<'_> {
             pieces.extend(number.map(|number| (number, encoded, *value)));
         }
         pieces.sort_by_key(|(number, ..)| *number);
-        let (mut out, mut charset) = (Vec::new(), String::new());
-        for (at, (_, encoded, value)) in pieces.iter().enumerate() {
-            let value = value.strip_prefix(b"\"").map_or(value.to_vec(), unquoted);
-            match encoded {
-                true if at == 0 => {
-                    charset = charset_of(&value);
-                    out.extend(extended(&value));
-                }
-                true => out.extend(percent_decoded(&value)),
-                false => out.extend(value),
+        let mut first = pieces.clone();
+        first.dedup_by_key(|(number, ..)| *number);
+        let mut last = pieces.clone();
+        last.reverse();
+        last.dedup_by_key(|(number, ..)| *number);
+        last.reverse();
+        for some in [&mut first, &mut last] {
+            let start = some.first().map_or(0, |(number, ..)| *number);
+            let follow = some.iter().zip(start..).take_while(|((number, ..), at)| number == at);
+            let count = follow.count();
+            some.truncate(count);
+        }
+        let mut found = Vec::new();
+        for pieces in [pieces, first, last] {
+            let one = join(&pieces);
+            if !one.0.is_empty() && !found.contains(&one) {
+                found.push(one);
             }
         }
-        (!out.is_empty()).then_some((out, charset))
+        found
     }
 }
 
-/// A plain value as readers take it: what stands between quotes; without quotes all of it, and up to the first space.
+/// The octets of pieces, which are a number, whether it is encoded, and what is written.
+fn join(pieces: &[(u32, bool, &[u8])]) -> (Vec<u8>, String) {
+    let (mut out, mut charset) = (Vec::new(), String::new());
+    for (at, (_, encoded, value)) in pieces.iter().enumerate() {
+        let value = value.strip_prefix(b"\"").map_or(value.to_vec(), unquoted);
+        match encoded {
+            true if at == 0 => {
+                charset = charset_of(&value);
+                out.extend(extended(&value));
+            }
+            true => out.extend(percent_decoded(&value)),
+            false => out.extend(value),
+        }
+    }
+    (out, charset)
+}
+
+/// A plain value as readers take it: what stands between quotes, and with its backslashes, of which not all know; without
+/// quotes all of it, and up to the first space.
 fn plain(value: &[u8]) -> Vec<Vec<u8>> {
     if let Some(value) = value.strip_prefix(b"\"") {
-        return vec![unquoted(value)];
+        let written = value.split(|b| *b == b'"').next().unwrap_or_default();
+        let mut found = vec![unquoted(value)];
+        if written.contains(&b'\\') {
+            found.push(written.to_vec());
+        }
+        return found;
     }
     let end = value.iter().position(|b| matches!(b, b' ' | b'\t' | b'('));
     let short = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
@@ -255,7 +286,7 @@ mod tests {
 
     #[test]
     fn each_value_of_a_name_counts() {
-        assert_eq!(values("a/b; x=1; X=\"2;\\\"\"; y=3", "x"), ["1", "2;\""]);
+        assert_eq!(values("a/b; x=1; X=\"2;\\\"\"; y=3", "x"), ["1", "2;\"", "2;\\"]);
         assert_eq!(values("a/b; x=1 (2)", "x"), ["1 (2)", "1"]);
         assert_eq!(values("a/b; x*=utf-8''%41b; x=Ab", "x"), ["Ab"]);
         assert_eq!(values("x=1; y; =; x=\"open", "x"), ["open"]);

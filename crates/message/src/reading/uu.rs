@@ -1,15 +1,32 @@
 //! uuencode and yEnc: encodings from before MIME, which readers still decode wherever they stand in text (S-10).
 
+use std::borrow::Cow;
+
 /// Octets of a line that can be a beginning.
 const LINE_MAX: usize = 512;
 
-/// Whether a line begins a file in uuencode, `begin 644 name`.
-fn begins(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_prefix(b"begin ").or(line.strip_prefix(b"begin-base64 ")) else {
-        return false;
+/// Digits of a mode at most.
+const MODE_MAX: usize = 16;
+
+/// The name on a line that begins a file in uuencode, `begin 644 name`, and whether the file is in base64. There are
+/// readers that take any mode, and none as well.
+fn begun(line: &[u8]) -> Option<(&[u8], bool)> {
+    let rest = line.strip_prefix(b"begin")?;
+    let (rest, base64) = rest.strip_prefix(b"-base64").map_or((rest, false), |rest| (rest, true));
+    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let after = rest.split_first().filter(|(first, _)| is_blank(first))?.1;
+    let spaced = after.trim_ascii_start();
+    let digits = spaced.iter().take_while(|b| b.is_ascii_digit()).count();
+    let name = match spaced.get(digits) {
+        Some(next) if (1..=MODE_MAX).contains(&digits) && is_blank(next) => spaced.get(digits..)?,
+        _ if after.first().is_some_and(is_blank) => spaced,
+        _ => return None,
     };
-    let digits = rest.iter().take_while(|b| matches!(b, b'0'..=b'7')).count();
-    (3..=4).contains(&digits) && rest.get(digits) == Some(&b' ')
+    Some((name.trim_ascii(), base64))
+}
+
+fn begins(line: &[u8]) -> bool {
+    begun(line).is_some()
 }
 
 /// A line of a file, decoded; `None` where it is none.
@@ -55,39 +72,58 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     any.then_some(out)
 }
 
-/// Gives the files in text, each with the name that its first line has; so many octets of one are kept.
+/// Gives the files in text, each with the name that its first line has; so many octets of one are kept. A line within that
+/// is none of a file does not end it: readers go on, and what they put there for it breaks no archive. A file has one line
+/// at least that is as long as it says.
 pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
-    // The name of the file that is open, whether it is in base64, and its octets.
-    let mut open: Option<(&[u8], bool, Vec<u8>)> = None;
+    let mut open: Option<Open<'_>> = None;
     for line in text.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
         let bare = line.trim_ascii_end();
-        if let Some((_, base64, octets)) = &mut open {
-            if *base64 && bare != b"====" && bare != b"end" {
-                let room = most.saturating_sub(octets.len() / 4 * 3);
-                octets.extend_from_slice(bare.get(..room).unwrap_or(bare));
-                continue;
-            } else if !*base64 && bare.is_empty() {
-                continue;
-            } else if !*base64
-                && bare != b"end"
-                && let Some(more) = decoded(line)
-            {
-                octets.extend_from_slice(more.get(..most.saturating_sub(octets.len())).unwrap_or(&more));
-                continue;
-            }
+        if bare == b"end" || (bare == b"====" && open.as_ref().is_some_and(|file| file.base64)) {
             give(open.take(), each);
-        }
-        let start = line.get(..LINE_MAX).unwrap_or(line);
-        if begins(start) {
-            let name = start.splitn(3, |b| *b == b' ').nth(2).unwrap_or_default();
-            open = Some((name.trim_ascii(), start.starts_with(b"begin-"), Vec::new()));
+        } else if let Some((name, base64)) = begun(line.get(..LINE_MAX).unwrap_or(line)) {
+            give(open.take(), each);
+            open = Some(Open {
+                name,
+                base64,
+                full: base64,
+                octets: Vec::new(),
+            });
+        } else if let Some(file) = &mut open {
+            let more = if file.base64 {
+                Cow::Borrowed(bare)
+            } else {
+                Cow::Owned(decoded(line).unwrap_or_default())
+            };
+            file.full |= !more.is_empty() && bare.len() > more.len().div_ceil(3) * 4;
+            let kept = if file.base64 {
+                file.octets.len() / 4 * 3
+            } else {
+                file.octets.len()
+            };
+            let room = most.saturating_sub(kept);
+            file.octets.extend_from_slice(more.get(..room).unwrap_or(&more));
         }
     }
     give(open, each);
 }
 
-fn give(open: Option<(&[u8], bool, Vec<u8>)>, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
-    let Some((name, base64, octets)) = open else { return };
+/// A file whose end is not there yet.
+struct Open<'a> {
+    name: &'a [u8],
+    base64: bool,
+    /// Whether a line was as long as it says.
+    full: bool,
+    octets: Vec<u8>,
+}
+
+fn give(open: Option<Open<'_>>, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
+    let Some(Open {
+        name, octets, base64, ..
+    }) = open.filter(|file| file.full)
+    else {
+        return;
+    };
     let octets = match base64 {
         true => super::decode::base64(&octets, &mut super::Anomalies::default()),
         false => octets,
@@ -107,9 +143,9 @@ pub(super) fn inline(text: &[u8]) -> (bool, bool) {
             let rest = rest.get(..2 * LINE_MAX).unwrap_or(rest);
             let mut lines = rest.split(|b| *b == b'\n');
             lines.next().is_some_and(begins)
-                && lines.next().is_some_and(|line| {
-                    !line.trim_ascii_end().is_empty() && (rest.starts_with(b"begin-") || decoded(line).is_some())
-                })
+                && lines
+                    .find(|line| !line.trim_ascii_end().is_empty())
+                    .is_some_and(|line| rest.starts_with(b"begin-") || decoded(line).is_some())
         });
     let yenc = memchr::memmem::find_iter(text, b"=ybegin ").any(starts);
     (uu, yenc)
@@ -137,7 +173,13 @@ mod tests {
         files(text, 100, &mut |name, octets| found.push((name.to_vec(), octets)));
         let cat = |name: &[u8]| (name.to_vec(), b"Cat".to_vec());
         assert_eq!(found, [cat(b"x y.txt"), cat(b"z"), cat(b"w")]);
-        files(b"begin 644 steps\r\nfrom here\r\n", 100, &mut |_, _| panic!("no file"));
+        for words in [
+            "begin 644 steps\r\nfrom here\r\n",
+            "begin  at once:\r\nGO\r\n",
+            "begin at\r\n#0V%T\r\n",
+        ] {
+            files(words.as_bytes(), 100, &mut |_, _| panic!("no file"));
+        }
         files(text, 2, &mut |_, octets| assert!(octets.len() <= 3));
     }
 

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::{Enclosed, GIVEN_MAX};
+use super::{Enclosed, GIVEN_MAX, Stretch};
 
 /// How what the walk finds is passed on.
 enum Mode {
@@ -32,6 +32,8 @@ pub(super) enum Became {
     Given,
     /// It was passed on, and the usual reader does not see it.
     News,
+    /// It was passed on, for it stands in another place than those that are equal to it.
+    Again,
     /// Known already.
     Known,
     /// There were too many.
@@ -59,32 +61,46 @@ impl<'t> Given<'t> {
     }
 
     pub(super) fn give(&mut self, file: &Enclosed<'_>) -> Became {
-        match self.mode {
-            Mode::Remember => {
-                if self.known.len() < GIVEN_MAX {
-                    self.known.insert(hash_of(file));
+        let mut became = Became::Given;
+        if !matches!(self.mode, Mode::Give) {
+            let seen = hash_of(file);
+            let placed = placed(seen, file.stretch);
+            if matches!(self.mode, Mode::Remember) {
+                if self.known.len() < 2 * GIVEN_MAX {
+                    self.known.extend([seen, placed]);
                 }
-                return Became::Given;
+                return became;
             }
-            Mode::Differ if self.known.contains(&hash_of(file)) => return Became::Known,
-            _ => {}
+            if self.known.contains(&placed) {
+                return Became::Known;
+            }
+            if self.count >= GIVEN_MAX {
+                return Became::TooMany;
+            }
+            became = if self.known.contains(&seen) {
+                Became::Again
+            } else {
+                Became::News
+            };
+            self.known.extend([seen, placed]);
         }
         if self.count >= GIVEN_MAX {
             return Became::TooMany;
         }
         self.count += 1;
         (self.take)(file);
-        match self.mode {
-            Mode::Differ => {
-                self.known.insert(hash_of(file));
-                Became::News
-            }
-            _ => Became::Given,
-        }
+        became
     }
 }
 
-/// A file by what is seen of it. Who finds two with one hash needs 2^64 trials.
+/// What is seen of a file, in its place.
+fn placed(seen: u128, place: Stretch) -> u128 {
+    let mut hasher = SipHasher13::new();
+    (seen, place).hash(&mut hasher);
+    hasher.finish128().as_u128()
+}
+
+/// A file by what is seen of it, wherever it stands. Who finds two with one hash needs 2^64 trials.
 fn hash_of(file: &Enclosed<'_>) -> u128 {
     let mut hasher = SipHasher13::new();
     file.names.hash(&mut hasher);

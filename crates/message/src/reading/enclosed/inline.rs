@@ -13,6 +13,16 @@ use crate::reading::{decode, uu};
 const BINHEX: &[u8] = b"(This file must be converted with BinHex";
 /// The digits of BinHex in the order of their values (RFC 1741 section 5).
 const BINHEX_DIGITS: &[u8; 64] = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+/// What each octet stands for in BinHex.
+const BINHEX_VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut at = 0;
+    while at < BINHEX_DIGITS.len() {
+        values[BINHEX_DIGITS[at] as usize] = Some(at as u8);
+        at += 1;
+    }
+    values
+};
 /// Octets of a first line of yEnc that are looked at.
 const LINE_MAX: usize = 1_024;
 
@@ -20,7 +30,7 @@ const LINE_MAX: usize = 1_024;
 /// the last argument says whether it is whole. Tells whether there is uuencode, and yEnc.
 pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(String, Vec<u8>, bool)) -> (bool, bool) {
     let (uuencode, yenc) = uu::inline(text);
-    if uuencode {
+    if uuencode || memmem::find(text, b"begin").is_some() {
         uu::files(text, most, &mut |name, octets| {
             let whole = octets.len() < most;
             each(named(name), octets, whole);
@@ -119,10 +129,10 @@ fn unpacked(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0_u32, 0_u32);
     for octet in text {
-        let Some(value) = BINHEX_DIGITS.iter().position(|digit| digit == octet) else {
+        let Some(value) = BINHEX_VALUES.get(usize::from(*octet)).copied().flatten() else {
             continue;
         };
-        bits = (bits << 6 | value as u32) & 0xffff;
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
         count += 6;
         if count >= 8 {
             count -= 8;

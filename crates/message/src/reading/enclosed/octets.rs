@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::reading::Anomalies;
 use crate::reading::decode::{self, Transfer};
 
-use super::said::Said;
+use super::said::{Said, Type};
 
 /// Octets at the beginning by which it is told whether something is base64.
 const LOOK_MAX: usize = 4_096;
@@ -60,6 +60,10 @@ pub(super) struct Ways {
 pub(super) fn ways(said: &Said, raw: &[u8]) -> Ways {
     let mut all: Vec<Way> = said.transfers.iter().copied().map(Way::Said).collect();
     let base64 = Way::Said(Transfer::Base64);
+    // No encoding is allowed there (RFC 2046 section 5.2.1), so some readers do not decode.
+    if said.types.iter().any(Type::is_message) && !all.contains(&Way::Said(Transfer::Plain)) {
+        all.push(Way::Said(Transfer::Plain));
+    }
     let is_text = said.types.iter().all(|one| one.mime.starts_with("text/"));
     let may_guess = said.guesses || !(is_text || all.contains(&Way::Said(Transfer::QuotedPrintable)));
     if may_guess && !all.contains(&base64) && looks_like_base64(raw) {

@@ -1,22 +1,27 @@
 //! What stands before and after the parts of a multipart, or in one that has no boundary: most readers see nothing there,
 //! some see parts.
 
+use crate::header::Line;
+
 use super::octets::looks_like_base64;
 
 /// Boundaries that are guessed in one text; one more tells that there are more.
 pub(super) const GUESSES_MAX: usize = 4;
+/// Lines below a boundary in which a field of a part can stand.
+const FIELDS_MAX: usize = 16;
+/// Octets of a line by which it is told whether it is of a header.
+const LINE_MAX: usize = 256;
 /// Digits of a block of base64 that could be a file.
 const BLOCK_MIN: usize = 64;
 
 /// Boundaries that a text seems to have: lines that begin with `--` with a field of a part below.
 pub(super) fn boundaries(text: &[u8]) -> Vec<Vec<u8>> {
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end).peekable();
+    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end);
     while let Some(line) = lines.next() {
-        let begins = lines.peek().is_some_and(|below| begins_part(below));
         if let Some(boundary) = line.strip_prefix(b"--")
-            && begins
             && !boundary.is_empty()
+            && has_part(lines.clone())
             && found.len() <= GUESSES_MAX
             && !found.iter().any(|known| known == boundary)
         {
@@ -36,6 +41,22 @@ pub(super) fn head(text: &[u8]) -> Option<usize> {
         at += line.len();
     }
     None
+}
+
+/// Whether a header that begins with these lines is one of a part.
+fn has_part<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut open = false;
+    for line in lines.take(FIELDS_MAX) {
+        if begins_part(line) {
+            return true;
+        }
+        let line = line.get(..LINE_MAX).unwrap_or(line);
+        open = matches!(Line::of(line, false, open), Line::Field { .. } | Line::Fold);
+        if !open || line.is_empty() {
+            return false;
+        }
+    }
+    false
 }
 
 fn begins_part(line: &[u8]) -> bool {

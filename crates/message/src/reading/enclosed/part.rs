@@ -1,5 +1,6 @@
 //! What becomes of the octets of a part once they are there, and of those outside the parts.
 
+use crate::reading::decode::Transfer;
 use crate::reading::{Anomalies, decode};
 
 use super::given::{Became, hash};
@@ -99,6 +100,10 @@ impl Walk<'_, '_> {
             let is_message = matches!(holds, Holds::Message);
             self.give(&part, &octets, whole, is_message, stretch);
             self.inline(&part, &octets, whole, stretch);
+            if *way == Way::Said(Transfer::Uuencode) {
+                // The first line has a name of its own.
+                self.inline(&part, &raw, whole, stretch);
+            }
             let (start, depth, seen) = match &holds {
                 Holds::File => continue,
                 Holds::Message => (Start::Message, part.depth + 1, self.seen),
@@ -228,7 +233,9 @@ impl Walk<'_, '_> {
         let became = self.given.give(file);
         self.survey.excess.parts |= became == Became::TooMany;
         // Text that is decoded twice may be anything.
-        if became == Became::Known || !(is_file(file) || (!self.reader.decodes && is_binary(file.octets))) {
+        if matches!(became, Became::Known | Became::Again)
+            || !(is_file(file) || (!self.reader.decodes && is_binary(file.octets)))
+        {
             return;
         }
         match self.seen {

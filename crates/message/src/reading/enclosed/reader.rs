@@ -1,6 +1,7 @@
 //! The readers of mail: in what they differ, and which of them a mail needs.
 
 use super::Ambiguity;
+use super::said::Type;
 
 /// Which of several types and boundaries a reader takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -8,7 +9,24 @@ pub(super) enum Pick {
     /// All of them: any boundary is one.
     All,
     First,
+    Second,
+    Third,
     Last,
+}
+
+impl Pick {
+    /// What of this is picked; where there are fewer, the last.
+    pub(super) fn of(self, mut choices: Vec<Type>) -> Vec<Type> {
+        let last = choices.len().saturating_sub(1);
+        let at = match self {
+            Pick::All => return choices,
+            Pick::First => 0,
+            Pick::Second => last.min(1),
+            Pick::Third => last.min(2),
+            Pick::Last => last,
+        };
+        choices.drain(..).skip(at).take(1).collect()
+    }
 }
 
 /// Where a reader lets a header end.
@@ -49,9 +67,17 @@ impl Reader {
     };
 
     /// Those who are asked where there is a doubt: each of them differs in one thing, and the last two in all.
-    pub(super) const ALL: [Reader; 10] = [
+    pub(super) const ALL: [Reader; 12] = [
         Reader {
             pick: Pick::First,
+            ..Reader::USUAL
+        },
+        Reader {
+            pick: Pick::Second,
+            ..Reader::USUAL
+        },
+        Reader {
+            pick: Pick::Third,
             ..Reader::USUAL
         },
         Reader {
@@ -104,6 +130,7 @@ impl Reader {
     pub(super) fn settles(self, doubts: Doubts) -> bool {
         let own = [
             (self.pick != Pick::All, doubts.pick),
+            (matches!(self.pick, Pick::Second | Pick::Third), doubts.more),
             (self.ends == Ends::Late, doubts.late),
             (self.ends == Ends::Early, doubts.early),
             (self.root, doubts.root),
@@ -134,6 +161,8 @@ impl Reader {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Doubts {
     pub(super) pick: bool,
+    /// There are more than two to pick from.
+    pub(super) more: bool,
     pub(super) late: bool,
     pub(super) early: bool,
     pub(super) root: bool,
@@ -161,6 +190,7 @@ mod tests {
             ..Doubts::default()
         };
         assert_eq!(asked(pick), 2);
+        assert_eq!(asked(Doubts { more: true, ..pick }), 4);
         assert_eq!(
             asked(Doubts {
                 bare: true,

@@ -6,7 +6,6 @@ use crate::reading::parameters::Parameters;
 use crate::reading::parts::{BOUNDARIES_MAX, VALUE_MAX};
 use crate::reading::{Anomalies, Excess, url};
 
-use super::reader::Pick;
 use super::{Ambiguity, NAME_MAX, NAMES_MAX};
 
 /// Fields of one name that are looked at.
@@ -123,11 +122,14 @@ impl Said {
             let mut own = Anomalies::default();
             let transfer = Transfer::of(value, &mut own);
             guesses |= own.transfer;
+            let named = own.transfer.then(|| named_transfer(value)).flatten();
             anomalies.transfer |= own.transfer;
             anomalies.uuencode |= own.uuencode;
             anomalies.yenc |= own.yenc;
-            if !transfers.contains(&transfer) {
-                transfers.push(transfer);
+            for transfer in [Some(transfer), named].into_iter().flatten() {
+                if !transfers.contains(&transfer) {
+                    transfers.push(transfer);
+                }
             }
         }
         if transfers.is_empty() {
@@ -176,22 +178,36 @@ impl Said {
         mimes
     }
 
-    /// The types that such a reader goes by.
-    pub(super) fn picked(&self, pick: Pick) -> &[Type] {
-        let last = self.types.len().saturating_sub(1);
-        match pick {
-            Pick::All => &self.types,
-            Pick::First => self.types.get(..1).unwrap_or_default(),
-            Pick::Last => self.types.get(last..).unwrap_or_default(),
+    /// What a reader can go by: a type, and of a multipart one of its boundaries. Types of files are no choice.
+    pub(super) fn choices(&self) -> Vec<Type> {
+        let leads_on = |one: &Type| one.is_multipart() || one.is_message();
+        if !self.types.iter().any(leads_on) {
+            return self.types.clone();
         }
+        let mut choices: Vec<Type> = Vec::new();
+        for one in &self.types {
+            let with = |boundaries: &[Vec<u8>]| Type {
+                mime: one.mime.clone(),
+                boundaries: boundaries.to_vec(),
+            };
+            if one.is_multipart() && !one.boundaries.is_empty() {
+                choices.extend(one.boundaries.chunks(1).map(with));
+            } else {
+                choices.push(with(&[]));
+            }
+        }
+        choices
     }
+}
 
-    /// Whether there is something to pick.
-    pub(super) fn has_choice(&self) -> bool {
-        let multiparts = self.types.iter().filter(|one| one.is_multipart()).count();
-        let messages = self.types.iter().filter(|one| one.is_message()).count();
-        let boundaries = self.types.iter().any(|one| one.boundaries.len() > 1);
-        (multiparts > 0 && (boundaries || self.types.len() > 1)) || (messages > 0 && messages < self.types.len())
+/// The encoding whose name stands somewhere in a value that is none.
+fn named_transfer(value: &[u8]) -> Option<Transfer> {
+    let value = value.to_ascii_lowercase();
+    let names = |name: &str| memchr::memmem::find(&value, name.as_bytes()).is_some();
+    if names("base64") {
+        Some(Transfer::Base64)
+    } else {
+        names("quoted-printable").then_some(Transfer::QuotedPrintable)
     }
 }
 
@@ -207,14 +223,15 @@ fn parameters<'v>(value: &'v [u8], excess: &mut Excess, anomalies: &mut Anomalie
 /// The boundaries that readers find, each once, as they stand there.
 fn boundaries(parameters: &Parameters<'_>) -> Vec<Vec<u8>> {
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let joined = parameters.joined("boundary").map(|(octets, _)| octets);
+    let joined = parameters.joined("boundary").into_iter().map(|(octets, _)| octets);
     for value in parameters.values("boundary").into_iter().chain(joined) {
         let to_nul = value.split(|b| *b == 0).next().unwrap_or_default();
         let without: Vec<u8> = value.iter().copied().filter(|b| *b != 0).collect();
         for one in [&value, to_nul, &without] {
-            let one = one.trim_ascii_end().to_vec();
-            if !one.is_empty() && !found.contains(&one) {
-                found.push(one);
+            for one in [one.trim_ascii_end(), one.trim_ascii()] {
+                if !one.is_empty() && !found.iter().any(|known| known == one) {
+                    found.push(one.to_vec());
+                }
             }
         }
     }
@@ -224,7 +241,13 @@ fn boundaries(parameters: &Parameters<'_>) -> Vec<Vec<u8>> {
 /// The media type at the beginning of a field.
 fn mime(value: &[u8]) -> Option<String> {
     let typed = value.split(|b| *b == b';').next().unwrap_or_default();
-    let (kind, sub) = typed.split_at_checked(memchr::memchr(b'/', typed)?)?;
+    let Some((kind, sub)) = memchr::memchr(b'/', typed).and_then(|at| typed.split_at_checked(at)) else {
+        // Text to most, a multipart to some.
+        let word = typed.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+        return word
+            .eq_ignore_ascii_case(b"multipart")
+            .then(|| "multipart/mixed".into());
+    };
     let word = |text: &[u8]| {
         let mut words = text.split(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\''));
         let word = words.find(|word| !word.is_empty()).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::reading::parts::{BODY_MAX, BOUNDARIES_MAX, DEPTH_MAX, PARTS_MAX, deli
 
 use super::given::Given;
 use super::part::{Holds, Kept, Part, Seen, Start, Within, stands};
-use super::reader::{Doubts, Ends, Pick, Reader};
+use super::reader::{Doubts, Ends, Reader};
 use super::said::Said;
 use super::{Stretch, Survey, WITHIN_MAX};
 
@@ -272,7 +272,9 @@ impl<'w, 't> Walk<'w, 't> {
             Line::Text => {
                 self.doubts.late |= !self.in_head;
                 self.head();
-                self.piece(line, false);
+                // It may be a boundary of the multipart that begins, or the first line of the mail within. This ends:
+                // what has no header is text.
+                self.piece(line, true);
                 // The line is counted by whoever gave it.
                 self.pos = self.pos.saturating_sub(line.len() as u64);
             }
@@ -383,8 +385,11 @@ impl<'w, 't> Walk<'w, 't> {
             ..
         } = self.survey;
         let said = Said::of(headers, digest, excess, anomalies, ambiguity);
-        self.doubts.pick |= said.has_choice();
-        let picked = said.picked(self.reader.pick);
+        let choices = said.choices();
+        self.doubts.pick |= choices.len() > 1;
+        self.doubts.more |= choices.len() > 2;
+        excess.parameters |= choices.len() > BOUNDARIES_MAX;
+        let picked = self.reader.pick.of(choices);
         let is = |mime: &str| said.types.iter().any(|one| one.mime == mime);
         self.survey.partial |= is("message/partial");
         self.survey.external |= is("message/external-body");
@@ -400,11 +405,7 @@ impl<'w, 't> Walk<'w, 't> {
                     boundaries.push(one.clone());
                 }
             }
-            match self.reader.pick {
-                Pick::All => boundaries.truncate(BOUNDARIES_MAX),
-                Pick::First => boundaries.truncate(1),
-                Pick::Last => drop(boundaries.drain(..boundaries.len().saturating_sub(1))),
-            }
+            boundaries.truncate(BOUNDARIES_MAX);
             self.doubts.decodes |= encoded;
             if boundaries.is_empty() {
                 self.survey.anomalies.no_boundary = true;
