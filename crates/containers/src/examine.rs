@@ -280,9 +280,10 @@ impl Within<'_, '_> {
             }
             kept = false;
             octets.truncate(HEAD);
-            octets.shrink_to_fit();
             break;
         }
+        // What grew by halves leaves no room for what is in it.
+        octets.shrink_to_fit();
         self.walk.step = step;
         let sha256 = ended.then(|| hash.finalize().into());
         (

@@ -6,7 +6,7 @@ mod written;
 use std::cell::Cell;
 
 use gatepost_containers::{Kind, Limits, Mark, examine};
-use seen::{all, fixture, is_any, marks, named, whole};
+use seen::{all, fixture, is_any, marks, named, whole, within};
 use written::{gzip, stored, tape, zip};
 
 /// A 7-Zip archive of these packed octets and this directory.
@@ -290,6 +290,34 @@ fn headers_that_stand_close_together_are_not_each_read_to_the_end() {
     let field = [0x75, 0x70, 5, 0, 1, 1, 2, 3, 4];
     let seen = all("a.zip", &[header.repeat(2_000), field.repeat(14_000)].concat());
     assert!(whole(&seen).has(Mark::Damaged) && seen.len() == 1, "{:?}", marks(&seen));
+}
+
+#[test]
+fn what_an_unpacked_file_does_not_take_is_left_for_what_is_in_it() {
+    let members: Vec<u8> = (0..3).flat_map(|_| tape("a", b'0', &[7; 160_000])).collect();
+    let limits = Limits {
+        memory: 700_000,
+        ..Limits::default()
+    };
+    let seen = within("a.tar.gz", &gzip(None, &members), &limits);
+    assert!(seen.len() == 5 && !is_any(&seen, Mark::Octets), "{:?}", marks(&seen));
+}
+
+#[test]
+fn long_names_of_a_library_end_as_microsoft_ends_them() {
+    let member = |name: &str, content: &[u8]| {
+        let header = format!("{name:<48}{:<10}`\n", content.len());
+        [header.as_bytes(), content].concat()
+    };
+    let library = [
+        &b"!<arch>\n"[..],
+        &member("//", b"one.dll\0two.dll\0"),
+        &member("/8", b"MZ"),
+    ]
+    .concat();
+    let seen = all("a.lib", &library);
+    assert_eq!(seen[0].path(), "a.lib|two.dll");
+    assert!(seen[0].item.marks.is_empty(), "{:?}", marks(&seen));
 }
 
 /// A disc of these descriptors and this one folder.

@@ -36,7 +36,11 @@ pub(super) fn read(octets: &[u8], visit: &mut dyn Visit) {
             let mut own = name.strip_suffix(b"/").unwrap_or(name);
             if let Some(place) = name.strip_prefix(b"/").and_then(number) {
                 let text = long.get(place..).unwrap_or_default();
-                own = text.split(|octet| *octet == b'\n').next().unwrap_or_default();
+                // Microsoft ends them with a NUL.
+                own = text
+                    .split(|octet| matches!(octet, b'\n' | 0))
+                    .next()
+                    .unwrap_or_default();
                 own = own.strip_suffix(b"/").unwrap_or(own);
             } else if let Some(len) = name.strip_prefix(b"#1/").and_then(number)
                 && let Some((first, rest)) = content.split_at_checked(len)
