@@ -4,7 +4,7 @@
 mod mails;
 
 use gatepost_message::enclosed::Origin;
-use mails::{EVIL, all, base64, evil, mixed, part, said};
+use mails::{EVIL, all, evil, mixed, part, said};
 
 /// The names of what is given with just these octets.
 fn names_of(mail: &str, octets: &[u8]) -> Vec<Vec<String>> {
@@ -177,5 +177,4 @@ fn a_mail_within_the_mail_may_begin_with_text() {
             .any(|file| file.octets.starts_with(b"!\r\nX: 1\r\n\r\nbegin")),
         "{files:?}"
     );
-    let _ = base64(b"");
 }
