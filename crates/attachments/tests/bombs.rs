@@ -53,12 +53,6 @@ fn found(mail: Vec<u8>) -> (Vec<Rule>, usize) {
     let before = peak();
     let contents = look(&message, &how, &|| false);
     let grown = peak().saturating_sub(before);
-    eprintln!(
-        "mail of {} KB: grown by {} KB, {} files",
-        size / 1_024,
-        grown / 1_024,
-        contents.files.len()
-    );
     assert!(
         grown <= 2 * memory as u64 + size,
         "grown by {grown} octets for a mail of {size}"
@@ -74,7 +68,6 @@ fn found(mail: Vec<u8>) -> (Vec<Rule>, usize) {
 /// That a bound was passed.
 fn is_told(mail: Vec<u8>) -> bool {
     let (rules, _) = found(mail);
-    eprintln!("{rules:?}");
     rules.contains(&Rule::Bomb) || rules.contains(&Rule::Bounds)
 }
 
