@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost_core::prelude::*;
-use gatepost_core::{Compute, Services};
+use gatepost_core::{Budget, Compute, Services};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,7 +17,7 @@ use crate::health::{Health, Server};
 use crate::options::{Config, Order};
 use crate::session::{Answer, PING, PONG, VERSION, Why};
 use crate::version::Version;
-use crate::what::{Stream, streams};
+use crate::what::{SMALL, Stream, Streams, streams};
 
 /// How long a clamd may take to accept a connection: it does nothing but that.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -107,20 +107,35 @@ impl Round {
             Ok(Err(_)) | Err(_) => return Err(FULL),
         };
         let mut last = None;
-        for stream in streams(message) {
-            let (answer, server) = self.ask(&stream, until, now).await?;
+        let streams = timeout_at(until, self.streams(message)).await.map_err(|_| LATE)??;
+        for stream in &streams.all {
+            let (answer, server) = self.ask(stream, until, now).await?;
             let clean = answer == Answer::Clean;
             last = Some((answer, server));
             if !clean {
                 break;
             }
         }
-        let (answer, server) = last.ok_or(ABSENT)?;
+        let (mut answer, server) = last.ok_or(ABSENT)?;
+        if answer == Answer::Clean && streams.cut {
+            answer = Answer::TooLarge;
+        }
         let by = match self.about(server, now).await {
             Some(version) => format!("{}, {version}", server.shown),
             None => server.shown.clone(),
         };
         Ok(Scanned { answer, by })
+    }
+
+    /// What of a mail is scanned.
+    async fn streams(&self, message: &Arc<Message>) -> Result<Streams, Fault> {
+        let most = self.max_size;
+        if message.len() <= SMALL {
+            return Ok(streams(message, most, &|| false));
+        }
+        let message = Arc::clone(message);
+        let work = move |budget: &Budget| streams(&message, most, &|| budget.is_spent());
+        self.compute.run(work).await
     }
 
     /// The servers in the order in which they are asked about this mail.

@@ -1,8 +1,9 @@
 //! What of a mail is scanned: one stream after another, each of which must be clean.
 //!
-//! The whole mail as it came, always: clamd takes it apart itself. What it would not see, readings of a part that differ
-//! from its own, are further streams of the same mail; [`streams`] is the place where they join. **Invariant:** a stream
-//! is read in windows of a bound, and one that turns out shorter than it says is an error, never a shorter mail.
+//! The whole mail as it came, always: clamd takes it apart itself. Of a mail that its readers take apart in several ways
+//! each file in each of their readings is a further stream, since clamd's own reading is only one of them.
+//! **Invariant:** a stream is read in windows of a bound, and one that turns out shorter than it says is an error, never a
+//! shorter mail; what of the readings lies behind a bound is told.
 
 use std::io;
 use std::sync::Arc;
@@ -21,9 +22,44 @@ pub enum Stream {
     Part(Bytes),
 }
 
-/// The streams of a mail, in the order in which they are scanned.
-pub fn streams(message: &Arc<Message>) -> Vec<Stream> {
-    vec![Stream::Mail(Arc::clone(message))]
+/// Files of all readings of one mail that are scanned beside it.
+const FILES_MAX: usize = 64;
+/// A mail of so many octets is taken apart where the session is; a larger one on a thread.
+pub const SMALL: u64 = 16 * 1024;
+
+/// The streams of a mail.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    /// In the order in which they are scanned.
+    pub all: Vec<Stream>,
+    /// Whether there were more files in its readings than are scanned.
+    pub cut: bool,
+}
+
+/// The streams of a mail: of files in several readings at most `most` octets together, and those that are found before
+/// `spent` says that the time is over.
+pub fn streams(message: &Arc<Message>, most: u64, spent: &dyn Fn() -> bool) -> Streams {
+    let mut all = vec![Stream::Mail(Arc::clone(message))];
+    let (mut left, mut cut) = (most, false);
+    let room = usize::try_from(most).unwrap_or(usize::MAX);
+    let survey = message.enclosed(room, spent, &mut |file| {
+        if file.shown || file.octets.is_empty() {
+            return;
+        }
+        cut |= !file.whole;
+        match left.checked_sub(file.octets.len() as u64) {
+            Some(rest) if all.len() <= FILES_MAX => {
+                left = rest;
+                all.push(Stream::Part(Bytes::copy_from_slice(file.octets)));
+            }
+            _ => cut = true,
+        }
+    });
+    if !survey.ambiguity.any() {
+        all.truncate(1);
+        cut = false;
+    }
+    Streams { all, cut }
 }
 
 impl Stream {
@@ -116,6 +152,29 @@ mod tests {
             Bytes::from_static(b"A: b\r\n\r\n"),
             Arc::new(Spooled(body, length)),
         )))
+    }
+
+    fn streams_of(text: &str, most: u64) -> (Vec<u64>, bool) {
+        let message = Arc::new(Message::from_bytes(text.replace('\n', "\r\n")));
+        let streams = streams(&message, most, &|| false);
+        (streams.all.iter().map(Stream::len).collect(), streams.cut)
+    }
+
+    #[test]
+    fn a_mail_with_one_reading_is_one_stream() {
+        let text = "Content-Type: application/x; name=a\nContent-Transfer-Encoding: base64\n\nQUJDREVGR0hJSg==\n";
+        let (streams, cut) = streams_of(text, 1_000);
+        assert_eq!((streams.len(), cut), (1, false));
+    }
+
+    #[test]
+    fn each_reading_of_an_ambiguous_mail_is_scanned_beside_it() {
+        let text = "Content-Type: application/x; name=a.exe\nContent-Transfer-Encoding: 7bit\n\
+                    Content-Transfer-Encoding: base64\n\nQUJDREVGR0hJSg==\n";
+        let (streams, cut) = streams_of(text, 1_000);
+        assert!(streams.len() > 2 && streams.contains(&10) && !cut, "{streams:?}");
+        let (streams, cut) = streams_of(text, 5);
+        assert!(cut && streams[1..].iter().sum::<u64>() <= 5, "{streams:?}");
     }
 
     #[test]
