@@ -90,9 +90,9 @@ fn a_thousand_times_larger_than_packed() {
 }
 
 #[test]
-fn two_gigabytes_of_zeros() {
+fn more_zeros_than_are_unpacked() {
     let _alone = ALONE.lock();
-    assert!(is_told(mail("a.zip", &zip(&[zeros("zeros.dat", 2_048 * MEGABYTE)]))));
+    assert!(is_told(mail("a.zip", &zip(&[zeros("zeros.dat", 300 * MEGABYTE)]))));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn zeros_packed_twice() {
         std::io::copy(&mut octets, &mut packer).expect("to memory");
         packer.finish().expect("to memory")
     };
-    let once = pack(Box::new(std::io::repeat(0).take(1_024 * MEGABYTE)));
+    let once = pack(Box::new(std::io::repeat(0).take(300 * MEGABYTE)));
     let twice = pack(Box::new(std::io::Cursor::new(once)));
     assert!(twice.len() < 8_192);
     assert!(is_told(mail("a.gz", &twice)));
