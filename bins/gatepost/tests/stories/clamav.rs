@@ -68,7 +68,7 @@ fn what_clamd_finds_is_refused_by_name_and_reaches_no_mail_server() {
     let (upstream, clamd) = (Upstream::start(Script::new()), Clamd::start(""));
     let gatepost = Gatepost::start(
         &before(&upstream, &clamd)
-            .set("filters.whitelist.options.trust_unproven", "true")
+            .set("filters.whitelist.options.unproven", "['ann@there.example']")
             .submission(),
     );
     let named = "550 5.7.1 Refused: the message carries Gatepost.Eicar.UNOFFICIAL";

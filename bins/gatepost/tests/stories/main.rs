@@ -13,6 +13,7 @@
 )]
 
 mod addresses;
+mod attachments;
 mod auth;
 mod clamav;
 mod desk;
