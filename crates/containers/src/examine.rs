@@ -73,6 +73,7 @@ struct Walk<'a> {
 }
 
 /// What is known of a file before it is opened.
+#[derive(Clone)]
 struct Taken {
     total: u64,
     sha256: Option<[u8; 32]>,
@@ -146,8 +147,8 @@ impl Walk<'_> {
                 return;
             }
         }
-        if kind == Kind::Unknown && archives::is_named(name) {
-            marks.add(Mark::Damaged, "named an archive, but of no form that we know");
+        if matches!(kind, Kind::Unknown | Kind::Text) && archives::is_named_otherwise(name) {
+            marks.add(Mark::Damaged, "named as a form that we read, but of none that we know");
         }
     }
 }
@@ -297,33 +298,42 @@ impl Within<'_, '_> {
         )
     }
 
-    /// The name of a member, and what is to be said of it.
-    fn named(&self, file: &File, marks: &mut Marks) -> String {
+    /// The names of a member, first the one that is written, and what is to be said of them. At most three.
+    fn named(&self, file: &File, marks: &mut Marks) -> Vec<String> {
         let outer = self.walk.path.last().map_or("", |name| name);
         let mut name = if file.name.is_empty() {
             names::unpacked(outer)
         } else {
             names::bounded(&file.name)
         };
-        if let Some(end) = name.find('\0') {
+        let mut others = Vec::new();
+        if let Some((until, beyond)) = names::around_nul(&name) {
             marks.add(Mark::Ambiguous, "a NUL in its name");
-            name.truncate(end);
+            name = until;
+            others.extend(beyond);
         }
-        if names::leads_out(&name) {
+        if names::leads_out(&name) || others.iter().any(|other| names::leads_out(other)) {
             marks.add(Mark::Path, "its name leads out of the folder it is unpacked to");
         }
         if file.role == Role::Link {
             marks.add(Mark::Path, "a link or a device");
         }
         // gunzip goes by the name of the packing, others by the one within.
-        if self.kind == Kind::Gzip
-            && let (Some(within), Some(without)) = (names::extension(&name), names::extension(&names::unpacked(outer)))
-            && within != without
-            && names::unpacked(outer) != outer
-        {
-            marks.add(Mark::Ambiguous, &format!("named .{without} by its packing"));
+        if self.kind == Kind::Gzip {
+            let packing = names::unpacked(outer);
+            let (within, without) = (names::extension(&name), names::extension(&packing));
+            if packing != outer
+                && within != without
+                && let Some(without) = without
+            {
+                if within.is_some() {
+                    marks.add(Mark::Ambiguous, &format!("named .{without} by its packing"));
+                }
+                others.push(packing);
+            }
         }
-        name
+        others.insert(0, name);
+        others
     }
 }
 
@@ -336,16 +346,22 @@ impl Visit for Within<'_, '_> {
             return Flow::On;
         }
         let mut marks = Marks::default();
-        let name = self.named(file, &mut marks);
+        let names = self.named(file, &mut marks);
         let (octets, taken) = self.take(content, marks);
-        if documents::has_members(self.kind) {
-            documents::member(&name, &octets, self);
-        }
         let cost = octets.capacity();
-        self.walk.held = self.walk.held.saturating_add(cost);
-        self.walk
-            .item(&name, file.declared.as_deref().map(Into::into), &octets, taken);
-        self.walk.held = self.walk.held.saturating_sub(cost);
+        for (number, name) in names.iter().enumerate() {
+            // Under each name it is a file of its own: what is opened is counted again.
+            if number > 0 && self.count() == Flow::Stop {
+                break;
+            }
+            if documents::has_members(self.kind) {
+                documents::member(name, &octets, self);
+            }
+            self.walk.held = self.walk.held.saturating_add(cost);
+            let declared = file.declared.as_deref().map(Into::into);
+            self.walk.item(name, declared, &octets, taken.clone());
+            self.walk.held = self.walk.held.saturating_sub(cost);
+        }
         self.flow()
     }
 
@@ -358,22 +374,28 @@ impl Visit for Within<'_, '_> {
             return Flow::Stop;
         }
         let mut marks = Marks::default();
-        let name = self.named(file, &mut marks);
+        let names = self.named(file, &mut marks);
         marks.add(mark, "");
         if mark == Mark::Encrypted {
             self.marks.add(mark, "a file in it");
         }
-        self.walk.path.push(name.into());
-        let item = Item {
-            path: self.walk.path.clone(),
-            kind: Kind::Unknown,
-            declared: file.declared.as_deref().map(Into::into),
-            octets: 0,
-            sha256: None,
-            marks: marks.into_list(),
-        };
-        (self.walk.look)(&item, None);
-        self.walk.path.pop();
+        let marks = marks.into_list();
+        for (number, name) in names.into_iter().enumerate() {
+            if number > 0 && self.count() == Flow::Stop {
+                break;
+            }
+            self.walk.path.push(name.into());
+            let item = Item {
+                path: self.walk.path.clone(),
+                kind: Kind::Unknown,
+                declared: file.declared.as_deref().map(Into::into),
+                octets: 0,
+                sha256: None,
+                marks: marks.clone(),
+            };
+            (self.walk.look)(&item, None);
+            self.walk.path.pop();
+        }
         self.flow()
     }
 

@@ -8,7 +8,7 @@ use crate::Mark;
 const NOTE_MAX: usize = 200;
 
 /// Marks, each once with the first note that came with it.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Marks(BTreeMap<Mark, Box<str>>);
 
 impl Marks {

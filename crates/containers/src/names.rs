@@ -69,7 +69,8 @@ pub(crate) fn extension(name: &str) -> Option<String> {
     (!end.is_empty() && end.len() <= 16).then(|| end.to_ascii_lowercase())
 }
 
-/// What a file is called that was packed alone: the name of its packing without the ending that packers add.
+/// What a file is called that was packed alone: the name of its packing without the ending that packers add. Dots and spaces
+/// behind that ending are none of the name, as Windows sees it.
 pub(crate) fn unpacked(outer: &str) -> String {
     const ENDINGS: [(&str, &str); 20] = [
         (".gz", ""),
@@ -93,7 +94,9 @@ pub(crate) fn unpacked(outer: &str) -> String {
         (".gzip", ""),
         (".tz", ".tar"),
     ];
-    let lower = outer.to_ascii_lowercase();
+    let lower = outer
+        .trim_end_matches(|c: char| c == '.' || c.is_whitespace() || c.is_control())
+        .to_ascii_lowercase();
     for (ending, instead) in ENDINGS {
         if let Some(stem) = lower.strip_suffix(ending)
             && !stem.is_empty()
@@ -102,6 +105,15 @@ pub(crate) fn unpacked(outer: &str) -> String {
         }
     }
     outer.to_owned()
+}
+
+/// A name up to its first NUL, where many programs end it, and all of it, where others show what stands behind; none where
+/// there is no NUL. What is only padded has no second reading.
+pub(crate) fn around_nul(name: &str) -> Option<(String, Option<String>)> {
+    let (until, _) = name.split_once('\0')?;
+    let all = name.trim_end_matches('\0');
+    let beyond = (all.len() > until.len()).then(|| bounded(&all.replace('\0', "\u{fffd}")));
+    Some((until.to_owned(), beyond))
 }
 
 #[cfg(test)]
@@ -132,6 +144,7 @@ mod tests {
         assert_eq!(unpacked("a.js.GZ"), "a.js");
         assert_eq!(unpacked("a.tgz"), "a.tar");
         assert_eq!(unpacked("a"), "a");
+        assert_eq!(unpacked("a.js.gz. "), "a.js");
         assert_eq!(unpacked(".gz"), ".gz");
     }
 }

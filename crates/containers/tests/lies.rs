@@ -3,8 +3,8 @@
 mod seen;
 mod written;
 
-use gatepost_containers::{Kind, Mark};
-use seen::{Seen, all, fixture, is_any, marks, named, whole};
+use gatepost_containers::{Kind, Limits, Mark};
+use seen::{Seen, all, fixture, is_any, marks, named, whole, within};
 use written::{Member, deflated, directory, gzip, local, stored, tape, zip};
 
 /// What a member named so came with.
@@ -180,9 +180,47 @@ fn names_that_lead_out_and_links_are_marked() {
 }
 
 #[test]
-fn a_name_with_a_nul_ends_there_and_is_ambiguous() {
-    let seen = all("a.zip", &zip(&[stored("a.exe\0.txt", b"one")]));
-    assert!(named(&seen, "a.exe")[0].has(Mark::Ambiguous), "{:?}", marks(&seen));
+fn a_name_with_a_nul_is_read_up_to_it_and_beyond_it() {
+    for (name, until, beyond) in [
+        ("a.exe\0.txt", "a.exe", "a.exe\u{fffd}.txt"),
+        ("a.jpg\0.js", "a.jpg", "a.jpg\u{fffd}.js"),
+    ] {
+        let seen = all("a.zip", &zip(&[stored(name, b"one")]));
+        assert!(named(&seen, until)[0].has(Mark::Ambiguous), "{:?}", marks(&seen));
+        assert_eq!(
+            (content(&seen, until), content(&seen, beyond)),
+            (&b"one"[..], &b"one"[..])
+        );
+    }
+    let seen = all("a.zip", &zip(&[stored("a.jpg\0.js", b"one")]));
+    assert_eq!(named(&seen, "a.jpg\u{fffd}.js")[0].item.kind, Kind::JScript);
+    let closed = Member {
+        flags: 1,
+        ..stored("a.jpg\0.exe", b"one")
+    };
+    let seen = all("a.zip", &zip(&[closed]));
+    assert!(
+        named(&seen, "a.jpg\u{fffd}.exe")[0].has(Mark::Encrypted),
+        "{:?}",
+        marks(&seen)
+    );
+    // Padding is no name.
+    let seen = all("a.zip", &zip(&[stored("a.txt\0\0", b"one")]));
+    assert_eq!(seen.len(), 2, "{:?}", marks(&seen));
+}
+
+#[test]
+fn files_of_two_names_within_one_another_are_bounded() {
+    let mut archive = zip(&[stored("a\0.txt", b"one")]);
+    for _ in 0..4 {
+        archive = zip(&[stored("a\0.zip", &archive)]);
+    }
+    let limits = Limits {
+        files: 20,
+        ..Limits::default()
+    };
+    let seen = within("a.zip", &archive, &limits);
+    assert!(seen.len() <= 21 && is_any(&seen, Mark::Files), "{:?}", marks(&seen));
 }
 
 #[test]
@@ -373,6 +411,20 @@ fn a_gzip_that_is_named_in_two_ways_is_ambiguous() {
 }
 
 #[test]
+fn a_gzip_is_read_under_its_own_name_and_under_that_of_its_packing() {
+    // gunzip goes by the second, whatever the first is.
+    for inner in ["a", "a.txt"] {
+        let seen = all("a.js.gz", &gzip(Some(inner), b"text"));
+        assert_eq!(named(&seen, "a.js")[0].item.kind, Kind::JScript, "{:?}", marks(&seen));
+        assert_eq!(content(&seen, inner), b"text");
+    }
+    for name in ["a.js.gz.", "a.js.gz ", "a.js.GZ\t"] {
+        let seen = all(name, &gzip(None, b"text"));
+        assert_eq!(named(&seen, "a.js")[0].item.kind, Kind::JScript, "{:?}", marks(&seen));
+    }
+}
+
+#[test]
 fn gzip_files_one_behind_another_are_one() {
     let seen = all("a.txt.gz", &[gzip(None, b"one "), gzip(None, b"two")].concat());
     assert_eq!(content(&seen, "a.txt"), b"one two");
@@ -385,6 +437,19 @@ fn what_is_named_an_archive_and_is_none_is_damaged() {
             whole(&all(name, b"\x01\x02\x03 nothing that we know \xff\xfe")).has(Mark::Damaged),
             "{name}"
         );
+    }
+    // Text is none of these forms either.
+    for name in [
+        "a.zip", "a.RAR", "a.7z", "a.tar", "a.gz", "a.docx", "a.xlsm", "a.pdf", "a.one", "a.odt", "a.msg",
+    ] {
+        assert!(
+            whole(&all(name, b"nothing that we know\n")).has(Mark::Damaged),
+            "{name}"
+        );
+    }
+    // What their programs open as text is no damage.
+    for name in ["a.doc", "a.xls", "a.txt", "a.csv", "a"] {
+        assert!(!is_any(&all(name, b"one\ttwo\n"), Mark::Damaged), "{name}");
     }
     let mut damaged = zip(&[stored("a.exe", b"MZ one")]);
     damaged.truncate(damaged.len() - 30);

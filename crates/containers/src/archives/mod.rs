@@ -129,6 +129,17 @@ fn is_named_zip(name: &str) -> bool {
     names::extension(name).is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
+/// Whether a name says that the file is of a form that we read and that no text is. Word and Excel open text under their
+/// older names: those say nothing here.
+pub(crate) fn is_named_otherwise(name: &str) -> bool {
+    const EXTENSIONS: [&str; 34] = [
+        "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "xlsb", "xlam", "pptx", "pptm", "potx", "potm",
+        "ppsx", "ppsm", "ppam", "vsdx", "vsdm", "odt", "ott", "ods", "ots", "odp", "otp", "odg", "pdf", "one", "msg",
+        "msi", "xps", "epub", "apk", "xpi",
+    ];
+    is_named(name) || names::extension(name).is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+}
+
 /// Whether a name says that the file is an archive or an image of a disc.
 pub(crate) fn is_named(name: &str) -> bool {
     const EXTENSIONS: [&str; 36] = [

@@ -2,18 +2,23 @@
 //!
 //! **What is looked for:** files in literals (base64, hexadecimal, numbers, percent), joined as the script joins them, and
 //! words by which a script makes a file of octets and hands it over. Neither alone is a finding: a page has pictures in
-//! base64, a chart has a button to save it. What a literal holds is given out in any case, if it is a form of file.
+//! base64, a chart has a button to save it. What a literal holds is given out in any case, if it is a form of file; text too
+//! where the page has a name for it, since a script is one by its name alone.
 
 mod literal;
+mod names;
+mod scripts;
 
 use memchr::memmem;
 
 pub(super) use self::literal::base64;
-use self::literal::{Literal, is_file, joined, literal, literals, numbers, runs};
+use self::literal::{Literal, is_file, joined, literal, literals, numbers, plain_data, runs};
+use self::scripts::scripts;
 use super::field::{self, rest};
 use super::give;
 use super::ooxml::{self, elements, tags};
-use crate::{Flow, Kind, Mark, Visit};
+use crate::kind::Class;
+use crate::{Flow, Kind, Mark, Visit, claimed};
 
 /// Shortest literal that is read, in characters.
 const LITERAL_MIN: usize = 64;
@@ -24,8 +29,6 @@ const SCRAMBLED_MIN: usize = 1_024;
 
 /// Octets of an element that are looked at.
 const ELEMENT_MAX: usize = 4_096;
-/// Octets of a script in an attribute; all of them together are no longer than the page.
-const HANDLER_MAX: usize = 64 * 1_024;
 
 /// Words that make a file.
 const MAKE: &[&[u8]] = &[
@@ -53,6 +56,7 @@ const HAND: &[&[u8]] = &[
     b"'download'",
     b".click(",
     b"mssave",
+    b"saveas(",
     b"location.href",
     b"location.assign",
     b"location.replace",
@@ -61,88 +65,6 @@ const HAND: &[&[u8]] = &[
     b"location =",
     b"dispatchevent",
 ];
-
-/// Scripts: elements, and what handlers and links say. Data in scripts' clothes (JSON) is left out.
-fn scripts<'a>(octets: &'a [u8], lower: &[u8]) -> Vec<&'a [u8]> {
-    let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(on) = memmem::find(rest(lower, at), b"<script") {
-        let from = at + on + 7;
-        let (open, kind) = tag(rest(lower, from));
-        let open = from + open;
-        if open >= lower.len() {
-            break;
-        }
-        let end = memmem::find(rest(lower, open), b"</script").map_or(octets.len(), |on| open + on);
-        if memmem::find(kind, b"json").is_none() {
-            found.extend(octets.get(open + 1..end));
-        }
-        at = end.max(open + 1);
-    }
-    let mut left = octets.len();
-    for word in [
-        &b"javascript:"[..],
-        b"onload=",
-        b"onerror=",
-        b"onclick=",
-        b"onmouseover=",
-        b"onfocus=",
-    ] {
-        for at in memmem::find_iter(lower, word) {
-            let inner = rest(octets, at + word.len());
-            let inner = inner.get(..inner.len().min(left).min(HANDLER_MAX)).unwrap_or_default();
-            let quote = inner.first().filter(|quote| matches!(**quote, b'"' | b'\''));
-            let end = match quote {
-                Some(quote) => memchr::memchr(*quote, rest(inner, 1)).map(|end| end + 1),
-                None => memchr::memchr2(b'<', b'>', inner),
-            };
-            let inner = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
-            left = left.saturating_sub(inner.len());
-            found.push(inner);
-        }
-    }
-    found
-}
-
-/// Where a tag ends, and the value of its first attribute `type`, as browsers read it: what is in quotes ends no tag.
-fn tag(inner: &[u8]) -> (usize, &[u8]) {
-    let (mut at, mut kind) = (0, None);
-    let skip = |at: usize, test: &dyn Fn(u8) -> bool| {
-        let inner = rest(inner, at);
-        at + inner.iter().position(|octet| !test(*octet)).unwrap_or(inner.len())
-    };
-    let space = |octet: u8| octet.is_ascii_whitespace();
-    loop {
-        at = skip(at, &|octet| space(octet) || octet == b'/');
-        if inner.get(at).is_none_or(|octet| *octet == b'>') {
-            return (at, kind.unwrap_or_default());
-        }
-        let from = at;
-        // A name may begin with anything.
-        at = skip(at + 1, &|octet| !space(octet) && !matches!(octet, b'/' | b'>' | b'='));
-        let name = inner.get(from..at).unwrap_or_default();
-        let equals = skip(at, &space);
-        if inner.get(equals) != Some(&b'=') {
-            continue;
-        }
-        at = skip(equals + 1, &space);
-        let value = match inner.get(at) {
-            Some(quote @ (b'"' | b'\'')) => {
-                let from = at + 1;
-                let end = skip(from, &|octet| octet != *quote);
-                at = end + 1;
-                inner.get(from..end)
-            }
-            _ => {
-                let from = at;
-                at = skip(at, &|octet| !space(octet) && octet != b'>');
-                inner.get(from..at)
-            }
-        };
-        if name == b"type" && kind.is_none() {
-            kind = value;
-        }
-    }
-}
 
 /// Looks into HTML.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
@@ -209,17 +131,19 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
     let small = code.to_ascii_lowercase();
     let any = |words: &[&[u8]]| words.iter().any(|word| memmem::find(&small, word).is_some());
     let (make, unpack, hand) = (any(MAKE), any(UNPACK), any(HAND));
-    let mut found = Vec::new();
+    let names = names::names(octets, &code);
+    let mut found: Vec<Literal> = Vec::new();
     let (mut scrambled, mut more) = (None, false);
     let mut keep = |one: Literal, in_script: bool| {
         if in_script && one.kind == Kind::Unknown && one.octets.len() >= SCRAMBLED_MIN {
             scrambled = scrambled.max(Some(one.octets.len()));
         }
-        if !is_file(one.kind) || found.contains(&one.octets) {
+        let named = !names.is_empty() && matches!(one.kind, Kind::Text | Kind::Unknown | Kind::Xml | Kind::Svg);
+        if !(is_file(one.kind) || named) || found.iter().any(|known| known.octets == one.octets) {
             return;
         }
         if found.len() < FILES_MAX {
-            found.push(one.octets);
+            found.push(one);
         } else {
             more = true;
         }
@@ -237,7 +161,7 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
         keep(Literal { kind, octets }, true);
     }
     // A quote in a comment or in a pattern turns all texts inside out: what is joined is seen all the same.
-    for text in runs(&joined(&code)) {
+    for text in runs(&joined(&code, b"+,")) {
         if let Some(one) = literal(text.octets) {
             keep(one, true);
         }
@@ -245,12 +169,22 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
     // Outside of scripts: links to data, and what lies hidden in the page for a script to fetch.
     let mut linked = false;
     for text in runs(octets) {
-        if let Some(one) = literal(text.octets).filter(|one| is_file(one.kind)) {
-            linked |= text.is_link;
+        if let Some(one) = literal(text.octets) {
+            linked |= text.is_link && (is_file(one.kind) || names.iter().any(|name| acts(&one.octets, name)));
             keep(one, false);
         }
     }
-    let files = !found.is_empty();
+    plain_data(octets, lower).for_each(|one| keep(one, false));
+    // A script that makes a file of a text as it stands there.
+    if found.is_empty() && make && hand && !names.is_empty() {
+        found.extend(literals(&code).into_iter().take(FILES_MAX).map(|octets| Literal {
+            kind: Kind::of(&octets, ""),
+            octets,
+        }));
+    }
+    let files = found
+        .iter()
+        .any(|one| is_file(one.kind) || names.iter().any(|name| acts(&one.octets, name)));
     // Scrambled octets are a finding where they are most of what the script is.
     let scrambled = scrambled.is_some_and(|size| size.saturating_mul(3) >= code.len());
     if linked {
@@ -262,14 +196,47 @@ fn look(octets: &[u8], lower: &[u8], visit: &mut dyn Visit) {
     } else if files && unpack {
         visit.mark(Mark::Script, "file in a script");
     }
+    let mut given = 0;
+    for (number, one) in found.iter().enumerate() {
+        let mut under = named(one, &names);
+        if under.is_empty() {
+            under.push(format!("literal {}", number + 1));
+        }
+        for name in under {
+            given += 1;
+            if given > FILES_MAX {
+                visit.mark(Mark::Files, "literals");
+                return;
+            }
+            if give(visit, &name, None, &one.octets) == Flow::Stop {
+                return;
+            }
+        }
+    }
     if more {
         visit.mark(Mark::Files, "literals");
     }
-    for (number, one) in found.iter().enumerate() {
-        if give(visit, &format!("literal {}", number + 1), None, one) == Flow::Stop {
-            return;
-        }
-    }
+}
+
+/// Whether octets of this name are run or shown.
+fn acts(octets: &[u8], name: &str) -> bool {
+    is_file(Kind::of(octets, name))
+        || claimed(name).is_some_and(|claim| {
+            matches!(
+                claim.class(),
+                Class::Executable | Class::Script | Class::Shortcut | Class::Image
+            )
+        })
+}
+
+/// Under which of the names of its page a literal is handed over: those that its content bears out, else all of them.
+fn named(one: &Literal, names: &[String]) -> Vec<String> {
+    let fits = |name: &&String| {
+        is_file(one.kind)
+            && claimed(name).is_some_and(|claim| claim.class() == one.kind.class() && one.kind.agrees(claim))
+    };
+    let fitting: Vec<String> = names.iter().filter(fits).cloned().collect();
+    if fitting.is_empty() { names.to_vec() } else { fitting }
 }
 
 #[cfg(test)]
@@ -297,7 +264,7 @@ mod tests {
         (octets, text)
     }
 
-    const HAND_OVER: &str = "var b=new Blob([x]);a.href=URL.createObjectURL(b);a.download='a.zip';a.click();";
+    const HAND_OVER: &str = "var b=new Blob([x]);a.href=URL.createObjectURL(b);a.download=n;a.click();";
 
     #[test]
     fn a_file_is_found_however_it_is_written() {
@@ -353,10 +320,62 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_over_has_the_name_that_the_page_gives_it() {
+        let script = "var s = new ActiveXObject('WScript.Shell'); s.Run('calc.exe'); // and so on";
+        let number = |octets: &[u8]| octets.iter().map(u8::to_string).collect::<Vec<String>>().join(",");
+        let percent: String = script.bytes().map(|octet| format!("%{octet:02x}")).collect();
+        for page in [
+            format!(
+                "<script>x=new Uint8Array([{}]);{}</script>",
+                number(script.as_bytes()),
+                HAND_OVER.replace("=n", "='a.js'")
+            ),
+            format!(
+                "<script>n='a.js';x=new Uint8Array([{}]);{HAND_OVER}</script>",
+                number(script.as_bytes())
+            ),
+            format!("<script>x=unescape('{percent}');saveAs(new Blob([x]),'a.js');</script>"),
+            format!("<script>x=\"{script}\";{}</script>", HAND_OVER.replace("=n", "='a.js'")),
+        ] {
+            let heard = heard(&page);
+            assert_eq!(heard.marks(), [Mark::Smuggling], "{page}");
+            assert_eq!(heard.file("a.js"), Some(script.as_bytes()), "{page}");
+        }
+        let link = heard(&format!("<a download='a.js' href='data:text/plain,{percent}'>open</a>"));
+        assert_eq!(link.file("a.js"), Some(script.as_bytes()));
+        let (octets, text) = zip();
+        let hand = HAND_OVER.replace("=n", "='a.zip'");
+        let heard = heard(&format!("<script>o='b.pdf';x=atob('{text}');{hand}</script>"));
+        assert_eq!(heard.file("a.zip"), Some(&octets[..]));
+        assert_eq!(heard.file("b.pdf"), None);
+    }
+
+    #[test]
+    fn a_table_to_save_is_no_smuggling() {
+        let text = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let hand = HAND_OVER.replace("=n", "='table.csv'");
+        assert_eq!(heard(&format!("<script>x=atob('{text}');{hand}</script>")).marks(), []);
+    }
+
+    #[test]
     fn many_refreshes_are_read_once() {
         // Elements without an end.
         let page = "<meta".repeat(200_000);
         assert_eq!(heard(&page).marks(), []);
+    }
+
+    #[test]
+    fn a_short_text_in_a_link_is_given_by_its_name() {
+        // 68 octets, as the test virus has them.
+        let text = "dGV4dCB0aGF0IGlzIGEgZmlsZSBieSBpdHMgbmFtZSBhbG9uZSwgdGV4dCB0aGF0IGlzIGEgZmlsZSBieSBpdHMg";
+        let heard = heard(&format!(
+            "<a href='data:text/plain;base64,{text}' download='a.com'>open</a>"
+        ));
+        assert!(
+            heard
+                .file("a.com")
+                .is_some_and(|octets| octets.starts_with(b"text that is"))
+        );
     }
 
     #[test]
@@ -366,7 +385,7 @@ mod tests {
             "<a href='data:application/zip;base64,{text}' download='a.zip'>open</a>"
         ));
         assert_eq!(
-            (link.marks(), link.file("literal 1")),
+            (link.marks(), link.file("a.zip")),
             (vec![Mark::Smuggling], Some(&octets[..]))
         );
         let hidden = heard(&format!(

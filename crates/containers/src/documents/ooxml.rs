@@ -292,6 +292,10 @@ fn workbook(text: &[u8], visit: &mut dyn Visit) {
 
 /// Fields of Word that ask another program: the instruction may be spread over runs, and a new field begins with a mark.
 fn word_fields(text: &[u8], visit: &mut dyn Visit) {
+    // Most members have none, and are long.
+    if memmem::find(text, b"fldsimple").is_none() && memmem::find(text, b"instrtext").is_none() {
+        return;
+    }
     for element in elements(text, b"fldsimple") {
         if attribute(element, "instr").is_some_and(|instruction| is_dde(&instruction)) {
             visit.mark(Mark::Fetches, "DDE");

@@ -53,10 +53,11 @@ pub(super) fn front(octets: &[u8]) -> Option<String> {
     }
     let zeros = |odd: usize| front.iter().skip(odd).step_by(2).filter(|octet| **octet == 0).count();
     let half = front.len() / 2;
-    if front.len() >= 16 && zeros(1) * 10 > half * 9 && zeros(0) == 0 {
+    let wide_by_zeros = front.len() >= 16 && memchr::memchr(0, front).is_some();
+    if wide_by_zeros && zeros(1) * 10 > half * 9 && zeros(0) == 0 {
         return wide(front, u16::from_le_bytes);
     }
-    if front.len() >= 16 && zeros(0) * 10 > half * 9 && zeros(1) == 0 {
+    if wide_by_zeros && zeros(0) * 10 > half * 9 && zeros(1) == 0 {
         return wide(front, u16::from_be_bytes);
     }
     // Escapes are in the terminal's records and in ISO 2022; the substitute ends texts of DOS.

@@ -157,8 +157,8 @@ pub(super) fn literals(script: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-/// The script without what joins one text to the next: the end of a quote, `+` or a comma, and the begin of a quote.
-pub(super) fn joined(script: &[u8]) -> Vec<u8> {
+/// The script without what joins one text to the next: the end of a quote, one of `signs`, and the begin of a quote.
+pub(super) fn joined(script: &[u8], signs: &[u8]) -> Vec<u8> {
     let is_quote = |octet: &u8| matches!(octet, b'"' | b'\'' | b'`');
     let (mut found, mut at) = (Vec::with_capacity(script.len()), 0);
     while let Some(octet) = script.get(at) {
@@ -166,8 +166,8 @@ pub(super) fn joined(script: &[u8]) -> Vec<u8> {
         if is_quote(octet) {
             let after = rest(script, at);
             let inner = after.trim_ascii_start();
-            let inner = inner.strip_prefix(b"+").or(inner.strip_prefix(b","));
-            if let Some([first, next @ ..]) = inner.map(<[u8]>::trim_ascii_start)
+            let inner = inner.split_first().filter(|(sign, _)| signs.contains(sign));
+            if let Some([first, next @ ..]) = inner.map(|(_, inner)| inner.trim_ascii_start())
                 && is_quote(first)
             {
                 at = script.len() - next.len();
@@ -225,8 +225,9 @@ pub(super) fn runs(octets: &[u8]) -> Vec<Run<'_>> {
     while at < octets.len() {
         let here = rest(octets, at);
         let length = here.iter().position(|octet| !inside(octet)).unwrap_or(here.len());
-        if length >= LITERAL_MIN * 2 {
-            let before = octets.get(at.saturating_sub(120)..at).unwrap_or_default();
+        let before = octets.get(at.saturating_sub(120)..at).unwrap_or_default();
+        // What is declared to be base64 may be shorter than what only looks so.
+        if length >= LITERAL_MIN * 2 || length >= LITERAL_MIN && before.ends_with(b";base64,") {
             let data = memmem::rfind(before, b"data:")
                 .map(|from| rest(before, from))
                 .filter(|head| head.ends_with(b","));
@@ -252,4 +253,36 @@ pub(super) fn runs(octets: &[u8]) -> Vec<Run<'_>> {
         at += length.max(1);
     }
     found
+}
+
+/// Data in addresses that is not in base64: text, percent and all. `lower` is the page in small letters.
+pub(super) fn plain_data<'a>(octets: &'a [u8], lower: &'a [u8]) -> impl Iterator<Item = Literal> + 'a {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            at += memmem::find(rest(lower, at), b"data:")? + 5;
+            let head = lower.get(at..lower.len().min(at + 120)).unwrap_or_default();
+            let Some(comma) = memchr::memchr(b',', head) else {
+                continue;
+            };
+            let kind = head.get(..comma).unwrap_or_default();
+            // A type, and none that is only shown.
+            let shown = [&b"image/"[..], b"font", b"audio", b"video", b"text/css"];
+            if !kind.contains(&b'/') || kind.ends_with(b"base64") || shown.iter().any(|one| kind.starts_with(one)) {
+                continue;
+            }
+            at += comma + 1;
+            let inner = rest(octets, at);
+            let end = inner
+                .iter()
+                .position(|octet| octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\'' | b'>' | b'`'));
+            let inner = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
+            at += inner.len();
+            if inner.len() >= LITERAL_MIN {
+                let octets = percent(inner);
+                let kind = Kind::of(&octets, "");
+                return Some(Literal { kind, octets });
+            }
+        }
+    })
 }
