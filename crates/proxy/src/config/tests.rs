@@ -81,8 +81,9 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Bayes "bayes", Clamav "clamav", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
+dull!(Attachments "attachments", Bayes "bayes", Clamav "clamav", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
+static ATTACHMENTS: Entry = Entry::of::<Attachments>();
 static BAYES: Entry = Entry::of::<Bayes>();
 static CLAMAV: Entry = Entry::of::<Clamav>();
 static HMM: Entry = Entry::of::<Hmm>();
@@ -97,6 +98,7 @@ static WHITELIST: Entry = Entry::of::<Whitelist>();
 fn linked() -> Registry {
     // The embedded defaults name the others.
     [
+        ("attachments", &ATTACHMENTS),
         ("bayes", &BAYES),
         ("clamav", &CLAMAV),
         ("conduct", &CONDUCT),
@@ -378,11 +380,11 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
-                "there are `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
+                "there are `attachments`, `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );
