@@ -365,7 +365,7 @@ fn bombs_are_answered_and_marked_and_the_next_mail_is_looked_at_as_ever() {
 #[test]
 fn where_all_threads_are_busy_with_bombs_others_wait_for_none_of_them() {
     const BOMBS: usize = 6;
-    const LOOK: Duration = Duration::from_secs(3);
+    const LOOK: Duration = Duration::from_secs(2);
     let upstream = Upstream::start(Script::new());
     // With bounds that let it be unpacked as a whole, only the time ends the look.
     let gatepost = Gatepost::start(
