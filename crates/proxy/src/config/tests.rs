@@ -159,7 +159,8 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
         [
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
             vec!["greylist"],
-            vec!["bayes", "hmm", "ngram"]
+            vec!["bayes", "hmm", "ngram"],
+            vec!["attachments"]
         ]
     );
     assert!(
@@ -191,7 +192,8 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
         [
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
             vec!["greylist"],
-            vec!["bayes", "hmm", "ngram"]
+            vec!["bayes", "hmm", "ngram"],
+            vec!["attachments"]
         ]
     );
     assert_eq!(config.filter("greylist").mode, Mode::Enforce);
