@@ -193,10 +193,13 @@ impl FrontDesk {
 
     pub(crate) async fn rebuild(&self) -> Result<Receipt, Fault> {
         let rebuilt = self.means.learning.rebuild().await?;
-        let tried = format!(
-            "of {} wanted mails that it had not learned, the rebuilt models call {} spam; those before called {}",
-            rebuilt.held_out, rebuilt.after, rebuilt.before
-        );
+        let tried = match rebuilt.held_out {
+            0 => "not tried: no confirmed wanted mail could be held out".into(),
+            held_out => format!(
+                "of {held_out} wanted mails that it had not learned, the rebuilt models call {} spam; those before called {}",
+                rebuilt.after, rebuilt.before
+            ),
+        };
         let version = &rebuilt.version;
         Ok(if rebuilt.taken {
             done(vec![

@@ -1,6 +1,7 @@
 //! The desk and whoever teaches: what becomes of a report, of forgetting, and of the versions of the models.
 
 use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -15,9 +16,9 @@ use gatepost_desk::{FrontDesk, Means, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
-/// A teacher that writes down what it is asked to do, and knows what it learned.
+/// A teacher that writes down what it is asked to do, knows what it learned, and holds out so many mails for a rebuild.
 #[derive(Default)]
-struct School(Book<String>, Mutex<Vec<(Vec<u8>, Label)>>);
+struct School(Book<String>, Mutex<Vec<(Vec<u8>, Label)>>, AtomicU64);
 
 fn version(number: u64, why: &str) -> Version {
     Version {
@@ -91,7 +92,7 @@ impl Learning for School {
         Ok(Rebuilt {
             version: version(2, "learned"),
             taken: false,
-            held_out: 500,
+            held_out: self.2.load(Ordering::Relaxed),
             before: 0,
             after: 3,
         })
@@ -326,7 +327,13 @@ async fn models_are_the_operators_affair() {
     let (changed, lines) = said(house.ask(&operator(), Request::Rollback { to: Some(1) }).await);
     assert!(changed && lines.contains("version 3"), "{lines}");
     let (changed, lines) = said(house.ask(&operator(), Request::Rebuild).await);
-    assert!(!changed && lines.contains("version 2 stays"), "{lines}");
+    assert!(
+        !changed && lines.contains("version 2 stays") && lines.contains("not tried: no confirmed wanted mail"),
+        "{lines}"
+    );
+    house.school.2.store(500, Ordering::Relaxed);
+    let (_, lines) = said(house.ask(&operator(), Request::Rebuild).await);
+    assert!(lines.contains("of 500 wanted mails"), "{lines}");
     let listed = house.ask(&operator(), Request::Models).await;
     assert!(matches!(listed, Receipt::Models(versions, _) if versions.len() == 2));
     assert_eq!(house.school.0.all(), ["unlearn By(\"eva\")", "rollback Some(1)"]);

@@ -361,6 +361,22 @@ fn erasing_a_kept_mail_unlearns_it() {
         let mut kept = lesson(5, Label::Spam, "carl");
         kept.kept = Some(KeptId("k5".into()));
         school.teacher.label(kept).await.unwrap();
+#[test]
+fn a_rebuild_is_tried_with_ham_of_collections_where_nobody_reported_any() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let school = School::open(dir.path(), often(60));
+        assert_eq!(school.teacher.rebuild().await.unwrap().held_out, 0);
+        for n in 0..60 {
+            let mut lesson = lesson(n, class(n), "ann");
+            lesson.ground = Ground::Corpus;
+            school.teacher.label(lesson).await.unwrap();
+        }
+        let rebuilt = school.teacher.rebuild().await.unwrap();
+        assert!(rebuilt.taken && rebuilt.held_out > 0, "{rebuilt:?}");
+    });
+}
+
         assert_eq!(school.teacher.erase(&KeptId("k4".into())).await, Ok(0));
         assert_eq!(school.teacher.erase(&KeptId("k5".into())).await, Ok(1));
         // The models follow when nothing waits.
