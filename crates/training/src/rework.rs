@@ -479,24 +479,30 @@ impl Writer {
         done.map_err(|error| Fault::Broken(format!("old samples cannot be made part of the base: {error}")))
     }
 
-    /// Where most of the log is lost, what the newest version knows of it is not thrown away: it becomes the base. Says so.
-    pub(crate) fn adopt(&mut self, lost: bool) -> Result<Option<String>, Fault> {
+    /// Where most of the log is lost, or whole files of it, what the newest version knows of it is not thrown away: it
+    /// becomes the base. Says so. `gaps` are the samples that are missing, first and last of each.
+    pub(crate) fn adopt(&mut self, lost: bool, gaps: &[(u64, u64)]) -> Result<Option<String>, Fault> {
         let members = named(&self.kinds);
-        let newest = self.versions.all().next();
-        let Some(header) = newest.filter(|header| header.members == members && header.aside == self.log.aside()) else {
-            return Ok(None);
-        };
         let (ham, spam) = self.counts();
-        let number = header.version.number;
+        let left = ham + spam;
         let missing = self.log.len() == 0 || lost;
-        if !missing || (ham + spam) * 2 >= header.version.ham + header.version.spam {
-            return Ok(None);
-        }
-        let Ok(Loaded {
+        let knows = |header: &Header| header.version.ham + header.version.spam;
+        let most = |header: &Header| missing && left * 2 < knows(header);
+        // It has samples of a gap where it has more than the log up to the same place.
+        let some = |header: &Header| {
+            let through = header.version.through;
+            gaps.iter().any(|(first, _)| *first <= through) && self.counted(through) < knows(header)
+        };
+        let usable = |header: &&Header| header.members == members && header.aside == self.log.aside();
+        let newest = self.versions.all().next().filter(usable).filter(|header| most(header));
+        let fuller = self.versions.all().filter(usable).filter(|header| some(header));
+        let found = newest.into_iter().chain(fuller);
+        let mut loaded = found.filter_map(|header| self.versions.load(Some(header.version.number)).ok());
+        let Some(Loaded {
             mut header,
             models,
             fit,
-        }) = self.versions.load(Some(number))
+        }) = loaded.next()
         else {
             return Ok(None);
         };
@@ -507,7 +513,13 @@ impl Writer {
         (header.version.number, header.version.why) = (0, "base".into());
         self.rebase(header, &models, &fit)?;
         Ok(Some(format!(
-            "most of the sample log is lost: version {number} of the models is the base from now on, and what it learned can no longer be unlearned"
+            "{what}: version {number} of the models, which knows it, is the base from now on, and what it learned can no longer be unlearned"
         )))
     }
 }
+        drop(loaded);
+        let number = header.version.number;
+        let what = match most(&header) {
+            true => "most of the sample log is lost",
+            false => "a part of the sample log is lost",
+        };
