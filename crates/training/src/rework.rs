@@ -8,6 +8,7 @@ use gatepost_core::{Fault, Unlearn, Version};
 use crate::course::{Course, EMPTY, Kind, link};
 use crate::entry::{Line, MARK_MAX};
 use crate::log::{SPANS_MAX, within};
+use crate::sketch;
 use crate::versions::{Folded, Header, Loaded};
 use crate::writer::Writer;
 
@@ -274,11 +275,20 @@ impl Writer {
                     let newer = folded.is_some_and(|folded| folded.newest >= *when);
                     (pick(&|head| head.at >= *when), u64::from(newer))
                 }
+                    // The number of a transaction leads to the same mail as it does for a report by reference.
+                    let found = self.recent.find(kept).ok().flatten();
+                    let same = found.map(|(head, features)| (head.kept, sketch::identity(self.seed, &features)));
                 Unlearn::Kept(id) => {
                     let kept = self.kept(id);
                     let forgotten = self.recent.forget(kept);
                     forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
-                    (pick(&|head| head.kept == kept), 0)
+                    let of = |head: &crate::entry::Head| {
+                        head.kept == kept
+                            || same.is_some_and(|(copy, identity)| {
+                                (copy != 0 && head.kept == copy) || head.identity == identity
+                            })
+                    };
+                    (pick(&of), 0)
                 }
                 _ => {
                     return Err(Fault::Broken(
