@@ -99,6 +99,9 @@ impl FrontDesk {
             Ok(Taught::Learned(sequence) | Taught::Known(sequence)) => {
                 change.changed = true;
                 change.lines.push(format!("it is learned, as sample {sequence}"));
+                if who.is_operator() {
+                    change.lines.push(format!("taken back by: gatepost unlearn {sequence}"));
+                }
             }
             // A label is worth having without a trainer: it is learned from when there is one.
             Ok(Taught::Refused(why)) if change.changed || labelled => {

@@ -208,6 +208,24 @@ async fn a_report_is_a_lesson_and_the_opposite_one_corrects_it() {
 #[tokio::test]
 async fn delivered_mail_is_reported_by_the_number_of_its_transaction_and_only_by_whom_it_came_to() {
     let house = house();
+#[tokio::test]
+async fn the_operator_is_told_how_a_report_is_taken_back() {
+    let house = house();
+    let it = |text: &str| Mail::Bytes(Octets(text.as_bytes().to_vec()));
+    let back = |receipt: Receipt| match receipt {
+        Receipt::Done(change) => change
+            .lines
+            .iter()
+            .any(|line| line == "taken back by: gatepost unlearn 1"),
+        other => panic!("{other:?}"),
+    };
+    assert!(back(
+        house.ask(&operator(), report(it("A: b\r\n\r\n"), Label::Spam)).await
+    ));
+    let carl = login("carl@d.example");
+    assert!(!back(house.ask(&carl, report(it("A: c\r\n\r\n"), Label::Spam)).await));
+}
+
     let client = "192.0.2.1".parse().unwrap();
     let direction = gatepost_core::Direction::Inbound;
     let mut record = Record::new("00000abcd000001".into(), 0, direction, "mx".into(), client, 1);

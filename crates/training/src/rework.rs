@@ -264,12 +264,10 @@ impl Writer {
                     (pick(&|head| head.sequence == *one), u64::from(in_base))
                 }
                 Unlearn::By(who) => {
-                    // What was written before there was one name for each may have others.
-                    let who = crate::grounds::teacher(who);
                     let teachers = folded.iter().flat_map(|folded| &folded.teachers);
-                    let theirs = teachers.filter(|(by, _)| crate::grounds::teacher(by) == who);
+                    let theirs = teachers.filter(|(by, _)| crate::grounds::is_called(by, who));
                     let folded = theirs.map(|(_, count)| *count).sum();
-                    (pick(&|head| crate::grounds::teacher(&head.by) == who), folded)
+                    (pick(&|head| crate::grounds::is_called(&head.by, who)), folded)
                 }
                 Unlearn::Since(when) => {
                     let newer = folded.is_some_and(|folded| folded.newest >= *when);
