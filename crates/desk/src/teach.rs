@@ -184,11 +184,16 @@ impl FrontDesk {
     }
 
     pub(crate) async fn rollback(&self, to: Option<u64>) -> Result<Receipt, Fault> {
-        let version = self.means.learning.rollback(to).await?;
+        let version = match self.means.learning.rollback(to).await {
+            Ok(version) => version,
+            // It says why, and nothing need be broken: there may be no such version.
+            Err(Fault::Broken(why)) => return Ok(Receipt::Failed(why)),
+            Err(fault) => return Err(fault),
+        };
         Ok(done(vec![
             format!(
-                "the models are those of version {}, with {} wanted mails and {} of spam",
-                version.number, version.ham, version.spam
+                "the models are {}: that is version {} from now on, with {} wanted mails and {} of spam",
+                version.why, version.number, version.ham, version.spam
             ),
             "what was learned later is in the log, and in the models again only after `gatepost model rebuild`".into(),
         ]))

@@ -86,7 +86,10 @@ impl Learning for School {
     }
     async fn rollback(&self, to: Option<u64>) -> Result<Version, Fault> {
         self.0.enter(format!("rollback {to:?}"))?;
-        Ok(version(3, "rolled back"))
+        match to {
+            Some(99) => Err(Fault::Broken("version 99 is not kept".into())),
+            _ => Ok(version(3, "rolled back to version 1")),
+        }
     }
     async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         Ok(Rebuilt {
@@ -206,9 +209,6 @@ async fn a_report_is_a_lesson_and_the_opposite_one_corrects_it() {
 }
 
 #[tokio::test]
-async fn delivered_mail_is_reported_by_the_number_of_its_transaction_and_only_by_whom_it_came_to() {
-    let house = house();
-#[tokio::test]
 async fn the_operator_is_told_how_a_report_is_taken_back() {
     let house = house();
     let it = |text: &str| Mail::Bytes(Octets(text.as_bytes().to_vec()));
@@ -226,6 +226,9 @@ async fn the_operator_is_told_how_a_report_is_taken_back() {
     assert!(!back(house.ask(&carl, report(it("A: c\r\n\r\n"), Label::Spam)).await));
 }
 
+#[tokio::test]
+async fn delivered_mail_is_reported_by_the_number_of_its_transaction_and_only_by_whom_it_came_to() {
+    let house = house();
     let client = "192.0.2.1".parse().unwrap();
     let direction = gatepost_core::Direction::Inbound;
     let mut record = Record::new("00000abcd000001".into(), 0, direction, "mx".into(), client, 1);
@@ -343,7 +346,12 @@ async fn models_are_the_operators_affair() {
     let (changed, lines) = said(house.ask(&operator(), unlearn).await);
     assert!(changed && lines.contains("2 samples are forgotten"), "{lines}");
     let (changed, lines) = said(house.ask(&operator(), Request::Rollback { to: Some(1) }).await);
-    assert!(changed && lines.contains("version 3"), "{lines}");
+    assert!(
+        changed && lines.contains("rolled back to version 1: that is version 3 from now on"),
+        "{lines}"
+    );
+    let gone = house.ask(&operator(), Request::Rollback { to: Some(99) }).await;
+    assert_eq!(gone, Receipt::Failed("version 99 is not kept".into()));
     let (changed, lines) = said(house.ask(&operator(), Request::Rebuild).await);
     assert!(
         !changed && lines.contains("version 2 stays") && lines.contains("not tried: no confirmed wanted mail"),
@@ -354,5 +362,8 @@ async fn models_are_the_operators_affair() {
     assert!(lines.contains("of 500 wanted mails"), "{lines}");
     let listed = house.ask(&operator(), Request::Models).await;
     assert!(matches!(listed, Receipt::Models(versions, _) if versions.len() == 2));
-    assert_eq!(house.school.0.all(), ["unlearn By(\"eva\")", "rollback Some(1)"]);
+    assert_eq!(
+        house.school.0.all(),
+        ["unlearn By(\"eva\")", "rollback Some(1)", "rollback Some(99)"]
+    );
 }

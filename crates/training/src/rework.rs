@@ -60,7 +60,7 @@ impl Writer {
                 .and_then(|loaded| Course::of(&self.kinds, &loaded))
             {
                 Ok(course) => return Ok((course, Some(number))),
-                Err(why) => notes.push(why),
+                Err(why) => notes.push(format!("{why}; the version before it is used")),
             }
         }
         if base.is_none() {
@@ -273,11 +273,11 @@ impl Writer {
                     let newer = folded.is_some_and(|folded| folded.newest >= *when);
                     (pick(&|head| head.at >= *when), u64::from(newer))
                 }
+                Unlearn::Kept(id) => {
+                    let kept = self.kept(id);
                     // The number of a transaction leads to the same mail as it does for a report by reference.
                     let found = self.recent.find(kept).ok().flatten();
                     let same = found.map(|(head, features)| (head.kept, sketch::identity(self.seed, &features)));
-                Unlearn::Kept(id) => {
-                    let kept = self.kept(id);
                     let forgotten = self.recent.forget(kept);
                     forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
                     let of = |head: &crate::entry::Head| {
@@ -367,7 +367,10 @@ impl Writer {
         marked.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
         self.recount();
         self.use_from_now_on(course)?;
-        self.write_down("rolled back", Some(origin(&header)))
+        self.write_down(
+            &format!("rolled back to version {}", origin(&header)),
+            Some(origin(&header)),
+        )
     }
 
     /// Makes the oldest samples part of the base where there are too many.
@@ -514,6 +517,12 @@ impl Writer {
         else {
             return Ok(None);
         };
+        drop(loaded);
+        let number = header.version.number;
+        let what = match most(&header) {
+            true => "most of the sample log is lost",
+            false => "a part of the sample log is lost",
+        };
         header.folded = Some(Folded {
             newest: header.version.at,
             ..Folded::default()
@@ -525,9 +534,3 @@ impl Writer {
         )))
     }
 }
-        drop(loaded);
-        let number = header.version.number;
-        let what = match most(&header) {
-            true => "most of the sample log is lost",
-            false => "a part of the sample log is lost",
-        };
