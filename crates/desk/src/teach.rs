@@ -99,6 +99,9 @@ impl FrontDesk {
             Ok(Taught::Learned(sequence) | Taught::Known(sequence)) => {
                 change.changed = true;
                 change.lines.push(format!("it is learned, as sample {sequence}"));
+                if who.is_operator() {
+                    change.lines.push(format!("taken back by: gatepost unlearn {sequence}"));
+                }
             }
             // A label is worth having without a trainer: it is learned from when there is one.
             Ok(Taught::Refused(why)) if change.changed || labelled => {
@@ -181,11 +184,16 @@ impl FrontDesk {
     }
 
     pub(crate) async fn rollback(&self, to: Option<u64>) -> Result<Receipt, Fault> {
-        let version = self.means.learning.rollback(to).await?;
+        let version = match self.means.learning.rollback(to).await {
+            Ok(version) => version,
+            // It says why, and nothing need be broken: there may be no such version.
+            Err(Fault::Broken(why)) => return Ok(Receipt::Failed(why)),
+            Err(fault) => return Err(fault),
+        };
         Ok(done(vec![
             format!(
-                "the models are those of version {}, with {} wanted mails and {} of spam",
-                version.number, version.ham, version.spam
+                "the models are {}: that is version {} from now on, with {} wanted mails and {} of spam",
+                version.why, version.number, version.ham, version.spam
             ),
             "what was learned later is in the log, and in the models again only after `gatepost model rebuild`".into(),
         ]))
@@ -193,10 +201,13 @@ impl FrontDesk {
 
     pub(crate) async fn rebuild(&self) -> Result<Receipt, Fault> {
         let rebuilt = self.means.learning.rebuild().await?;
-        let tried = format!(
-            "of {} wanted mails that it had not learned, the rebuilt models call {} spam; those before called {}",
-            rebuilt.held_out, rebuilt.after, rebuilt.before
-        );
+        let tried = match rebuilt.held_out {
+            0 => "not tried: no confirmed wanted mail could be held out".into(),
+            held_out => format!(
+                "of {held_out} wanted mails that it had not learned, the rebuilt models call {} spam; those before called {}",
+                rebuilt.after, rebuilt.before
+            ),
+        };
         let version = &rebuilt.version;
         Ok(if rebuilt.taken {
             done(vec![

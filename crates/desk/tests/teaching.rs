@@ -1,6 +1,7 @@
 //! The desk and whoever teaches: what becomes of a report, of forgetting, and of the versions of the models.
 
 use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -15,9 +16,9 @@ use gatepost_desk::{FrontDesk, Means, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
-/// A teacher that writes down what it is asked to do, and knows what it learned.
+/// A teacher that writes down what it is asked to do, knows what it learned, and holds out so many mails for a rebuild.
 #[derive(Default)]
-struct School(Book<String>, Mutex<Vec<(Vec<u8>, Label)>>);
+struct School(Book<String>, Mutex<Vec<(Vec<u8>, Label)>>, AtomicU64);
 
 fn version(number: u64, why: &str) -> Version {
     Version {
@@ -85,13 +86,16 @@ impl Learning for School {
     }
     async fn rollback(&self, to: Option<u64>) -> Result<Version, Fault> {
         self.0.enter(format!("rollback {to:?}"))?;
-        Ok(version(3, "rolled back"))
+        match to {
+            Some(99) => Err(Fault::Broken("version 99 is not kept".into())),
+            _ => Ok(version(3, "rolled back to version 1")),
+        }
     }
     async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         Ok(Rebuilt {
             version: version(2, "learned"),
             taken: false,
-            held_out: 500,
+            held_out: self.2.load(Ordering::Relaxed),
             before: 0,
             after: 3,
         })
@@ -202,6 +206,24 @@ async fn a_report_is_a_lesson_and_the_opposite_one_corrects_it() {
         ],
         "the same word twice teaches once"
     );
+}
+
+#[tokio::test]
+async fn the_operator_is_told_how_a_report_is_taken_back() {
+    let house = house();
+    let it = |text: &str| Mail::Bytes(Octets(text.as_bytes().to_vec()));
+    let back = |receipt: Receipt| match receipt {
+        Receipt::Done(change) => change
+            .lines
+            .iter()
+            .any(|line| line == "taken back by: gatepost unlearn 1"),
+        other => panic!("{other:?}"),
+    };
+    assert!(back(
+        house.ask(&operator(), report(it("A: b\r\n\r\n"), Label::Spam)).await
+    ));
+    let carl = login("carl@d.example");
+    assert!(!back(house.ask(&carl, report(it("A: c\r\n\r\n"), Label::Spam)).await));
 }
 
 #[tokio::test]
@@ -324,10 +346,24 @@ async fn models_are_the_operators_affair() {
     let (changed, lines) = said(house.ask(&operator(), unlearn).await);
     assert!(changed && lines.contains("2 samples are forgotten"), "{lines}");
     let (changed, lines) = said(house.ask(&operator(), Request::Rollback { to: Some(1) }).await);
-    assert!(changed && lines.contains("version 3"), "{lines}");
+    assert!(
+        changed && lines.contains("rolled back to version 1: that is version 3 from now on"),
+        "{lines}"
+    );
+    let gone = house.ask(&operator(), Request::Rollback { to: Some(99) }).await;
+    assert_eq!(gone, Receipt::Failed("version 99 is not kept".into()));
     let (changed, lines) = said(house.ask(&operator(), Request::Rebuild).await);
-    assert!(!changed && lines.contains("version 2 stays"), "{lines}");
+    assert!(
+        !changed && lines.contains("version 2 stays") && lines.contains("not tried: no confirmed wanted mail"),
+        "{lines}"
+    );
+    house.school.2.store(500, Ordering::Relaxed);
+    let (_, lines) = said(house.ask(&operator(), Request::Rebuild).await);
+    assert!(lines.contains("of 500 wanted mails"), "{lines}");
     let listed = house.ask(&operator(), Request::Models).await;
     assert!(matches!(listed, Receipt::Models(versions, _) if versions.len() == 2));
-    assert_eq!(house.school.0.all(), ["unlearn By(\"eva\")", "rollback Some(1)"]);
+    assert_eq!(
+        house.school.0.all(),
+        ["unlearn By(\"eva\")", "rollback Some(1)", "rollback Some(99)"]
+    );
 }

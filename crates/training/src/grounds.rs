@@ -224,6 +224,13 @@ pub fn teacher(by: &str) -> String {
     crate::octets::cut(&by.to_lowercase(), crate::entry::BY_MAX).to_owned()
 }
 
+/// Whether a teacher is meant by a name. What was written before there was one name for each may have others, and whoever
+/// teaches through the control socket is called by their user, too: `operator` means `operator (uid 0)`.
+pub fn is_called(by: &str, name: &str) -> bool {
+    let (by, name) = (teacher(by), teacher(name));
+    by == name || by.split_once(" (uid ").is_some_and(|(user, _)| user == name)
+}
+
 /// Where a mail of our own people came from: a sender behind a login, and the login, where that is one person's.
 fn own_sources(login: &Login, from: &str, seed: Seed) -> Sources {
     let (name, from) = (login.name.to_lowercase(), from.to_lowercase());
@@ -285,6 +292,17 @@ pub fn ids(record: &Record) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_teaches_at_the_control_socket_is_called_with_or_without_their_user() {
+        for name in ["operator", "Operator", "operator (uid 0)"] {
+            assert!(is_called("operator (uid 0)", name), "{name}");
+        }
+        for name in ["oper", "operator (uid 1)", "operator (uid", ""] {
+            assert!(!is_called("operator (uid 0)", name), "{name}");
+        }
+        assert!(!is_called("operator", "operator (uid 0)"));
+    }
     use gatepost_core::{End, Finding, Fused, RecipientId};
     use std::net::IpAddr;
 

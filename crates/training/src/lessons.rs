@@ -176,6 +176,10 @@ impl Writer {
         let (mut head, features) = found.ok_or(Fault::Unavailable("learning: nothing is remembered of this mail"))?;
         (head.at, head.label, head.ground) = (told.at, told.label, told.ground);
         head.by.clone_from(&told.by);
+        if head.kept == 0 {
+            // No copy of it is kept: it is unlearned by the number by which it was taught.
+            head.kept = id;
+        }
         Ok(Ready::new(head, features, self.seed))
     }
 

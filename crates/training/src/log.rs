@@ -7,7 +7,7 @@
 //! **Invariants:** what [`Log::append`] returned for survives a power cut; sequences only grow, and none is given twice as
 //! long as the log or a version remembers it. What is forgotten is durably marked before anything else happens, and its
 //! features are gone from the disk when [`Log::erase`] has nothing more to do. A torn end is cut and told; damage in the
-//! middle is told, and what lies around it is used. Everything here blocks.
+//! middle is told, and what lies around it is used; so is a file that is not there ([`Log::gaps`]). Everything here blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -49,6 +49,8 @@ pub struct Log {
     gone: BTreeMap<u64, BTreeSet<u64>>,
     /// What each mark of forgetting names, by its sequence.
     marks: BTreeMap<u64, Vec<u64>>,
+    /// Sequences that stood in no file when the log was opened, before the first and between two: first and last.
+    apart: Vec<(u64, u64)>,
     last: u64,
     segment: u64,
 }
@@ -82,10 +84,12 @@ impl Log {
             aside,
             gone: BTreeMap::new(),
             marks: BTreeMap::new(),
+            apart: Vec::new(),
             last: base,
             segment: SEGMENT.1,
         };
         let mut notes = Vec::new();
+        let mut end = 0;
         for first in &names {
             let path = log.path(*first);
             let bytes = std::fs::read(&path)?;
@@ -110,6 +114,11 @@ impl Log {
             }
             log.files.insert(*first, contents.end as u64);
             log.last = log.last.max(first.saturating_sub(1));
+            if end < first.saturating_sub(1) {
+                log.apart.push((end + 1, *first - 1));
+            }
+            let youngest = contents.lines.iter().map(|placed| placed.line.sequence()).max();
+            end = end.max(youngest.unwrap_or_else(|| first.saturating_sub(1)));
             contents.lines.into_iter().for_each(|placed| log.take(*first, placed));
         }
         log.finish(base)?;
@@ -210,6 +219,28 @@ impl Log {
         &self.aside
     }
 
+    /// The samples that were missing when the log was opened, first and last of each gap: they are younger than `base`, stood
+    /// in no file, and no mark says that they are forgotten. A file of the log is lost where there is one.
+    pub fn gaps(&self, base: u64) -> Vec<(u64, u64)> {
+        let forgotten: BTreeSet<u64> = self.marks.values().flatten().copied().collect();
+        let whole = self.apart.iter().filter_map(|(first, last)| {
+            let (mut first, mut last) = ((*first).max(base.saturating_add(1)), *last);
+            let marked = forgotten.range(first..=last.max(first)).count() as u64;
+            if first > last || marked > last - first {
+                return None;
+            }
+            // One at least is not forgotten, so both stop before they meet.
+            while forgotten.contains(&first) {
+                first += 1;
+            }
+            while forgotten.contains(&last) {
+                last -= 1;
+            }
+            Some((first, last))
+        });
+        whole.collect()
+    }
+
     /// Whether something up to `through`, and not in `aside`, was forgotten by a mark behind it: whatever was made of the
     /// samples then holds what must not be held.
     pub fn tainted(&self, through: u64, aside: &[(u64, u64)]) -> bool {
@@ -234,11 +265,7 @@ impl Log {
             let len = out.len() - at;
             placed.push(Placed { line, check, at, len });
         }
-        let file = self.write(first, &out).inspect_err(|_| {
-            // What could not be cut off again bears these numbers.
-            self.last += count;
-        });
-        let file = file?;
+        let file = self.write(first, count, &out)?;
         let start = self.files.get(&file).copied().unwrap_or_default();
         self.files.insert(file, start + out.len() as u64);
         let sequences = placed.iter().map(|placed| placed.line.sequence()).collect();
@@ -259,8 +286,8 @@ impl Log {
         Ok(sequences)
     }
 
-    /// Writes octets behind the last file, or into a new one; tells which.
-    fn write(&mut self, first: u64, out: &[u8]) -> io::Result<u64> {
+    /// Writes octets, so many frames, behind the last file, or into a new one; tells which.
+    fn write(&mut self, first: u64, count: u64, out: &[u8]) -> io::Result<u64> {
         let (name, mut file) = match self.open.take() {
             Some(open) => open,
             None => {
@@ -284,6 +311,8 @@ impl Log {
                 if file.set_len(start).and_then(|()| file.sync_all()).is_err() {
                     let len = file.metadata().map_or(start, |meta| meta.len());
                     self.files.insert(name, len);
+                    // What could not be cut off again bears these numbers.
+                    self.last += count;
                 }
                 Err(error)
             }

@@ -8,6 +8,7 @@ use gatepost_core::{Fault, Unlearn, Version};
 use crate::course::{Course, EMPTY, Kind, link};
 use crate::entry::{Line, MARK_MAX};
 use crate::log::{SPANS_MAX, within};
+use crate::sketch;
 use crate::versions::{Folded, Header, Loaded};
 use crate::writer::Writer;
 
@@ -59,7 +60,7 @@ impl Writer {
                 .and_then(|loaded| Course::of(&self.kinds, &loaded))
             {
                 Ok(course) => return Ok((course, Some(number))),
-                Err(why) => notes.push(why),
+                Err(why) => notes.push(format!("{why}; the version before it is used")),
             }
         }
         if base.is_none() {
@@ -263,12 +264,10 @@ impl Writer {
                     (pick(&|head| head.sequence == *one), u64::from(in_base))
                 }
                 Unlearn::By(who) => {
-                    // What was written before there was one name for each may have others.
-                    let who = crate::grounds::teacher(who);
                     let teachers = folded.iter().flat_map(|folded| &folded.teachers);
-                    let theirs = teachers.filter(|(by, _)| crate::grounds::teacher(by) == who);
+                    let theirs = teachers.filter(|(by, _)| crate::grounds::is_called(by, who));
                     let folded = theirs.map(|(_, count)| *count).sum();
-                    (pick(&|head| crate::grounds::teacher(&head.by) == who), folded)
+                    (pick(&|head| crate::grounds::is_called(&head.by, who)), folded)
                 }
                 Unlearn::Since(when) => {
                     let newer = folded.is_some_and(|folded| folded.newest >= *when);
@@ -276,9 +275,18 @@ impl Writer {
                 }
                 Unlearn::Kept(id) => {
                     let kept = self.kept(id);
+                    // The number of a transaction leads to the same mail as it does for a report by reference.
+                    let found = self.recent.find(kept).ok().flatten();
+                    let same = found.map(|(head, features)| (head.kept, sketch::identity(self.seed, &features)));
                     let forgotten = self.recent.forget(kept);
                     forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
-                    (pick(&|head| head.kept == kept), 0)
+                    let of = |head: &crate::entry::Head| {
+                        head.kept == kept
+                            || same.is_some_and(|(copy, identity)| {
+                                (copy != 0 && head.kept == copy) || head.identity == identity
+                            })
+                    };
+                    (pick(&of), 0)
                 }
                 _ => {
                     return Err(Fault::Broken(
@@ -359,7 +367,10 @@ impl Writer {
         marked.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")))?;
         self.recount();
         self.use_from_now_on(course)?;
-        self.write_down("rolled back", Some(origin(&header)))
+        self.write_down(
+            &format!("rolled back to version {}", origin(&header)),
+            Some(origin(&header)),
+        )
     }
 
     /// Makes the oldest samples part of the base where there are too many.
@@ -479,26 +490,38 @@ impl Writer {
         done.map_err(|error| Fault::Broken(format!("old samples cannot be made part of the base: {error}")))
     }
 
-    /// Where most of the log is lost, what the newest version knows of it is not thrown away: it becomes the base. Says so.
-    pub(crate) fn adopt(&mut self, lost: bool) -> Result<Option<String>, Fault> {
+    /// Where most of the log is lost, or whole files of it, what the newest version knows of it is not thrown away: it
+    /// becomes the base. Says so. `gaps` are the samples that are missing, first and last of each.
+    pub(crate) fn adopt(&mut self, lost: bool, gaps: &[(u64, u64)]) -> Result<Option<String>, Fault> {
         let members = named(&self.kinds);
-        let newest = self.versions.all().next();
-        let Some(header) = newest.filter(|header| header.members == members && header.aside == self.log.aside()) else {
-            return Ok(None);
-        };
         let (ham, spam) = self.counts();
-        let number = header.version.number;
+        let left = ham + spam;
         let missing = self.log.len() == 0 || lost;
-        if !missing || (ham + spam) * 2 >= header.version.ham + header.version.spam {
-            return Ok(None);
-        }
-        let Ok(Loaded {
+        let knows = |header: &Header| header.version.ham + header.version.spam;
+        let most = |header: &Header| missing && left * 2 < knows(header);
+        // It has samples of a gap where it has more than the log up to the same place.
+        let some = |header: &Header| {
+            let through = header.version.through;
+            gaps.iter().any(|(first, _)| *first <= through) && self.counted(through) < knows(header)
+        };
+        let usable = |header: &&Header| header.members == members && header.aside == self.log.aside();
+        let newest = self.versions.all().next().filter(usable).filter(|header| most(header));
+        let fuller = self.versions.all().filter(usable).filter(|header| some(header));
+        let found = newest.into_iter().chain(fuller);
+        let mut loaded = found.filter_map(|header| self.versions.load(Some(header.version.number)).ok());
+        let Some(Loaded {
             mut header,
             models,
             fit,
-        }) = self.versions.load(Some(number))
+        }) = loaded.next()
         else {
             return Ok(None);
+        };
+        drop(loaded);
+        let number = header.version.number;
+        let what = match most(&header) {
+            true => "most of the sample log is lost",
+            false => "a part of the sample log is lost",
         };
         header.folded = Some(Folded {
             newest: header.version.at,
@@ -507,7 +530,7 @@ impl Writer {
         (header.version.number, header.version.why) = (0, "base".into());
         self.rebase(header, &models, &fit)?;
         Ok(Some(format!(
-            "most of the sample log is lost: version {number} of the models is the base from now on, and what it learned can no longer be unlearned"
+            "{what}: version {number} of the models, which knows it, is the base from now on, and what it learned can no longer be unlearned"
         )))
     }
 }

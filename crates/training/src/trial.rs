@@ -1,6 +1,6 @@
 //! A rebuild, and the trial that it must pass: it may not call more confirmed ham spam than the models in use would.
 //!
-//! Both are asked about ham that neither has learned: of the last ham that people confirmed, a fifth, which the mails' own
+//! Both are asked about ham that neither has learned: of the last ham that people confirmed, also by a collection that they taught, a fifth, which the mails' own
 //! hashes pick. The models in use have learned it long ago, so they stand trial as they would be without it. Everything
 //! goes through the log in its order, beside the models in use.
 
@@ -17,7 +17,8 @@ impl Writer {
     /// The ham that is held out, in order.
     fn held_out(&self) -> Vec<u64> {
         let confirmed = self.log.entries().rev().filter(|entry| {
-            entry.head.label == Label::Ham && matches!(entry.head.ground, Ground::Person | Ground::Correction)
+            entry.head.label == Label::Ham
+                && matches!(entry.head.ground, Ground::Person | Ground::Correction | Ground::Corpus)
         });
         let most = self.settings.held_out as usize;
         let picked = confirmed.filter(|entry| entry.head.identity % ONE_IN == 0);

@@ -273,10 +273,7 @@ impl Versions {
     pub fn load(&self, number: Option<u64>) -> Result<Loaded, String> {
         let path = number.map_or_else(|| self.folder.join(BASE), |number| self.path(number));
         let loaded = File::open(&path).and_then(|file| decode(io::BufReader::new(file)));
-        loaded.map_err(|error| match number {
-            Some(_) => refusal(&path, &error.to_string()),
-            None => format!("{}: {error}", path.display()),
-        })
+        loaded.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Writes a version down; the oldest beyond [`KEPT`] go.

@@ -205,7 +205,19 @@ impl Writer {
             writer.alarms.raise(ALARM, "base", &note);
             notes.push(note);
         }
-        if let Some(note) = writer.adopt(lost).map_err(|fault| OpenError(fault.to_string()))? {
+        let base = writer.versions.base().map_or(0, |base| base.version.through);
+        let gaps = writer.log.gaps(base);
+        notes.extend(gaps.iter().map(|(first, last)| {
+            let samples = folder.join("samples");
+            format!(
+                "{}: samples {first} to {last} are missing, as if a file of the log were lost; the others are used",
+                samples.display()
+            )
+        }));
+        if let Some(note) = writer
+            .adopt(lost, &gaps)
+            .map_err(|fault| OpenError(fault.to_string()))?
+        {
             notes.push(note);
         }
         writer.recount();
@@ -398,6 +410,20 @@ impl Writer {
     /// The hash by which a kept mail is known.
     pub(crate) fn kept(&self, id: &KeptId) -> u64 {
         reference(self.seed, &id.0)
+    }
+
+    /// How many samples the base and the log have up to this one.
+    pub(crate) fn counted(&self, through: u64) -> u64 {
+        let base = self
+            .versions
+            .base()
+            .map_or(0, |base| base.version.ham + base.version.spam);
+        let aside = self.log.aside();
+        let mut upto = 0;
+        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+            upto += u64::from(!within(aside, entry.head.sequence));
+        }
+        base + upto
     }
 
     /// Ham and spam in the models in use.

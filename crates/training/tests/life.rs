@@ -132,7 +132,10 @@ fn who_goes_back_stays_there_until_a_rebuild() {
         let early = school.models();
         taught(&school, 10..25).await;
         let version = school.teacher.rollback(Some(1)).await.unwrap();
-        assert_eq!((version.ham + version.spam, &*version.why), (10, "rolled back"));
+        assert_eq!(
+            (version.ham + version.spam, &*version.why),
+            (10, "rolled back to version 1")
+        );
         assert_eq!(school.models(), early);
         school.teacher.close().await;
         assert_eq!(from_the_log(dir.path()), early, "also by the log alone");
@@ -171,6 +174,12 @@ fn going_back_twice_goes_further_and_forwards_is_possible_too() {
         assert_eq!(school.models(), two);
         assert!(one != two);
         assert!(matches!(school.teacher.rollback(Some(99)).await, Err(Fault::Broken(_))));
+        std::fs::write(&files(dir.path(), "versions")[0], "rubbish").unwrap();
+        let refused = school.teacher.rollback(Some(3)).await;
+        assert!(
+            matches!(&refused, Err(Fault::Broken(why)) if !why.contains("is used")),
+            "nothing else is used instead: {refused:?}"
+        );
     });
 }
 
@@ -349,6 +358,22 @@ fn a_rebuild_that_calls_more_confirmed_ham_spam_is_not_taken() {
         assert_eq!(school.teacher.unlearn(&Unlearn::By("eve".into())).await, Ok(400));
         let rebuilt = school.teacher.rebuild().await.unwrap();
         assert!(rebuilt.taken && rebuilt.after == 0, "{rebuilt:?}");
+    });
+}
+
+#[test]
+fn a_rebuild_is_tried_with_ham_of_collections_where_nobody_reported_any() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        let school = School::open(dir.path(), often(60));
+        assert_eq!(school.teacher.rebuild().await.unwrap().held_out, 0);
+        for n in 0..60 {
+            let mut lesson = lesson(n, class(n), "ann");
+            lesson.ground = Ground::Corpus;
+            school.teacher.label(lesson).await.unwrap();
+        }
+        let rebuilt = school.teacher.rebuild().await.unwrap();
+        assert!(rebuilt.taken && rebuilt.held_out > 0, "{rebuilt:?}");
     });
 }
 

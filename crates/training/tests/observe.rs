@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gatepost_core::classifier::Shelf;
 use gatepost_core::{
-    BadModel, Clue, Direction, Domain, End, Evidence, Fault, Features, Finding, FindingRecord, Ground, Label, Learner,
-    Learning, Lesson, LogOdds, Login, LoginBy, Message, ModelSlot, Models, Observer, Phase, RecipientId,
+    BadModel, Clue, Direction, Domain, End, Evidence, Fault, Features, Finding, FindingRecord, Ground, KeptId, Label,
+    Learner, Learning, Lesson, LogOdds, Login, LoginBy, Message, ModelSlot, Models, Observer, Phase, RecipientId,
     RecipientRecord, Record, Sample, Score, Tag, Unlearn,
 };
 use gatepost_testkit::Fakes;
@@ -117,6 +117,46 @@ fn a_report_about_delivered_mail_is_learned_without_the_mail_as_if_it_were_there
         assert_eq!(school.models(), with.models());
         // The mail itself, told again, is the same mail.
         assert_eq!(school.label(3, Label::Spam, "carl").await, Ok(sequence));
+    });
+}
+
+#[test]
+fn what_was_told_of_delivered_mail_is_unlearned_by_the_same_number() {
+    block(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(dir.path(), Settings::default());
+        for n in 1..4 {
+            school
+                .teacher
+                .observe(&record(n, Direction::Inbound), Some(&mail(n)))
+                .await;
+        }
+        let report = |id: &'static str| {
+            school
+                .teacher
+                .label_by_reference(id, Label::Spam, Ground::Person, "carl", when(9))
+        };
+        report("t1").await.unwrap();
+        let before = school.models();
+        report("t2").await.unwrap();
+        let of = |id: &str| Unlearn::Kept(KeptId(id.into()));
+        assert_eq!(school.teacher.unlearn(&of("t3")).await, Ok(0));
+        assert_eq!(school.teacher.unlearn(&of("t2")).await, Ok(1));
+        assert_eq!(school.models(), before);
+        // Also when nothing is remembered of it any more.
+        school.fakes.clock.forward(Duration::from_secs(9 * 86_400));
+        school.teacher.sweep().await.unwrap();
+        assert_eq!(school.teacher.unlearn(&of("t1")).await, Ok(1));
+        assert_eq!(samples(dir.path()), []);
+
+        // One that was told as a file is the same mail.
+        let school = School::open(other.path(), Settings::default());
+        school
+            .teacher
+            .observe(&record(1, Direction::Inbound), Some(&mail(1)))
+            .await;
+        school.label(1, Label::Spam, "ann").await.unwrap();
+        assert_eq!(school.teacher.unlearn(&of("t1")).await, Ok(1));
     });
 }
 

@@ -46,7 +46,7 @@ pub async fn run(office: &mut Office, what: &Model) -> Result<ExitCode, String> 
         });
     }
     if versions.is_empty() {
-        super::complain("nothing is learned yet");
+        super::complain("no version is written yet: what was learned is in the sample log and in use");
     }
     for note in notes {
         super::complain(&harmless(&format!("note: {note}")));

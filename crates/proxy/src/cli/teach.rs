@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gatepost_core::desk::Mail;
-use gatepost_core::{Domain, KeptId, Label, Octets, Request, Unlearn};
+use gatepost_core::{Domain, KeptId, Label, Octets, Receipt, Request, Unlearn};
+use gatepost_desk::rights::NO_SUCH_MAIL;
 
 use super::kept::id;
 use super::office::{Office, tell};
@@ -34,10 +35,10 @@ pub struct Mails {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Forgotten {
-    /// The number of a sample, the id of a kept mail.
+    /// The number of a sample, the id of a kept mail, or the number of a mail that was delivered.
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// All that somebody taught.
+    /// All that somebody taught; `operator` is whoever did so at this machine.
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     /// All since then: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
@@ -65,7 +66,9 @@ pub(super) async fn mail(office: &mut Office, text: &str) -> Result<Mail, String
         let file = std::fs::File::open(text).map_err(wrong)?;
         file.take(FILE_MAX + 1).read_to_end(&mut octets).map_err(wrong)?;
     } else if text.contains(['/', '.']) {
-        return Err(format!("{text}: there is no such file, and it is no id of a mail"));
+        return Err(format!(
+            "{text}: there is no such file, and this is no number of a mail"
+        ));
     } else {
         return Ok(Mail::Kept(id(office, text).await?));
     }
@@ -81,12 +84,13 @@ pub(super) async fn mail(office: &mut Office, text: &str) -> Result<Mail, String
 /// Says of each mail what it is; of those that cannot be read, why not.
 pub async fn report(office: &mut Office, mails: &Mails, label: Label) -> Result<ExitCode, String> {
     let mut code = ExitCode::SUCCESS;
+    let several = mails.mails.len() > 1;
     for text in &mails.mails {
         let told = match mail(office, text).await {
             Ok(mail) => {
                 let domain = mails.domain.clone();
                 let request = Request::Report { mail, label, domain };
-                tell(&office.submit(request).await?)
+                tell(&about(text, several, office.submit(request).await?))
             }
             Err(why) => super::failed(&why),
         };
@@ -95,6 +99,32 @@ pub async fn report(office: &mut Office, mails: &Mails, label: Label) -> Result<
         }
     }
     Ok(code)
+}
+
+/// What is said of one mail: where there are several each line names its own.
+fn about(text: &str, several: bool, receipt: Receipt) -> Receipt {
+    let named = |line: String| match several {
+        true => format!("{text}: {line}"),
+        false => line,
+    };
+    match receipt {
+        // Whoever sits here sees all mail: it is not there, neither as a file nor otherwise.
+        Receipt::Refused(why) if why == NO_SUCH_MAIL => Receipt::Refused(format!(
+            "{text}: no such file, and no kept or delivered mail of that number"
+        )),
+        Receipt::Refused(why) => Receipt::Refused(named(why)),
+        Receipt::Failed(why) => Receipt::Failed(named(why)),
+        Receipt::Done(mut change) => {
+            // A line that says of itself that it was refused begins with that.
+            let line = |line: String| match line.starts_with("refused") {
+                true => line,
+                false => named(line),
+            };
+            change.lines = change.lines.into_iter().map(line).collect();
+            Receipt::Done(change)
+        }
+        other => other,
+    }
 }
 
 /// Forgets.
@@ -119,7 +149,25 @@ fn sample(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use gatepost_core::Change;
+
     use super::*;
+
+    #[test]
+    fn each_of_several_mails_is_named_and_what_is_not_there_always() {
+        let done = || Receipt::Done(Change::shown(vec!["it is learned".into(), "refused: so".into()]));
+        assert_eq!(about("a", false, done()), done());
+        let Receipt::Done(change) = about("a", true, done()) else {
+            panic!("it was done");
+        };
+        assert_eq!(change.lines, ["a: it is learned", "refused: so"]);
+        assert_eq!(
+            about("a", true, Receipt::Failed("busy".into())),
+            Receipt::Failed("a: busy".into())
+        );
+        let none = Receipt::Refused("a: no such file, and no kept or delivered mail of that number".into());
+        assert_eq!(about("a", false, Receipt::Refused(NO_SUCH_MAIL.into())), none);
+    }
 
     #[test]
     fn a_short_number_is_a_samples_and_a_long_one_a_mails() {
