@@ -253,7 +253,11 @@ fn the_models_go_back_and_are_made_anew() {
         (&8.into(), &8.into()),
         "{listed:?}"
     );
-    assert_eq!(gatepost.tells(&["spam", "worse.eml"]).lines().count(), 1);
+    assert_eq!(
+        gatepost.tells(&["spam", "worse.eml"]).lines().count(),
+        2,
+        "that it is learned, and how it is taken back"
+    );
     assert_ne!(explained(&gatepost)["fused"], wise["fused"]);
     let number = listed[0]["number"].to_string();
     gatepost.tells(&["model", "rollback", &number]);
