@@ -311,7 +311,7 @@ pub struct Version {
     pub ham: u64,
     /// Learned spam messages.
     pub spam: u64,
-    /// Why it was written: `learned`, `unlearned`, `rebuilt`, `rolled back`.
+    /// Why it was written: `learned`, `unlearned`, `rebuilt`, `rolled back to version N`.
     pub why: String,
 }
 
