@@ -1,5 +1,6 @@
 //! What holds for the readers of documents whatever they are given. The root that includes it has the crate's names.
 
+#[allow(dead_code, reason = "each root that includes it uses a part of it")]
 #[path = "../../src/documents/heard.rs"]
 pub mod heard;
 
