@@ -9,7 +9,9 @@ mod oracle;
 const SYSTEM: usize = 32_768;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some((how, octets)) = bytes.split_first() else { return };
+    let Some((how, octets)) = bytes.split_first() else {
+        return;
+    };
     if how & 1 == 0 {
         oracle::bounded("a.zip", octets);
     } else {
