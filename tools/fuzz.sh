@@ -71,9 +71,12 @@ TEXT
 number() { sed -n "s/.*$1: *\([0-9]*\).*/\1/p" "$log" | tail -n 1; }
 [ -n "$replay" ] || printf '%-16s %12s %9s %7s %8s %9s\n' target executions 'in 1 s' edges features 'new finds'
 for target in "${targets[@]}"; do
-  folders=("fuzz/seeds/$target")
-  [ ! -d "fuzz/made/$target" ] || folders+=("fuzz/made/$target")
-  stored=$(find "${folders[@]}" -type f 2>/dev/null | wc -l)
+  folders=()
+  for folder in "fuzz/seeds/$target" "fuzz/made/$target"; do
+    [ ! -d "$folder" ] || folders+=("$folder")
+  done
+  [ ${#folders[@]} -gt 0 ] || die "neither fuzz/seeds/$target nor fuzz/made/$target is there"
+  stored=$(find "${folders[@]}" -type f | wc -l)
   [ "$stored" -gt 0 ] || die "no stored input in ${folders[*]}"
   most=(-max_len="${longest[$target]:-4096}")
   if [ -n "$replay" ]; then
