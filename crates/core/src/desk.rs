@@ -222,6 +222,9 @@ pub enum Request {
         /// Even if it was delivered within the last day, or perhaps was.
         #[serde(default)]
         again: bool,
+        /// And put its sender on the recipient's list of welcome ones.
+        #[serde(default)]
+        welcome: bool,
     },
     /// Delete a kept mail.
     Delete {

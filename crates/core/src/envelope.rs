@@ -78,6 +78,10 @@ pub enum LoginBy {
     Auth,
     /// The address of the client, in a network that the operator trusts.
     Network,
+    /// The envelope sender, on the word of such a network: a person, but never an administrator.
+    Vouched,
+    /// Gatepost itself, in the name of a filter: what somebody set in motion who has no login, as with a resend code.
+    Ourselves,
     /// The operator at the control socket.
     Operator,
 }

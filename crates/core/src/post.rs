@@ -12,12 +12,18 @@ use crate::kept::KeptId;
 pub struct Letter {
     /// To whom; an address of ours.
     pub to: Address,
+    /// Its author's local part, at the domain of the recipient: a command mailbox, so that an answer finds one.
+    pub from: Box<str>,
     /// Its subject, in plain words.
     pub subject: String,
     /// Its text.
     pub text: String,
     /// The same as HTML, where it helps.
     pub html: Option<String>,
+    /// The Message-ID of the mail that it answers, with its angle brackets.
+    pub in_reply_to: Option<String>,
+    /// The language of its text, as in `de`.
+    pub language: Option<Box<str>>,
 }
 
 impl Letter {
@@ -25,9 +31,12 @@ impl Letter {
     pub fn new(to: Address, subject: impl Into<String>, text: impl Into<String>) -> Letter {
         Letter {
             to,
+            from: "gatepost".into(),
             subject: subject.into(),
             text: text.into(),
             html: None,
+            in_reply_to: None,
+            language: None,
         }
     }
 }
@@ -39,4 +48,10 @@ pub trait Post: Send + Sync {
     async fn send(&self, letter: Letter) -> Result<(), Fault>;
     /// Delivers a kept mail to one of its recipients, with its original envelope.
     async fn release(&self, id: &KeptId, recipient: &Address) -> Result<(), Fault>;
+    /// Delivers a marked copy of a kept mail to an address of ours that gathers such mail, under an envelope of our own with
+    /// the null sender. `meant_for` is the recipient whose copy it is.
+    async fn copy(&self, id: &KeptId, meant_for: &Address, to: &Address) -> Result<(), Fault> {
+        let _ = (id, meant_for, to);
+        Err(Fault::Unavailable("no copies are sent by this post"))
+    }
 }

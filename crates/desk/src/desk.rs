@@ -132,9 +132,9 @@ impl FrontDesk {
             Request::Train { mails, by, domain } => {
                 collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
             }
-            Request::Release { id, recipient, again } => {
-                self.release(who, id, recipient.as_deref(), *again, now).await?
-            }
+            Request::Release {
+                id, recipient, again, ..
+            } => self.release(who, id, recipient.as_deref(), *again, now).await?,
             Request::Delete { id } => self.delete(who, id).await?,
             Request::Find { query } => self.find(who, query).await?,
             Request::Read { id, why } => self.read(who, id, why.as_deref()).await?,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_core::{
-    Address, Domain, KeptMail, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
+    Address, Domain, KeptMail, List, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
 };
 use gatepost_pipeline::Routes;
 
@@ -44,14 +44,17 @@ impl Staff {
     /// What this login is here.
     pub fn who<'a>(&'a self, login: &'a Login) -> Who<'a> {
         let name = login.name.to_lowercase();
-        let person = login.by == LoginBy::Auth;
+        let person = matches!(login.by, LoginBy::Auth | LoginBy::Vouched);
+        // A network may say any name: nobody becomes an administrator by that.
+        let proven = login.by == LoginBy::Auth;
         Who {
             operator: login.by == LoginBy::Operator,
-            admin: person && self.admins.contains(&name),
+            ourselves: login.by == LoginBy::Ourselves,
+            admin: proven && self.admins.contains(&name),
             domains: self
                 .domain_admins
                 .iter()
-                .filter(|(_, admins)| person && admins.contains(&name))
+                .filter(|(_, admins)| proven && admins.contains(&name))
                 .map(|(domain, _)| domain.as_str())
                 .collect(),
             name: person.then_some(name),
@@ -64,6 +67,8 @@ impl Staff {
 #[derive(Clone, Debug)]
 pub struct Who<'a> {
     operator: bool,
+    /// Gatepost itself, in a filter's name.
+    ourselves: bool,
     admin: bool,
     domains: BTreeSet<&'a str>,
     /// The user name, in lower case; a trusted network has none, for it is no person.
@@ -137,6 +142,12 @@ impl Who<'_> {
     pub fn may(&self, request: &Request) -> Refusal {
         let when = |may: bool, why| if may { Ok(()) } else { Err(why) };
         match request {
+            // What nobody asked for at a login is as little as can be: somebody is made welcome to one person.
+            Request::Add {
+                list: List::Allow,
+                reach: Reach::Person(_),
+                ..
+            } if self.ourselves => Ok(()),
             Request::Add { reach, .. } | Request::Remove { reach, .. } => self.reaches(reach),
             Request::Show { reach: Some(reach), .. } => self.reaches(reach),
             Request::Train { .. } => when(self.is_admin(), ADMINS),
@@ -275,7 +286,7 @@ impl Who<'_> {
 
 #[cfg(test)]
 mod tests {
-    use gatepost_core::{KeptId, Label, List, Listed, Octets, Time, Unlearn};
+    use gatepost_core::{KeptId, Label, Listed, Octets, Time, Unlearn};
 
     use super::*;
 
@@ -454,6 +465,50 @@ mod tests {
                 .who(&login("root@d.example"))
                 .teaches(Some(&one), Some("E.Example")),
             Some("e.example".into())
+        );
+    }
+
+    #[test]
+    fn on_a_networks_word_somebody_is_a_person_and_no_administrator() {
+        let staff = staff();
+        let vouched = |name: &str| Login::new(name, LoginBy::Vouched);
+        let (carl, root) = (vouched("carl@d.example"), vouched("root@d.example"));
+        assert!(
+            staff
+                .who(&carl)
+                .may(&add(Reach::Person("carl@d.example".into())))
+                .is_ok()
+        );
+        assert!(staff.who(&root).may(&add(Reach::Site)).is_err());
+        assert!(
+            staff
+                .who(&vouched("eva@e.example"))
+                .may(&add(Reach::Domain("e.example".into())))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_filter_may_make_somebody_welcome_to_one_person_and_nothing_else() {
+        let staff = staff();
+        let ourselves = Login::new("resend", LoginBy::Ourselves);
+        let who = staff.who(&ourselves);
+        assert!(who.may(&add(Reach::Person("carl@d.example".into()))).is_ok());
+        for reach in [Reach::Site, Reach::Domain("d.example".into())] {
+            assert!(who.may(&add(reach)).is_err());
+        }
+        let deny = Request::Add {
+            list: List::Deny,
+            reach: Reach::Person("carl@d.example".into()),
+            entries: vec!["x@y.example".into()],
+        };
+        assert!(who.may(&deny).is_err());
+        assert!(
+            who.may(&Request::Audit {
+                before: None,
+                limit: None
+            })
+            .is_err()
         );
     }
 

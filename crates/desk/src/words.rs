@@ -132,7 +132,9 @@ pub fn of(request: &Request) -> String {
                 .map_or(String::new(), |domain| format!(" of {}", cut(domain)));
             format!("call {}{of} {label}", mail(it))
         }
-        Request::Release { id, recipient, again } => {
+        Request::Release {
+            id, recipient, again, ..
+        } => {
             let to = recipient
                 .as_ref()
                 .map_or(String::new(), |to| format!(" to {}", cut(to)));

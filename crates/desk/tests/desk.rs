@@ -168,6 +168,7 @@ fn release(id: &KeptId, recipient: Option<&str>) -> Request {
         id: id.clone(),
         recipient: recipient.map(Into::into),
         again: false,
+        welcome: false,
     }
 }
 
@@ -295,6 +296,7 @@ async fn a_mail_that_was_perhaps_delivered_goes_again_only_where_somebody_says_s
         id: id.clone(),
         recipient: None,
         again: true,
+        welcome: false,
     };
     let lost = Fault::Unsure("lost after the dot".into());
     house.fakes.post.released.fail(Some(lost));

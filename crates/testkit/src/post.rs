@@ -14,6 +14,8 @@ pub struct MemoryPost {
     pub letters: Book<Letter>,
     /// Kept mail that was released, and to whom.
     pub released: Book<(KeptId, Address)>,
+    /// Kept mail that was copied, whose it was, and to whom.
+    pub copied: Book<(KeptId, Address, Address)>,
 }
 
 impl MemoryPost {
@@ -31,5 +33,9 @@ impl Post for MemoryPost {
 
     async fn release(&self, id: &KeptId, recipient: &Address) -> Result<(), Fault> {
         self.released.enter((id.clone(), recipient.clone()))
+    }
+
+    async fn copy(&self, id: &KeptId, meant_for: &Address, to: &Address) -> Result<(), Fault> {
+        self.copied.enter((id.clone(), meant_for.clone(), to.clone()))
     }
 }

@@ -189,6 +189,7 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
                 id: id(office, text).await?,
                 recipient: to.clone(),
                 again: *again,
+                welcome: false,
             };
             Ok(tell(&office.submit(request).await?))
         }

@@ -1,0 +1,1 @@
+//! The words of our letters: templates, in files, in the languages that there are.
