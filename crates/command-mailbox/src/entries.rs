@@ -26,6 +26,8 @@ pub const ENTRIES_MAX: usize = 1_000;
 pub const UNREAD_MAX: usize = 20;
 /// Octets of the longest entry.
 const ENTRY_MAX: usize = 400;
+/// Octets of the longest word that is looked at.
+const WORD_MAX: usize = 1_000;
 
 /// For whom an administrator means an entry.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -187,7 +189,8 @@ fn words(line: &str) -> Vec<&str> {
 /// The words with an @, the last left out where it is a name.
 fn bare(text: &str, named: bool) -> impl Iterator<Item = &str> {
     let apart = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '<' | '>');
-    let all: Vec<&str> = text.split(apart).filter(|word| !word.is_empty()).collect();
+    let fits = |word: &&str| !word.is_empty() && word.len() <= WORD_MAX;
+    let all: Vec<&str> = text.split(apart).filter(fits).collect();
     let names = usize::from(named && text.ends_with(|c: char| !matches!(c, ',' | ';')));
     let count = all.len().saturating_sub(names);
     all.into_iter().take(count).map(clean).filter(|word| word.contains('@'))
@@ -195,14 +198,29 @@ fn bare(text: &str, named: bool) -> impl Iterator<Item = &str> {
 
 /// A word without what people and programs put around it.
 fn clean(word: &str) -> &str {
+    let mut word = word;
+    loop {
+        let bare = peeled(word);
+        if bare.len() == word.len() {
+            return bare;
+        }
+        word = bare;
+    }
+}
+
+/// One layer less.
+fn peeled(word: &str) -> &str {
     let word = word.trim_start_matches(['\'', '"', '(', '[', '{', '\u{201e}', '\u{201c}', '\u{ab}', '\u{2022}', '`']);
-    let lower = word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
-    let word = if lower { word.get(7..).unwrap_or_default() } else { word };
+    let mailto = word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
+    let word = if mailto { word.get(7..).unwrap_or_default() } else { word };
     let word = word.split('?').next().unwrap_or_default();
-    word.trim_end_matches([
+    let word = word.trim_end_matches([
         '\'', '"', ')', '}', '.', ',', ';', ':', '!', '\u{201c}', '\u{201d}', '\u{bb}', '`',
-    ])
-    .trim_end_matches(|c| c == ']' && !word.contains("@["))
+    ]);
+    match word.contains("@[") {
+        true => word,
+        false => word.trim_end_matches(']'),
+    }
 }
 
 /// The word, if it is an entry.
