@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::base64::base64;
 use super::host::hex;
 use super::{Anomalies, utf7, uu};
 
@@ -85,45 +86,6 @@ pub(super) fn without_comments(value: &[u8]) -> Cow<'_, [u8]> {
         out.extend_from_slice(value.get(opened..).unwrap_or_default());
     }
     Cow::Owned(out)
-}
-
-/// Decodes base64: octets outside the alphabet are left out, padding may miss or stand in the middle, bits may trail.
-pub(super) fn base64(raw: &[u8], anomalies: &mut Anomalies) -> Vec<u8> {
-    let mut out = Vec::with_capacity(raw.len() / 4 * 3 + 3);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    let mut padded = false;
-    for octet in raw {
-        let value = match octet {
-            b'A'..=b'Z' => octet - b'A',
-            b'a'..=b'z' => octet - b'a' + 26,
-            b'0'..=b'9' => octet - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'\r' | b'\n' | b' ' | b'\t' => continue,
-            b'=' => {
-                // What follows a padding begins a quantum of its own: encoders that stick pieces together do so.
-                (bits, count) = (0, 0);
-                padded = true;
-                continue;
-            }
-            _ => {
-                anomalies.base64 = true;
-                continue;
-            }
-        };
-        anomalies.base64 |= padded;
-        padded = false;
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    // Six bits alone are no octet; whole octets want their padding.
-    anomalies.base64 |= count != 0;
-    out
 }
 
 /// Decodes quoted-printable: an `=` that begins nothing stays as it is.

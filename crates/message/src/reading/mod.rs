@@ -6,6 +6,7 @@
 //!
 //! **Absent on purpose:** fetching anything, following redirectors, running scripts, looking into archives and documents.
 
+mod base64;
 mod choice;
 mod colour;
 mod decode;

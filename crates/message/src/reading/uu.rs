@@ -125,7 +125,7 @@ fn give(open: Option<Open<'_>>, each: &mut dyn FnMut(&[u8], Vec<u8>)) {
         return;
     };
     let octets = match base64 {
-        true => super::decode::base64(&octets, &mut super::Anomalies::default()),
+        true => super::base64::base64(&octets, &mut super::Anomalies::default()),
         false => octets,
     };
     if !octets.is_empty() {

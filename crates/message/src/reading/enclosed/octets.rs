@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::reading::Anomalies;
-use crate::reading::decode::{self, Transfer};
+use crate::reading::base64::is_digit;
+use crate::reading::decode::Transfer;
+use crate::reading::{Anomalies, base64};
 
 use super::said::{Said, Type};
 
@@ -26,7 +27,7 @@ pub(super) enum Way {
 
 impl Way {
     pub(super) fn decode<'a>(self, raw: &'a [u8], anomalies: &mut Anomalies) -> Cow<'a, [u8]> {
-        let base64 = |raw: &[u8]| Cow::Owned(decode::base64(raw, &mut Anomalies::default()));
+        let base64 = |raw: &[u8]| Cow::Owned(base64::base64(raw, &mut Anomalies::default()));
         match self {
             Way::Said(transfer) => transfer.decode(raw, anomalies),
             Way::ToForeign => base64(to(raw, |b| !is_digit(b) && !b.is_ascii_whitespace() && b != b'=')),
@@ -42,10 +43,6 @@ impl Way {
 fn to(raw: &[u8], ends: impl Fn(u8) -> bool) -> &[u8] {
     let end = raw.iter().position(|b| ends(*b)).unwrap_or(raw.len());
     raw.get(..end).unwrap_or_default()
-}
-
-fn is_digit(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/')
 }
 
 /// The ways to read a part.

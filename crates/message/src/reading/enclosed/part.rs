@@ -1,7 +1,7 @@
 //! What becomes of the octets of a part once they are there, and of those outside the parts.
 
 use crate::reading::decode::Transfer;
-use crate::reading::{Anomalies, decode};
+use crate::reading::{Anomalies, base64};
 
 use super::given::{Became, hash};
 use super::octets::{Way, is_binary, ways};
@@ -178,7 +178,7 @@ impl Walk<'_, '_> {
             let octets = kept.raw.get(at..).unwrap_or_default().to_vec();
             self.later(octets, depth, Start::Message, stretch, Seen::Outside);
         } else if let Some(block) = outside::block(&kept.raw) {
-            let octets = decode::base64(block, &mut Anomalies::default());
+            let octets = base64::base64(block, &mut Anomalies::default());
             self.give(&part, &octets, whole, false, stretch);
         }
         self.seen = Seen::Surely;
