@@ -1,0 +1,204 @@
+//! Mails that somebody reports, asks about, or wants to have.
+
+use std::sync::Arc;
+
+use gatepost_core::desk::Mail;
+use gatepost_core::{Fault, KeptId, Label, Message, Octets, Receipt, Reference, Request};
+
+use crate::errand::{Answer, Errand, Weight};
+use crate::explained;
+use crate::html;
+use crate::lists::failed;
+use crate::report::{self, Form, Original, Reported};
+use crate::text;
+use crate::told::effect;
+use crate::words::shown::{harmless, short};
+
+/// The most characters of a subject that are told.
+pub const SUBJECT_MAX: usize = 60;
+/// The most names of what could not be read that are told.
+const UNREADABLE_MAX: usize = 50;
+/// The most characters of one.
+const NAME_MAX: usize = 120;
+/// The most mails of one release.
+const RELEASES_MAX: usize = 20;
+
+/// Reads a report. A mail that was sent on as it is, with who did so above it, is itself what is reported.
+async fn read(errand: &Errand<'_>) -> Result<Reported, Fault> {
+    let (held, limits) = (Arc::clone(errand.message), errand.limits);
+    let reading = errand.services.compute.run(move |budget| {
+        let mut reported = report::read(&held, limits, &mut || !budget.is_spent());
+        let resent = held.headers().get("Resent-From").is_some();
+        if resent && reported.originals.is_empty() && reported.unreadable.is_empty() {
+            let original = text::octets(&held, limits.octets).map(|octets| Original {
+                octets,
+                name: String::new(),
+                reference: None,
+                form: Form::Attached,
+            });
+            reported.originals.extend(original);
+        }
+        reported
+    });
+    reading.await
+}
+
+/// The subject of a mail, as it may be told.
+fn subject(errand: &Errand<'_>, octets: &[u8]) -> String {
+    let head = octets.get(..gatepost_core::message::split(octets)).unwrap_or_default();
+    let message = Message::from_bytes(head.to_vec());
+    let subject = message.headers().get("Subject").map(|field| field.decoded(1_000));
+    match harmless(&subject.unwrap_or_default(), SUBJECT_MAX) {
+        subject if subject.is_empty() => errand.say("no-subject", &[]),
+        subject => subject,
+    }
+}
+
+/// What could not be read, a line each.
+fn unreadable(reported: &Reported) -> String {
+    let names = reported.unreadable.iter().take(UNREADABLE_MAX);
+    let lines: Vec<String> = names.map(|name| format!("  {}", harmless(name, NAME_MAX))).collect();
+    lines.join("\n")
+}
+
+/// The mail of the desk: by its number where we wrote that, else its octets.
+fn mail(errand: &Errand<'_>, original: Original) -> Mail {
+    let reference = original.reference.as_deref();
+    match reference.and_then(|text| Reference::read(&errand.services.seed, text)) {
+        Some(Reference::Ours(id)) => Mail::Kept(KeptId(id.into())),
+        _ => Mail::Bytes(Octets(original.octets)),
+    }
+}
+
+/// Learns what the mails of a report are.
+pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> {
+    let mut reported = read(errand).await?;
+    let (name, phrase) = match label {
+        Label::Spam => ("spam", "reported.spam"),
+        Label::Ham => ("notspam", "reported.notspam"),
+    };
+    let (mut lines, mut wrong) = (Vec::new(), reported.originals.is_empty());
+    for original in std::mem::take(&mut reported.originals) {
+        let subject = subject(errand, &original.octets);
+        let request = Request::Report {
+            mail: mail(errand, original),
+            label,
+            domain: None,
+        };
+        match errand.submit(request).await? {
+            Receipt::Done(done) => {
+                let said = if done.changed { phrase } else { "reported.same" };
+                lines.push(errand.say(said, &[("subject", &subject)]));
+                for (phrase, entry) in done.lines.iter().filter_map(|line| effect(line)) {
+                    lines.push(format!("  {}", errand.say(phrase, &[("entry", &short(entry, NAME_MAX))])));
+                }
+            }
+            Receipt::Refused(why) => {
+                wrong = true;
+                let why = errand.why(&why);
+                lines.push(errand.say("reported.refused", &[("subject", &subject), ("why", &why)]));
+            }
+            _ => wrong = true,
+        }
+    }
+    wrong |= !reported.unreadable.is_empty();
+    let places = [
+        ("mails", lines.join("\n")),
+        ("unreadable", unreadable(&reported)),
+    ];
+    let places: Vec<(&str, &str)> = places.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Ok(errand.letter(name, &places, if wrong { Weight::Wrong } else { Weight::Done }))
+}
+
+/// Tells what the filters make of the mails in a mail.
+pub async fn analyse(errand: &Errand<'_>) -> Result<Answer, Fault> {
+    let mut reported = read(errand).await?;
+    let mut told = Vec::new();
+    for original in std::mem::take(&mut reported.originals) {
+        let subject = subject(errand, &original.octets);
+        let mut receipt = Receipt::Refused(String::new());
+        // A kept mail tells what was found when it came; another one is looked at as it is there.
+        let octets = original.octets.clone();
+        for mail in [mail(errand, original), Mail::Bytes(Octets(octets))] {
+            receipt = errand
+                .submit(Request::Explain {
+                    mail,
+                    came: None,
+                    domain: None,
+                })
+                .await?;
+            if matches!(receipt, Receipt::Explained(_)) {
+                break;
+            }
+        }
+        told.push(match receipt {
+            Receipt::Explained(explanation) => explained::tell(errand.words, errand.language, &subject, &explanation),
+            Receipt::Refused(why) => {
+                let why = errand.why(&why);
+                errand.say("reported.refused", &[("subject", &subject), ("why", &why)])
+            }
+            _ => continue,
+        });
+    }
+    let places = [("mails", told.join("\n\n\n")), ("unreadable", unreadable(&reported))];
+    let places: Vec<(&str, &str)> = places.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut answer = errand.letter("analyse", &places, Weight::Asked);
+    answer.html = Some(html::of(&answer.text));
+    Ok(answer)
+}
+
+/// The numbers in a subject such as `release 4XyZ-01`.
+fn numbers(subject: &str) -> (Vec<KeptId>, bool) {
+    let words = || subject.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    let may_be = |word: &&str| {
+        (6..=100).contains(&word.len())
+            && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            && word.bytes().any(|octet| octet.is_ascii_digit())
+    };
+    let ids = words().filter(may_be).take(RELEASES_MAX).map(|word| KeptId(word.into()));
+    (ids.collect(), words().any(|word| word.eq_ignore_ascii_case("welcome")))
+}
+
+/// Delivers kept mails to the writer. What is delivered is its own answer.
+pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
+    let headers = errand.message.headers();
+    let subject = headers.get("Subject").map(|field| field.decoded(4_000)).unwrap_or_default();
+    let (ids, welcome) = numbers(&subject);
+    if ids.is_empty() {
+        return Ok(Some(failed(errand, "there is no such mail")));
+    }
+    for id in ids {
+        let request = Request::Release {
+            id,
+            recipient: None,
+            again: false,
+            welcome,
+        };
+        match errand.services.desk.submit(&errand.person.login, request).await? {
+            Receipt::Done(_) => {}
+            Receipt::Refused(why) | Receipt::Failed(why) => return Ok(Some(failed(errand, &why))),
+            _ => return Ok(Some(failed(errand, ""))),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_a_release_are_found_in_its_subject() {
+        for (subject, want, welcome) in [
+            ("release 4XyZ-0123", "4XyZ-0123", false),
+            ("Re: release 4XyZ-0123, 5abcdef welcome", "4XyZ-0123 5abcdef", true),
+            ("release", "", false),
+            ("", "", false),
+            ("release ../etc/passwd", "", false),
+        ] {
+            let (ids, welcomes) = numbers(subject);
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            assert_eq!((ids.join(" ").as_str(), welcomes), (want, welcome), "{subject}");
+        }
+    }
+}
