@@ -28,6 +28,13 @@ const FIELD_MAX: usize = 500;
 /// Each letter, and the places that its template may have.
 pub const LETTERS: &[(&str, &[&str])] = &[
     ("analyse", &["person", "mails", "unreadable"]),
+    (
+        "blocked",
+        &[
+            "person", "whose", "count", "since", "rows", "more", "left", "ends", "note",
+        ],
+    ),
+    ("blocked-end", &["whose", "had"]),
     ("entries", &["person", "entries", "remove", "more"]),
     ("failed", &["person", "why"]),
     ("help", &["person", "domain", "addresses"]),
@@ -110,6 +117,33 @@ pub const PHRASES: &[(&str, &[&str])] = &[
     ("help.blockreport", &[]),
     ("help.release", &[]),
     ("help.help", &[]),
+    ("blocked.subject", &[]),
+    ("blocked.reason", &[]),
+    ("blocked.points", &[]),
+    ("blocked.to", &[]),
+    ("blocked.null", &[]),
+    ("blocked.unseen", &[]),
+    ("blocked.release", &[]),
+    ("blocked.welcome", &[]),
+    ("blocked.delete", &[]),
+    ("blocked.usual", &["count"]),
+    ("blocked.fitting", &["count"]),
+    ("blocked.daily", &["whose"]),
+    ("blocked.line", &["line"]),
+    ("blocked.pattern", &["why"]),
+    ("blocked.refused", &["whose", "why"]),
+    ("blocked.not-local", &["whose"]),
+    ("blocked.too-many", &["most"]),
+    ("why.danger", &[]),
+    ("why.attachment", &[]),
+    ("why.denied", &[]),
+    ("why.listed", &[]),
+    ("why.forged", &[]),
+    ("why.content", &[]),
+    ("why.manners", &[]),
+    ("why.server", &[]),
+    ("why.nobody", &[]),
+    ("why.rule", &[]),
 ];
 
 /// What is shipped: language, file, text.
@@ -120,10 +154,10 @@ macro_rules! shipped {
 }
 
 const SHIPPED: &[(&str, &str, &str)] = shipped! {
-    "en": "analyse" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
-    "de": "analyse" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
-    "fr": "analyse" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
-    "es": "analyse" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
+    "en": "analyse" "blocked" "blocked-end" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
+    "de": "analyse" "blocked" "blocked-end" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
+    "fr": "analyse" "blocked" "blocked-end" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
+    "es": "analyse" "blocked" "blocked-end" "entries" "failed" "help" "list" "notspam" "phrases" "spam";
 };
 
 /// A letter's two templates.
@@ -159,7 +193,10 @@ fn form(text: &str, places: &'static [&'static str]) -> Result<Form, Mistake> {
     };
     let (blank, rest) = rest.split_once('\n').unwrap_or((rest, ""));
     if !blank.trim().is_empty() {
-        return Err(wrong(2, "behind the line `Subject:` stands a blank line, then the text"));
+        return Err(wrong(
+            2,
+            "behind the line `Subject:` stands a blank line, then the text",
+        ));
     }
     let form = Form {
         subject: Template::parse(subject.trim(), 1, places)?,
@@ -202,7 +239,8 @@ impl Language {
             let Some((name, places)) = listed(PHRASES, name.trim()) else {
                 return Err(wrong(format!("no phrase is called `{}`", name.trim())));
             };
-            self.phrases.insert(name, Template::parse(phrase.trim(), number, places)?);
+            self.phrases
+                .insert(name, Template::parse(phrase.trim(), number, places)?);
         }
         Ok(())
     }
