@@ -60,14 +60,15 @@ impl CommandMailbox {
     }
 
     fn person(&self, cx: &Context<'_>) -> Result<Person, Reply> {
-        match (cx.direction(), cx.envelope()) {
-            (Direction::Outbound, Some(envelope)) => Person::of(
-                cx.login(),
-                &envelope.from,
-                &self.services.site,
-                self.config.trust_networks,
-            ),
-            _ => Err(person::UNKNOWN),
+        let (Direction::Outbound, Some(envelope)) = (cx.direction(), cx.envelope()) else {
+            return Err(person::UNKNOWN);
+        };
+        let (site, trust) = (&self.services.site, self.config.trust_networks);
+        let person = Person::of(cx.login(), &envelope.from, site, trust)?;
+        // A mailbox is nobody: its answers would go to another one.
+        match self.addresses.act(&person.home, site) {
+            Some(_) => Err(person::NOT_YOURS),
+            None => Ok(person),
         }
     }
 
