@@ -267,7 +267,12 @@ impl Finished {
             return Record::hash_of(message);
         }
         let message = Arc::clone(message);
-        let hashed = self.pipeline.services().compute.run(move |_| Record::hash_of(&message)).await;
+        let hashed = self
+            .pipeline
+            .services()
+            .compute
+            .run(move |_| Record::hash_of(&message))
+            .await;
         hashed.ok().flatten()
     }
 
