@@ -8,14 +8,17 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod brought;
 mod claim;
 mod collection;
 mod desk;
 mod limit;
+mod listing;
 pub mod rights;
 mod teach;
 pub mod users;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
+pub use listing::Reports;
 pub use users::{Users, Welcome};
