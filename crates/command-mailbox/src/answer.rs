@@ -68,35 +68,61 @@ async fn is_due(errand: &Errand<'_>, act: Act, id: Option<&str>) -> Result<bool,
     Ok((1..=i64::from(errand.config.replies_per_hour)).contains(&count))
 }
 
-/// Sends an answer where one is due, and tells whether it was sent. What was asked is done by then: no trouble with the
-/// answer undoes it.
-pub async fn send(errand: &Errand<'_>, act: Act, answer: Answer) -> bool {
+/// Whether the mail is answered, with something of this weight; counts it.
+async fn may_answer(errand: &Errand<'_>, act: Act, weight: Weight) -> bool {
     let headers = errand.message.headers();
-    if is_machines(headers) || !is_wanted(errand.config.reply, answer.weight) {
+    if is_machines(headers) || !is_wanted(errand.config.reply, weight) {
         return false;
     }
-    let id = message_id(headers);
-    match is_due(errand, act, id.as_deref()).await {
-        Ok(true) => {}
-        Ok(false) => return false,
+    match is_due(errand, act, message_id(headers).as_deref()).await {
+        Ok(due) => due,
         // Whether it was answered is not known; better not at all than twice.
         Err(fault) => {
             tracing::warn!(to = %errand.person.home, %fault, "command_mailbox: no answer, since the store does not answer");
-            return false;
+            false
         }
+    }
+}
+
+async fn post(errand: &Errand<'_>, letter: Letter) -> bool {
+    let to = letter.to.clone();
+    match errand.services.post.send(letter).await {
+        Ok(()) => true,
+        Err(fault) => {
+            tracing::warn!(%to, %fault, "command_mailbox: an answer could not be sent");
+            false
+        }
+    }
+}
+
+/// Sends an answer where one is due, and tells whether it was sent. What was asked is done by then: no trouble with the
+/// answer undoes it.
+pub async fn send(errand: &Errand<'_>, act: Act, answer: Answer) -> bool {
+    if !may_answer(errand, act, answer.weight).await {
+        return false;
     }
     let mut letter = Letter::new(errand.person.home.clone(), answer.subject, answer.text);
     letter.from = errand.addresses.name(act).unwrap_or("gatepost").into();
     letter.html = answer.html;
-    letter.in_reply_to = id;
+    letter.in_reply_to = message_id(errand.message.headers());
     letter.language = Some(errand.language.into());
-    match errand.services.post.send(letter).await {
-        Ok(()) => true,
-        Err(fault) => {
-            tracing::warn!(to = %errand.person.home, %fault, "command_mailbox: an answer could not be sent");
-            false
-        }
+    post(errand, letter).await
+}
+
+/// Sends letters that somebody asked for, as one answer, and tells whether one was sent.
+pub async fn send_all(errand: &Errand<'_>, act: Act, letters: Vec<Letter>) -> bool {
+    if letters.is_empty() || !may_answer(errand, act, Weight::Asked).await {
+        return false;
     }
+    let id = message_id(errand.message.headers());
+    let mut sent = false;
+    for mut letter in letters {
+        if letter.to.key() == errand.person.home.key() {
+            letter.in_reply_to.clone_from(&id);
+        }
+        sent |= post(errand, letter).await;
+    }
+    sent
 }
 
 #[cfg(test)]

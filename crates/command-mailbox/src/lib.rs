@@ -29,7 +29,7 @@ pub mod words;
 use addresses::{Act, Addresses};
 use errand::{Answer, Errand, Weight};
 use gatepost_core::prelude::*;
-use gatepost_core::{Direction, Label};
+use gatepost_core::{Acting, Change, Direction, Label, Letter, Request};
 pub use options::Config;
 use person::Person;
 use report::Limits;
@@ -41,6 +41,9 @@ const TAKEN: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Done");
 const ANSWERED: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Done, a mail tells you how it went");
 /// The same where a machine wrote what only people may.
 const IGNORED: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Ignored, since it was not written by a person");
+
+/// Octets of a subject that are read.
+const SUBJECT_MAX: usize = 2_000;
 
 /// The filter of command mailboxes.
 pub struct CommandMailbox {
@@ -57,28 +60,66 @@ impl CommandMailbox {
     }
 
     fn person(&self, cx: &Context<'_>) -> Result<Person, Reply> {
-        match (cx.direction(), cx.envelope()) {
-            (Direction::Outbound, Some(envelope)) => Person::of(
-                cx.login(),
-                &envelope.from,
-                &self.services.site,
-                self.config.trust_networks,
-            ),
-            _ => Err(person::UNKNOWN),
+        let (Direction::Outbound, Some(envelope)) = (cx.direction(), cx.envelope()) else {
+            return Err(person::UNKNOWN);
+        };
+        let (site, trust) = (&self.services.site, self.config.trust_networks);
+        let person = Person::of(cx.login(), &envelope.from, site, trust)?;
+        // A mailbox is nobody: its answers would go to another one.
+        match self.addresses.act(&person.home, site) {
+            Some(_) => Err(person::NOT_YOURS),
+            None => Ok(person),
         }
     }
 
-    /// Does what a mail to one mailbox asks; nothing where it is its own answer.
-    async fn obey(&self, errand: &Errand<'_>, act: Act) -> Result<Option<Answer>, Fault> {
-        Ok(Some(match act {
+    /// Does what a mail to one mailbox asks, and tells whether it was answered.
+    async fn obey(&self, errand: &Errand<'_>, act: Act) -> Result<bool, Fault> {
+        let answer = match act {
             Act::Spam => reports::report(errand, Label::Spam).await?,
             Act::NotSpam => reports::report(errand, Label::Ham).await?,
             Act::Entries(change) => lists::change(errand, change).await?,
             Act::ShowPersBlack => lists::show(errand).await?,
             Act::Analyse => reports::analyse(errand).await?,
-            Act::Release => return reports::release(errand).await,
-            Act::Help | Act::BlockReport => self.help(errand),
-        }))
+            Act::Help => self.help(errand),
+            // What is delivered is its own answer.
+            Act::Release => match reports::release(errand).await? {
+                Some(answer) => answer,
+                None => return Ok(false),
+            },
+            Act::BlockReport => {
+                let letters = self.block_report(errand).await?;
+                return Ok(answer::send_all(errand, act, letters).await);
+            }
+        };
+        Ok(answer::send(errand, act, answer).await)
+    }
+
+    /// With what block reports are made.
+    fn house(&self) -> blocked::House<'_> {
+        blocked::House {
+            services: &self.services,
+            words: &self.words,
+            hour: self.config.daily_at,
+            mailbox: self.addresses.name(Act::BlockReport).unwrap_or("gatepost"),
+            release: self.addresses.name(Act::Release).unwrap_or("gatepost"),
+        }
+    }
+
+    async fn block_report(&self, errand: &Errand<'_>) -> Result<Vec<Letter>, Fault> {
+        let held = Arc::clone(errand.message);
+        let reading = self.services.compute.run(move |budget| text::own(&held, &|| budget.is_spent()));
+        let text = reading.await?;
+        let subject = errand.message.headers().get("Subject");
+        let subject = subject.map(|field| field.decoded(SUBJECT_MAX)).unwrap_or_default();
+        let asked = blocked::Asked {
+            by: &errand.person.login,
+            from: &errand.person.home,
+            subject: &subject,
+            text: &quoted::own_lines(&text).join("\n"),
+            language: errand.language,
+            now: self.services.clock.now(),
+        };
+        blocked::take(self.house(), &asked).await
     }
 
     fn help(&self, errand: &Errand<'_>) -> Answer {
@@ -155,15 +196,17 @@ impl Filter for CommandMailbox {
                 continue;
             }
             obeyed = true;
-            if let Some(answer) = self.obey(&errand, act).await? {
-                answered |= answer::send(&errand, act, answer).await;
-            }
+            answered |= self.obey(&errand, act).await?;
         }
         Ok(match (obeyed, answered) {
             (false, _) => IGNORED,
             (true, false) => TAKEN,
             (true, true) => ANSWERED,
         })
+    }
+
+    async fn handle(&self, by: &Acting<'_>, request: &Request) -> Result<Option<Change>, Fault> {
+        blocked::handle(self.house(), by, request).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use gatepost_core::prelude::*;
 
 use crate::addresses::Addresses;
+use crate::blocked::Hour;
 use crate::report::Limits;
 use crate::words::Words;
 
@@ -64,6 +65,8 @@ pub struct Config {
     /// A folder with templates of yours, in folders by language: `de/spam.txt`, `de/phrases.txt`. What is not there is as
     /// shipped.
     pub templates: Option<PathBuf>,
+    /// When daily block reports are sent, `06:00` (UTC) or `06:00+02:00`; with the distance from UTC in which they tell times.
+    pub daily_at: Hour,
     /// The most mails of one report that are looked at.
     pub report_mails: u32,
     /// The most octets of a report, as it came and unpacked.
@@ -83,6 +86,7 @@ impl Default for Config {
             replies_per_hour: 30,
             language: "en".into(),
             templates: None,
+            daily_at: Hour::default(),
             report_mails: u32::try_from(originals).unwrap_or(u32::MAX),
             report_size: u32::try_from(octets).unwrap_or(u32::MAX),
         }

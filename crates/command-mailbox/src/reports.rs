@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gatepost_core::desk::Mail;
 use gatepost_core::{Fault, KeptId, Label, Message, Octets, Receipt, Reference, Request};
 
+use crate::blocked::link::{self, Order};
 use crate::errand::{Answer, Errand, Weight};
 use crate::explained;
 use crate::html;
@@ -20,8 +21,8 @@ pub const SUBJECT_MAX: usize = 60;
 const UNREADABLE_MAX: usize = 50;
 /// The most characters of one.
 const NAME_MAX: usize = 120;
-/// The most mails of one release.
-const RELEASES_MAX: usize = 20;
+/// What the desk says of a mail that is not there.
+const NO_SUCH_MAIL: &str = "there is no such mail";
 
 /// Reads a report. A mail that was sent on as it is, with who did so above it, is itself what is reported.
 async fn read(errand: &Errand<'_>) -> Result<Reported, Fault> {
@@ -147,58 +148,26 @@ pub async fn analyse(errand: &Errand<'_>) -> Result<Answer, Fault> {
     Ok(answer)
 }
 
-/// The numbers in a subject such as `release 4XyZ-01`.
-fn numbers(subject: &str) -> (Vec<KeptId>, bool) {
-    let words = || subject.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
-    let may_be = |word: &&str| {
-        (6..=100).contains(&word.len())
-            && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-            && word.bytes().any(|octet| octet.is_ascii_digit())
-    };
-    let ids = words().filter(may_be).take(RELEASES_MAX).map(|word| KeptId(word.into()));
-    (ids.collect(), words().any(|word| word.eq_ignore_ascii_case("welcome")))
-}
-
-/// Delivers kept mails to the writer. What is delivered is its own answer.
+/// Does with a kept mail what the subject says. What is delivered is its own answer.
 pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
     let headers = errand.message.headers();
-    let subject = headers.get("Subject").map(|field| field.decoded(4_000)).unwrap_or_default();
-    let (ids, welcome) = numbers(&subject);
-    if ids.is_empty() {
-        return Ok(Some(failed(errand, "there is no such mail")));
-    }
-    for id in ids {
-        let request = Request::Release {
+    let subject = headers.get("Subject").map(|field| field.decoded(1_000)).unwrap_or_default();
+    let Some(Order { act, id, recipient }) = Order::read(&subject) else {
+        return Ok(Some(failed(errand, NO_SUCH_MAIL)));
+    };
+    let request = match act {
+        link::Act::Delete => Request::Delete { id },
+        act => Request::Release {
             id,
-            recipient: None,
+            recipient: recipient.map(|to| to.to_string()),
             again: false,
-            welcome,
-        };
-        match errand.services.desk.submit(&errand.person.login, request).await? {
-            Receipt::Done(_) => {}
-            Receipt::Refused(why) | Receipt::Failed(why) => return Ok(Some(failed(errand, &why))),
-            _ => return Ok(Some(failed(errand, ""))),
-        }
-    }
-    Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_numbers_of_a_release_are_found_in_its_subject() {
-        for (subject, want, welcome) in [
-            ("release 4XyZ-0123", "4XyZ-0123", false),
-            ("Re: release 4XyZ-0123, 5abcdef welcome", "4XyZ-0123 5abcdef", true),
-            ("release", "", false),
-            ("", "", false),
-            ("release ../etc/passwd", "", false),
-        ] {
-            let (ids, welcomes) = numbers(subject);
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            assert_eq!((ids.join(" ").as_str(), welcomes), (want, welcome), "{subject}");
-        }
-    }
+            welcome: act == link::Act::ReleaseAndWelcome,
+        },
+    };
+    // Trouble with the mail server is told: the mail may be on its way, and must not be asked for again by itself.
+    Ok(match errand.services.desk.submit(&errand.person.login, request).await? {
+        Receipt::Done(_) => None,
+        Receipt::Refused(why) | Receipt::Failed(why) => Some(failed(errand, &why)),
+        _ => Some(failed(errand, NO_SUCH_MAIL)),
+    })
 }

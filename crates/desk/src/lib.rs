@@ -14,6 +14,8 @@ mod desk;
 mod limit;
 pub mod rights;
 mod teach;
+pub mod users;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
+pub use users::{Users, Welcome};
