@@ -101,7 +101,7 @@ impl CommandMailbox {
             words: &self.words,
             hour: self.config.daily_at,
             mailbox: self.addresses.name(Act::BlockReport).unwrap_or("gatepost"),
-            release: self.addresses.name(Act::Release).unwrap_or("gatepost"),
+            release: self.addresses.name(Act::Release),
         }
     }
 
