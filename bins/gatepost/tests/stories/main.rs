@@ -29,6 +29,7 @@ mod learning;
 mod memory;
 mod operation;
 mod passing;
+mod people;
 mod relaying;
 mod smuggling;
 mod tls;
