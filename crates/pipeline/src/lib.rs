@@ -29,6 +29,7 @@ pub mod scene;
 pub mod sender;
 pub mod settle;
 pub mod slot;
+pub mod spambox;
 pub mod stamp;
 pub mod testimony;
 pub mod transaction;
