@@ -107,7 +107,10 @@ impl CommandMailbox {
 
     async fn block_report(&self, errand: &Errand<'_>) -> Result<Vec<Letter>, Fault> {
         let held = Arc::clone(errand.message);
-        let reading = self.services.compute.run(move |budget| text::own(&held, &|| budget.is_spent()));
+        let reading = self
+            .services
+            .compute
+            .run(move |budget| text::own(&held, &|| budget.is_spent()));
         let text = reading.await?;
         let subject = errand.message.headers().get("Subject");
         let subject = subject.map(|field| field.decoded(SUBJECT_MAX)).unwrap_or_default();
@@ -170,7 +173,10 @@ impl Filter for CommandMailbox {
             Ok(person) => person,
             Err(reply) => return Ok(reply),
         };
-        let recipients = cx.envelope().map(|envelope| envelope.recipients.as_slice()).unwrap_or_default();
+        let recipients = cx
+            .envelope()
+            .map(|envelope| envelope.recipients.as_slice())
+            .unwrap_or_default();
         let mut acts: Vec<Act> = Vec::new();
         for act in recipients.iter().filter_map(|to| self.act(to)) {
             if !acts.contains(&act) {
@@ -179,10 +185,11 @@ impl Filter for CommandMailbox {
         }
         let headers = message.headers();
         let machine = answer::is_machines(headers);
-        // The fields of a mail that was sent on as it is are not the writer's.
-        let language = match headers.get("Resent-From") {
-            Some(_) => &*self.config.language,
-            None => self.words.language(headers, &self.config.language),
+        // The fields of a mail that was sent on as it is are those of whoever wrote it.
+        let resent = headers.get("Resent-From").is_some();
+        let language = match resent {
+            true => &*self.config.language,
+            false => self.words.language(headers, &self.config.language),
         };
         let errand = Errand {
             person: &person,
@@ -196,8 +203,8 @@ impl Filter for CommandMailbox {
         };
         let (mut obeyed, mut answered) = (false, false);
         for act in acts {
-            // A mail that was sent on as it is has the fields of whoever wrote it; all else that a machine sends quotes us.
-            if machine && !matches!(act, Act::Spam | Act::NotSpam) {
+            // What a machine writes of its own may quote our letters.
+            if machine && !(resent && matches!(act, Act::Spam | Act::NotSpam)) {
                 continue;
             }
             obeyed = true;
