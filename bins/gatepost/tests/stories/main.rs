@@ -27,6 +27,7 @@ mod kept;
 mod keywords;
 mod learning;
 mod memory;
+mod one_day;
 mod operation;
 mod passing;
 mod relaying;
