@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Writes what fuzzing begins with, out of fixtures/: the client's lines and the mail server's replies of every dialogue,
-# every mail, every configuration; out of crates/containers/fixtures/, every archive and document. It goes to fuzz/made/
-# (which git ignores), a folder for each target, and fuzz/made/config.dict.
+# every mail, every configuration; out of crates/containers/fixtures/, every archive and document; out of
+# crates/command-mailbox/fixtures/reports/, every report. It goes to fuzz/made/ (which git ignores), a folder for each
+# target, and fuzz/made/config.dict.
 # shellcheck source=tools/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 export LC_ALL=C
@@ -9,7 +10,7 @@ export LC_ALL=C
 made=fuzz/made
 rm -rf "$made"
 for target in addresses body commands config containers documents headers html lines links outlook recipients relay \
-  replies senders session subjects tnef transactions; do
+  replies reports senders session subjects tnef transactions; do
   mkdir -p "$made/$target"
 done
 
@@ -146,6 +147,11 @@ for document in crates/containers/fixtures/*.*; do
     *.dat) tail -c +7 "$made/documents/$name" >"$made/tnef/$name" ;;
     *.doc | *.msg | *.xls) tail -c +9 "$made/documents/$name" >"$made/outlook/$name" ;;
   esac
+done
+
+# Reports, read whole.
+for report in crates/command-mailbox/fixtures/reports/*.eml; do
+  { printf '\377\377\377' && cat "$report"; } >"$made/reports/${report##*/}"
 done
 
 # Files that hold others, and discs from their descriptors on.

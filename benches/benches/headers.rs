@@ -106,7 +106,7 @@ fn edit(criterion: &mut Criterion) {
     let legal = "a legal name";
     let prepended = vec![
         Edit::Prepend(received().field()),
-        Edit::prepend("X-Gatepost-Id", "4xyz12345abcdef").expect(legal),
+        Edit::prepend("X-Gatepost-Id", "4xyz12345abcdef.0123456789abc").expect(legal),
         Edit::prepend("X-Gatepost-Level", "low").expect(legal),
         Edit::prepend("X-Gatepost-Score", "3.50").expect(legal),
     ];

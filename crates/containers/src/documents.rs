@@ -19,6 +19,7 @@ mod ole;
 mod ole1;
 mod onenote;
 mod ooxml;
+pub mod outlook;
 mod pdf;
 mod ppt;
 mod rtf;

@@ -125,6 +125,38 @@ pub enum Mail {
     Kept(KeptId),
     /// One that somebody sends along.
     Bytes(Octets),
+    /// One that somebody has from us, as their mail client gives it out: what we have of it ourselves is meant, and what
+    /// is sent along stands for it only where we have nothing.
+    Brought(Brought),
+}
+
+/// A mail as a mail client gives it out, and by what we may know it (L-05).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Brought {
+    /// Its octets, as near to the mail as they could be had.
+    pub octets: Octets,
+    /// Our number with its seal, as the mail has it.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// Its Message-ID, by the mail itself or by what forwards it.
+    #[serde(default)]
+    pub message_id: Option<String>,
+    /// Whether the octets are the mail's own, not a text that was made of it.
+    #[serde(default)]
+    pub whole: bool,
+}
+
+impl Brought {
+    /// A mail that has nothing by which we may know it.
+    pub fn new(octets: Vec<u8>, whole: bool) -> Brought {
+        Brought {
+            octets: Octets(octets),
+            reference: None,
+            message_id: None,
+            whole,
+        }
+    }
 }
 
 /// A mail of a collection, with what it is.

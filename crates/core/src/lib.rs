@@ -51,7 +51,8 @@ pub use clock::{Clock, Seed};
 pub use compute::{Budget, Compute};
 pub use context::{Context, Memo, Via, Visit};
 pub use desk::{
-    Acting, Audited, Change, Desk, Labelled, List, Listed, Mail, Octets, Reach, Receipt, Request, Source, Upkeep,
+    Acting, Audited, Brought, Change, Desk, Labelled, List, Listed, Mail, Octets, Reach, Receipt, Request, Source,
+    Upkeep,
 };
 pub use dns::{Dns, Lookup, Mx};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};

@@ -18,6 +18,7 @@ use crate::audit::Audit;
 use crate::claim::{self, Claimed};
 use crate::collection;
 use crate::limit;
+use crate::listing::Reports;
 use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
 use crate::teach::Told;
 use crate::words;
@@ -49,6 +50,8 @@ pub struct Terms {
     pub staff: Staff,
     /// The most requests of one login within an hour; the operator at the machine is not counted.
     pub requests_per_hour: u32,
+    /// What reports do.
+    pub reports: Reports,
 }
 
 /// With what the desk works.
@@ -97,6 +100,11 @@ impl FrontDesk {
     pub fn publish(&self, handlers: Handlers, terms: Terms) {
         self.handlers.store(Arc::new(handlers));
         self.terms.store(Arc::new(terms));
+    }
+
+    /// What reports do, as it is written now.
+    pub(crate) fn reports(&self) -> Reports {
+        self.terms.load().reports
     }
 
     /// Writes into the audit what was done without a desk: putting a backup back, for which there must be no store.
@@ -149,7 +157,7 @@ impl FrontDesk {
             Request::Rollback { to } => self.rollback(*to).await?,
             Request::Rebuild => self.rebuild().await?,
             Request::Explain { mail, came, domain } => {
-                self.explain(who, mail, came.as_ref(), domain.as_deref()).await?
+                self.explain(who, mail, came.as_ref(), domain.as_deref(), now).await?
             }
             // Lists, and what only a filter knows.
             _ => self.offer(by, request, now).await?.unwrap_or_else(|| nobody(request)),

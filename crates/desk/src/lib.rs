@@ -8,12 +8,15 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod brought;
 mod claim;
 mod collection;
 mod desk;
 mod limit;
+mod listing;
 pub mod rights;
 mod teach;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
+pub use listing::Reports;

@@ -100,8 +100,19 @@ impl Who<'_> {
         self.operator
     }
 
-    fn is_admin(&self) -> bool {
+    /// Whether they may do everything, here or at the machine.
+    pub(crate) fn is_admin(&self) -> bool {
         self.operator || self.admin
+    }
+
+    /// Their address, where the login is one.
+    pub fn address(&self) -> Option<Address> {
+        self.name.as_deref().and_then(address)
+    }
+
+    /// Whether an address is in a domain of ours.
+    pub fn is_ours(&self, address: &Address) -> bool {
+        self.staff.local.is_local(address.domain())
     }
 
     /// Whether an address is theirs: the login itself, or, where that has no domain, the login at a domain of ours.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use gatepost_core::desk::Mail;
 use gatepost_core::{
-    About, Came, Change, Fault, Ground, KeptId, Label, Lesson, Login, Message, Query, Receipt, Record, Request, Taught,
+    About, Came, Change, Fault, Ground, Label, Lesson, Login, Message, Octets, Query, Receipt, Record, Request, Taught,
     Time, Unlearn,
 };
 
+use crate::brought::Known;
 use crate::desk::{FrontDesk, done, no_such_mail};
 use crate::rights::Who;
 
@@ -30,12 +31,17 @@ impl Told<'_> {
     }
 }
 
-/// The mail that was sent along; nothing where it is of a kind that this version does not know.
-fn octets(mail: &Mail) -> Option<Arc<Message>> {
-    match mail {
-        Mail::Bytes(octets) => Some(Arc::new(Message::from_bytes(octets.0.clone()))),
-        _ => None,
-    }
+/// The mail that these octets are.
+fn message(octets: &Octets) -> Arc<Message> {
+    Arc::new(Message::from_bytes(octets.0.clone()))
+}
+
+/// A lesson of a mail that was sent along. Where it may be another than the one that came, it counts less.
+fn lesson(message: &Arc<Message>, told: &Told<'_>, who: &Who<'_>, by: &str, now: Time, weight: Option<u32>) -> Lesson {
+    let mut lesson = Lesson::new(Arc::clone(message), told.label, by, now);
+    lesson.domain = who.teaches(None, told.domain);
+    lesson.weight = weight;
+    lesson
 }
 
 fn unknown_kind() -> Receipt {
@@ -52,69 +58,93 @@ impl FrontDesk {
         request: &Request,
         now: Time,
     ) -> Result<Receipt, Fault> {
-        let (mut change, mut labelled) = (Change::default(), false);
-        let learned = match told.mail {
-            Mail::Kept(id) => match self.theirs(who, id).await? {
-                Some((mail, message)) => {
-                    let known = mail.label.as_ref().map(|(known, _)| *known);
-                    labelled = known == Some(told.label);
-                    if labelled {
-                        change.lines.push(format!("it was called {} already", told.called()));
-                    } else {
-                        self.means.kept.label(&mail.id, told.label, by).await?;
-                        change.changed = true;
-                        change.lines.push(format!("it is called {}", told.called()));
-                    }
-                    let mut lesson = Lesson::new(message, told.label, by.name.to_lowercase(), now);
-                    lesson.domain = who.teaches(Some(&mail), told.domain);
-                    lesson.kept = Some(mail.id);
-                    lesson.ground = ground(known.is_some() && !labelled);
-                    // What is labelled need not be learned: the models may have been busy, or have forgotten it.
-                    self.teach(lesson).await
-                }
-                // One that was delivered is not kept: what it looked like is remembered for some days.
-                None if self.came_to(who, id).await?.is_none() => return Ok(no_such_mail()),
-                None if told.domain.is_some() => {
-                    return Ok(Receipt::Refused(
-                        "it was delivered: it is learned as mail of the domain that it came to; name no other".into(),
-                    ));
-                }
-                None => {
-                    let (learning, by) = (&self.means.learning, by.name.to_lowercase());
-                    let sequence = learning.label_by_reference(&id.0, told.label, Ground::Person, &by, now);
-                    sequence.await.map(Taught::Learned)
-                }
+        let (known, message) = match told.mail {
+            Mail::Kept(id) => match self.of_number(who, &id.0).await? {
+                Known::Unknown => return Ok(no_such_mail()),
+                known => (known, None),
             },
-            mail => {
-                let Some(message) = octets(mail) else {
-                    return Ok(unknown_kind());
-                };
-                let mut lesson = Lesson::new(message, told.label, by.name.to_lowercase(), now);
-                lesson.domain = who.teaches(None, told.domain);
+            Mail::Bytes(octets) => (Known::Unknown, Some(message(octets))),
+            Mail::Brought(brought) => {
+                let message = message(&brought.octets);
+                (self.brought(who, brought, &message, now).await?, Some(message))
+            }
+            _ => return Ok(unknown_kind()),
+        };
+        if matches!(known, Known::Foreign) {
+            return Ok(no_such_mail());
+        }
+        let (mut change, mut labelled) = (Change::default(), false);
+        let learned = match &known {
+            Known::Kept(mail, message) => {
+                let before = mail.label.as_ref().map(|(label, _)| *label);
+                labelled = before == Some(told.label);
+                if labelled {
+                    change.lines.push(format!("it was called {} already", told.called()));
+                } else {
+                    self.means.kept.label(&mail.id, told.label, by).await?;
+                    change.changed = true;
+                    change.lines.push(format!("it is called {}", told.called()));
+                }
+                let mut lesson = Lesson::new(Arc::clone(message), told.label, by.name.to_lowercase(), now);
+                lesson.domain = who.teaches(Some(mail), told.domain);
+                lesson.kept = Some(mail.id.clone());
+                lesson.ground = ground(before.is_some() && !labelled);
+                // What is labelled need not be learned: the models may have been busy, or have forgotten it.
                 self.teach(lesson).await
             }
+            // One that was delivered is not kept: what it looked like is remembered for some days.
+            Known::Delivered(_) if told.domain.is_some() => {
+                return Ok(Receipt::Refused(
+                    "it was delivered: it is learned as mail of the domain that it came to; name no other".into(),
+                ));
+            }
+            Known::Delivered(record) => {
+                let (learning, by) = (&self.means.learning, by.name.to_lowercase());
+                let sequence = learning.label_by_reference(&record.id, told.label, Ground::Person, &by, now);
+                match (sequence.await, &message) {
+                    (Err(Fault::Unavailable(_)), Some(message)) => {
+                        let own = record.hash.is_some() && record.hash == Record::hash_of(message);
+                        let weight = (!own).then(|| self.reports().brought_weight);
+                        self.teach(lesson(message, &told, who, &by, now, weight)).await
+                    }
+                    (sequence, _) => sequence.map(Taught::Learned),
+                }
+            }
+            _ => {
+                let Some(message) = &message else {
+                    return Ok(unknown_kind());
+                };
+                let weight = matches!(told.mail, Mail::Brought(_)).then(|| self.reports().brought_weight);
+                let by = by.name.to_lowercase();
+                self.teach(lesson(message, &told, who, &by, now, weight)).await
+            }
         };
+        let listed = self.list(who, by, told.label, &known, message.as_deref(), now).await;
+        let done = change.changed || labelled || listed.changed;
         match learned {
-            Ok(Taught::Known(_)) if labelled => return Ok(Receipt::Done(change)),
-            Ok(Taught::Learned(sequence) | Taught::Known(sequence)) => {
+            Ok(Taught::Known(_)) if labelled => {}
+            Ok(Taught::Known(sequence)) => {
+                change
+                    .lines
+                    .push(format!("it was learned already, as sample {sequence}"));
+            }
+            Ok(Taught::Learned(sequence)) => {
                 change.changed = true;
                 change.lines.push(format!("it is learned, as sample {sequence}"));
                 if who.is_operator() {
                     change.lines.push(format!("taken back by: gatepost unlearn {sequence}"));
                 }
             }
-            // A label is worth having without a trainer: it is learned from when there is one.
-            Ok(Taught::Refused(why)) if change.changed || labelled => {
-                change.lines.push(format!("it is not learned from: {why}"));
-            }
-            Err(Fault::Unavailable(why)) if change.changed || labelled => {
-                change.lines.push(format!("it is not learned from: {why}"));
-            }
+            // A label is worth having without a trainer: it is learned from when there is one. So is an entry of a list.
+            Ok(Taught::Refused(why)) if done => change.lines.push(format!("it is not learned from: {why}")),
+            Err(Fault::Unavailable(why)) if done => change.lines.push(format!("it is not learned from: {why}")),
             Ok(Taught::Refused(why)) => return Ok(Receipt::Failed(format!("it is not learned from: {why}"))),
             Ok(_) => return Ok(Receipt::Failed("whether it is learned is not known".into())),
-            Err(fault) if change.changed => change.lines.push(format!("nothing is learned from it: {fault}")),
+            Err(fault) if done => change.lines.push(format!("nothing is learned from it: {fault}")),
             Err(fault) => return Err(fault),
         }
+        change.changed |= listed.changed;
+        change.lines.extend(listed.lines);
         if let Some(Receipt::Done(more)) = self.offer(by, request, now).await? {
             change.changed |= more.changed;
             change.lines.extend(more.lines);
@@ -130,9 +160,9 @@ impl FrontDesk {
     }
 
     /// The record of a transaction, as far as it is theirs.
-    async fn came_to(&self, who: &Who<'_>, transaction: &KeptId) -> Result<Option<Record>, Fault> {
+    async fn came_to(&self, who: &Who<'_>, transaction: &str) -> Result<Option<Record>, Fault> {
         let mut query = Query::default();
-        query.transaction = Some(transaction.0.to_string());
+        query.transaction = Some(transaction.to_owned());
         query.limit = Some(1);
         let found = self.means.kept.records(&query).await?;
         Ok(found.into_iter().next().and_then(|record| who.view_record(record)))
@@ -144,26 +174,43 @@ impl FrontDesk {
         mail: &Mail,
         came: Option<&Came>,
         domain: Option<&str>,
+        now: Time,
     ) -> Result<Receipt, Fault> {
         let mut about = About::default();
-        let message = match mail {
-            Mail::Kept(id) => {
-                let Some((mail, message)) = self.theirs(who, id).await? else {
-                    return Ok(no_such_mail());
-                };
-                about.record = self.came_to(who, &KeptId(mail.transaction.as_str().into())).await?;
+        let known = match mail {
+            Mail::Kept(id) => match self.theirs(who, id).await? {
+                Some((mail, message)) => (Known::Kept(Box::new(mail), message), None),
+                None => (Known::Foreign, None),
+            },
+            Mail::Bytes(octets) => (Known::Unknown, Some(message(octets))),
+            Mail::Brought(brought) => {
+                let message = message(&brought.octets);
+                (self.brought(who, brought, &message, now).await?, Some(message))
+            }
+            _ => return Ok(unknown_kind()),
+        };
+        let message = match known {
+            (Known::Kept(mail, message), _) => {
+                about.record = self.came_to(who, &mail.transaction).await?;
                 about.domain = who.teaches(Some(&mail), domain);
                 about.listener = Some(mail.listener).filter(|listener| !listener.is_empty());
                 message
             }
-            mail => {
-                let Some(message) = octets(mail) else {
-                    return Ok(unknown_kind());
-                };
+            // Whoever may ask about mail of their own making finds out how to write what passes.
+            (Known::Delivered(record), Some(message))
+                if who.is_admin() || (record.hash.is_some() && record.hash == Record::hash_of(&message)) =>
+            {
+                about.domain = who.teaches(None, domain);
+                about.listener = Some(record.listener.clone()).filter(|listener| !listener.is_empty());
+                about.record = Some(*record);
+                message
+            }
+            (Known::Unknown, Some(message)) if who.is_admin() => {
                 about.came = came.cloned();
                 about.domain = who.teaches(None, domain);
                 message
             }
+            _ => return Ok(no_such_mail()),
         };
         let told = self.means.explain.explain(&message, about).await?;
         Ok(Receipt::Explained(Box::new(told)))

@@ -45,6 +45,10 @@ fn mail(mail: &Mail) -> String {
     match mail {
         Mail::Kept(id) => format!("the kept mail {}", cut(&id.0)),
         Mail::Bytes(octets) => format!("a mail of {} octets", octets.0.len()),
+        Mail::Brought(brought) => match &brought.reference {
+            Some(reference) => format!("the mail {}", cut(reference)),
+            None => format!("a mail of {} octets that they have", brought.octets.0.len()),
+        },
         _ => "a mail".into(),
     }
 }

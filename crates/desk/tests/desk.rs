@@ -11,7 +11,7 @@ use gatepost_core::{
     Path, Query, Reach, Receipt, Request, Store, Terms as KeptTerms, Upkeep, null,
 };
 use gatepost_desk::rights::{NO_SUCH_MAIL, Staff};
-use gatepost_desk::{FrontDesk, Handlers, Means, Terms};
+use gatepost_desk::{FrontDesk, Handlers, Means, Reports, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
@@ -66,6 +66,7 @@ fn terms(requests_per_hour: u32) -> Terms {
     Terms {
         staff: Staff::new(["root@d.example"], [("e.example", vec!["eva@e.example"])], local),
         requests_per_hour,
+        reports: Reports::default(),
     }
 }
 
@@ -419,6 +420,8 @@ async fn a_mail_kept_for_several_is_deleted_by_whom_all_of_it_concerns() {
 #[tokio::test]
 async fn a_label_is_kept_and_given_twice_changes_nothing() {
     let house = house();
+    // Those here call everything new.
+    house.desk.publish(Handlers::new(), terms(1_000));
     let id = house.keep(&["carl@d.example"]).await;
     let report = |label| Request::Report {
         mail: Mail::Kept(id.clone()),

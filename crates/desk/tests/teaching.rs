@@ -12,7 +12,7 @@ use gatepost_core::{
     Upkeep, Version, null,
 };
 use gatepost_desk::rights::{NO_SUCH_MAIL, Staff};
-use gatepost_desk::{FrontDesk, Means, Terms};
+use gatepost_desk::{FrontDesk, Means, Reports, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
@@ -142,6 +142,7 @@ fn house() -> House {
     let terms = Terms {
         staff: Staff::new(["root@d.example"], [], local),
         requests_per_hour: 1_000,
+        reports: Reports::default(),
     };
     let desk = FrontDesk::new(means, terms);
     House { fakes, desk, school }

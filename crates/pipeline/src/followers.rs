@@ -10,7 +10,6 @@
 //! observer that waits keeps the others' later mails waiting, within its time limit.
 
 use std::future::poll_fn;
-use std::hash::Hasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -18,7 +17,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use gatepost_core::{Context, Ended, Envelope, Facts, Keeping, Message, Observer, Path, Record, Terms, Time, Visit};
-use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::names::Names;
@@ -266,10 +264,15 @@ impl Finished {
     async fn hash(&self) -> Option<String> {
         let message = self.message.as_ref()?;
         if message.body().whole().is_some_and(|body| body.len() <= HASHED_HERE) {
-            return hash(message);
+            return Record::hash_of(message);
         }
         let message = Arc::clone(message);
-        let hashed = self.pipeline.services().compute.run(move |_| hash(&message)).await;
+        let hashed = self
+            .pipeline
+            .services()
+            .compute
+            .run(move |_| Record::hash_of(&message))
+            .await;
         hashed.ok().flatten()
     }
 
@@ -318,34 +321,4 @@ fn domains(envelope: Option<&Envelope>) -> Vec<Option<Box<str>>> {
         domains.push(None);
     }
     domains
-}
-
-/// A hash of the body, the same in every version; `None` where it cannot be read.
-fn hash(message: &Message) -> Option<String> {
-    let mut hasher = SipHasher13::new();
-    match message.body().whole() {
-        Some(whole) => hasher.write(whole),
-        None => {
-            let (mut buffer, mut at) = (vec![0; 64 * 1024], 0_u64);
-            while at < message.body().len() {
-                let n = message.body().read_at(at, &mut buffer).ok().filter(|n| *n > 0)?;
-                hasher.write(buffer.get(..n)?);
-                at += n as u64;
-            }
-        }
-    }
-    Some(format!("{:032x}", hasher.finish128().as_u128()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_of_a_body_never_changes() {
-        let hash = |mail: &'static str| hash(&Message::from_bytes(mail.as_bytes())).expect("in memory");
-        assert_eq!(hash("A: 1\r\n\r\nbody\r\n"), hash("A: 2\r\n\r\nbody\r\n"));
-        assert_ne!(hash("A: 1\r\n\r\nbody\r\n"), hash("A: 1\r\n\r\nbodies\r\n"));
-        assert_eq!(hash("A: 1\r\n\r\n").len(), 32);
-    }
 }

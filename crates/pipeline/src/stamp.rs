@@ -6,7 +6,7 @@
 use gatepost_core::message::{
     Edit, Excess, Headers, Message, Name, NamePattern, Protocol, Received, SignedNames, beyond, own, results,
 };
-use gatepost_core::{Direction, Envelope, Fused, Identity, Level, Score, Spf, Visit};
+use gatepost_core::{Direction, Envelope, Fused, Identity, Level, Reference, Score, Seed, Spf, Visit};
 
 use crate::policy::{Action, Rules};
 
@@ -87,6 +87,8 @@ pub struct Stamp<'a> {
     pub envelope: &'a Envelope,
     /// The transaction's id.
     pub id: &'a str,
+    /// By what it is sealed, so that whoever brings it back shows that they have it from us.
+    pub seed: Seed,
     /// When the mail came, in milliseconds since the epoch.
     pub at_millis: u64,
     /// The reverse name, where somebody asked for it.
@@ -110,7 +112,7 @@ impl Stamp<'_> {
         if self.is_external() {
             edits.extend(proofs::fields(self).into_iter().map(Edit::Prepend));
         }
-        edits.extend(field("X-Gatepost-Id", self.id));
+        edits.extend(field("X-Gatepost-Id", &Reference::write(&self.seed, self.id)));
         let Excess {
             head,
             lines,
@@ -218,6 +220,7 @@ mod tests {
             visit,
             envelope: &envelope,
             id: "x1",
+            seed: Seed::new([7; 16]),
             at_millis: 0,
             reverse: None,
             spf: None,
@@ -244,8 +247,10 @@ mod tests {
             "{out}"
         );
         assert!(out.contains("for <user0@d.example>"), "{out}");
+        let number = Reference::write(&Seed::new([7; 16]), "x1");
+        assert!(number.starts_with("x1.") && number.len() > 10);
         assert!(
-            out.ends_with("X-Gatepost-Id: x1\r\nSubject: hi\r\n\r\n.body\r\n"),
+            out.ends_with(&format!("X-Gatepost-Id: {number}\r\nSubject: hi\r\n\r\n.body\r\n")),
             "{out}"
         );
         assert!(notes.is_empty());

@@ -11,7 +11,7 @@ use gatepost_core::message::Edits;
 use gatepost_core::smtp::command::BodyType;
 use gatepost_core::{
     Address, Client, Clock, Consignment, Direction, Envelope, Fault, Helo, Kept, KeptId, Letter, MailParams, Message,
-    Path, Post, RcptParams, Recipient, RecipientId, Reply, Upstream, Upstreams, Visit, async_trait,
+    Path, Post, RcptParams, Recipient, RecipientId, Reply, Seed, Upstream, Upstreams, Visit, async_trait,
 };
 use gatepost_pipeline::stamp::Stamp;
 use gatepost_pipeline::{Ours, Routes, Rules};
@@ -36,15 +36,17 @@ pub struct Outlet {
 pub struct Courier {
     kept: Arc<dyn Kept>,
     clock: Arc<dyn Clock>,
+    seed: Seed,
     outlet: ArcSwapOption<Outlet>,
 }
 
 impl Courier {
     /// A courier who knows no way yet.
-    pub fn new(kept: Arc<dyn Kept>, clock: Arc<dyn Clock>) -> Courier {
+    pub fn new(kept: Arc<dyn Kept>, clock: Arc<dyn Clock>, seed: Seed) -> Courier {
         Courier {
             kept,
             clock,
+            seed,
             outlet: ArcSwapOption::empty(),
         }
     }
@@ -123,6 +125,7 @@ impl Post for Courier {
             visit: &visit,
             envelope: &envelope,
             id: &mail.transaction,
+            seed: self.seed,
             at_millis: self.clock.now().millis(),
             reverse: None,
             spf: None,

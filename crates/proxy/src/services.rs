@@ -116,7 +116,7 @@ pub async fn open(
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.identify = identify(config, &services);
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
-    let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
+    let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock), seed));
     services.post = Arc::<Courier>::clone(&courier);
     services.models = Shelves::new();
     // Each filter once, so that every classifier's model has its place before what it learned is loaded.

@@ -111,6 +111,7 @@ mod tests {
             visit: &visit,
             envelope: &envelope,
             id: "x1",
+            seed: Seed::new([7; 16]),
             at_millis: 0,
             reverse: None,
             spf: Some(&Spf::new(SpfResult::Fail, None, None)),

@@ -12,26 +12,30 @@ const ATTRIBUTES_MAX: usize = 20_000;
 /// Properties of one attribute, and values of one property, that are looked at.
 const PROPERTIES_MAX: usize = 4_096;
 
+/// How a TNEF begins (MS-OXTNEF 2.1.3.1).
+pub(super) const SIGNATURE: [u8; 4] = [0x78, 0x9f, 0x3e, 0x22];
+
 /// Attributes (MS-OXTNEF 2.1.3.2), without their type in the upper half, which readers do not ask.
-mod attribute {
-    pub(super) const BODY: u32 = 0x800c;
-    pub(super) const PROPERTIES: u32 = 0x9003;
-    pub(super) const TITLE: u32 = 0x8010;
-    pub(super) const DATA: u32 = 0x800f;
-    pub(super) const RENDERING: u32 = 0x9002;
-    pub(super) const ATTACHMENT: u32 = 0x9005;
-    pub(super) const TRANSPORT: u32 = 0x9001;
+pub(super) mod attribute {
+    pub(in super::super) const SUBJECT: u32 = 0x8004;
+    pub(in super::super) const BODY: u32 = 0x800c;
+    pub(in super::super) const PROPERTIES: u32 = 0x9003;
+    pub(in super::super) const TITLE: u32 = 0x8010;
+    pub(in super::super) const DATA: u32 = 0x800f;
+    pub(in super::super) const RENDERING: u32 = 0x9002;
+    pub(in super::super) const ATTACHMENT: u32 = 0x9005;
+    pub(in super::super) const TRANSPORT: u32 = 0x9001;
 }
 
 /// A property that matters here.
-struct Property<'a> {
-    id: u16,
-    kind: u16,
-    value: &'a [u8],
+pub(super) struct Property<'a> {
+    pub(super) id: u16,
+    pub(super) kind: u16,
+    pub(super) value: &'a [u8],
 }
 
 impl Property<'_> {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         if self.kind == 0x001f {
             wide(self.value)
         } else {
@@ -81,7 +85,26 @@ impl<'a> Gathered<'a> {
 
 /// Looks into a TNEF.
 pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
-    let (mut at, mut open): (usize, Option<Gathered<'_>>) = (6, None);
+    let (mut open, mut turn): (Option<Gathered<'_>>, usize) = (None, 0);
+    let mut stopped = false;
+    let whole = attributes(octets, &mut |id, data| {
+        turn += 1;
+        let flow = attribute_of(id, data, &mut open, visit);
+        stopped = flow == Flow::Stop || turn % 256 == 0 && visit.is_over();
+        !stopped
+    });
+    if !whole {
+        visit.mark(Mark::Damaged, "attributes");
+    }
+    if let Some(last) = open.filter(|_| !stopped) {
+        let _ = last.give(visit);
+    }
+}
+
+/// Walks the attributes until `take` says that it has enough: `false` where they do not come out even. Of an attribute
+/// that is cut, what is there is given.
+pub(super) fn attributes<'a>(octets: &'a [u8], take: &mut dyn FnMut(u32, &'a [u8]) -> bool) -> bool {
+    let (mut at, mut whole) = (6, true);
     for turn in 0..=ATTRIBUTES_MAX {
         if at >= octets.len() {
             break;
@@ -91,31 +114,22 @@ pub(crate) fn read(octets: &[u8], visit: &mut dyn Visit) {
             u32_at(octets, at.saturating_add(1)),
             size_at(octets, at.saturating_add(5)),
         ) else {
-            visit.mark(Mark::Damaged, "attribute cut");
-            break;
+            return false;
         };
         if !matches!(level, 1 | 2) || turn == ATTRIBUTES_MAX {
             // Padding at the end is usual where it is zeros.
-            if rest(octets, at).iter().any(|octet| *octet != 0) {
-                visit.mark(Mark::Damaged, "attributes");
-            }
-            break;
+            return whole && rest(octets, at).iter().all(|octet| *octet == 0);
         }
         let from = at.saturating_add(9);
         let all = rest(octets, from);
         let data = all.get(..size).unwrap_or(all);
-        if data.len() < size {
-            visit.mark(Mark::Damaged, "attribute cut");
-        }
+        whole &= data.len() == size;
         at = from.saturating_add(size).saturating_add(2);
-        let flow = attribute_of(id, data, &mut open, visit);
-        if flow == Flow::Stop || turn % 256 == 255 && visit.is_over() {
-            return;
+        if !take(id, data) {
+            break;
         }
     }
-    if let Some(last) = open {
-        let _ = last.give(visit);
-    }
+    whole
 }
 
 fn attribute_of<'a>(id: u32, data: &'a [u8], open: &mut Option<Gathered<'a>>, visit: &mut dyn Visit) -> Flow {
@@ -176,7 +190,7 @@ fn body(property: &Property<'_>, visit: &mut dyn Visit) -> Flow {
 }
 
 /// Walks a list of properties (MS-OXTNEF 2.1.3.4): `false` if it did not come out even.
-fn properties<'a>(data: &'a [u8], take: &mut dyn FnMut(&Property<'a>)) -> bool {
+pub(super) fn properties<'a>(data: &'a [u8], take: &mut dyn FnMut(&Property<'a>)) -> bool {
     let Some(count) = size_at(data, 0) else { return false };
     let mut at = 4;
     for _ in 0..count.min(PROPERTIES_MAX) {

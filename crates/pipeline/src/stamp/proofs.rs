@@ -125,7 +125,7 @@ fn received_spf(stamp: &Stamp<'_>, spf: &Spf) -> Field {
 mod tests {
     use gatepost_core::{
         Address, Chain, Client, Direction, DkimResult, DmarcPolicy, Domain, Envelope, Helo, MailParams, Path,
-        Published, Signature, Visit,
+        Published, Seed, Signature, Visit,
     };
 
     use super::*;
@@ -150,6 +150,7 @@ mod tests {
             visit: &visit,
             envelope: &envelope,
             id: "x1",
+            seed: Seed::new([7; 16]),
             at_millis: 0,
             reverse: None,
             spf,

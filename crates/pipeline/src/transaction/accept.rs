@@ -198,6 +198,7 @@ impl Transaction {
             visit: scene.visit,
             envelope: &self.envelope,
             id: &self.record.id,
+            seed: scene.pipeline.services().seed,
             at_millis: scene.now.millis(),
             reverse: reverse
                 .as_deref()

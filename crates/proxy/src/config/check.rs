@@ -430,6 +430,12 @@ impl Check<'_> {
                 "nobody could ask for anything: expected 1 or more",
             );
         }
+        if !(1..=1_000).contains(&config.desk.reports.brought_weight) {
+            self.error(
+                &["desk", "reports", "brought_weight"],
+                format!("expected 1 to 1000, found {}", config.desk.reports.brought_weight),
+            );
+        }
         if let Err(why) = config.socket() {
             let key: &[&str] = if config.desk.socket.is_some() {
                 &["desk", "socket"]
