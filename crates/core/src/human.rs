@@ -58,7 +58,7 @@ pub fn was_delivered(row: &RecipientRecord, end: End) -> bool {
 }
 
 /// Marks of answering machines that are older than Auto-Submitted (RFC 3834) and that the record does not know.
-fn is_machines(headers: &Headers) -> bool {
+pub fn is_machines(headers: &Headers) -> bool {
     let there = |name: &str| headers.get(name).is_some();
     let auto = |name: &str| {
         headers.get(name).is_some_and(|field| {

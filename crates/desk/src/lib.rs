@@ -16,7 +16,9 @@ mod limit;
 mod listing;
 pub mod rights;
 mod teach;
+pub mod users;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};
 pub use listing::Reports;
+pub use users::{Users, Welcome};

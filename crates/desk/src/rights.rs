@@ -9,6 +9,8 @@ use gatepost_core::{
 };
 use gatepost_pipeline::Routes;
 
+use crate::users::Users;
+
 /// What is said of a mail that is not there, or not theirs.
 pub const NO_SUCH_MAIL: &str = "there is no such mail, or it is not yours";
 
@@ -21,6 +23,8 @@ pub struct Staff {
     domain_admins: BTreeMap<String, BTreeSet<String>>,
     /// Ours.
     local: Routes,
+    /// What every user may do.
+    users: Users,
 }
 
 impl Staff {
@@ -38,7 +42,14 @@ impl Staff {
                 .map(|(domain, admins)| (domain.to_lowercase(), names(admins)))
                 .collect(),
             local,
+            users: Users::default(),
         }
+    }
+
+    /// The same where users may do more.
+    #[must_use]
+    pub fn with_users(self, users: Users) -> Staff {
+        Staff { users, ..self }
     }
 
     /// What this login is here.
@@ -83,7 +94,7 @@ pub fn address(text: &str) -> Option<Address> {
     Address::parse(bare.unwrap_or(text), true).ok()
 }
 
-fn domain_of(text: &str) -> Option<String> {
+pub(crate) fn domain_of(text: &str) -> Option<String> {
     Domain::parse(text.trim(), true).ok().map(|domain| domain.key())
 }
 
@@ -149,6 +160,13 @@ impl Who<'_> {
         }
     }
 
+    /// Whether the operator lets every user say who is welcome so far.
+    fn welcomes(&self, reach: &Reach) -> bool {
+        let staff = self.staff;
+        let name = self.name.as_deref();
+        name.is_some_and(|name| staff.users.may_welcome(name, &staff.local, reach))
+    }
+
     /// Whether they may submit this at all. What concerns a kept mail is decided again with [`Who::view`].
     pub fn may(&self, request: &Request) -> Refusal {
         let when = |may: bool, why| if may { Ok(()) } else { Err(why) };
@@ -159,13 +177,29 @@ impl Who<'_> {
                 reach: Reach::Person(_),
                 ..
             } if self.ourselves => Ok(()),
+            Request::Add {
+                list: List::Allow,
+                reach,
+                ..
+            }
+            | Request::Remove {
+                list: List::Allow,
+                reach,
+                ..
+            } if self.welcomes(reach) => Ok(()),
             Request::Add { reach, .. } | Request::Remove { reach, .. } => self.reaches(reach),
             Request::Show { reach: Some(reach), .. } => self.reaches(reach),
             Request::Train { .. } => when(self.is_admin(), ADMINS),
             Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Other { .. } => {
                 when(self.is_admin(), ADMINS)
             }
-            // Whoever may ask about mail of their own making finds out how to write what passes.
+            // Whoever may ask about mail of their own making finds out how to write what passes: of users it is only what they
+            // learned together.
+            Request::Explain {
+                mail: Mail::Bytes(_),
+                came: None,
+                domain: None,
+            } if self.staff.users.explain && self.name.is_some() => Ok(()),
             Request::Explain {
                 mail: Mail::Bytes(_), ..
             } => when(self.is_admin(), ADMINS),
@@ -300,6 +334,7 @@ mod tests {
     use gatepost_core::{KeptId, Label, Listed, Octets, Time, Unlearn};
 
     use super::*;
+    use crate::users::Welcome;
 
     fn staff() -> Staff {
         let local = Routes::inbound([("d.example", "default"), ("e.example", "default")]);
@@ -354,6 +389,54 @@ mod tests {
                 may,
                 "{login:?} {reach:?}"
             );
+        }
+    }
+
+    #[test]
+    fn users_do_more_where_the_operator_lets_them() {
+        let local = || Routes::inbound([("d.example", "default"), ("e.example", "default")]);
+        let may = |users, name: &str, by, request: &Request| {
+            let staff = Staff::new([], [], local()).with_users(users);
+            staff.who(&Login::new(name, by)).may(request).is_ok()
+        };
+        let domain = |domain: &str| add(Reach::Domain(domain.into()));
+        for (welcome, of_own, of_other, of_site) in [
+            (Welcome::Person, false, false, false),
+            (Welcome::Domain, true, false, false),
+            (Welcome::Site, true, false, true),
+        ] {
+            let users = Users {
+                welcome,
+                ..Users::default()
+            };
+            for by in [LoginBy::Auth, LoginBy::Vouched] {
+                let may = |request: &Request| may(users, "carl@d.example", by, request);
+                assert_eq!(may(&domain("D.example")), of_own, "{welcome:?}");
+                assert_eq!(may(&domain("e.example")), of_other, "{welcome:?}");
+                assert_eq!(may(&add(Reach::Site)), of_site, "{welcome:?}");
+            }
+            assert!(!may(users, "192.0.2.0/24", LoginBy::Network, &add(Reach::Site)), "no person");
+            assert!(!may(users, "carl", LoginBy::Auth, &domain("d.example")), "of whichever domain");
+            let deny = Request::Add {
+                list: List::Deny,
+                reach: Reach::Site,
+                entries: Vec::new(),
+            };
+            assert!(!may(users, "carl@d.example", LoginBy::Auth, &deny));
+        }
+        let explain = |domain: Option<&str>| Request::Explain {
+            mail: Mail::Bytes(Octets(Vec::new())),
+            came: None,
+            domain: domain.map(Into::into),
+        };
+        for explains in [false, true] {
+            let users = Users {
+                explain: explains,
+                ..Users::default()
+            };
+            assert_eq!(may(users, "carl", LoginBy::Auth, &explain(None)), explains);
+            assert!(!may(users, "carl", LoginBy::Auth, &explain(Some("d.example"))));
+            assert!(!may(users, "192.0.2.0/24", LoginBy::Network, &explain(None)));
         }
     }
 

@@ -9,6 +9,7 @@
 use gatepost_attachments as _;
 use gatepost_bayes as _;
 use gatepost_clamav as _;
+use gatepost_command_mailbox as _;
 use gatepost_conduct as _;
 use gatepost_dnsbl as _;
 use gatepost_greylist as _;

@@ -11,6 +11,7 @@ fn the_standard_set_is_this() {
             "attachments",
             "bayes",
             "clamav",
+            "command_mailbox",
             "conduct",
             "dnsbl",
             "greylist",

@@ -429,8 +429,12 @@ impl Transaction {
         let deadline = Deadline::after(site.soft_deadline.0, site.deadline.0);
         ledger::add_message(&mut self.record, message, site.log_subject);
         self.message = Some(Arc::clone(message));
-        let judgements = match self.objection(scene, &site, message) {
+        // What a filter takes is delivered to nobody: nothing in it can do harm, go round in a loop, or be unwanted. A report
+        // of a virus is one, and a mail that somebody sent on as it is names another author.
+        let taken = matches!(self.class, Some(Class::Taken(_)));
+        let judgements = match self.objection(scene, &site, message).filter(|_| !taken) {
             Some(objection) => vec![objection; self.guests.len()],
+            None if taken => self.judge_guests(scene),
             None => {
                 if scene.visit.via == Via::Traced {
                     self.ask_late(scene, deadline).await;
@@ -571,11 +575,15 @@ impl Transaction {
             )
             .await;
         ledger::add_run(record, run);
-        let fusion = scene.pipeline.fusion();
-        guests
-            .iter()
-            .map(|guest| judge(rules(guest), &fusion, said, guest.whom(), Phase::Message))
-            .collect()
+        self.judge_guests(scene)
+    }
+
+    /// What becomes of the message for each recipient, by all that was said.
+    fn judge_guests(&self, scene: &Scene<'_>) -> Vec<Judgement> {
+        let (policy, fusion) = (scene.pipeline.policy(), scene.pipeline.fusion());
+        let rules = |guest: &Guest| policy.rules(guest.domain.as_deref());
+        let judged = |guest| judge(rules(guest), &fusion, &self.said, guest.whom(), Phase::Message);
+        self.guests.iter().map(judged).collect()
     }
 
     /// Nothing of the mail is delivered: the mail server forgets it, and all recipients share the fate.

@@ -453,14 +453,33 @@ async fn a_diverted_recipient_never_reaches_the_mail_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn danger_is_obeyed_even_for_diverted_and_exempt_mail() {
-    let takes = at("box", Phase::Rcpt, wish(Wish::Divert).wish(Wish::Exempt));
+async fn danger_is_obeyed_even_for_exempt_mail() {
+    let spares = at("friend", Phase::Rcpt, wish(Wish::Exempt));
     let virus = Slot {
         concern: Concern::Danger,
         ..at("virus", Phase::Message, reject())
     };
-    let mut session = house([takes, virus]).session().await;
+    let mut session = house([spares, virus]).session().await;
     assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "550"]);
+}
+
+/// Danger comes before divert: whoever is dangerous at RCPT is not taken. What was taken then reaches nobody, and no filter is
+/// asked about it.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_a_filter_takes_may_hold_what_is_dangerous() {
+    for (phase, want) in [(Phase::Rcpt, vec!["550"]), (Phase::Message, vec!["250", "250"])] {
+        let log = Log::default();
+        let takes = taking("box", &log, Reply::plain(250, "reported"), |phase, _| {
+            Ok(if phase == Phase::Rcpt { wish(Wish::Divert) } else { Opinion::none() })
+        });
+        let virus = Slot {
+            concern: Concern::Danger,
+            ..at("virus", phase, reject())
+        };
+        let mut session = house([takes, virus]).session().await;
+        assert_eq!(codes(&session.transaction(&["report@d.example"]).await), want, "{phase}");
+        assert!(session.server.heard().is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]

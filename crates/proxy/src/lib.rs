@@ -28,6 +28,7 @@ mod post;
 mod proxy_header;
 mod recorder;
 mod rehearsal;
+mod reports;
 mod resolvers;
 mod run;
 mod school;

@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gatepost_archive::Archive;
-use gatepost_core::{Clock, Compute, Identify, Observer, Seed, Services, Shelves, Store};
+use gatepost_core::{
+    Clock, Compute, Desk, Fault, Identify, Login, Observer, Receipt, Request, Seed, Services, Shelves, Store, async_trait,
+};
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
 use gatepost_pipeline::CurrentFusion;
@@ -46,6 +48,20 @@ pub struct Opened {
     courier: Arc<Courier>,
     store: Arc<RocksDb>,
     _lock: DataLock,
+}
+
+/// The desk as filters have it. Behind it stand those same filters: were they to hold it, neither would ever be let go, and
+/// the store would stay open.
+struct Door(Weak<FrontDesk>);
+
+#[async_trait]
+impl Desk for Door {
+    async fn submit(&self, by: &Login, request: Request) -> Result<Receipt, Fault> {
+        match self.0.upgrade() {
+            Some(desk) => desk.submit(by, request).await,
+            None => Err(Fault::Unavailable("the desk, since Gatepost is stopping")),
+        }
+    }
 }
 
 impl Opened {
@@ -144,7 +160,7 @@ pub async fn open(
         seed,
     };
     let desk = Arc::new(FrontDesk::new(means, wiring::desk_terms(config)));
-    services.desk = Arc::<FrontDesk>::clone(&desk);
+    services.desk = Arc::new(Door(Arc::downgrade(&desk)));
     Ok(Opened {
         services,
         archive,

@@ -295,7 +295,7 @@ pub fn desk_terms(config: &Config) -> Terms {
         Routes::outbound("", local.iter().map(String::as_str)),
     );
     Terms {
-        staff,
+        staff: staff.with_users(config.desk.users()),
         requests_per_hour: config.desk.requests_per_hour,
         reports: gatepost_desk::Reports {
             deny_sender: config.desk.reports.deny_sender,

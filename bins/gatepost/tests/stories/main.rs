@@ -26,6 +26,7 @@ mod keeping;
 mod kept;
 mod keywords;
 mod learning;
+mod mailboxes;
 mod memory;
 mod one_day;
 mod operation;

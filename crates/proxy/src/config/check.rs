@@ -1,6 +1,7 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
 mod learning;
+mod mailboxes;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ pub(super) fn check(
     check.listeners();
     check.routes();
     check.pipelines();
+    check.mailboxes();
     check.policies();
     check.rest();
     check.recipients()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gatepost_archive::Settings;
+use gatepost_desk::{Users, Welcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,19 @@ impl Archive {
     }
 }
 
-/// The desk: who may do what by the command line, and later by mail.
+/// How far a user's word on who is welcome may reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsersWelcome {
+    /// To the user.
+    Person,
+    /// To the user's domain.
+    Domain,
+    /// To everybody here.
+    Site,
+}
+
+/// The desk: who may do what by mail and by the command line.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Desk {
@@ -76,6 +89,12 @@ pub struct Desk {
     pub admins: Vec<String>,
     /// The most requests of one login within an hour. The operator at the control socket is not counted.
     pub requests_per_hour: u32,
+    /// Whether every user may ask what the classifiers make of a mail that they send along, and why: the mailbox `analyse`.
+    pub users_explain: bool,
+    /// How far a user's word on who is welcome may reach: `person` (the user's own list), `domain`, or `site`, as in ASSP:
+    /// then each user's word counts for everybody, and a stolen password, too. The filter of the command mailboxes has the
+    /// option `white_reach` for what its mailbox asks for.
+    pub users_welcome: UsersWelcome,
     /// The control socket, through which the command line reaches a running daemon; without this `control.sock` in
     /// `data_dir`. Only root and the daemon's own user may use it.
     pub socket: Option<PathBuf>,
@@ -88,6 +107,8 @@ impl Default for Desk {
         Desk {
             admins: Vec::new(),
             requests_per_hour: 200,
+            users_explain: true,
+            users_welcome: UsersWelcome::Person,
             socket: None,
             reports: Reports::default(),
         }
@@ -114,6 +135,20 @@ impl Default for Reports {
             deny_sender: true,
             welcome_sender: true,
             brought_weight: 50,
+        }
+    }
+}
+
+impl Desk {
+    /// What every user may do.
+    pub fn users(&self) -> Users {
+        Users {
+            explain: self.users_explain,
+            welcome: match self.users_welcome {
+                UsersWelcome::Person => Welcome::Person,
+                UsersWelcome::Domain => Welcome::Domain,
+                UsersWelcome::Site => Welcome::Site,
+            },
         }
     }
 }

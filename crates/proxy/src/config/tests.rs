@@ -81,11 +81,12 @@ macro_rules! dull {
         }
     )*};
 }
-dull!(Attachments "attachments", Bayes "bayes", Clamav "clamav", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
+dull!(Attachments "attachments", Bayes "bayes", Clamav "clamav", CommandMailbox "command_mailbox", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
 
 static ATTACHMENTS: Entry = Entry::of::<Attachments>();
 static BAYES: Entry = Entry::of::<Bayes>();
 static CLAMAV: Entry = Entry::of::<Clamav>();
+static COMMAND_MAILBOX: Entry = Entry::of::<CommandMailbox>();
 static HMM: Entry = Entry::of::<Hmm>();
 static NGRAM: Entry = Entry::of::<Ngram>();
 static CONDUCT: Entry = Entry::of::<Conduct>();
@@ -101,6 +102,7 @@ fn linked() -> Registry {
         ("attachments", &ATTACHMENTS),
         ("bayes", &BAYES),
         ("clamav", &CLAMAV),
+        ("command_mailbox", &COMMAND_MAILBOX),
         ("conduct", &CONDUCT),
         ("dnsbl", &DNSBL),
         ("dull", &DULL),
@@ -157,6 +159,7 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
     assert_eq!(
         config.tiers("inbound"),
         [
+            vec!["command_mailbox"],
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
             vec!["greylist"],
             vec!["bayes", "hmm", "ngram"],
@@ -190,6 +193,7 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
     assert_eq!(
         config.tiers("inbound"),
         [
+            vec!["command_mailbox"],
             vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
             vec!["greylist"],
             vec!["bayes", "hmm", "ngram"],
@@ -382,11 +386,11 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
-                "there are `attachments`, `bayes`, `clamav`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
+                "there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );
@@ -417,6 +421,26 @@ fn what_is_hardly_meant_is_a_warning() {
         );
     }
     assert_eq!(told.len(), 5, "{told:#?}");
+}
+
+#[test]
+fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
+    let outbound = "[[listen]]\nname = \"out\"\nbind = \"127.0.0.1:587\"\ndirection = \"outbound\"\ntrusted_networks = [\"127.0.0.0/8\"]\n";
+    let warnings = |file: &str| -> Vec<String> {
+        let loaded = read(file, &[]).unwrap_or_else(|told| panic!("{told}"));
+        loaded.warnings.iter().map(Mistake::to_string).collect()
+    };
+    let both = GOOD.replace("[route.default]", &format!("{outbound}[route.default]"));
+    assert_eq!(warnings(&both), [] as [String; 0]);
+    let seen = warnings(&format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n"));
+    assert!(
+        seen.len() == 1 && seen[0].contains("pipeline.inbound: `command_mailbox` is in a pipeline of your own people"),
+        "{seen:?}"
+    );
+    let unused = warnings(&format!("{both}[filters.command_mailbox]\nmode = \"score\"\n"));
+    assert!(unused.len() == 1 && unused[0].contains("open only in mode `enforce`"), "{unused:?}");
+    let none = format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"conduct\"]]\n");
+    assert_eq!(warnings(&none), [] as [String; 0]);
 }
 
 #[test]

@@ -48,6 +48,9 @@
 //! desk ann add|remove|import allow|deny|red site|domain:D|person:A ENTRY ..      ann does that to a list
 //! desk ann reports spam|ham last [domain:D]                                      what the server took last, at a desk that a test brings
 //! desk ann reports spam|ham [domain:D] <<EOF                                    or a mail, up to the line EOF ([`run_all_at`])
+//! receipt refused|failed|done|unchanged WORDS   what the desk says to filters from now on (`done` has a line between bars)
+//! submitted 1 | by carl auth | has|lacks TEXT   what filters submitted to it: how many, the last one in JSON
+//! letter 1 | to|from|subject|language|answers TEXT | has|lacks TEXT             letters of ours: how many, the last one
 //! spf pass|fail|none .. [DOMAIN [AUTHORISED_BY]]                                what SPF says from now on
 //! identity aligned|unaligned AUTHOR | unknown                                   whom mail is proven to be from
 //! restart                                   all is dropped but what is remembered, and built anew
@@ -67,6 +70,7 @@
 mod checks;
 mod desk;
 mod house;
+mod letters;
 mod proofs;
 mod script;
 mod talk;

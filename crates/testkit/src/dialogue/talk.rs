@@ -227,6 +227,9 @@ impl Talk {
             "upstream" => self.upstream(rest)?,
             "forget" => self.house.forget(rest).await?,
             "desk" => self.desk(rest, block).await?,
+            "receipt" => self.receipt(rest)?,
+            "submitted" => self.submitted(rest)?,
+            "letter" => self.letter(rest)?,
             "spf" => self.spf(rest)?,
             "identity" => self.identity(rest)?,
             "restart" => {
