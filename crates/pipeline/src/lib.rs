@@ -16,6 +16,7 @@ pub mod names;
 pub mod overlay;
 pub mod pipeline;
 pub mod policy;
+pub mod reasons;
 pub mod reception;
 pub mod recipients;
 pub mod refusal;
