@@ -13,7 +13,9 @@ use gatepost_core::{
 };
 
 use crate::fusion::Fusion;
+use crate::offer;
 use crate::policy::{Action, Rules};
+use crate::reasons;
 use crate::refusal;
 use crate::said::Said;
 use crate::settle::takes_out;
@@ -63,6 +65,8 @@ pub struct Judgement {
     pub score: Score,
     /// What all classifiers together say, where any said something; their points are in the sum.
     pub fused: Option<Fused>,
+    /// It was refused for its points, and nothing of them forbids a code ([`offer`]).
+    pub may_return: bool,
     /// The session is closed after the refusal.
     pub close: bool,
     /// What would have become of the mail without `dry_run`, where that is something else.
@@ -210,6 +214,12 @@ impl<'a> Heard<'a> {
         ))
     }
 
+    /// Whether nothing that counted against the mail forbids a code.
+    fn may_return(&self, rules: &Rules) -> bool {
+        let mut against = self.points.iter().filter(|(_, points)| *points > Score::ZERO);
+        !against.any(|(tag, _)| offer::forbids(&rules.no_code_for, tag))
+    }
+
     /// The findings that made the score, the weightiest first.
     fn reasons(&self) -> Vec<Tag> {
         let mut reasons: Vec<(&Tag, i64)> = self
@@ -292,8 +302,15 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     let level = rules.level(score);
     let decision = decide(rules, &heard, score, level, at);
     let because = because(&heard, &decision, whom, level);
-    let Decision { rank, fate, close, .. } = decision;
+    let Decision {
+        rank, mut fate, close, ..
+    } = decision;
+    let by_points = rank == Rank::Score && matches!(fate, Fate::Refuse(_));
+    if by_points {
+        fate = Fate::Refuse(rules.refusal.refuse(reasons::for_the_sender(&because)));
+    }
 
+    let may_return = by_points && heard.may_return(rules);
     let overruled = rules.dry_run && !matches!(fate, Fate::Deliver | Fate::Divert);
     let (fate, would) = if overruled {
         (Fate::Deliver, Some(fate))
@@ -334,6 +351,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         rank,
         score,
         fused,
+        may_return: may_return && !overruled,
         close: close && !overruled,
         would,
         taker,
@@ -368,7 +386,8 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
         close: false,
     };
     match rules.grade(level).action {
-        Action::Reject if dot => return by_score(Fate::Refuse(rules.refusal.refuse(&refusal::UNWANTED))),
+        // Worded once it is known why.
+        Action::Reject if dot => return by_score(Fate::Refuse(refusal::UNWANTED)),
         Action::Discard if dot => return by_score(Fate::Discard),
         Action::Hold if dot => return by_score(Fate::Hold),
         _ => {}

@@ -542,3 +542,54 @@ fn openness_follows_the_ranks() {
     };
     assert_eq!(openness(&dry, &[danger(wish(reject()))], WHO), Openness::Open);
 }
+
+#[test]
+fn only_mail_that_points_refuse_and_nothing_forbids_may_return_with_a_code() {
+    let rules = Rules::default();
+    let tagged = |tag, points| spam(Opinion::points(Tag::new(tag), Score::points(points), ""));
+    let may = |said: &[Said]| at(&rules, said, Phase::Message).may_return;
+    assert!(may(&[spam(points(10))]));
+    assert!(may(&[spam(points(10)), tagged("dnsbl.shortener", 1)]));
+    assert!(may(&[
+        spam(points(20)),
+        tagged("dnsbl.good", -3),
+        tagged("dnsbl.zen", 0)
+    ]));
+    for said in [
+        vec![spam(points(9))],
+        vec![spam(wish(reject()))],
+        vec![danger(wish(reject())), spam(points(20))],
+        vec![
+            spam(points(20)),
+            spam(wish(Wish::Deny(Reply::fixed(550, Enhanced(5, 7, 1), "no")))),
+        ],
+        vec![spam(points(20)), tagged("dnsbl.zen", 1)],
+        vec![spam(points(20)), tagged("conduct.forged_sender", 1)],
+    ] {
+        assert!(!may(&said), "{said:?}");
+    }
+    let early = at(&rules, &[spam(points(20))], Phase::Rcpt);
+    assert!(!early.may_return);
+    let dry = Rules {
+        dry_run: true,
+        ..Rules::default()
+    };
+    assert!(!at(&dry, &[spam(points(20))], Phase::Message).may_return);
+    let none = Rules {
+        no_code_for: Vec::new(),
+        ..Rules::default()
+    };
+    assert!(at(&none, &[spam(points(20)), tagged("dnsbl.zen", 1)], Phase::Message).may_return);
+}
+
+#[test]
+fn a_refusal_by_points_says_why_in_plain_words() {
+    let said = [
+        spam(Opinion::points(Tag::new("conduct.no_date"), Score::points(4), "")),
+        spam(Opinion::points(Tag::new("bayes.odds"), Score::points(7), "")),
+    ];
+    let Fate::Refuse(reply) = at(&Rules::default(), &said, Phase::Message).verdict.fate else {
+        panic!("refused")
+    };
+    assert!(reply.text().contains("Its content looks like spam"), "{reply}");
+}

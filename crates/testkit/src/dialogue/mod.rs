@@ -26,7 +26,8 @@
 //! early EHLO x                              sends this before it is greeted
 //! C EHLO mail.b.example                     sends a line
 //! S 250 words in any case                   expects a reply of this code with these words
-//! D Subject: hello                          sends a line of the message; `D` alone an empty one
+//! D Subject: hello {code}                   sends a line of the message; `D` alone an empty one; `{code}` or `{CODE}`, here
+//!                                           and elsewhere, is the last that a reply called `the code`
 //! file signed.eml                           sends the lines of a file beside the script, dots stuffed
 //! .                                         sends the dot
 //! raw "odd\r\n\0bytes\x80"                  sends bytes
@@ -68,6 +69,7 @@
 //! that a script may let minutes pass. DNS is a zone, the store is memory, the mail server a script.
 
 mod checks;
+mod codes;
 mod desk;
 mod house;
 mod letters;
