@@ -8,6 +8,7 @@ use gatepost_core::{
     Time, Unlearn,
 };
 
+use crate::collection::{NO_MAIL, is_mail};
 use crate::desk::{FrontDesk, done, no_such_mail};
 use crate::rights::Who;
 
@@ -89,6 +90,9 @@ impl FrontDesk {
                 let Some(message) = octets(mail) else {
                     return Ok(unknown_kind());
                 };
+                if !is_mail(&message) {
+                    return Ok(Receipt::Refused(NO_MAIL.into()));
+                }
                 let mut lesson = Lesson::new(message, told.label, by.name.to_lowercase(), now);
                 lesson.domain = who.teaches(None, told.domain);
                 self.teach(lesson).await
