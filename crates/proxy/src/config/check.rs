@@ -1,5 +1,6 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
+mod danger;
 mod learning;
 mod routes;
 
@@ -43,6 +44,7 @@ pub(super) fn check(
     check.listeners();
     check.routes();
     check.pipelines();
+    check.danger();
     check.policies();
     check.rest();
     check.recipients()
