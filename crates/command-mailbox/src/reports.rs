@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_core::desk::Mail;
-use gatepost_core::{Fault, KeptId, Label, Message, Octets, Receipt, Reference, Request};
+use gatepost_core::{Fault, KeptId, Label, Message, Octets, Receipt, Request};
 
 use crate::blocked::link::{self, Order};
 use crate::errand::{Answer, Errand, Weight};
@@ -35,6 +35,7 @@ async fn read(errand: &Errand<'_>) -> Result<Reported, Fault> {
                 octets,
                 name: String::new(),
                 reference: None,
+                message_id: None,
                 form: Form::Attached,
             });
             reported.originals.extend(original);
@@ -62,15 +63,6 @@ fn unreadable(reported: &Reported) -> String {
     lines.join("\n")
 }
 
-/// The mail of the desk: by its number where we wrote that, else its octets.
-fn mail(errand: &Errand<'_>, original: Original) -> Mail {
-    let reference = original.reference.as_deref();
-    match reference.and_then(|text| Reference::read(&errand.services.seed, text)) {
-        Some(Reference::Ours(id)) => Mail::Kept(KeptId(id.into())),
-        _ => Mail::Bytes(Octets(original.octets)),
-    }
-}
-
 /// Learns what the mails of a report are.
 pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> {
     let mut reported = read(errand).await?;
@@ -82,7 +74,7 @@ pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> 
     for original in std::mem::take(&mut reported.originals) {
         let subject = subject(errand, &original.octets);
         let request = Request::Report {
-            mail: mail(errand, original),
+            mail: original.mail(),
             label,
             domain: None,
         };
@@ -120,7 +112,7 @@ pub async fn analyse(errand: &Errand<'_>) -> Result<Answer, Fault> {
         let mut receipt = Receipt::Refused(String::new());
         // A kept mail tells what was found when it came; another one is looked at as it is there.
         let octets = original.octets.clone();
-        for mail in [mail(errand, original), Mail::Bytes(Octets(octets))] {
+        for mail in [original.mail(), Mail::Bytes(Octets(octets))] {
             receipt = errand
                 .submit(Request::Explain {
                     mail,

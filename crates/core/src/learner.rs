@@ -286,6 +286,11 @@ pub trait Learning: Send + Sync {
         let _ = kept;
         Ok(0)
     }
+    /// How many samples [`unlearn`](Learning::unlearn) would forget; nothing is changed.
+    async fn concerned(&self, what: &Unlearn) -> Result<u64, Fault> {
+        let _ = what;
+        Err(Fault::Unavailable("samples are not counted here"))
+    }
     /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;
     /// The versions of the models that are kept, the newest first; the first is in use.

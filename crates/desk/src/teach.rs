@@ -9,6 +9,7 @@ use gatepost_core::{
 };
 
 use crate::brought::Known;
+use crate::collection::{NO_MAIL, is_mail};
 use crate::desk::{FrontDesk, done, no_such_mail};
 use crate::rights::Who;
 
@@ -114,6 +115,9 @@ impl FrontDesk {
                 let Some(message) = &message else {
                     return Ok(unknown_kind());
                 };
+                if !is_mail(message) {
+                    return Ok(Receipt::Refused(NO_MAIL.into()));
+                }
                 let weight = matches!(told.mail, Mail::Brought(_)).then(|| self.reports().brought_weight);
                 let by = by.name.to_lowercase();
                 self.teach(lesson(message, &told, who, &by, now, weight)).await

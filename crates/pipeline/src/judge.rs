@@ -119,6 +119,8 @@ struct Heard<'a> {
     deny: Option<(&'a Said, &'a Reply)>,
     edits: Vec<Edit>,
     points: Vec<(&'a Tag, Score)>,
+    /// Those of them that are about danger.
+    perils: Vec<Score>,
     odds: Vec<(&'a Said, &'a Tag, LogOdds)>,
 }
 
@@ -158,10 +160,16 @@ impl<'a> Heard<'a> {
         let danger = said.concern == Concern::Danger;
         let silenced = self.exempt && !danger;
         let exempt = self.exempt;
-        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt);
+        let obeyed = said.mode_for(whom.domain) == Mode::Enforce;
+        let covered = |finding: &&Finding| {
+            Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt) && !(finding.instead && obeyed)
+        };
         for finding in said.opinion.findings().iter().filter(covered).filter(|_| !silenced) {
             match finding.evidence {
-                Evidence::Points(points) => self.points.push((&finding.tag, points)),
+                Evidence::Points(points) => {
+                    self.points.push((&finding.tag, points));
+                    self.perils.extend(danger.then_some(points));
+                }
                 Evidence::LogOdds { value, support } => {
                     self.odds.push((said, &finding.tag, LogOdds { value, support }));
                 }
@@ -177,7 +185,7 @@ impl<'a> Heard<'a> {
                 Some(OnFault::Ignore) | None => {}
             }
         }
-        if said.mode_for(whom.domain) != Mode::Enforce {
+        if !obeyed {
             return;
         }
         for (scope, standing, wish) in said.opinion.wishes() {
@@ -198,6 +206,13 @@ impl<'a> Heard<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Whether the mail as it came is dangerous to have: a part was to be taken out of it, or what speaks of danger is
+    /// alone enough to keep it away from its reader.
+    fn is_perilous(&self, rules: &Rules) -> bool {
+        let level = rules.level(self.perils.iter().copied().sum());
+        self.edits.iter().any(takes_out) || rules.grade(level).action >= Action::Hold
     }
 
     /// The classifiers' word, at the risk that holds for this recipient.
@@ -319,7 +334,8 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     };
     let mut verdict = Verdict::new(level, fate);
     verdict.because = because;
-    verdict.danger = rank == Rank::Danger && would.is_none();
+    let undelivered = !matches!(verdict.fate, Fate::Deliver | Fate::Divert);
+    verdict.danger = would.is_none() && undelivered && (rank == Rank::Danger || heard.is_perilous(rules));
     let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
     match &verdict.fate {
         Fate::Deliver => {

@@ -368,6 +368,10 @@ impl Learning for Teacher {
         Teacher::erase(self, kept).await
     }
 
+    async fn concerned(&self, what: &Unlearn) -> Result<u64, Fault> {
+        self.ask(|answer| Task::Concerned(what.clone(), answer)).await
+    }
+
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {
         self.ask(|answer| Task::Unlearn(what.clone(), answer)).await
     }

@@ -68,6 +68,8 @@ pub enum Task {
     Erase(u64, Answer<u64>),
     /// Forget.
     Unlearn(Unlearn, Answer<u64>),
+    /// Count what would be forgotten.
+    Concerned(Unlearn, Answer<u64>),
     /// Which versions there are.
     Versions(Answer<Vec<Version>>),
     /// Go back.
@@ -325,6 +327,7 @@ impl Writer {
         self.settle_versions();
         match task {
             Task::Unlearn(what, answer) => drop(answer.send(self.unlearn(&what))),
+            Task::Concerned(what, answer) => drop(answer.send(self.concerned(&what))),
             Task::Rollback(to, answer) => drop(answer.send(self.rollback(to))),
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),

@@ -186,7 +186,11 @@ fn what_is_taught_is_known_after_a_kill_and_forgotten_when_told() {
     );
     gatepost.again();
 
-    let told = gatepost.tells(&["unlearn", "--since", "1h"]);
+    let told = gatepost.tells(&["unlearn", "--since", "1h", "--dry-run"]);
+    assert_eq!(told.trim(), "16 samples would be forgotten");
+    let (out, complaint, content) = gatepost.command(&["unlearn", "--since", "1h"]);
+    assert!(!content && complaint.contains("say --yes"), "{out}{complaint}");
+    let told = gatepost.tells(&["unlearn", "--since", "1h", "--yes"]);
     assert!(told.contains("16 samples are forgotten"), "{told}");
     assert_eq!(explained(&gatepost)["fused"], Value::Null);
     send(&gatepost).is(250);

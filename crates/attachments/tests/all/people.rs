@@ -75,6 +75,20 @@ fn who_is_let_have_programs_is_not_let_have_them_in_disguise() {
 }
 
 #[test]
+fn what_is_let_through_by_its_content_is_not_where_its_name_has_it_run() {
+    let people = json!({ "ann@d.example": { "only": ["class:picture", "kind:zip"] } });
+    let blocked = |name, kind| blocked(&people, "ann@d.example", Side::External, file(name, kind));
+    for name in ["photo.jpg", "photo", "", "photo.dat", "photo.tiff"] {
+        assert!(!blocked(name, Kind::Jpeg), "{name}");
+    }
+    for name in ["photo.hta", "photo.bat", "photo.jpg.js", "photo.html", "photo.lnk", "photo.hta:photo.jpg"] {
+        assert!(blocked(name, Kind::Jpeg), "{name}");
+    }
+    assert!(!blocked("a.zip", Kind::Zip) && !blocked("a.docx", Kind::Zip));
+    assert!(blocked("a.jar", Kind::Zip));
+}
+
+#[test]
 fn what_is_let_through_for_one_of_its_names_is_not_for_another() {
     let people = json!({ "ann@d.example": { "allow": ["exe"] } });
     let two = File {

@@ -513,12 +513,40 @@ fn what_is_kept_because_of_danger_says_so_whatever_became_of_it() {
         (danger(wish(Wish::Hold)), Terms::durable(Terms::DANGEROUS)),
         (danger(wish(Wish::Discard)), Terms::durable(Terms::DANGEROUS)),
         (danger(wish(reject())), Terms::copy(Terms::DANGEROUS)),
+        (danger(points(10)), Terms::copy(Terms::DANGEROUS)),
         (spam(wish(Wish::Hold)), Terms::durable("held")),
+        (spam(points(10)), Terms::copy("refused")),
     ] {
         let verdict = verdict(said);
         assert_eq!(verdict.danger, terms.reason.as_ref() == Terms::DANGEROUS);
         assert_eq!(verdict.keep, Some(terms));
     }
+}
+
+#[test]
+fn mail_with_a_part_that_was_to_be_taken_out_is_not_kept_as_if_it_were_only_spam() {
+    let out = || danger(wish(Wish::Edit(Edit::Replace(Replacement::new([], "gone")))));
+    let reason = |said: &[Said]| {
+        let verdict = at(&Rules::default(), said, Phase::Message).verdict;
+        verdict.keep.map(|terms| terms.reason)
+    };
+    assert_eq!(reason(&[spam(wish(Wish::Hold))]).as_deref(), Some("held"));
+    for kept in [Wish::Hold, Wish::Discard] {
+        assert_eq!(reason(&[spam(wish(kept)), out()]).as_deref(), Some(Terms::DANGEROUS));
+    }
+    // Where it is delivered, it is delivered without.
+    let verdict = at(&Rules::default(), &[out()], Phase::Message).verdict;
+    assert!(!verdict.danger && verdict.keep.is_none());
+}
+
+#[test]
+fn what_a_wish_takes_care_of_weighs_only_where_the_wish_does_not_count() {
+    let finding = Finding::new(Tag::new("virus.gone"), Evidence::Points(Score::points(10)), "");
+    let opinion = Opinion::none().with(finding.instead_of_wishes());
+    let fate = |mode| dot(&[said_as(&slot("virus", Concern::Danger, mode), opinion.clone())]);
+    assert_eq!(fate(Mode::Enforce), (Rank::Mark, "deliver"));
+    assert_eq!(fate(Mode::Score), (Rank::Score, "refuse"));
+    assert_eq!(fate(Mode::Monitor), (Rank::Mark, "deliver"));
 }
 
 #[test]

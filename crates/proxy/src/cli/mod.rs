@@ -97,7 +97,7 @@ enum Verb {
     Ham(teach::Mails),
     /// Makes the classifiers forget: one mail, all that somebody taught, or all since a moment. They are then what they would
     /// be had they never seen it.
-    Unlearn(teach::Forgotten),
+    Unlearn(teach::Unlearning),
     /// The versions of the classifiers' models: lists them, goes back to one, makes the models anew.
     Model {
         #[command(subcommand)]

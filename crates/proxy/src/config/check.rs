@@ -1,5 +1,6 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
+mod danger;
 mod learning;
 mod mailboxes;
 mod routes;
@@ -45,6 +46,7 @@ pub(super) fn check(
     check.routes();
     check.pipelines();
     check.mailboxes();
+    check.danger();
     check.policies();
     check.rest();
     check.recipients()

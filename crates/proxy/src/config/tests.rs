@@ -444,6 +444,25 @@ fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
 }
 
 #[test]
+fn what_filters_of_danger_would_not_look_at_is_a_warning() {
+    let told = |more: &str| -> Vec<String> {
+        let file = format!("{GOOD}[pipeline.inbound]\ntiers = [[\"attachments\", \"clamav\"]]\n{more}");
+        let loaded = read(&file, &[]).unwrap_or_else(|told| panic!("{told}"));
+        loaded.warnings.iter().map(|mistake| mistake.key.clone()).collect()
+    };
+    assert_eq!(told(""), [""; 0]);
+    assert_eq!(
+        told("[limits]\nmessage_size = \"50 MiB\"\n[filters.clamav]\npatience = \"20s\"\n[filters.attachments]\npatience = \"5s\"\n"),
+        [
+            "filters.attachments.options.time",
+            "filters.attachments.options.part_megabytes",
+            "filters.clamav.options.deadline",
+            "filters.clamav.options.max_size",
+        ]
+    );
+}
+
+#[test]
 fn a_listener_and_a_domain_inherit_what_they_do_not_say() {
     let file = GOOD.replace("[route.default]", "limits = { mails = 7 }\n[route.default]")
         + "[limits]\nrecipients = 200\nmails = 9\n[filters.conduct.options]\ntries = 2\nhelo_points = 4\n[domain.\"Example.ORG\".filters.conduct.options]\ntries = 1\n[domain.\"example.org\".filters.dull]\nmode = \"off\"\n";

@@ -58,6 +58,7 @@
 //! delivered 1                               how many messages the mail server has taken
 //! delivered from <> | to a@d.example b@d.example | route other                 of the last one
 //! delivered has text | lacks text | canonical                                   of the last one
+//! kept reason dangerous                      why the one mail in the archive is there
 //! kept 1 | withdrawn 1 | queued 1           what the archive holds, gave back, what the queue has
 //! asked 3 l.example                         how often DNS was asked for a name and what lies below it
 //! alarm raised|over KIND ABOUT | lacks WORD what an operator was told

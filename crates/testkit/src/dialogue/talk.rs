@@ -242,6 +242,13 @@ impl Talk {
                 self.house.restart().await?;
             }
             "delivered" => self.delivered(rest)?,
+            "kept" if rest.starts_with("reason ") => {
+                let all = self.house.fakes.kept.list(&Query::default()).await.unwrap_or_default();
+                let reasons: Vec<_> = all.iter().map(|mail| format!("reason {}", mail.reason)).collect();
+                if reasons != [rest] {
+                    return differs(rest, reasons.join(", "));
+                }
+            }
             "kept" => same(
                 "kept",
                 rest,
