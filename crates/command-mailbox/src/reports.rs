@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_core::desk::Mail;
-use gatepost_core::{Fault, KeptId, Label, Message, Octets, Receipt, Request};
+use gatepost_core::{Fault, Label, Message, Octets, Receipt, Request};
 
 use crate::blocked::link::{self, Order};
 use crate::errand::{Answer, Errand, Weight};
