@@ -179,10 +179,15 @@ impl Filter for CommandMailbox {
         }
         let headers = message.headers();
         let machine = answer::is_machines(headers);
+        // The fields of a mail that was sent on as it is are not the writer's.
+        let language = match headers.get("Resent-From") {
+            Some(_) => &*self.config.language,
+            None => self.words.language(headers, &self.config.language),
+        };
         let errand = Errand {
             person: &person,
             message,
-            language: self.words.language(headers, &self.config.language),
+            language,
             words: &self.words,
             addresses: &self.addresses,
             config: &self.config,

@@ -196,7 +196,7 @@ async fn submit(
     reach: Reach,
     entries: Vec<String>,
 ) -> Result<Vec<Told>, Fault> {
-    let nearer = nearer(errand, change, &reach);
+    let (nearer, is_own) = (nearer(errand, change, &reach), matches!(reach, Reach::Person(_)));
     let mut receipt = errand.submit(request(change, reach, entries.clone())).await?;
     if let (Receipt::Refused(_), Some(nearer)) = (&receipt, nearer) {
         receipt = match errand.submit(request(change, nearer, entries.clone())).await? {
@@ -204,6 +204,13 @@ async fn submit(
             Receipt::Refused(_) => receipt,
             done => done,
         };
+    }
+    if change == Change::White && !is_own && matches!(receipt, Receipt::Done(_)) {
+        // Whoever is welcome to all is refused by nobody who says so; on one's own lists that is one move.
+        let reach = Reach::Person(errand.person.home.to_string());
+        let entries = entries.clone();
+        let list = List::Deny;
+        errand.submit(Request::Remove { list, reach, entries }).await?;
     }
     let outcomes: Vec<Outcome> = match &receipt {
         Receipt::Done(done) => outcomes(done, entries.len()),
