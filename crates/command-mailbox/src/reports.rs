@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use gatepost_core::desk::Mail;
-use gatepost_core::{Fault, Label, Message, Octets, Receipt, Request};
+use gatepost_core::{Fault, Label, Message, Receipt, Request};
 
 use crate::blocked::link::{self, Order};
 use crate::errand::{Answer, Errand, Weight};
 use crate::explained;
 use crate::html;
 use crate::lists::failed;
-use crate::report::{self, Form, Original, Reported};
-use crate::text;
+use crate::report::{self, Reported};
 use crate::told::effect;
 use crate::words::shown::{harmless, short};
 
@@ -24,24 +22,10 @@ const NAME_MAX: usize = 120;
 /// What the desk says of a mail that is not there.
 const NO_SUCH_MAIL: &str = "there is no such mail";
 
-/// Reads a report. A mail that was sent on as it is, with who did so above it, is itself what is reported.
+/// Reads a report.
 async fn read(errand: &Errand<'_>) -> Result<Reported, Fault> {
     let (held, limits) = (Arc::clone(errand.message), errand.limits);
-    let reading = errand.services.compute.run(move |budget| {
-        let mut reported = report::read(&held, limits, &mut || !budget.is_spent());
-        let resent = held.headers().get("Resent-From").is_some();
-        if resent && reported.originals.is_empty() && reported.unreadable.is_empty() {
-            let original = text::octets(&held, limits.octets).map(|octets| Original {
-                octets,
-                name: String::new(),
-                reference: None,
-                message_id: None,
-                form: Form::Attached,
-            });
-            reported.originals.extend(original);
-        }
-        reported
-    });
+    let reading = errand.services.compute.run(move |budget| report::read(&held, limits, &mut || !budget.is_spent()));
     reading.await
 }
 
@@ -109,21 +93,13 @@ pub async fn analyse(errand: &Errand<'_>) -> Result<Answer, Fault> {
     let mut told = Vec::new();
     for original in std::mem::take(&mut reported.originals) {
         let subject = subject(errand, &original.octets);
-        let mut receipt = Receipt::Refused(String::new());
-        // A kept mail tells what was found when it came; another one is looked at as it is there.
-        let octets = original.octets.clone();
-        for mail in [original.mail(), Mail::Bytes(Octets(octets))] {
-            receipt = errand
-                .submit(Request::Explain {
-                    mail,
-                    came: None,
-                    domain: None,
-                })
-                .await?;
-            if matches!(receipt, Receipt::Explained(_)) {
-                break;
-            }
-        }
+        // One that we have tells what was found when it came; another one is looked at as it is there.
+        let request = Request::Explain {
+            mail: original.mail(),
+            came: None,
+            domain: None,
+        };
+        let receipt = errand.submit(request).await?;
         told.push(match receipt {
             Receipt::Explained(explanation) => explained::tell(errand.words, errand.language, &subject, &explanation),
             Receipt::Refused(why) => {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_core::{
-    Address, Domain, KeptMail, List, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
+    Address, Came, Domain, KeptMail, List, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
 };
 use gatepost_pipeline::Routes;
 
@@ -167,6 +167,13 @@ impl Who<'_> {
         name.is_some_and(|name| staff.users.may_welcome(name, &staff.local, reach))
     }
 
+    /// Whether they may ask about a mail that they send along. Whoever may ask about mail of their own making finds out how
+    /// to write what passes: of users it is only what they learned together.
+    pub(crate) fn may_explain(&self, domain: Option<&str>, came: Option<&Came>) -> bool {
+        let plain = domain.is_none() && came.is_none();
+        self.is_admin() || (plain && self.staff.users.explain && self.name.is_some())
+    }
+
     /// Whether they may submit this at all. What concerns a kept mail is decided again with [`Who::view`].
     pub fn may(&self, request: &Request) -> Refusal {
         let when = |may: bool, why| if may { Ok(()) } else { Err(why) };
@@ -193,16 +200,11 @@ impl Who<'_> {
             Request::Show { reach: None, .. } | Request::Audit { .. } | Request::Other { .. } => {
                 when(self.is_admin(), ADMINS)
             }
-            // Whoever may ask about mail of their own making finds out how to write what passes: of users it is only what they
-            // learned together.
             Request::Explain {
                 mail: Mail::Bytes(_),
-                came: None,
-                domain: None,
-            } if self.staff.users.explain && self.name.is_some() => Ok(()),
-            Request::Explain {
-                mail: Mail::Bytes(_), ..
-            } => when(self.is_admin(), ADMINS),
+                came,
+                domain,
+            } => when(self.may_explain(domain.as_deref(), came.as_ref()), ADMINS),
             Request::Report {
                 domain: Some(domain), ..
             }

@@ -200,7 +200,7 @@ impl FrontDesk {
                 about.listener = Some(mail.listener).filter(|listener| !listener.is_empty());
                 message
             }
-            // Whoever may ask about mail of their own making finds out how to write what passes.
+            // What is sent along is the mail that came, or one that they may ask about in any case.
             (Known::Delivered(record), Some(message))
                 if who.is_admin() || (record.hash.is_some() && record.hash == Record::hash_of(&message)) =>
             {
@@ -209,7 +209,7 @@ impl FrontDesk {
                 about.record = Some(*record);
                 message
             }
-            (Known::Unknown, Some(message)) if who.is_admin() => {
+            (Known::Unknown | Known::Delivered(_), Some(message)) if who.may_explain(domain, came) => {
                 about.came = came.cloned();
                 about.domain = who.teaches(None, domain);
                 message
