@@ -9,6 +9,7 @@
 
 pub mod auth;
 pub mod current;
+pub mod danger;
 pub mod followers;
 pub mod fusion;
 pub mod judge;
@@ -32,6 +33,7 @@ pub mod scene;
 pub mod sender;
 pub mod settle;
 pub mod slot;
+pub mod spambox;
 pub mod stamp;
 pub mod template;
 pub mod testimony;

@@ -35,6 +35,7 @@ mod school;
 mod selftest;
 mod server;
 mod services;
+mod spambox;
 mod spool;
 mod tarpit;
 mod threads;

@@ -31,6 +31,7 @@ mod memory;
 mod one_day;
 mod operation;
 mod passing;
+mod people;
 mod relaying;
 mod smuggling;
 mod tls;
