@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, WallTime};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use gatepost_archive::{Archive, Settings};
 use gatepost_command_mailbox::blocked::{Asked, Hour, House, take};
 use gatepost_command_mailbox::words::Words;
@@ -366,7 +366,7 @@ fn purges(criterion: &mut Criterion, house: &Quarantine) {
     let message = Arc::new(Message::from_bytes(mail(1_000, 1)));
     let mut group = criterion.benchmark_group("quarantine_while_purging");
     // One warm-up call and ten measurements, each of one purge.
-    group.sample_size(PURGES as usize);
+    group.sample_size(PURGES as usize).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(1));
     group.measurement_time(Duration::from_millis(10));
     let (mut round, mut gone, mut longest) = (0, 0, [Duration::ZERO; 4]);

@@ -80,7 +80,8 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
         })
         .await?;
     let (mut told, mut entries) = (Vec::new(), Vec::new());
-    let carried = if found.entries.is_empty() { carried } else { Vec::new() };
+    let is_red = matches!(change, Change::Red | Change::NotRed);
+    let carried = if found.entries.is_empty() && !is_red { carried } else { Vec::new() };
     for entry in found.entries.into_iter().chain(carried) {
         match wanted(errand, change, &entry) {
             Wanted::Yes => entries.push(entry),
@@ -95,7 +96,7 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
     match change {
         Change::PersBlack if nothing => return show(errand).await,
         // Whoever writes nothing means themselves.
-        Change::Red | Change::NotRed if nothing => entries.push(Entry {
+        _ if is_red && nothing => entries.push(Entry {
             text: errand.person.home.to_string(),
             reach: None,
         }),
