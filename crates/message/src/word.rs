@@ -93,9 +93,15 @@ fn parted<'a>(value: &'a [u8], word: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 /// Takes the white space off one side of what was taken out. A fold goes with a word that was alone on its line; it stays
 /// where more follows, so that no line grows.
 fn trimmed<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let blanks = after.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let (_, rest) = after.split_at_checked(blanks).unwrap_or((after, b""));
-    let ends = rest.is_empty() || rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
+    let line = after.iter().position(|&b| b == b'\n').unwrap_or(after.len());
+    let line = after.get(..line).unwrap_or_default();
+    let line = match after.len() > line.len() {
+        true => line.strip_suffix(b"\r").unwrap_or(line),
+        false => line,
+    };
+    let ends = line.iter().all(|&b| is_space(b));
+    let blanks = line.iter().take_while(|&&b| is_space(b)).count();
+    let rest = after.get(blanks..).unwrap_or_default();
     let content = before.iter().rposition(|&b| !is_space(b)).map_or(0, |at| at + 1);
     let (content, space) = before.split_at_checked(content).unwrap_or((before, b""));
     match (ends, space.contains(&b'\n')) {
