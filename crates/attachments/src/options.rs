@@ -49,6 +49,7 @@ pub struct Config {
     pub findings: BTreeMap<Rule, RuleOptions>,
     /// Rules of people and domains, by address or by patterns such as `*@d.example`: of recipients for what comes in, of the
     /// envelope sender for what goes out. The narrowest that says something about a file holds, whatever the level says.
+    /// `ann+tag` is `ann`, too.
     pub people: BTreeMap<String, PersonOptions>,
     /// SHA-256 of files that are let through. What lies in a part of a mail that is one of them is not looked at.
     pub known_good: Vec<String>,

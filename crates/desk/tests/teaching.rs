@@ -271,7 +271,7 @@ async fn what_is_no_mail_or_for_a_domain_that_is_none_of_ours_is_not_learned() {
         label: Label::Spam,
         domain: Some(domain.into()),
     };
-    for domain in ["elsewhere.example", "d.example.evil.example", "no domain"] {
+    for domain in ["elsewhere.example", "d.example.evil.example"] {
         let told = house.ask(&operator(), of(domain)).await;
         assert!(matches!(&told, Receipt::Refused(why) if why.contains(domain)), "{told:?}");
     }

@@ -44,6 +44,8 @@ fn people_get_and_send_what_their_rules_say() {
         ("cat@d.example", inward, "a.docx", Kind::Docx, true),
         ("cat@d.example", inward, "", Kind::Png, false),
         ("cat@d.example", outward, "a.docx", Kind::Docx, false),
+        ("cat+list@d.example", inward, "a.docx", Kind::Docx, true),
+        ("+cat@d.example", inward, "a.docx", Kind::Docx, false),
         ("dan@d.example", inward, "a.js", Kind::JScript, true),
         ("dan@d.example", inward, "a.zip > a.js", Kind::JScript, false),
         ("dan@d.example", inward, "a.txt", Kind::Text, false),
