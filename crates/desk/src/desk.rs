@@ -102,14 +102,14 @@ impl FrontDesk {
         self.terms.store(Arc::new(terms));
     }
 
-    /// What the operator wrote.
-    pub(crate) fn terms(&self) -> Arc<Terms> {
-        self.terms.load_full()
-    }
-
     /// What reports do, as it is written now.
     pub(crate) fn reports(&self) -> Reports {
         self.terms.load().reports
+    }
+
+    /// What the operator wrote.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
     }
 
     /// Writes into the audit what was done without a desk: putting a backup back, for which there must be no store.

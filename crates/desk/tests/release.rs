@@ -7,7 +7,7 @@ use gatepost_core::{
     Reach, Receipt, Request, Store, Terms as KeptTerms, async_trait, null,
 };
 use gatepost_desk::rights::Staff;
-use gatepost_desk::{FrontDesk, Handlers, Means, Terms};
+use gatepost_desk::{FrontDesk, Handlers, Means, Reports, Terms};
 use gatepost_pipeline::Routes;
 use gatepost_testkit::{Book, Fakes};
 
@@ -64,6 +64,7 @@ fn house(release_welcomes: bool) -> House {
     let terms = Terms {
         staff: Staff::new(["root@d.example"], [], Routes::inbound([("d.example", "default")])),
         requests_per_hour: 1_000,
+        reports: Reports::default(),
         release_welcomes,
     };
     let lists = Arc::new(Lists::default());
