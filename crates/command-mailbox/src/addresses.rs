@@ -171,7 +171,10 @@ impl Addresses {
             first: BTreeMap::new(),
             domains: Vec::new(),
         };
-        if let Some(unknown) = named.keys().find(|name| Act::ALL.iter().all(|act| act.name() != **name)) {
+        if let Some(unknown) = named
+            .keys()
+            .find(|name| Act::ALL.iter().all(|act| act.name() != **name))
+        {
             let names: Vec<&str> = Act::ALL.iter().map(|act| act.name()).collect();
             return Err(wrong(
                 unknown,
@@ -189,12 +192,19 @@ impl Addresses {
         }
         if short_names {
             let shorts = Act::ALL.into_iter().filter_map(|act| Some((act, act.short()?)));
-            shorts.into_iter().try_for_each(|(act, name)| addresses.add(act, name))?;
+            shorts
+                .into_iter()
+                .try_for_each(|(act, name)| addresses.add(act, name))?;
         }
         for (n, name) in domains.iter().enumerate() {
-            let domain = Domain::parse(name, true).ok().filter(|domain| matches!(domain, Domain::Name(_)));
+            let domain = Domain::parse(name, true)
+                .ok()
+                .filter(|domain| matches!(domain, Domain::Name(_)));
             addresses.domains.push(domain.ok_or_else(|| {
-                BuildError::at(format!("domains[{n}]"), format!("expected a domain such as assp.local, found {name:?}"))
+                BuildError::at(
+                    format!("domains[{n}]"),
+                    format!("expected a domain such as assp.local, found {name:?}"),
+                )
             })?);
         }
         Ok(addresses)
@@ -263,7 +273,10 @@ mod tests {
             ("asspred assp-red", Act::Entries(Change::Red)),
             ("asspnotred assp-notred", Act::Entries(Change::NotRed)),
             ("assp-persblack", Act::Entries(Change::PersBlack)),
-            ("assp-notpersblack assp-persnotblack", Act::Entries(Change::NotPersBlack)),
+            (
+                "assp-notpersblack assp-persnotblack",
+                Act::Entries(Change::NotPersBlack),
+            ),
             ("reportpersblack", Act::ShowPersBlack),
             ("assp-black", Act::Entries(Change::Black)),
             ("assp-notblack", Act::Entries(Change::NotBlack)),
@@ -282,17 +295,19 @@ mod tests {
             }
         }
         assert_eq!(act(&usual(), "asspspam+x@d.example"), Some(Act::Spam));
-        for other in ["spam@d.example", "assp@d.example", "xasspspam@d.example", "asspspam@e.example"] {
+        for other in [
+            "spam@d.example",
+            "assp@d.example",
+            "xasspspam@d.example",
+            "asspspam@e.example",
+        ] {
             assert_eq!(act(&usual(), other), None, "{other}");
         }
     }
 
     #[test]
     fn an_operator_names_them_and_takes_them_away() {
-        let named = BTreeMap::from([
-            ("spam".to_owned(), vec!["Junk".to_owned()]),
-            ("red".to_owned(), vec![]),
-        ]);
+        let named = BTreeMap::from([("spam".to_owned(), vec!["Junk".to_owned()]), ("red".to_owned(), vec![])]);
         let addresses = Addresses::new(&named, true, &[]).expect("addresses");
         assert_eq!(act(&addresses, "junk@d.example"), Some(Act::Spam));
         assert_eq!(act(&addresses, "spam@d.example"), Some(Act::Spam));

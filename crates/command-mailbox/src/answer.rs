@@ -36,7 +36,10 @@ fn message_id(headers: &Headers) -> Option<String> {
     let field = headers.get("Message-ID")?;
     let value = String::from_utf8_lossy(&field.unfolded()).trim().to_owned();
     let inner = value.strip_prefix('<').and_then(|value| value.strip_suffix('>'))?;
-    let fits = !inner.is_empty() && inner.bytes().all(|octet| octet.is_ascii_graphic() && !b"<>".contains(&octet));
+    let fits = !inner.is_empty()
+        && inner
+            .bytes()
+            .all(|octet| octet.is_ascii_graphic() && !b"<>".contains(&octet));
     (fits && value.len() <= ID_MAX).then_some(value)
 }
 
@@ -51,7 +54,11 @@ fn is_wanted(reply: Answers, weight: Weight) -> bool {
 
 /// Whether this is the first answer to the mail, and not one too many to the person. Counts it.
 async fn is_due(errand: &Errand<'_>, act: Act, id: Option<&str>) -> Result<bool, Fault> {
-    let (store, seed, now) = (&errand.services.store, &errand.services.seed, errand.services.clock.now());
+    let (store, seed, now) = (
+        &errand.services.store,
+        &errand.services.seed,
+        errand.services.clock.now(),
+    );
     let home = errand.person.home.key();
     if let Some(id) = id {
         let hash = seed.hash(&[b"answered", home.as_bytes(), act.name().as_bytes(), id.as_bytes()]);

@@ -134,12 +134,17 @@ pub fn find(subject: &str, text: &str) -> Found {
 
 /// The beginning of a text that is looked at.
 fn head(text: &str) -> &str {
-    let cut = (0..=TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let cut = (0..=TEXT_MAX.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
     text.get(..cut.unwrap_or(0)).unwrap_or_default()
 }
 
 fn is_network(word: &str) -> bool {
-    let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
+    let bare = word
+        .strip_prefix('[')
+        .and_then(|word| word.strip_suffix(']'))
+        .unwrap_or(word);
     let (address, bits) = bare.split_once('/').unwrap_or((bare, "0"));
     address.parse::<IpAddr>().is_ok() && !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit())
 }
@@ -154,7 +159,9 @@ fn for_somebody(line: &str) -> Option<(&str, For)> {
     match right {
         "*" => Some((left, For::Everybody)),
         _ => {
-            let domain = right.strip_prefix('@').filter(|domain| Domain::parse(domain, true).is_ok());
+            let domain = right
+                .strip_prefix('@')
+                .filter(|domain| Domain::parse(domain, true).is_ok());
             domain.map(|domain| (left, For::Domain(domain.into())))
         }
     }
@@ -210,9 +217,15 @@ fn clean(word: &str) -> &str {
 
 /// One layer less.
 fn peeled(word: &str) -> &str {
-    let word = word.trim_start_matches(['\'', '"', '(', '[', '{', '\u{201e}', '\u{201c}', '\u{ab}', '\u{2022}', '`']);
+    let word = word.trim_start_matches([
+        '\'', '"', '(', '[', '{', '\u{201e}', '\u{201c}', '\u{ab}', '\u{2022}', '`',
+    ]);
     let mailto = word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
-    let word = if mailto { word.get(7..).unwrap_or_default() } else { word };
+    let word = if mailto {
+        word.get(7..).unwrap_or_default()
+    } else {
+        word
+    };
     let word = word.split('?').next().unwrap_or_default();
     let word = word.trim_end_matches([
         '\'', '"', ')', '}', '.', ',', ';', ':', '!', '\u{201c}', '\u{201d}', '\u{bb}', '`',

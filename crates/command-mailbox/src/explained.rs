@@ -178,7 +178,13 @@ fn details(told: &Explanation) -> String {
                 .iter()
                 .filter(|clue| clue.value.abs() >= NOTHING && (clue.value > 0.0) == spam);
             for clue in sided.take(CLUES) {
-                let _ = writeln!(out, "    {:+7.2} {:>6}  {}", clue.value, clue.support, harmless(&clue.what, QUOTED));
+                let _ = writeln!(
+                    out,
+                    "    {:+7.2} {:>6}  {}",
+                    clue.value,
+                    clue.support,
+                    harmless(&clue.what, QUOTED)
+                );
             }
         }
     }
@@ -212,10 +218,24 @@ mod tests {
         let mut told = Explanation::new("1 in 1000");
         told.fused = Some(Fused::new(8.0, 6.9, Score::points(10)));
         told.stopped_from = Some(Score::points(10));
-        let mut witness = Witness::new("bayes", LogOdds { value: 9.0, support: 12 });
+        let mut witness = Witness::new(
+            "bayes",
+            LogOdds {
+                value: 9.0,
+                support: 12,
+            },
+        );
         witness.without = Some(Fused::new(-1.5, 6.9, Score::points(-1)));
-        let clue = |what: &str, value| Clue { what: what.into(), value, support: 3 };
-        witness.clues = vec![clue("cheap\u{1b}[2J", 4.0), clue("http://b.example", 3.0), clue("meeting", -1.5)];
+        let clue = |what: &str, value| Clue {
+            what: what.into(),
+            value,
+            support: 3,
+        };
+        witness.clues = vec![
+            clue("cheap\u{1b}[2J", 4.0),
+            clue("http://b.example", 3.0),
+            clue("meeting", -1.5),
+        ];
         told.witnesses.push(witness);
         told
     }
@@ -235,7 +255,10 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("\n  bayes: +9.00 of 12 learned, adds +0.00\n      +4.00      3  cheap[2J\n"), "{text}");
+        assert!(
+            text.contains("\n  bayes: +9.00 of 12 learned, adds +0.00\n      +4.00      3  cheap[2J\n"),
+            "{text}"
+        );
         let german = tell(&words, "de", "hallo", &explanation());
         assert!(german.contains("Der Filter ist sicher, dass das Spam ist."), "{german}");
     }
@@ -246,7 +269,10 @@ mod tests {
         let mut told = explanation();
         told.fused = Some(Fused::new(-7.0, 6.9, Score::points(-2)));
         let text = tell(&words, "en", "hello", &told);
-        assert!(text.contains("sure that this is wanted mail") && text.contains("This one was 12 points below."), "{text}");
+        assert!(
+            text.contains("sure that this is wanted mail") && text.contains("This one was 12 points below."),
+            "{text}"
+        );
         let text = tell(&words, "en", "hello", &Explanation::new("1 in 1000"));
         assert_eq!(
             text,

@@ -107,7 +107,10 @@ impl CommandMailbox {
 
     async fn block_report(&self, errand: &Errand<'_>) -> Result<Vec<Letter>, Fault> {
         let held = Arc::clone(errand.message);
-        let reading = self.services.compute.run(move |budget| text::own(&held, &|| budget.is_spent()));
+        let reading = self
+            .services
+            .compute
+            .run(move |budget| text::own(&held, &|| budget.is_spent()));
         let text = reading.await?;
         let subject = errand.message.headers().get("Subject");
         let subject = subject.map(|field| field.decoded(SUBJECT_MAX)).unwrap_or_default();
@@ -170,7 +173,10 @@ impl Filter for CommandMailbox {
             Ok(person) => person,
             Err(reply) => return Ok(reply),
         };
-        let recipients = cx.envelope().map(|envelope| envelope.recipients.as_slice()).unwrap_or_default();
+        let recipients = cx
+            .envelope()
+            .map(|envelope| envelope.recipients.as_slice())
+            .unwrap_or_default();
         let mut acts: Vec<Act> = Vec::new();
         for act in recipients.iter().filter_map(|to| self.act(to)) {
             if !acts.contains(&act) {

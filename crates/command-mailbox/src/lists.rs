@@ -32,7 +32,10 @@ struct Told {
 /// Reads the entries of a mail: what its writer wrote, and for the list of welcome senders its other recipients, too.
 fn read(message: &Message, change: Change, spent: &dyn Fn() -> bool) -> Found {
     let headers = message.headers();
-    let subject = headers.get("Subject").map(|field| field.decoded(FIELD_MAX)).unwrap_or_default();
+    let subject = headers
+        .get("Subject")
+        .map(|field| field.decoded(FIELD_MAX))
+        .unwrap_or_default();
     let mut found = entries::find(&subject, &text::own(message, spent));
     if matches!(change, Change::White | Change::NotWhite) {
         for field in ["To", "Cc"].into_iter().flat_map(|name| headers.all(name)) {
@@ -49,7 +52,10 @@ fn authors(message: &Message, limits: Limits, spent: &dyn Fn() -> bool) -> Vec<E
     let reported = report::read(message, limits, &mut || !spent());
     let head = |octets: &[u8]| octets.get(..gatepost_core::message::split(octets)).map(<[u8]>::to_vec);
     let author = |octets: &[u8]| Author::of(Message::from_bytes(head(octets)?).headers()).one();
-    let found = reported.originals.iter().filter_map(|original| author(&original.octets));
+    let found = reported
+        .originals
+        .iter()
+        .filter_map(|original| author(&original.octets));
     found
         .map(|author| Entry {
             text: author.to_string(),
@@ -60,7 +66,9 @@ fn authors(message: &Message, limits: Limits, spent: &dyn Fn() -> bool) -> Vec<E
 
 /// The domain of an entry that is one of ours.
 fn is_ours(entry: &str, site: &Site) -> bool {
-    let domain = entry.rsplit_once('@').map(|(_, domain)| domain.strip_prefix("*.").unwrap_or(domain));
+    let domain = entry
+        .rsplit_once('@')
+        .map(|(_, domain)| domain.strip_prefix("*.").unwrap_or(domain));
     domain
         .and_then(|domain| gatepost_core::Domain::parse(domain, true).ok())
         .is_some_and(|domain| site.is_local(&domain))
@@ -107,10 +115,17 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
     }
     let wrong = told.is_empty() || told.iter().any(|told| told.wrong) || !found.unread.is_empty() || found.cut;
     let lines: Vec<String> = told.into_iter().map(|told| told.line).collect();
-    let left = found.unread.iter().map(|word| format!("  {}", harmless(word, TOLD_MAX)));
+    let left = found
+        .unread
+        .iter()
+        .map(|word| format!("  {}", harmless(word, TOLD_MAX)));
     let left: Vec<String> = left.collect();
     let title = errand.say(&format!("title.{}", change.name()), &[]);
-    let cut = if found.cut { entries::ENTRIES_MAX.to_string() } else { String::new() };
+    let cut = if found.cut {
+        entries::ENTRIES_MAX.to_string()
+    } else {
+        String::new()
+    };
     let places = [
         ("title", title.as_str()),
         ("done", &lines.join("\n")),
@@ -132,7 +147,10 @@ enum Wanted {
 fn wanted(errand: &Errand<'_>, change: Change, entry: &Entry) -> Wanted {
     let site = &errand.services.site;
     let address = Address::parse(&entry.text, true).ok();
-    if address.as_ref().is_some_and(|address| errand.addresses.act(address, site).is_some()) {
+    if address
+        .as_ref()
+        .is_some_and(|address| errand.addresses.act(address, site).is_some())
+    {
         return Wanted::Silent;
     }
     let own = address.is_some_and(|address| address.key() == errand.person.home.key());
@@ -233,8 +251,14 @@ fn tell(errand: &Errand<'_>, change: Change, entry: &str, outcome: Outcome) -> T
     let entry = short(entry, TOLD_MAX);
     let how = |kind: &str| errand.say(&format!("{kind}.{}", change.name()), &[("entry", &entry)]);
     match outcome {
-        Outcome::Done => Told { line: how("done"), wrong: false },
-        Outcome::Same => Told { line: how("same"), wrong: false },
+        Outcome::Done => Told {
+            line: how("done"),
+            wrong: false,
+        },
+        Outcome::Same => Told {
+            line: how("same"),
+            wrong: false,
+        },
         Outcome::Refused(why) => Told {
             line: errand.say("refused", &[("entry", &entry), ("why", &errand.why(&why))]),
             wrong: true,
@@ -260,7 +284,11 @@ pub async fn show(errand: &Errand<'_>) -> Result<Answer, Fault> {
             Receipt::Refused(why) => return Ok(failed(errand, &why)),
             _ => break,
         };
-        for listed in page.listed.into_iter().filter(|listed| listed.source != Source::Removed) {
+        for listed in page
+            .listed
+            .into_iter()
+            .filter(|listed| listed.source != Source::Removed)
+        {
             match entries.len() < SHOWN_MAX {
                 true => entries.push(format!("  {}", short(&listed.entry, TOLD_MAX))),
                 false => more = more.saturating_add(1),

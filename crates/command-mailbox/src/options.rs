@@ -108,7 +108,9 @@ impl Config {
     pub fn words(&self) -> Result<Words, BuildError> {
         let words = Words::shipped().map_err(|why| BuildError::at("", why))?;
         let words = match &self.templates {
-            Some(folder) => words.with_folder(folder).map_err(|why| BuildError::at("templates", why))?,
+            Some(folder) => words
+                .with_folder(folder)
+                .map_err(|why| BuildError::at("templates", why))?,
             None => words,
         };
         match words.has(&self.language) {
@@ -117,7 +119,11 @@ impl Config {
                 let there: Vec<&str> = words.languages().collect();
                 Err(BuildError::at(
                     "language",
-                    format!("no templates in the language {:?}; there are {}", self.language, there.join(", ")),
+                    format!(
+                        "no templates in the language {:?}; there are {}",
+                        self.language,
+                        there.join(", ")
+                    ),
                 ))
             }
         }
@@ -126,10 +132,16 @@ impl Config {
     /// How much of a report is looked at.
     pub fn limits(&self) -> Result<Limits, BuildError> {
         if !(1..=Config::MAILS_MAX).contains(&self.report_mails) {
-            return Err(BuildError::at("report_mails", format!("expected 1 to {}", Config::MAILS_MAX)));
+            return Err(BuildError::at(
+                "report_mails",
+                format!("expected 1 to {}", Config::MAILS_MAX),
+            ));
         }
         if !(1_024..=Config::SIZE_MAX).contains(&self.report_size) {
-            return Err(BuildError::at("report_size", format!("expected 1024 to {} octets", Config::SIZE_MAX)));
+            return Err(BuildError::at(
+                "report_size",
+                format!("expected 1024 to {} octets", Config::SIZE_MAX),
+            ));
         }
         Ok(Limits {
             originals: self.report_mails as usize,

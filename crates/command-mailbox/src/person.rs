@@ -51,7 +51,9 @@ impl Person {
         let home = match theirs {
             true => Some(sender.clone()),
             // An alias of theirs, as far as we can tell: they act as who they are.
-            false => Address::parse(&login.name, true).ok().filter(|own| site.is_local(own.domain())),
+            false => Address::parse(&login.name, true)
+                .ok()
+                .filter(|own| site.is_local(own.domain())),
         };
         Some(Person {
             login: login.clone(),
@@ -74,17 +76,37 @@ mod tests {
             (None, "carl@d.example", true, Err(550)),
             (auth("carl@d.example"), "", true, Err(550)),
             (network.clone(), "", true, Err(550)),
-            (auth("Carl@d.example"), "carl@D.example", true, acts("Carl@d.example", "carl@D.example")),
+            (
+                auth("Carl@d.example"),
+                "carl@D.example",
+                true,
+                acts("Carl@d.example", "carl@D.example"),
+            ),
             (auth("carl"), "Carl@d.example", true, acts("carl", "Carl@d.example")),
             (auth("carl"), "sales@d.example", true, Err(553)),
-            (auth("carl@d.example"), "sales@d.example", true, acts("carl@d.example", "carl@d.example")),
+            (
+                auth("carl@d.example"),
+                "sales@d.example",
+                true,
+                acts("carl@d.example", "carl@d.example"),
+            ),
             (auth("carl@d.example"), "carl@elsewhere.example", true, Err(553)),
             (auth("carl@elsewhere.example"), "carl@elsewhere.example", true, Err(553)),
             (auth("carl@elsewhere.example"), "carl@d.example", true, Err(553)),
-            (network.clone(), "Carl@d.example", true, acts("carl@d.example", "Carl@d.example")),
+            (
+                network.clone(),
+                "Carl@d.example",
+                true,
+                acts("carl@d.example", "Carl@d.example"),
+            ),
             (network.clone(), "carl@elsewhere.example", true, Err(553)),
             (network, "carl@d.example", false, Err(553)),
-            (Some(Login::new("x@d.example", LoginBy::Operator)), "x@d.example", true, Err(550)),
+            (
+                Some(Login::new("x@d.example", LoginBy::Operator)),
+                "x@d.example",
+                true,
+                Err(550),
+            ),
         ] {
             let path = Path::reverse(from, true).expect(from);
             let got = Person::of(login.as_ref(), &path, &site, trust);

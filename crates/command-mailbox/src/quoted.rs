@@ -10,8 +10,28 @@ use crate::entries::LINES_MAX;
 const AUTHOR: [&str; 4] = ["from:", "von:", "de:", "de :"];
 /// And what stands near it, so that it is one.
 const NEAR: [&str; 22] = [
-    "sent:", "date:", "to:", "subject:", "gesendet:", "datum:", "an:", "betreff:", "envoyé:", "envoyé :", "date :", "à:", "à :",
-    "objet:", "objet :", "enviado:", "enviado el:", "fecha:", "para:", "asunto:", "cc:", "reply-to:",
+    "sent:",
+    "date:",
+    "to:",
+    "subject:",
+    "gesendet:",
+    "datum:",
+    "an:",
+    "betreff:",
+    "envoyé:",
+    "envoyé :",
+    "date :",
+    "à:",
+    "à :",
+    "objet:",
+    "objet :",
+    "enviado:",
+    "enviado el:",
+    "fecha:",
+    "para:",
+    "asunto:",
+    "cc:",
+    "reply-to:",
 ];
 /// Lines between the two at most.
 const NEAR_LINES: usize = 5;
@@ -53,7 +73,11 @@ fn attribution(line: &str, following: &[&str]) -> usize {
         return 0;
     };
     let over = |line: &str| {
-        let said = if *begins == "am " { line.contains("schrieb") } else { line.contains(ends) };
+        let said = if *begins == "am " {
+            line.contains("schrieb")
+        } else {
+            line.contains(ends)
+        };
         said && line.ends_with(':')
     };
     if over(line) {
@@ -106,7 +130,10 @@ mod tests {
             ("a\n> q\n >> q\nb", "a b"),
             ("a\n-- \nCarl", "a"),
             ("a\n--\nCarl", "a"),
-            ("a\n\nOn Mon, 3 Feb 2025 at 10:00, Ann <ann@b.example> wrote:\n\n> q\nb", "a b"),
+            (
+                "a\n\nOn Mon, 3 Feb 2025 at 10:00, Ann <ann@b.example> wrote:\n\n> q\nb",
+                "a b",
+            ),
             ("a\nOn Mon, 3 Feb 2025 at 10:00, Ann\n<ann@b.example> wrote:\nq", "a"),
             ("a\nAm 03.02.25 um 10:00 schrieb Ann:\nq", "a"),
             ("a\nLe lun. 3 févr. 2025 à 10:00, Ann a écrit\u{a0}:\nq", "a"),
@@ -121,8 +148,14 @@ mod tests {
             ("a\nDe : Ann\nEnvoyé : lundi\nq", "a"),
             ("a\nDe: Ann\nEnviado el: lunes\nq", "a"),
             // Not the head of a mail.
-            ("From: ann@b.example\nFrom: bob@b.example", "From: ann@b.example From: bob@b.example"),
-            ("On the list, please: ann@b.example", "On the list, please: ann@b.example"),
+            (
+                "From: ann@b.example\nFrom: bob@b.example",
+                "From: ann@b.example From: bob@b.example",
+            ),
+            (
+                "On the list, please: ann@b.example",
+                "On the list, please: ann@b.example",
+            ),
             ("---\na", "--- a"),
         ] {
             let own = own_lines(text).into_iter().filter(|line| !line.is_empty());

@@ -25,7 +25,10 @@ const NO_SUCH_MAIL: &str = "there is no such mail";
 /// Reads a report.
 async fn read(errand: &Errand<'_>) -> Result<Reported, Fault> {
     let (held, limits) = (Arc::clone(errand.message), errand.limits);
-    let reading = errand.services.compute.run(move |budget| report::read(&held, limits, &mut || !budget.is_spent()));
+    let reading = errand
+        .services
+        .compute
+        .run(move |budget| report::read(&held, limits, &mut || !budget.is_spent()));
     reading.await
 }
 
@@ -67,7 +70,10 @@ pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> 
                 let said = if done.changed { phrase } else { "reported.same" };
                 lines.push(errand.say(said, &[("subject", &subject)]));
                 for (phrase, entry) in done.lines.iter().filter_map(|line| effect(line)) {
-                    lines.push(format!("  {}", errand.say(phrase, &[("entry", &short(entry, NAME_MAX))])));
+                    lines.push(format!(
+                        "  {}",
+                        errand.say(phrase, &[("entry", &short(entry, NAME_MAX))])
+                    ));
                 }
             }
             Receipt::Refused(why) => {
@@ -79,10 +85,7 @@ pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> 
         }
     }
     wrong |= !reported.unreadable.is_empty();
-    let places = [
-        ("mails", lines.join("\n")),
-        ("unreadable", unreadable(&reported)),
-    ];
+    let places = [("mails", lines.join("\n")), ("unreadable", unreadable(&reported))];
     let places: Vec<(&str, &str)> = places.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(errand.letter(name, &places, if wrong { Weight::Wrong } else { Weight::Done }))
 }
@@ -119,7 +122,10 @@ pub async fn analyse(errand: &Errand<'_>) -> Result<Answer, Fault> {
 /// Does with a kept mail what the subject says. What is delivered is its own answer.
 pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
     let headers = errand.message.headers();
-    let subject = headers.get("Subject").map(|field| field.decoded(1_000)).unwrap_or_default();
+    let subject = headers
+        .get("Subject")
+        .map(|field| field.decoded(1_000))
+        .unwrap_or_default();
     let Some(Order { act, id, recipient }) = Order::read(&subject) else {
         return Ok(Some(failed(errand, NO_SUCH_MAIL)));
     };
@@ -133,9 +139,11 @@ pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
         },
     };
     // Trouble with the mail server is told: the mail may be on its way, and must not be asked for again by itself.
-    Ok(match errand.services.desk.submit(&errand.person.login, request).await? {
-        Receipt::Done(_) => None,
-        Receipt::Refused(why) | Receipt::Failed(why) => Some(failed(errand, &why)),
-        _ => Some(failed(errand, NO_SUCH_MAIL)),
-    })
+    Ok(
+        match errand.services.desk.submit(&errand.person.login, request).await? {
+            Receipt::Done(_) => None,
+            Receipt::Refused(why) | Receipt::Failed(why) => Some(failed(errand, &why)),
+            _ => Some(failed(errand, NO_SUCH_MAIL)),
+        },
+    )
 }

@@ -2,7 +2,6 @@
 //!
 //! **Bounds:** those of [`Message::reading`], and [`OWN_MAX`] octets of the part.
 
-use std::io::Read as _;
 use std::ops::Range;
 
 use gatepost_core::Message;
@@ -34,7 +33,11 @@ pub fn own(message: &Message, spent: &dyn Fn() -> bool) -> String {
             false => message.reading(spent).text().to_owned(),
         };
     }
-    let within = |part: &Range<u64>| mails.iter().any(|mail| mail.start <= part.start && part.end <= mail.end);
+    let within = |part: &Range<u64>| {
+        mails
+            .iter()
+            .any(|mail| mail.start <= part.start && part.end <= mail.end)
+    };
     texts.retain(|(part, _)| !within(part));
     // Of an alternative the plain one, which says what is quoted.
     let plain = texts.iter().find(|(_, html)| !html);
@@ -61,14 +64,6 @@ fn slice(message: &Message, part: &Range<u64>) -> Option<Vec<u8>> {
     Some(octets)
 }
 
-/// All octets of a mail, where there are at most so many.
-pub fn octets(message: &Message, most: usize) -> Option<Vec<u8>> {
-    let len = usize::try_from(message.len()).ok().filter(|len| *len <= most)?;
-    let mut octets = Vec::with_capacity(len);
-    message.read().read_to_end(&mut octets).ok()?;
-    Some(octets)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,15 +79,22 @@ mod tests {
         let mixed = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
         for (mail, want) in [
             ("Subject: x\n\nann@b.example\n".to_owned(), "ann@b.example"),
-            ("Content-Type: text/html\n\n<p>ann@b.example</p>\n".to_owned(), "ann@b.example"),
+            (
+                "Content-Type: text/html\n\n<p>ann@b.example</p>\n".to_owned(),
+                "ann@b.example",
+            ),
             ("Content-Type: image/png\n\nann@b.example\n".to_owned(), ""),
             (
-                format!("{mixed}--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nYW5uQGIuZXhhbXBsZQ==\n{attached}"),
+                format!(
+                    "{mixed}--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nYW5uQGIuZXhhbXBsZQ==\n{attached}"
+                ),
                 "ann@b.example",
             ),
             (format!("{mixed}{attached}"), ""),
             (
-                format!("{mixed}--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/html\n\n<i>html</i>\n--c\nContent-Type: text/plain\n\nplain\n--c--\n{attached}"),
+                format!(
+                    "{mixed}--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/html\n\n<i>html</i>\n--c\nContent-Type: text/plain\n\nplain\n--c--\n{attached}"
+                ),
                 "plain",
             ),
         ] {

@@ -74,8 +74,14 @@ mod tests {
     #[test]
     fn lines_of_the_desk_are_understood() {
         for (line, want) in [
-            ("added to the allow list of carl@d.example: ann@b.example", Outcome::Done),
-            ("moved from the deny list to the allow list of the site: ann@b.example", Outcome::Done),
+            (
+                "added to the allow list of carl@d.example: ann@b.example",
+                Outcome::Done,
+            ),
+            (
+                "moved from the deny list to the allow list of the site: ann@b.example",
+                Outcome::Done,
+            ),
             ("already on the allow list of the site: ann@b.example", Outcome::Same),
             ("was not on the deny list of the site: ann@b.example", Outcome::Same),
             ("removed from the deny list of the site: ann@b.example", Outcome::Done),
@@ -89,13 +95,22 @@ mod tests {
     #[test]
     fn what_a_report_did_to_lists_is_understood() {
         for (line, want) in [
-            ("added to the deny list of carl@d.example: ann@b.example", Some(("done.persblack", "ann@b.example"))),
+            (
+                "added to the deny list of carl@d.example: ann@b.example",
+                Some(("done.persblack", "ann@b.example")),
+            ),
             (
                 "moved from the allow list to the deny list of carl@d.example: ann@b.example",
                 Some(("done.persblack", "ann@b.example")),
             ),
-            ("added to the allow list of carl@d.example: ann@b.example (it had been removed)", Some(("done.white", "ann@b.example"))),
-            ("removed from the allow list of carl@d.example: ann@b.example", Some(("done.notwhite", "ann@b.example"))),
+            (
+                "added to the allow list of carl@d.example: ann@b.example (it had been removed)",
+                Some(("done.white", "ann@b.example")),
+            ),
+            (
+                "removed from the allow list of carl@d.example: ann@b.example",
+                Some(("done.notwhite", "ann@b.example")),
+            ),
             ("already on the deny list of carl@d.example: ann@b.example", None),
             ("it is learned, as sample 7", None),
             ("", None),
@@ -107,7 +122,10 @@ mod tests {
     #[test]
     fn why_is_told_in_the_users_language_where_that_is_known() {
         let words = Words::shipped().expect("words");
-        assert_eq!(why(&words, "de", "only administrators may do that"), "Das dürfen nur Administratoren.");
+        assert_eq!(
+            why(&words, "de", "only administrators may do that"),
+            "Das dürfen nur Administratoren."
+        );
         assert_eq!(why(&words, "de", "see www.b.example"), "see www[.]b[.]example");
     }
 }

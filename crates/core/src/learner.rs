@@ -277,7 +277,7 @@ pub trait Learning: Send + Sync {
         ground: Ground,
         by: &str,
         at: Time,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Taught, Fault> {
         let _ = (id, label, ground, by, at);
         Err(Fault::Unavailable("nothing is remembered of delivered mail"))
     }

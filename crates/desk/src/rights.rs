@@ -429,8 +429,14 @@ mod tests {
                 assert_eq!(may(&domain("e.example")), of_other, "{welcome:?}");
                 assert_eq!(may(&add(Reach::Site)), of_site, "{welcome:?}");
             }
-            assert!(!may(users, "192.0.2.0/24", LoginBy::Network, &add(Reach::Site)), "no person");
-            assert!(!may(users, "carl", LoginBy::Auth, &domain("d.example")), "of whichever domain");
+            assert!(
+                !may(users, "192.0.2.0/24", LoginBy::Network, &add(Reach::Site)),
+                "no person"
+            );
+            assert!(
+                !may(users, "carl", LoginBy::Auth, &domain("d.example")),
+                "of whichever domain"
+            );
             let deny = Request::Add {
                 list: List::Deny,
                 reach: Reach::Site,

@@ -101,14 +101,14 @@ impl FrontDesk {
             }
             Known::Delivered(record) => {
                 let (learning, by) = (&self.means.learning, by.name.to_lowercase());
-                let sequence = learning.label_by_reference(&record.id, told.label, Ground::Person, &by, now);
-                match (sequence.await, &message) {
+                let taught = learning.label_by_reference(&record.id, told.label, Ground::Person, &by, now);
+                match (taught.await, &message) {
                     (Err(Fault::Unavailable(_)), Some(message)) => {
                         let own = record.hash.is_some() && record.hash == Record::hash_of(message);
                         let weight = (!own).then(|| self.reports().brought_weight);
                         self.teach(lesson(message, &told, who, &by, now, weight)).await
                     }
-                    (sequence, _) => sequence.map(Taught::Learned),
+                    (taught, _) => taught,
                 }
             }
             _ => {

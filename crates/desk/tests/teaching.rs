@@ -68,9 +68,9 @@ impl Learning for School {
         }
         Ok(all)
     }
-    async fn label_by_reference(&self, id: &str, label: Label, _: Ground, by: &str, _: Time) -> Result<u64, Fault> {
+    async fn label_by_reference(&self, id: &str, label: Label, _: Ground, by: &str, _: Time) -> Result<Taught, Fault> {
         self.0.enter(format!("reference {id} {label:?} {by}"))?;
-        Ok(self.0.len() as u64)
+        Ok(Taught::Learned(self.0.len() as u64))
     }
     async fn erase(&self, _: &KeptId) -> Result<u64, Fault> {
         self.0.enter("erase".into())?;

@@ -54,6 +54,15 @@ impl Fate {
             Fate::Refused(refused) => Err(Fault::Unavailable(refused.why())),
         }
     }
+
+    /// The same, for whoever is told of it.
+    pub fn told(self) -> gatepost_core::Taught {
+        match self {
+            Fate::Learned(sequence) => gatepost_core::Taught::Learned(sequence),
+            Fate::Known(sequence) => gatepost_core::Taught::Known(sequence),
+            Fate::Refused(refused) => gatepost_core::Taught::Refused(refused.why().into()),
+        }
+    }
 }
 
 /// What the writer is asked.

@@ -12,15 +12,24 @@ fn entries_are_read_as_people_write_them() {
         ("ann@b.example", "ann@b.example"),
         ("  Ann@B.example  ", "Ann@B.example"),
         ("Ann <ann@b.example>", "ann@b.example"),
-        ("\"Ann, B. (x@y.example)\" <ann@b.example>, bob@c.example", "ann@b.example bob@c.example"),
+        (
+            "\"Ann, B. (x@y.example)\" <ann@b.example>, bob@c.example",
+            "ann@b.example bob@c.example",
+        ),
         ("support@bank.example <ann@b.example>", "ann@b.example"),
         ("ann@b.example <mailto:ann@b.example>", "ann@b.example"),
         ("ann@b.example, Bob <bob@c.example>", "ann@b.example bob@c.example"),
         ("mailto:ann@b.example?subject=x", "ann@b.example"),
         ("MAILTO:ann@b.example", "ann@b.example"),
         ("Ann [mailto:ann@b.example]", "ann@b.example"),
-        ("please add (ann@b.example); bob@c.example.", "ann@b.example bob@c.example"),
-        ("- ann@b.example\tbob@c.example|eve@e.example", "ann@b.example bob@c.example eve@e.example"),
+        (
+            "please add (ann@b.example); bob@c.example.",
+            "ann@b.example bob@c.example",
+        ),
+        (
+            "- ann@b.example\tbob@c.example|eve@e.example",
+            "ann@b.example bob@c.example eve@e.example",
+        ),
         ("@b.example", "@b.example"),
         ("*@b.example", "*@b.example"),
         ("_ALL_@b.example", "_ALL_@b.example"),
@@ -52,11 +61,19 @@ fn an_administrator_says_for_whom() {
     ] {
         let mut found = Found::default();
         found.read_line(line);
-        assert_eq!(found.entries.first().and_then(|entry| entry.reach.clone()), want, "{line}");
+        assert_eq!(
+            found.entries.first().and_then(|entry| entry.reach.clone()),
+            want,
+            "{line}"
+        );
     }
     let mut found = Found::default();
     found.read_line("ann@b.example,bob@c.example");
-    assert_eq!(texts(&found), ["ann@b.example", "bob@c.example"], "a list, as many write one");
+    assert_eq!(
+        texts(&found),
+        ["ann@b.example", "bob@c.example"],
+        "a list, as many write one"
+    );
 }
 
 #[test]

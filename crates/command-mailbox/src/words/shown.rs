@@ -81,7 +81,10 @@ mod tests {
     fn a_strangers_subject_is_short_and_links_nowhere() {
         for (text, want) in [
             ("Hello\r\nBcc: x", "Hello Bcc: x"),
-            ("cheap at https://www.b.example/x now", "cheap at https[:]//www[.]b[.]example/x now"),
+            (
+                "cheap at https://www.b.example/x now",
+                "cheap at https[:]//www[.]b[.]example/x now",
+            ),
             ("ann@b.example", "ann[@]b[.]example"),
             ("a\u{202e}b\u{200b}c\u{0}d", "abcd"),
             ("call tel:+4930 or mailto:x", "call tel[:]+4930 or mailto[:]x"),

@@ -101,10 +101,16 @@ impl Template {
             match mark.and_then(|mark| mark.split_at_checked(1)) {
                 Some((kind @ ("?" | "!"), name)) => {
                     if when != When::Always {
-                        return Err(wrong("sections do not stand within each other: end the one before first".into()));
+                        return Err(wrong(
+                            "sections do not stand within each other: end the one before first".into(),
+                        ));
                     }
                     let place = known(name, places).map_err(wrong)?;
-                    when = if kind == "?" { When::Filled(place) } else { When::Empty(place) };
+                    when = if kind == "?" {
+                        When::Filled(place)
+                    } else {
+                        When::Empty(place)
+                    };
                     opened = number;
                 }
                 Some(("/", name)) => match when {

@@ -25,7 +25,12 @@ fn each_letter_and_phrase_is_there_in_each_shipped_language() {
 #[test]
 fn the_languages_use_the_same_places() {
     let words = shipped();
-    let mark = |places: &'static [&'static str]| places.iter().map(|place| (*place, "\u{1}mark\u{1}")).collect::<Vec<_>>();
+    let mark = |places: &'static [&'static str]| {
+        places
+            .iter()
+            .map(|place| (*place, "\u{1}mark\u{1}"))
+            .collect::<Vec<_>>()
+    };
     let used = |text: &str| text.matches("\u{1}mark\u{1}").count();
     for (name, places) in PHRASES {
         let counts: Vec<usize> = words
@@ -95,21 +100,53 @@ fn a_folder_replaces_single_files_and_brings_languages() {
         ("Gemeldet".into(), "Danke, Carl.\n".into())
     );
     assert_eq!(words.phrase("nl", "no-subject", &[]), "(geen onderwerp)");
-    assert_eq!(words.phrase("nl", "level.high", &[]), "high", "English where nothing is said");
+    assert_eq!(
+        words.phrase("nl", "level.high", &[]),
+        "high",
+        "English where nothing is said"
+    );
     assert_eq!(words.letter("de", "help", &[]), shipped().letter("de", "help", &[]));
 }
 
 #[test]
 fn a_mistake_in_a_folder_is_told_with_file_and_line() {
     for (file, text, told) in [
-        ("de/spam.txt", "Hallo\n", "de/spam.txt:1: a letter begins with a line `Subject: ..`"),
+        (
+            "de/spam.txt",
+            "Hallo\n",
+            "de/spam.txt:1: a letter begins with a line `Subject: ..`",
+        ),
         ("de/spam.txt", "Subject: x\nHallo\n", "de/spam.txt:2: behind the line"),
-        ("de/spam.txt", "Subject: x\n\n", "de/spam.txt:3: a letter without a text"),
-        ("de/spam.txt", "Subject: x\n\n\n{wem}\n", "de/spam.txt:4: there is no place `{wem}` here; there are {person}"),
-        ("de/spma.txt", "Subject: x\n\nx\n", "de/spma.txt:1: no letter is called `spma`"),
-        ("de/phrases.txt", "\nlevel.hihg: x\n", "de/phrases.txt:2: no phrase is called `level.hihg`"),
-        ("de/phrases.txt", "level.high\n", "de/phrases.txt:1: a line is `name: text`"),
-        ("de/phrases.txt", "level.high: {x}\n", "de/phrases.txt:1: there is no place `{x}` here, nor any other"),
+        (
+            "de/spam.txt",
+            "Subject: x\n\n",
+            "de/spam.txt:3: a letter without a text",
+        ),
+        (
+            "de/spam.txt",
+            "Subject: x\n\n\n{wem}\n",
+            "de/spam.txt:4: there is no place `{wem}` here; there are {person}",
+        ),
+        (
+            "de/spma.txt",
+            "Subject: x\n\nx\n",
+            "de/spma.txt:1: no letter is called `spma`",
+        ),
+        (
+            "de/phrases.txt",
+            "\nlevel.hihg: x\n",
+            "de/phrases.txt:2: no phrase is called `level.hihg`",
+        ),
+        (
+            "de/phrases.txt",
+            "level.high\n",
+            "de/phrases.txt:1: a line is `name: text`",
+        ),
+        (
+            "de/phrases.txt",
+            "level.high: {x}\n",
+            "de/phrases.txt:1: there is no place `{x}` here, nor any other",
+        ),
         ("de/spam.text", "", "de/spam.text: expected a file `.txt`"),
         ("De/spam.txt", "", "De: expected a folder for a language"),
         ("spam.txt", "", "spam.txt: expected a folder for a language"),
@@ -119,8 +156,14 @@ fn a_mistake_in_a_folder_is_told_with_file_and_line() {
         let told = folder.path().join(told).display().to_string();
         assert!(mistake.starts_with(&told), "{mistake}");
     }
-    let nowhere = shipped().with_folder(Path::new("/no/such/folder")).expect_err("no folder");
+    let nowhere = shipped()
+        .with_folder(Path::new("/no/such/folder"))
+        .expect_err("no folder");
     assert!(nowhere.starts_with("/no/such/folder: "), "{nowhere}");
     let large = folder(&[("de/spam.txt", &"x".repeat(FILE_MAX + 1))]);
-    assert!(shipped().with_folder(large.path()).is_err_and(|mistake| mistake.contains("at most 65536 octets")));
+    assert!(
+        shipped()
+            .with_folder(large.path())
+            .is_err_and(|mistake| mistake.contains("at most 65536 octets"))
+    );
 }
