@@ -17,6 +17,7 @@ mod lists;
 mod model;
 mod office;
 mod replay;
+mod reports;
 mod resolver;
 mod spf;
 mod store;
@@ -116,6 +117,11 @@ enum Verb {
         /// Prints an object of JSON a line, as the log has them.
         #[arg(long)]
         json: bool,
+    },
+    /// Daily block reports: lists who gets one, sends them, ends one.
+    Reports {
+        #[command(subcommand)]
+        what: reports::Reports,
     },
     /// What the mail server said about recipients.
     Recipients {
@@ -275,6 +281,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
                 kept::records(office, &which, json).await
             })
         }),
+        Verb::Reports { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))
+        }
         Verb::Audit { before, limit, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {
                 kept::audit(office, before, limit.into(), json).await
