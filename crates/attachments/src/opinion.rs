@@ -172,8 +172,7 @@ fn saying(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, p
 
 /// What is found in external mail and in exempt mail: what is alike once, and the rest for whom it holds.
 fn both(external: Vec<Found>, exempt: Vec<Found>) -> Vec<Found> {
-    let alike =
-        |one: &Found, other: &Found| (one.rule, one.points, one.gone) == (other.rule, other.points, other.gone);
+    let alike = |one: &Found, other: &Found| (one.rule, one.points, one.gone) == (other.rule, other.points, other.gone);
     let only = |found: &Found, others: &[Found], standing: Standing| Found {
         standing: match others.iter().any(|other| alike(found, other)) {
             true => Standing::Any,

@@ -67,7 +67,10 @@ impl Policy {
             list: Vec::new(),
         };
         hits.mail(contents);
-        let is_good = |file: &File| file.sha256.is_some_and(|hash| self.good.has(&hash) && !self.bad.has(&hash));
+        let is_good = |file: &File| {
+            file.sha256
+                .is_some_and(|hash| self.good.has(&hash) && !self.bad.has(&hash))
+        };
         let good: BTreeSet<_> = contents
             .files
             .iter()

@@ -195,18 +195,32 @@ mod tests {
                 .iter()
                 .map(|finding| finding.tag.to_string())
                 .collect();
-            let wishes: Vec<_> = opinion.wishes().iter().flat_map(|(_, _, wish)| wish.kind().names()).collect();
+            let wishes: Vec<_> = opinion
+                .wishes()
+                .iter()
+                .flat_map(|(_, _, wish)| wish.kind().names())
+                .collect();
             format!("{} / {}", tags.join(" "), wishes.join(" "))
         };
         let (weak, worm) = (find("Heuristics.Phishing.Email"), find("Worm"));
         let beyond = find("Heuristics.Limits.Exceeded.MaxFileSize(44:68)");
         assert_eq!(said(&[weak.clone(), worm.clone()]), "clamav.found / reject");
-        assert_eq!(said(&[beyond.clone(), Answer::TooLarge, worm.clone()]), "clamav.found / reject");
+        assert_eq!(
+            said(&[beyond.clone(), Answer::TooLarge, worm.clone()]),
+            "clamav.found / reject"
+        );
         for beyond in [&beyond, &Answer::TooLarge] {
-            assert_eq!(said(&[weak.clone(), beyond.clone()]), "clamav.too_large clamav.heuristic / edit");
+            assert_eq!(
+                said(&[weak.clone(), beyond.clone()]),
+                "clamav.too_large clamav.heuristic / edit"
+            );
         }
         assert!(settles(&config, &worm));
-        assert!(![weak, beyond, Answer::TooLarge, Answer::Clean].iter().any(|answer| settles(&config, answer)));
+        assert!(
+            ![weak, beyond, Answer::TooLarge, Answer::Clean]
+                .iter()
+                .any(|answer| settles(&config, answer))
+        );
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Round {
             (files.all, files.cut) = (Vec::new(), false);
         }
         let mut lost = 0;
-        let (answer, server) = self.ask(&Stream::Mail(Arc::clone(message)), until, now, &mut lost).await?;
+        let (answer, server) = self
+            .ask(&Stream::Mail(Arc::clone(message)), until, now, &mut lost)
+            .await?;
         let mut answers = Vec::new();
         if answer != Answer::Clean {
             let settled = ends(&answer);

@@ -170,11 +170,7 @@ mod tests {
     fn files_of(text: &str, most: u64) -> (Vec<u64>, bool, bool) {
         let message = Arc::new(Message::from_bytes(text.replace('\n', "\r\n")));
         let files = files(&message, most, &|| false);
-        (
-            files.all.iter().map(Stream::len).collect(),
-            files.ambiguous,
-            files.cut,
-        )
+        (files.all.iter().map(Stream::len).collect(), files.ambiguous, files.cut)
     }
 
     #[test]

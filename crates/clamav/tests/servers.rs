@@ -101,7 +101,11 @@ async fn a_find_that_only_weighs_ends_no_scan() {
     assert_eq!(said(too_large, &["a worm"]).await, "clamav.found");
     // More than are scanned by themselves: that is told, too.
     assert_eq!(said(weak, &["a tool"; 70]).await, "clamav.too_largeclamav.heuristic");
-    assert_eq!(said(b"stream: OK\0", &["a worm"; 70]).await, "clean", "its word on the whole is enough");
+    assert_eq!(
+        said(b"stream: OK\0", &["a worm"; 70]).await,
+        "clean",
+        "its word on the whole is enough"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,7 +157,10 @@ mod tests {
     async fn what_is_no_mail_is_not_learned_and_told_in_its_place() {
         let pupil = Pupil::default();
         let mut all = mails(3);
-        for (n, octets) in [(0, &b"\xff\xd8\xff\xe0\0\x10JFIF\0\r\n\r\n"[..]), (2, b"<html>\r\n<p>hello\r\n")] {
+        for (n, octets) in [
+            (0, &b"\xff\xd8\xff\xe0\0\x10JFIF\0\r\n\r\n"[..]),
+            (2, b"<html>\r\n<p>hello\r\n"),
+        ] {
             all[n] = Labelled::new(octets.to_vec(), Label::Spam);
         }
         let receipt = train(&pupil, &all, "train", None, Time::from_millis(5)).await;

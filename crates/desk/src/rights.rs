@@ -232,9 +232,11 @@ impl Who<'_> {
                 }
             },
             Request::CheckStore | Request::CompactStore | Request::Backup { .. } => when(self.operator, OPERATOR),
-            Request::Unlearn(_) | Request::CountSamples(_) | Request::Models | Request::Rollback { .. } | Request::Rebuild => {
-                when(self.operator, OPERATOR)
-            }
+            Request::Unlearn(_)
+            | Request::CountSamples(_)
+            | Request::Models
+            | Request::Rollback { .. }
+            | Request::Rebuild => when(self.operator, OPERATOR),
             // What this version does not know yet is nobody's right but the operator's.
             _ => when(self.operator, OPERATOR),
         }

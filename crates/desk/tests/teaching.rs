@@ -264,7 +264,10 @@ async fn what_is_no_mail_or_for_a_domain_that_is_none_of_ours_is_not_learned() {
     let house = house();
     let picture = Mail::Bytes(Octets(b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec()));
     let told = house.ask(&operator(), report(picture, Label::Spam)).await;
-    assert!(matches!(&told, Receipt::Refused(why) if why.contains("no mail")), "{told:?}");
+    assert!(
+        matches!(&told, Receipt::Refused(why) if why.contains("no mail")),
+        "{told:?}"
+    );
     let mail = || Mail::Bytes(Octets(b"Subject: hi\r\n\r\n".to_vec()));
     let of = |domain: &str| Request::Report {
         mail: mail(),
@@ -273,16 +276,25 @@ async fn what_is_no_mail_or_for_a_domain_that_is_none_of_ours_is_not_learned() {
     };
     for domain in ["elsewhere.example", "d.example.evil.example"] {
         let told = house.ask(&operator(), of(domain)).await;
-        assert!(matches!(&told, Receipt::Refused(why) if why.contains(domain)), "{told:?}");
+        assert!(
+            matches!(&told, Receipt::Refused(why) if why.contains(domain)),
+            "{told:?}"
+        );
     }
     let train = Request::Train {
-        mails: vec![gatepost_core::Labelled::new(b"Subject: hi\r\n\r\n".to_vec(), Label::Ham)],
+        mails: vec![gatepost_core::Labelled::new(
+            b"Subject: hi\r\n\r\n".to_vec(),
+            Label::Ham,
+        )],
         by: "train".into(),
         domain: Some("elsewhere.example".into()),
     };
     assert!(matches!(house.ask(&operator(), train).await, Receipt::Refused(_)));
     assert!(house.school.0.is_empty());
-    assert!(matches!(house.ask(&operator(), of("D.Example")).await, Receipt::Done(_)));
+    assert!(matches!(
+        house.ask(&operator(), of("D.Example")).await,
+        Receipt::Done(_)
+    ));
 }
 
 #[tokio::test]

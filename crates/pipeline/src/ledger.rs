@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gatepost_core::message::{Headers, Message};
 use gatepost_core::{
-    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, Finding, FindingRecord, Identity, Level, RecipientRecord, Record,
-    Spf, SpfRecord, SpfResult, Time, Visit,
+    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, Finding, FindingRecord, Identity, Level, RecipientRecord,
+    Record, Spf, SpfRecord, SpfResult, Time, Visit,
 };
 
 use crate::names::Known;

@@ -141,7 +141,10 @@ fn a_folder_within_that_is_called_otherwise_is_never_read_as_what_it_is_not() {
     assert_eq!(read(&ham, Some(Label::Spam)).sorted(), ["unwanted", "wanted"]);
     write(ham.join("2025/spam/3.eml"), mail("spam"));
     let why = of(Label::Ham).expect_err("a contradiction");
-    assert!(why.contains("2025/spam: by its name") && why.contains("--ham was given"), "{why}");
+    assert!(
+        why.contains("2025/spam: by its name") && why.contains("--ham was given"),
+        "{why}"
+    );
     write(ham.join("2024/notspam/4.eml"), mail("ham"));
     let why = of(Label::Spam).expect_err("a contradiction");
     assert!(why.contains("2024/notspam: by its name"), "{why}");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use gatepost_attachments::Attachments;
 use gatepost_core::compute::{Budget, Job, Threads};
 use gatepost_core::{
-    Client, Clock, Compute, Context, Direction, Envelope, Fault, Filter, FilterKind, MailParams, Memo, Message, Opinion,
-    Path, Visit, async_trait,
+    Client, Clock, Compute, Context, Direction, Envelope, Fault, Filter, FilterKind, MailParams, Memo, Message,
+    Opinion, Path, Visit, async_trait,
 };
 use gatepost_testkit::Fakes;
 use serde_json::json;
@@ -52,7 +52,11 @@ async fn a_mail_that_waits_too_long_for_a_thread_is_a_fault() {
 #[tokio::test(start_paused = true)]
 async fn what_is_waited_for_a_thread_is_no_time_of_the_look() {
     let opinion = said(Duration::from_millis(1_900)).await.expect("a look");
-    let tags: Vec<_> = opinion.findings().iter().map(|finding| finding.tag.to_string()).collect();
+    let tags: Vec<_> = opinion
+        .findings()
+        .iter()
+        .map(|finding| finding.tag.to_string())
+        .collect();
     assert!(tags.contains(&"attachments.blocked".to_owned()), "{tags:?}");
     assert!(!tags.contains(&"attachments.bounds".to_owned()), "{tags:?}");
 }

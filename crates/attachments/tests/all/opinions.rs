@@ -242,7 +242,10 @@ fn what_is_taken_out_weighs_where_it_is_not() {
     let weighs = |files: Vec<File>, action: &str| {
         let options = json!({ "exempt": 2, "findings": { "blocked": { "action": action } } });
         let opinion = told(options, &carrying(files), false, &everybody());
-        let told = opinion.findings().iter().map(|finding| (finding.tag.to_string(), finding.instead));
+        let told = opinion
+            .findings()
+            .iter()
+            .map(|finding| (finding.tag.to_string(), finding.instead));
         told.collect::<Vec<_>>()
     };
     let tags = |instead: [bool; 2]| {

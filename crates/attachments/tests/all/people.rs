@@ -83,7 +83,14 @@ fn what_is_let_through_by_its_content_is_not_where_its_name_has_it_run() {
     for name in ["photo.jpg", "photo", "", "photo.dat", "photo.tiff"] {
         assert!(!blocked(name, Kind::Jpeg), "{name}");
     }
-    for name in ["photo.hta", "photo.bat", "photo.jpg.js", "photo.html", "photo.lnk", "photo.hta:photo.jpg"] {
+    for name in [
+        "photo.hta",
+        "photo.bat",
+        "photo.jpg.js",
+        "photo.html",
+        "photo.lnk",
+        "photo.hta:photo.jpg",
+    ] {
         assert!(blocked(name, Kind::Jpeg), "{name}");
     }
     assert!(!blocked("a.zip", Kind::Zip) && !blocked("a.docx", Kind::Zip));

@@ -290,7 +290,10 @@ fn a_known_file_is_good_or_bad_whatever_it_is() {
 fn a_file_on_both_lists_is_bad() {
     let both = "07".repeat(32);
     let policy = policy(json!({ "known_good": [both], "known_bad": [both] }));
-    assert_eq!(found(&policy, file("a.txt", Kind::Text), Side::External), [Rule::KnownBad]);
+    assert_eq!(
+        found(&policy, file("a.txt", Kind::Text), Side::External),
+        [Rule::KnownBad]
+    );
 }
 
 #[test]

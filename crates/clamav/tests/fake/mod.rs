@@ -340,9 +340,7 @@ impl Content for Spooled {
 impl Asked {
     /// A mail with files, one in each of these texts.
     pub async fn files(&self, files: &[&str]) -> Result<Opinion, Fault> {
-        let part = |text: &&str| {
-            format!("--b\r\nContent-Type: application/x; name=a\r\n\r\n{text}\r\n")
-        };
+        let part = |text: &&str| format!("--b\r\nContent-Type: application/x; name=a\r\n\r\n{text}\r\n");
         let parts: String = files.iter().map(part).collect();
         let head = "From: Ann <ann@b.example>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
         self.ask(Message::from_bytes(format!("{head}{parts}--b--\r\n"))).await

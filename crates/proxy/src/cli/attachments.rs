@@ -46,9 +46,13 @@ pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), Stri
         let options = options.read::<gatepost_attachments::Config>()?;
         Ok((options.policy()?, options.how()?))
     };
-    let (out, how) = built(config.filter(NAME).options()).map_err(|error: BuildError| format!("filters.{NAME}.options: {error}"))?;
+    let (out, how) =
+        built(config.filter(NAME).options()).map_err(|error: BuildError| format!("filters.{NAME}.options: {error}"))?;
     // What comes in is judged as the domain of its recipient wants it.
-    let own = person.and_then(|person| of_domain(config, person)).map(built).transpose();
+    let own = person
+        .and_then(|person| of_domain(config, person))
+        .map(built)
+        .transpose();
     let own = own.map_err(|error| format!("{NAME} for {}: {error}", person.unwrap_or_default()))?;
     let (inward, how) = own.unwrap_or_else(|| (out.clone(), how));
     let octets = octets(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
@@ -66,12 +70,7 @@ fn of_domain(config: &Config, person: &str) -> Option<Options> {
 }
 
 /// By two policies: of what comes in and of what goes out.
-fn told(
-    [inward, out]: &[Policy; 2],
-    contents: &Contents,
-    person: Option<&str>,
-    as_json: bool,
-) -> (String, String) {
+fn told([inward, out]: &[Policy; 2], contents: &Contents, person: Option<&str>, as_json: bool) -> (String, String) {
     let hits = SIDES.map(|(side, name)| {
         let policy = if side == Side::Outbound { out } else { inward };
         let rules = person.map(|person| policy.people.of(person)).unwrap_or_default();
@@ -205,7 +204,8 @@ mod tests {
     #[test]
     fn a_persons_domain_has_options_of_its_own_for_what_comes_in() {
         let text = "local_domains = [\"d.example\", \"e.example\"]\n[[listen]]\nname = \"mx\"\nbind = \"127.0.0.1:0\"\n\
-                    direction = \"inbound\"\n[route.default]\nupstream = \"127.0.0.1:10025\"\n[filters.attachments.options]\nexternal = 0\nexempt = 0\n\
+                    direction = \"inbound\"\n[route.default]\nupstream = \"127.0.0.1:10025\"\n[pipeline.inbound]\ntiers = [[\"attachments\"]]\n\
+                    [pipeline.outbound]\ntiers = []\n[filters.attachments.options]\nexternal = 0\nexempt = 0\n\
                     outbound = 0\n[domain.\"E.example\".filters.attachments.options]\nexternal = 4\n";
         let sources = crate::config::Sources {
             file: Some(("a.toml".into(), text.into())),

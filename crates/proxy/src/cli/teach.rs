@@ -157,7 +157,11 @@ pub async fn unlearn(office: &mut Office, asked: &Unlearning) -> Result<ExitCode
             Receipt::Counted(count) => count,
             other => return Ok(tell(&other)),
         };
-        let samples = if count == 1 { "1 sample".into() } else { format!("{count} samples") };
+        let samples = if count == 1 {
+            "1 sample".into()
+        } else {
+            format!("{count} samples")
+        };
         if asked.dry_run {
             say(&format!("{samples} would be forgotten"));
             return Ok(ExitCode::SUCCESS);

@@ -25,8 +25,13 @@ impl Check<'_> {
             ("attachments", ("time", options.time.0), ("part_megabytes", octets))
         });
         let clamav = config.filter("clamav").options().read::<clamav::Config>();
-        let clamav =
-            clamav.map(|options| -> Told { ("clamav", ("deadline", options.deadline.0), ("max_size", options.max_size)) });
+        let clamav = clamav.map(|options| -> Told {
+            (
+                "clamav",
+                ("deadline", options.deadline.0),
+                ("max_size", options.max_size),
+            )
+        });
         for (name, (time_key, time), (size_key, octets)) in [attachments, clamav].into_iter().flatten() {
             if !config.asks(name) {
                 continue;
@@ -41,7 +46,9 @@ impl Check<'_> {
             if octets < largest.0 {
                 self.warning(
                     &["filters", name, "options", size_key],
-                    format!("mail may have {largest} (limits.message_size), and what is larger than this is not looked at"),
+                    format!(
+                        "mail may have {largest} (limits.message_size), and what is larger than this is not looked at"
+                    ),
                 );
             }
         }
