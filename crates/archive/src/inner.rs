@@ -292,6 +292,8 @@ impl Inner {
                 self.records.scrub(&sheet.record).await?;
             }
             self.index.remove(id, sheet).await?;
+            // The store answers at once where it has all in memory: others shall run between two mails.
+            tokio::task::yield_now().await;
         }
         Ok(there)
     }

@@ -88,6 +88,8 @@ impl Errand<'_> {
     /// Submits a request in their name. What cannot be done now is a fault: the mail comes again.
     pub async fn submit(&self, request: Request) -> Result<Receipt, Fault> {
         match self.services.desk.submit(&self.person.login, request).await? {
+            // It would fare no better if it came again.
+            Receipt::Failed(why) if why.starts_with("it is not learned from") => Ok(Receipt::Refused(why)),
             Receipt::Failed(why) => Err(Fault::Broken(format!("the desk: {why}"))),
             receipt => Ok(receipt),
         }

@@ -101,7 +101,7 @@ impl CommandMailbox {
             words: &self.words,
             hour: self.config.daily_at,
             mailbox: self.addresses.name(Act::BlockReport).unwrap_or("gatepost"),
-            release: self.addresses.name(Act::Release).unwrap_or("gatepost"),
+            release: self.addresses.name(Act::Release),
         }
     }
 
@@ -185,10 +185,15 @@ impl Filter for CommandMailbox {
         }
         let headers = message.headers();
         let machine = answer::is_machines(headers);
+        // The fields of a mail that was sent on as it is are not the writer's.
+        let language = match headers.get("Resent-From") {
+            Some(_) => &*self.config.language,
+            None => self.words.language(headers, &self.config.language),
+        };
         let errand = Errand {
             person: &person,
             message,
-            language: self.words.language(headers, &self.config.language),
+            language,
             words: &self.words,
             addresses: &self.addresses,
             config: &self.config,

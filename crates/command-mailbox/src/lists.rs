@@ -88,7 +88,12 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
         })
         .await?;
     let (mut told, mut entries) = (Vec::new(), Vec::new());
-    let carried = if found.entries.is_empty() { carried } else { Vec::new() };
+    let is_red = matches!(change, Change::Red | Change::NotRed);
+    let carried = if found.entries.is_empty() && !is_red {
+        carried
+    } else {
+        Vec::new()
+    };
     for entry in found.entries.into_iter().chain(carried) {
         match wanted(errand, change, &entry) {
             Wanted::Yes => entries.push(entry),
@@ -103,7 +108,7 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
     match change {
         Change::PersBlack if nothing => return show(errand).await,
         // Whoever writes nothing means themselves.
-        Change::Red | Change::NotRed if nothing => entries.push(Entry {
+        _ if is_red && nothing => entries.push(Entry {
             text: errand.person.home.to_string(),
             reach: None,
         }),
@@ -209,7 +214,7 @@ fn nearer(errand: &Errand<'_>, change: Change, reach: &Reach) -> Option<Reach> {
 }
 
 async fn submit(errand: &Errand<'_>, change: Change, reach: Reach, entries: Vec<String>) -> Result<Vec<Told>, Fault> {
-    let nearer = nearer(errand, change, &reach);
+    let (nearer, is_own) = (nearer(errand, change, &reach), matches!(reach, Reach::Person(_)));
     let mut receipt = errand.submit(request(change, reach, entries.clone())).await?;
     if let (Receipt::Refused(_), Some(nearer)) = (&receipt, nearer) {
         receipt = match errand.submit(request(change, nearer, entries.clone())).await? {
@@ -217,6 +222,13 @@ async fn submit(errand: &Errand<'_>, change: Change, reach: Reach, entries: Vec<
             Receipt::Refused(_) => receipt,
             done => done,
         };
+    }
+    if change == Change::White && !is_own && matches!(receipt, Receipt::Done(_)) {
+        // Whoever is welcome to all is refused by nobody who says so; on one's own lists that is one move.
+        let reach = Reach::Person(errand.person.home.to_string());
+        let entries = entries.clone();
+        let list = List::Deny;
+        errand.submit(Request::Remove { list, reach, entries }).await?;
     }
     let outcomes: Vec<Outcome> = match &receipt {
         Receipt::Done(done) => outcomes(done, entries.len()),

@@ -136,6 +136,7 @@ pub const PHRASES: &[(&str, &[&str])] = &[
     ("blocked.too-many", &["most"]),
     ("why.danger", &[]),
     ("why.attachment", &[]),
+    ("why.unchecked", &[]),
     ("why.denied", &[]),
     ("why.listed", &[]),
     ("why.forged", &[]),

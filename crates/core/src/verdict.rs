@@ -102,6 +102,13 @@ impl Terms {
     /// shall be talked into releasing it.
     pub const DANGEROUS: &str = "dangerous";
 
+    /// The same for so many days.
+    #[must_use]
+    pub fn for_days(mut self, days: Option<u32>) -> Terms {
+        self.days = days;
+        self
+    }
+
     /// Terms for mail that is ours because we keep it.
     pub fn durable(reason: impl Into<Box<str>>) -> Terms {
         Terms {
@@ -133,6 +140,8 @@ pub struct Verdict {
     pub marks: Marks,
     /// Whether a copy is kept.
     pub keep: Option<Terms>,
+    /// After how many days goes what is kept of it, for whatever reason; the archive's own rule where none is given.
+    pub days: Option<u32>,
     /// Whether a wish about danger decided, or that nobody could look for it: what is kept then is not for everybody.
     pub danger: bool,
     /// The findings and rules that led there, the weightiest first.
@@ -147,6 +156,7 @@ impl Verdict {
             fate,
             marks: Marks::default(),
             keep: None,
+            days: None,
             danger: false,
             because: Vec::new(),
         }

@@ -14,6 +14,7 @@ mod collection;
 mod desk;
 mod limit;
 mod listing;
+mod release;
 pub mod rights;
 mod teach;
 pub mod users;

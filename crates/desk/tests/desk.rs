@@ -67,6 +67,7 @@ fn terms(requests_per_hour: u32) -> Terms {
         staff: Staff::new(["root@d.example"], [("e.example", vec!["eva@e.example"])], local),
         requests_per_hour,
         reports: Reports::default(),
+        release_welcomes: false,
     }
 }
 

@@ -309,6 +309,7 @@ async fn a_mail_that_came_is_explained_with_its_record_and_another_only_to_whom_
             staff,
             requests_per_hour: 1_000,
             reports: Reports::default(),
+            release_welcomes: false,
         };
         house.desk = FrontDesk::new(means, terms);
         let request = Request::Explain {

@@ -143,6 +143,7 @@ fn house() -> House {
         staff: Staff::new(["root@d.example"], [], local),
         requests_per_hour: 1_000,
         reports: Reports::default(),
+        release_welcomes: false,
     };
     let desk = FrontDesk::new(means, terms);
     House { fakes, desk, school }

@@ -303,6 +303,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     let mut verdict = Verdict::new(level, fate);
     verdict.because = because;
     verdict.danger = rank == Rank::Danger && would.is_none();
+    verdict.days = rules.keep_days.0;
     let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
     match &verdict.fate {
         Fate::Deliver => {
@@ -318,10 +319,10 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
             ));
             verdict.marks = Marks { edits };
         }
-        Fate::Hold => verdict.keep = Some(Terms::durable(reason("held"))),
-        Fate::Discard => verdict.keep = Some(Terms::durable(reason("discarded"))),
-        Fate::Refuse(_) if rules.keep_refused && at == Phase::Message && rank != Rank::Deny => {
-            verdict.keep = Some(Terms::copy(reason("refused")));
+        Fate::Hold => verdict.keep = Some(Terms::durable(reason("held")).for_days(verdict.days)),
+        Fate::Discard => verdict.keep = Some(Terms::durable(reason("discarded")).for_days(verdict.days)),
+        Fate::Refuse(_) if rules.keeps(level) && at == Phase::Message && rank != Rank::Deny => {
+            verdict.keep = Some(Terms::copy(reason("refused")).for_days(verdict.days));
         }
         _ => {}
     }

@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod current;
+pub mod danger;
 pub mod followers;
 pub mod fusion;
 pub mod judge;
@@ -29,6 +30,7 @@ pub mod scene;
 pub mod sender;
 pub mod settle;
 pub mod slot;
+pub mod spambox;
 pub mod stamp;
 pub mod testimony;
 pub mod transaction;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::refusal::Template;
 use crate::risk::Risk;
+use crate::spambox::{Days, Spambox};
 
 /// What is done with mail of a level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -169,6 +170,10 @@ pub struct Step {
     pub action: Option<Action>,
     /// The tag before the subject, where that is the action.
     pub tag: Option<Tag>,
+    /// Keep a copy of it where it is refused for its content. As `keep_refused` says by default.
+    pub keep: Option<bool>,
+    /// Where marked copies of it go: as `spambox` beside the levels, and for what is held by this level's action, too.
+    pub spambox: Option<Spambox>,
 }
 
 /// What applies to one level.
@@ -180,6 +185,10 @@ pub struct Grade {
     pub action: Action,
     /// The tag before the subject, where that is the action.
     pub tag: Option<SubjectTag>,
+    /// Whether a copy is kept of what is refused; as for all levels where nothing is said.
+    pub keep: Option<bool>,
+    /// Where marked copies go of what is refused or held; as for all levels where nothing is said.
+    pub spambox: Option<Spambox>,
 }
 
 macro_rules! layered {
@@ -226,6 +235,8 @@ macro_rules! layered {
                     grade.threshold = step.threshold.unwrap_or(grade.threshold);
                     grade.action = step.action.unwrap_or(grade.action);
                     grade.tag = step.tag.as_ref().map(|tag| tag.0.clone()).or(grade.tag.take());
+                    grade.keep = step.keep.or(grade.keep);
+                    grade.spambox = step.spambox.clone().or(grade.spambox.take());
                 }
                 $(if let Some(value) = &layer.$field { self.$field = value.clone(); })*
                 $(if let Some(value) = &layer.$site_field { self.$site_field = value.clone(); })*
@@ -261,8 +272,16 @@ layered! {
         differing_marks: DifferingMarks = DifferingMarks::Weaker;
         /// Mail to postmaster and abuse passes the spam checks (RFC 5321 §4.5.1). `true` by default.
         role_accounts: bool = true;
-        /// Keep a copy of what is refused for its content. `false` by default.
-        keep_refused: bool = false;
+        /// Keep a copy of what is refused for its content, so that its recipient can have it all the same. `true` by
+        /// default; a level may say otherwise with `keep`.
+        keep_refused: bool = true;
+        /// After how many days kept mail goes, for its recipients in one domain or in all; as `[archive]` has it by
+        /// default.
+        keep_days: Days = Days(None);
+        /// Where a marked copy goes of what is refused for its content and kept: an address of ours, in which `{user}` and
+        /// `{domain}` are the recipient's, `"spambox@{domain}"` or `"{user}+spam@{domain}"`. Never of what is dangerous or
+        /// of what its recipient denied. None by default, and where it is empty.
+        spambox: Spambox = Spambox::default();
         /// How much wanted mail the classifiers alone may take for spam: "1 in 1000" (the default), or 0.001. From what they
         /// learned follows how sure they must be for that. As long as too little wanted mail is confirmed to vouch for it
         /// (three times 1000 here), they must be surer still, and `gatepost model list`, the log and `/metrics` say so.
@@ -301,21 +320,29 @@ fn default_levels() -> [Grade; 4] {
             threshold: Score::hundredths(i32::MIN),
             action: Action::None,
             tag: tag("[SPAM?]"),
+            keep: None,
+            spambox: None,
         },
         Grade {
             threshold: Score::points(3),
             action: Action::Header,
             tag: tag("[SPAM?]"),
+            keep: None,
+            spambox: None,
         },
         Grade {
             threshold: Score::points(6),
             action: Action::Subject,
             tag: tag("[SPAM?]"),
+            keep: None,
+            spambox: None,
         },
         Grade {
             threshold: Score::points(10),
             action: Action::Reject,
             tag: tag("[SPAM]"),
+            keep: None,
+            spambox: None,
         },
     ]
 }
@@ -354,6 +381,24 @@ impl Rules {
         }
     }
 
+    /// Whether a copy is kept of mail of a level that is refused for its content.
+    pub fn keeps(&self, level: Level) -> bool {
+        self.grade(level).keep.unwrap_or(self.keep_refused)
+    }
+
+    /// Where marked copies of mail of a level go that was refused, or held by the level's action.
+    pub fn spambox(&self, level: Level, held: bool) -> Option<&Spambox> {
+        let own = self.grade(level).spambox.as_ref();
+        let spambox = if held { own? } else { own.unwrap_or(&self.spambox) };
+        spambox.is_set().then_some(spambox)
+    }
+
+    /// All domains but the recipients' own to which copies go.
+    pub fn spambox_domains(&self) -> impl Iterator<Item = &str> {
+        let levels = self.levels.iter().filter_map(|grade| grade.spambox.as_ref());
+        levels.chain([&self.spambox]).filter_map(Spambox::domain)
+    }
+
     /// What cannot be meant, as key and words.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         let mut mistakes = Vec::new();
@@ -368,6 +413,12 @@ impl Rules {
                     ),
                 ));
             }
+        }
+        if self.spambox.is_set() && Level::ALL.iter().all(|level| !self.keeps(*level)) {
+            mistakes.push((
+                "spambox",
+                "copies are made from what is kept: `keep_refused` must not be false for all levels".into(),
+            ));
         }
         if self.soft_deadline.0 > self.deadline.0 {
             mistakes.push(("soft_deadline", "it must not be later than `deadline`".into()));
@@ -431,100 +482,4 @@ impl From<Rules> for Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn layer(json: &str) -> Layer {
-        serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
-    }
-
-    #[test]
-    fn a_domain_inherits_what_it_does_not_say() {
-        let general =
-            layer(r#"{"dry_run": true, "low": {"threshold": 2}, "high": {"threshold": 20, "action": "hold"}}"#);
-        let own = layer(r#"{"high": {"action": "reject"}, "speak_from": "message"}"#);
-        let policy = Policy::new(&general, [("Own.Example", &own)]);
-        let rules = policy.rules(Some("own.example"));
-        assert!(rules.dry_run);
-        assert_eq!(rules.speak_from, SpeakFrom::Message);
-        let high = rules.grade(Level::High);
-        assert_eq!((high.threshold, high.action), (Score::points(20), Action::Reject));
-        assert_eq!(rules.grade(Level::Low).threshold, Score::points(2));
-        assert_eq!(rules.grade(Level::Medium), Rules::default().grade(Level::Medium));
-        for other in [Some("other.example"), None] {
-            assert_eq!(policy.rules(other).grade(Level::High).action, Action::Hold);
-            assert_eq!(policy.rules(other).speak_from, SpeakFrom::Rcpt);
-        }
-    }
-
-    #[test]
-    fn an_empty_layer_changes_nothing_and_the_last_layer_wins() {
-        assert_eq!(Rules::fold([&layer("{}")]), Rules::default());
-        let (first, second) = (layer(r#"{"hops": 30, "own_hops": 1}"#), layer(r#"{"hops": 40}"#));
-        let rules = Rules::fold([&first, &second]);
-        assert_eq!((rules.hops, rules.own_hops), (40, 1));
-    }
-
-    #[test]
-    fn each_threshold_begins_its_level() {
-        let rules = Rules::default();
-        let levels = [-5, 0, 299, 300, 599, 600, 999, 1000, 5000].map(|n| rules.level(Score::hundredths(n)));
-        use Level::{High, Low, Medium, None};
-        assert_eq!(levels, [None, None, None, Low, Low, Medium, Medium, High, High]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_a_mistake() {
-        for bad in [
-            r#"{"dry_rum": true}"#,
-            r#"{"low": {"score": 1}}"#,
-            r#"{"high": {"action": "bounce"}}"#,
-            r#"{"high": {"tag": " [SPAM]"}}"#,
-            r#"{"defer_between": [5, 1]}"#,
-            r#"{"deadline": "soon"}"#,
-            r#"{"strip_headers": ["X Spam"]}"#,
-            r#"{"refusal": "{who}"}"#,
-        ] {
-            assert!(serde_json::from_str::<Layer>(bad).is_err(), "{bad}");
-        }
-        let good = layer(r#"{"defer_between": [1, 5], "deadline": "30s", "strip_headers": ["X-Spam-*"]}"#);
-        assert_eq!(good.deadline, Some(Span(Duration::from_secs(30))));
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_named() {
-        let keys = |json| {
-            Rules::fold([&layer(json)])
-                .mistakes()
-                .into_iter()
-                .map(|(key, _)| key)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(keys("{}"), Vec::<&str>::new());
-        assert_eq!(
-            keys(r#"{"low": {"threshold": 7}, "high": {"threshold": 2}}"#),
-            ["medium", "high"]
-        );
-        assert_eq!(keys(r#"{"deadline": "10m"}"#), ["deadline"]);
-        assert_eq!(keys(r#"{"deadline": "10s"}"#), ["soft_deadline"]);
-        assert_eq!(layer(r#"{"hops": 3, "dry_run": true}"#).of_the_site(), ["hops"]);
-    }
-
-    #[test]
-    fn scores_between_two_are_in_and_the_upper_one_is_out() {
-        let between = Between::try_from([Score::points(1), Score::points(5)]).expect("in order");
-        let inside = [0, 100, 499, 500].map(|n| between.contains(Score::hundredths(n)));
-        assert_eq!(inside, [false, true, true, false]);
-        assert!(Between::ALL.contains(Score::MAX) && Between::ALL.contains(Score::hundredths(i32::MIN)));
-    }
-
-    #[test]
-    fn every_field_is_documented_in_the_schema() {
-        let schema = serde_json::to_value(schemars::schema_for!(Layer)).expect("a schema");
-        let fields = schema["properties"].as_object().expect("an object");
-        assert!(fields.len() > 15);
-        for (name, field) in fields {
-            assert!(field["description"].is_string(), "{name}");
-        }
-    }
-}
+mod tests;

@@ -101,7 +101,7 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
                 .keep
                 .clone()
                 .filter(|terms| terms.durable)
-                .unwrap_or(Terms::durable(reason(usual)))
+                .unwrap_or(Terms::durable(reason(usual)).for_days(verdict.days))
         };
         match &verdict.fate {
             Fate::Deliver => {
@@ -111,7 +111,7 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
                 }
             }
             Fate::Divert => taken.push(who),
-            Fate::Refuse(_) => add(&mut held, who, Terms::durable(reason("refused"))),
+            Fate::Refuse(_) => add(&mut held, who, Terms::durable(reason("refused")).for_days(verdict.days)),
             Fate::Discard => add(&mut held, who, keep("discarded")),
             _ => add(&mut held, who, keep("held")),
         }
@@ -311,6 +311,34 @@ mod tests {
                 terms: Terms::durable("refused")
             }]
         );
+    }
+
+    #[test]
+    fn copies_that_stay_for_different_times_are_different_copies() {
+        let keeping = |word, days| {
+            let mut verdict = of(word);
+            verdict.days = Some(days);
+            verdict.keep = Some(Terms::copy("refused").for_days(verdict.days));
+            verdict
+        };
+        let who = |copies: &[Copy]| {
+            copies
+                .iter()
+                .map(|copy| (copy.who.clone(), copy.terms.days))
+                .collect::<Vec<_>>()
+        };
+        let want = [(vec![0, 2], Some(7)), (vec![1], Some(14))];
+        let Settlement::Refuse { copies, .. } = settle(&[keeping('5', 7), keeping('5', 14), keeping('5', 7)], false)
+        else {
+            panic!("refused")
+        };
+        assert_eq!(who(&copies), want);
+        let mixed = [keeping('5', 7), keeping('H', 14), keeping('5', 7), of('D')];
+        let Settlement::Accept { held, .. } = settle(&mixed, false) else {
+            panic!("accepted")
+        };
+        assert_eq!(who(&held), want);
+        assert!(held.iter().all(|copy| copy.terms.durable));
     }
 
     #[test]

@@ -461,7 +461,10 @@ impl Transaction {
             }
             Settlement::Refuse { reply, copies } => {
                 self.withhold(ways, "refuse").await;
-                self.copies = self.addressed(copies);
+                // Copies are for recipients of ours, who may ask for them.
+                if scene.visit.direction == Direction::Inbound {
+                    self.copies = self.addressed(copies);
+                }
                 Spoken {
                     reply: worded(reply, &self.record.id),
                     close,

@@ -924,10 +924,8 @@ async fn a_session_that_ends_within_a_transaction_leaves_nothing_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_mail_may_be_kept_after_the_answer() {
-    let (with, archive) = house([at("spam", Phase::Message, points(20))])
-        .policy(r#"{"keep_refused": true}"#)
-        .archive();
+async fn refused_mail_is_kept_after_the_answer() {
+    let (with, archive) = house([at("spam", Phase::Message, points(20))]).archive();
     let mut session = with.session().await;
     let replies = session.transaction(&["u@d.example"]).await;
     assert!(
@@ -943,11 +941,15 @@ async fn refused_mail_may_be_kept_after_the_answer() {
         "whoever deletes the copy finds what was learned of it: {went}"
     );
     // Never after a 4xx.
-    let (with, archive) = house([at("grey", Phase::Message, defer())])
-        .policy(r#"{"keep_refused": true}"#)
-        .archive();
+    let (with, archive) = house([at("grey", Phase::Message, defer())]).archive();
     let mut session = with.session().await;
     assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "451"]);
+    session.records().await;
+    assert!(archive.0.lock().unwrap().is_empty());
+    // Nor what our own people were not let send: whoever could ask for it is none of ours.
+    let (with, archive) = house([at("spam", Phase::Message, points(20))]).outbound().archive();
+    let mut session = with.session().await;
+    assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "550"]);
     session.records().await;
     assert!(archive.0.lock().unwrap().is_empty());
 }

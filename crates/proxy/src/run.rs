@@ -25,9 +25,11 @@ use crate::listen::{Door, Hall, Listener, bind};
 use crate::log::{self, Log, Style};
 use crate::meter::{self, Meter};
 use crate::recorder::{Recorder, keep_house};
+use crate::reports;
 use crate::resolvers;
 use crate::school;
 use crate::services::{self, Opened};
+use crate::spambox::Gatherer;
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
 
@@ -43,6 +45,8 @@ const FAREWELLS: Duration = Duration::from_secs(1);
 const LAST_LESSONS: Duration = Duration::from_secs(20);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
+/// How long copies of refused mail may take that are under way at the end.
+const LAST_COPIES: Duration = Duration::from_secs(10);
 
 /// Runs the proxy until it is told to stop. `given` is the file that the command line names.
 pub fn run(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
@@ -154,6 +158,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));
     }
     observers.extend(opened.student());
+    // Behind the recorder, since a copy tells what the record says.
+    observers.push(Arc::<Gatherer>::clone(&opened.gatherer));
     let followers = Followers::new(observers, config.capacity.records);
     let generation = wiring::build(
         Arc::clone(&config),
@@ -214,7 +220,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let finished = CancellationToken::new();
     let control = Control::open(&control::path(&config)?)?;
     let desk: Arc<dyn Desk> = Arc::<gatepost_desk::FrontDesk>::clone(&house.opened.desk);
-    let control = tokio::spawn(control.serve(desk, finished.clone()));
+    let control = tokio::spawn(control.serve(Arc::clone(&desk), finished.clone()));
+    let reporting = tokio::spawn(keep_reporting(desk, &house));
     let keeping_house = tokio::spawn(keep_house(Arc::clone(&house.opened.archive), house.hall.drain.clone()));
     let until = finished.clone();
     let health: Arc<dyn Readiness> = Arc::<Health>::clone(&house.health);
@@ -246,6 +253,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let opened = Arc::clone(&house.opened);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
+    // A letter that is just being sent is sent; nothing is sent twice if it is not.
+    let _ = tokio::time::timeout(FAREWELLS, reporting).await;
     finished.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     let _ = tokio::time::timeout(LAST_RECORDS, control).await;
@@ -315,6 +324,19 @@ Health and metrics: curl http://{admin}/ready http://{admin}/metrics
 A configuration for a real mail server: fixtures/config/gatepost.toml; `gatepost check --config FILE` tells its mistakes.
 "#
     );
+}
+
+/// Has the daily block reports sent, by whichever filter is in service.
+fn keep_reporting(desk: Arc<dyn Desk>, house: &House) -> impl Future<Output = ()> + use<> {
+    let (archive, health) = (Arc::clone(&house.opened.archive), Arc::clone(&house.health));
+    let (clock, drain) = (Arc::clone(&house.hall.clock), house.hall.drain.clone());
+    let filters = move || {
+        let generation = health.house.load_full();
+        // Until the archive is looked through, a report may lack mail.
+        let in_service = generation.handlers.contains_key(reports::FILTER) && !archive.needs_mending();
+        (in_service, Arc::as_ptr(&generation).addr())
+    };
+    reports::keep(desk, clock, filters, drain)
 }
 
 /// Asks the mail servers now and then what they offer.
@@ -513,6 +535,7 @@ impl House {
             _ = interrupt.recv() => {}
         }
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
+        let _ = tokio::time::timeout(LAST_COPIES, self.opened.gatherer.drained()).await;
         let ways = Arc::clone(&self.health.house.load().ways);
         let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
         tracing::info!("stopped");

@@ -30,6 +30,7 @@ mod mailboxes;
 mod memory;
 mod operation;
 mod passing;
+mod people;
 mod relaying;
 mod smuggling;
 mod tls;

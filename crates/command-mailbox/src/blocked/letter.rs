@@ -56,8 +56,8 @@ pub struct Pen<'a> {
     pub hour: Hour,
     /// The local part of the mailbox that asks for reports.
     pub mailbox: &'a str,
-    /// The local part of the mailbox that releases.
-    pub release: &'a str,
+    /// The local part of the mailbox that releases; no links where there is none.
+    pub release: Option<&'a str>,
 }
 
 impl Pen<'_> {
@@ -156,8 +156,10 @@ impl Pen<'_> {
 
     /// What may be done with what is kept; nothing where nothing is.
     fn links(&self, report: &Report<'_>, row: &Row, own: bool) -> Vec<(String, String)> {
-        let Some(id) = &row.kept else { return Vec::new() };
-        let mailbox = format!("{}@{}", self.release, report.to.domain());
+        let (Some(id), Some(name)) = (&row.kept, self.release) else {
+            return Vec::new();
+        };
+        let mailbox = format!("{name}@{}", report.to.domain());
         let Ok(mailbox) = Address::parse(&mailbox, true) else {
             return Vec::new();
         };

@@ -29,6 +29,8 @@ pub struct Order {
 
 /// The most octets of a subject that is read.
 const SUBJECT_MAX: usize = 500;
+/// The fewest octets of an id that stands alone.
+const BARE_MIN: usize = 6;
 /// The most octets of an id.
 const ID_MAX: usize = 64;
 
@@ -51,7 +53,9 @@ impl Order {
         if act.is_some() {
             words.next();
         }
-        let id = words.next().filter(|id| is_id(id))?;
+        // Without a verb it must look like one, and not like any word.
+        let looks = |id: &str| id.len() >= BARE_MIN && id.bytes().any(|b| b.is_ascii_digit());
+        let id = words.next().filter(|id| is_id(id) && (act.is_some() || looks(id)))?;
         let mut order = Order {
             act: act.unwrap_or(Act::Release),
             id: KeptId(id.into()),
@@ -121,7 +125,7 @@ mod tests {
     fn order(act: Act, recipient: Option<&str>) -> Order {
         Order {
             act,
-            id: KeptId("0abc".into()),
+            id: KeptId("0abc12".into()),
             recipient: recipient.map(|to| Address::parse(to, true).unwrap()),
         }
     }
@@ -135,17 +139,18 @@ mod tests {
             }
         }
         let plain = Some(order(Act::Release, None));
-        for subject in ["release 0abc", " Re: RELEASE  0abc ", "0abc", "AW: 0abc"] {
+        for subject in ["release 0abc12", " Re: RELEASE  0abc12 ", "0abc12", "AW: 0abc12"] {
             assert_eq!(Order::read(subject), plain, "{subject}");
         }
         for subject in [
             "",
             "release",
             "release ../x",
-            "release 0abc now",
-            "delete 0abc welcome",
+            "release 0abc12 now",
+            "hello",
+            "delete 0abc12 welcome",
             "please release it",
-            "release 0abc for",
+            "release 0abc12 for",
         ] {
             assert_eq!(Order::read(subject), None, "{subject}");
         }
@@ -156,17 +161,17 @@ mod tests {
         let mailbox = Address::parse("assp-release@d.example", false).unwrap();
         assert_eq!(
             order(Act::Release, None).link(&mailbox),
-            "mailto:assp-release@d.example?subject=release%200abc"
+            "mailto:assp-release@d.example?subject=release%200abc12"
         );
         assert_eq!(
             order(Act::ReleaseAndWelcome, Some("a&b@d.example")).link(&mailbox),
-            "mailto:assp-release@d.example?subject=release%200abc%20welcome%20for%20a%26b%40d.example"
+            "mailto:assp-release@d.example?subject=release%200abc12%20welcome%20for%20a%26b%40d.example"
         );
     }
 
     proptest! {
         #[test]
-        fn any_subject_is_read_and_what_is_read_is_written_alike(subject in any::<String>(), words in "(release |delete |0abc |welcome |for |a@b.c |Re: ){0,6}") {
+        fn any_subject_is_read_and_what_is_read_is_written_alike(subject in any::<String>(), words in "(release |delete |0abc12 |welcome |for |a@b.c |Re: ){0,6}") {
             for subject in [subject, words] {
                 if let Some(order) = Order::read(&subject) {
                     prop_assert_eq!(Order::read(&order.subject()), Some(order));

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 
 use gatepost_core::{Address, Fault, Letter, Login, Services, Time};
 
+use crate::told;
 use crate::words::Words;
 use crate::words::shown::harmless;
 use daily::{Daily, Standing};
@@ -54,8 +55,8 @@ pub struct House<'a> {
     pub hour: Hour,
     /// The local part of the mailbox that asks for reports: the letters are from it.
     pub mailbox: &'a str,
-    /// The local part of the mailbox that releases.
-    pub release: &'a str,
+    /// The local part of the mailbox that releases; no links where there is none.
+    pub release: Option<&'a str>,
 }
 
 /// A mail to the mailbox.
@@ -165,6 +166,7 @@ impl<'a> House<'a> {
     fn refused(&self, standing: &Standing, of: &str, trouble: Trouble) -> Trouble {
         match trouble {
             Trouble::Refused(why) => {
+                let why = told::why(self.words, &standing.language, &why);
                 let places = [("whose", harmless(of, TOLD_MAX)), ("why", why)];
                 let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
                 Trouble::Refused(self.words.phrase(&standing.language, "blocked.refused", &places))

@@ -99,7 +99,7 @@ impl Town {
             words: &self.words,
             hour: Hour::default(),
             mailbox: "assp-blockreport",
-            release: "assp-release",
+            release: Some("assp-release"),
         }
     }
 

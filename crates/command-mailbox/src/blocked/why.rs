@@ -9,6 +9,8 @@ pub enum Why {
     Danger,
     /// It carries a file of a kind that is not taken.
     Attachment,
+    /// It could not be checked for what is dangerous.
+    Unchecked,
     /// Its sender is on a list of unwanted ones, the reader's or the site's.
     Denied,
     /// Where it comes from is on a list of spam sources.
@@ -29,9 +31,10 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Why; 10] = [
+    pub const ALL: [Why; 11] = [
         Why::Danger,
         Why::Attachment,
+        Why::Unchecked,
         Why::Denied,
         Why::Listed,
         Why::Forged,
@@ -47,6 +50,7 @@ impl Why {
         match self {
             Why::Danger => "danger",
             Why::Attachment => "attachment",
+            Why::Unchecked => "unchecked",
             Why::Denied => "denied",
             Why::Listed => "listed",
             Why::Forged => "forged",
@@ -62,10 +66,15 @@ impl Why {
     fn of_tag(tag: &str) -> Option<Why> {
         let (filter, name) = tag.split_once('.').unwrap_or((tag, ""));
         Some(match (filter, name) {
+            // A filter that failed has said nothing else.
+            (_, "fault") | ("clamav", "unscanned" | "too_large") | ("attachments", "unread" | "damaged" | "bounds") => {
+                Why::Unchecked
+            }
             ("clamav", _) => Why::Danger,
             ("attachments", _) => Why::Attachment,
-            ("whitelist", "denied" | "denied_author") => Why::Denied,
-            ("whitelist", _) => return None,
+            ("whitelist", "denied" | "denied_author" | "deny" | "reject") => Why::Denied,
+            ("whitelist", "refuted") => Why::Forged,
+            ("whitelist" | "resend", _) => return None,
             ("dnsbl", _) => Why::Listed,
             ("spf_dkim_dmarc", _) | ("conduct", "forged_sender" | "forged_author" | "helo_ours") => Why::Forged,
             ("conduct", _) | ("greylist", _) => Why::Manners,
@@ -82,16 +91,18 @@ impl Why {
     pub fn of(because: &[Tag], kept: Option<&str>) -> Why {
         let of_tags = || because.iter().find_map(|tag| Why::of_tag(tag.as_str()));
         match kept {
-            Some(Terms::DANGEROUS) => of_tags().filter(|why| *why == Why::Attachment).unwrap_or(Why::Danger),
+            Some(Terms::DANGEROUS) => of_tags()
+                .filter(|why| matches!(why, Why::Attachment | Why::Unchecked))
+                .unwrap_or(Why::Danger),
             Some("undelivered") => Why::Server,
             _ => of_tags().unwrap_or(Why::Content),
         }
     }
 
-    /// Whether such mail is left out where nobody says what to leave out: there is nothing in it to want, or it was the
-    /// reader who did not want it.
+    /// Whether such mail is left out where nobody says what to leave out: there is nothing in it to want, or it is known that
+    /// its sender is not wanted. A file that is not let in, and what could not be checked, may well be wanted.
     pub const fn is_left_out(self) -> bool {
-        matches!(self, Why::Danger | Why::Attachment | Why::Denied)
+        matches!(self, Why::Danger | Why::Denied)
     }
 }
 
@@ -118,6 +129,12 @@ mod tests {
         assert_eq!(of(&[], Some("held")), Why::Content);
         assert_eq!(of(&[], Some("dangerous")), Why::Danger);
         assert_eq!(of(&["attachments.blocked"], Some("dangerous")), Why::Attachment);
+        assert_eq!(
+            of(&["clamav.fault"], Some("dangerous")),
+            Why::Unchecked,
+            "nobody knows what is in it"
+        );
+        assert_eq!(of(&["whitelist.deny"], None), Why::Denied);
         assert_eq!(of(&["acme.virus"], Some("dangerous")), Why::Danger);
     }
 }

@@ -158,6 +158,7 @@ pub fn house_with(reports: Reports) -> House {
         ),
         requests_per_hour: 1_000,
         reports,
+        release_welcomes: false,
     };
     let desk = FrontDesk::new(means.clone(), terms.clone());
     let handlers: BTreeMap<String, Arc<dyn Filter>> = [("lists".to_owned(), lists.clone() as Arc<dyn Filter>)].into();

@@ -2,6 +2,7 @@ use super::*;
 use crate::fusion::Ham;
 use crate::policy::{Between, SpeakFrom};
 use crate::slot::{Audience, Exception, Exceptions, Slot};
+use crate::spambox::Days;
 use gatepost_core::message::Replacement;
 use gatepost_core::{Enhanced, Filter, Opinion, Phases, Scope, Wishes};
 
@@ -483,19 +484,28 @@ fn postmaster_passes_the_spam_checks_and_not_the_others() {
 }
 
 #[test]
-fn what_is_refused_for_its_content_may_be_kept() {
-    let rules = Rules {
-        keep_refused: true,
-        ..Rules::default()
-    };
+fn what_is_refused_for_its_content_is_kept_unless_its_level_says_otherwise() {
+    let rules = Rules::default();
     let keep = |said, phase| at(&rules, &[said], phase).verdict.keep;
     assert_eq!(keep(spam(points(20)), Phase::Message), Some(Terms::copy("refused")));
     assert_eq!(keep(spam(wish(reject())), Phase::Rcpt), None);
     assert_eq!(keep(spam(wish(defer())), Phase::Message), None);
     assert_eq!(
-        at(&Rules::default(), &[spam(points(20))], Phase::Message).verdict.keep,
+        keep(
+            spam(wish(Wish::Deny(Reply::fixed(550, Enhanced(5, 7, 1), "no")))),
+            Phase::Message
+        ),
         None
     );
+    let mut others = Rules::default();
+    others.levels[3].keep = Some(false);
+    assert_eq!(at(&others, &[spam(points(20))], Phase::Message).verdict.keep, None);
+    let others = Rules {
+        keep_days: Days(Some(7)),
+        ..Rules::default()
+    };
+    let kept = at(&others, &[spam(points(20))], Phase::Message).verdict.keep;
+    assert_eq!(kept, Some(Terms::copy("refused").for_days(Some(7))));
     assert_eq!(
         keep(spam(wish(Wish::Discard)), Phase::Message),
         Some(Terms::durable("discarded"))
@@ -504,10 +514,7 @@ fn what_is_refused_for_its_content_may_be_kept() {
 
 #[test]
 fn what_is_kept_because_of_danger_says_so_whatever_became_of_it() {
-    let rules = Rules {
-        keep_refused: true,
-        ..Rules::default()
-    };
+    let rules = Rules::default();
     let verdict = |said| at(&rules, &[said], Phase::Message).verdict;
     for (said, terms) in [
         (danger(wish(Wish::Hold)), Terms::durable(Terms::DANGEROUS)),

@@ -2,6 +2,7 @@
 
 mod learning;
 mod mailboxes;
+mod policies;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
-use gatepost_pipeline::policy::Rules;
 use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
@@ -46,6 +46,7 @@ pub(super) fn check(
     check.pipelines();
     check.mailboxes();
     check.policies();
+    check.copies();
     check.rest();
     check.recipients()
 }
@@ -375,33 +376,6 @@ impl Check<'_> {
         }
     }
 
-    fn policies(&mut self) {
-        let config = self.config;
-        let general = Rules::fold([&config.policy]).mistakes();
-        for (key, message) in &general {
-            self.error(&["policy", key], message.as_str());
-        }
-        for (domain, own) in &config.domain {
-            let path = ["domain", domain, "policy"];
-            for (key, message) in Rules::fold([&config.policy, &own.policy])
-                .mistakes()
-                .into_iter()
-                .filter(|mistake| !general.contains(mistake))
-            {
-                self.error(&[&path[..], &[key]].concat(), message);
-            }
-            for key in own.policy.of_the_site() {
-                self.error(
-                    &[&path[..], &[key]].concat(),
-                    "holds for the whole site: it belongs in [policy]",
-                );
-            }
-            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
-                self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
-            }
-        }
-    }
-
     /// What is kept, and who is trusted with it.
     fn memory(&mut self) {
         let config = self.config;
@@ -436,6 +410,12 @@ impl Check<'_> {
             self.error(
                 &["desk", "reports", "brought_weight"],
                 format!("expected 1 to 1000, found {}", config.desk.reports.brought_weight),
+            );
+        }
+        if !config.post.is_sound() {
+            self.error(
+                &["post", "name"],
+                "expected 1 to 64 characters without signs such as < > , . \" and @",
             );
         }
         if let Err(why) = config.socket() {

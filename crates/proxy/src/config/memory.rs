@@ -95,6 +95,9 @@ pub struct Desk {
     /// then each user's word counts for everybody, and a stolen password, too. The filter of the command mailboxes has the
     /// option `white_reach` for what its mailbox asks for.
     pub users_welcome: UsersWelcome,
+    /// Whoever has a mail released welcomes its sender: it goes onto the recipient's list of welcome ones, as if that had
+    /// been asked for.
+    pub release_welcomes: bool,
     /// The control socket, through which the command line reaches a running daemon; without this `control.sock` in
     /// `data_dir`. Only root and the daemon's own user may use it.
     pub socket: Option<PathBuf>,
@@ -109,6 +112,7 @@ impl Default for Desk {
             requests_per_hour: 200,
             users_explain: true,
             users_welcome: UsersWelcome::Person,
+            release_welcomes: false,
             socket: None,
             reports: Reports::default(),
         }

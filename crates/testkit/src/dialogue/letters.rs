@@ -50,6 +50,14 @@ impl Talk {
             return differs(rest, "nothing was submitted");
         };
         match what {
+            "any" => {
+                let json = |(_, request): &_| serde_json::to_string(request).unwrap_or_default();
+                let all: Vec<String> = book.all().iter().map(json).collect();
+                match all.iter().any(|one| one.contains(how.trim())) {
+                    true => Ok(()),
+                    false => differs(rest, all.join("\n")),
+                }
+            }
             "by" => is(rest, how, &format!("{} {:?}", by.name, by.by).to_lowercase()),
             _ => holds(rest, what, how, &serde_json::to_string(&request).unwrap_or_default()),
         }

@@ -49,7 +49,7 @@
 //! desk ann reports spam|ham last [domain:D]                                      what the server took last, at a desk that a test brings
 //! desk ann reports spam|ham [domain:D] <<EOF                                    or a mail, up to the line EOF ([`run_all_at`])
 //! receipt refused|failed|done|unchanged WORDS   what the desk says to filters from now on (`done` has a line between bars)
-//! submitted 1 | by carl auth | has|lacks TEXT   what filters submitted to it: how many, the last one in JSON
+//! submitted 1 | by carl auth | has|lacks TEXT   what filters submitted to it: how many, the last one in JSON (`any`: one of all)
 //! letter 1 | to|from|subject|language|answers TEXT | has|lacks TEXT             letters of ours: how many, the last one
 //! spf pass|fail|none .. [DOMAIN [AUTHORISED_BY]]                                what SPF says from now on
 //! identity aligned|unaligned AUTHOR | unknown                                   whom mail is proven to be from
