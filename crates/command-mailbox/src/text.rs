@@ -14,7 +14,8 @@ const PARTS_MAX: usize = 100;
 
 /// The text of a mail's writer; empty where there is none.
 pub fn own(message: &Message, spent: &dyn Fn() -> bool) -> String {
-    let (mut texts, mut mails): (Vec<(Range<u64>, bool)>, Vec<Range<u64>>) = (Vec::new(), Vec::new());
+    let mut texts: Vec<(Range<u64>, bool)> = Vec::new();
+    let mut mails: Vec<Range<u64>> = Vec::new();
     let mut alone = true;
     message.enclosed(OWN_MAX as usize, spent, &mut |one| {
         alone &= one.depth == 0;

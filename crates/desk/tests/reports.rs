@@ -214,6 +214,16 @@ async fn the_sender_of_spam_is_denied_and_that_of_wanted_mail_is_welcome() {
             "add Deny Person(\"carl@d.example\") a@b.example",
         ]
     );
+    let ask = Request::Audit {
+        before: None,
+        limit: Some(3),
+    };
+    let Receipt::Audit(audit) = house.desk.submit(&login("root@d.example"), ask).await.unwrap() else {
+        panic!("an audit")
+    };
+    // The first is this question.
+    assert_eq!(audit[1].what, "add to the deny list of carl@d.example: a@b.example");
+    assert_eq!((&*audit[1].by.name, &*audit[1].outcome), ("carl@d.example", "done"));
     let gentle = house_with(Reports {
         deny_sender: false,
         welcome_sender: false,
