@@ -1,5 +1,6 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
+mod codes;
 mod learning;
 mod routes;
 
@@ -398,6 +399,7 @@ impl Check<'_> {
                 self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
             }
         }
+        self.codes();
     }
 
     /// What is kept, and who is trusted with it.
