@@ -30,6 +30,7 @@ mod memory;
 mod operation;
 mod passing;
 mod relaying;
+mod resend;
 mod smuggling;
 mod tls;
 mod training;
