@@ -116,9 +116,9 @@ impl Pipeline {
         self.tiers.iter().flatten().find(|slot| &*slot.name == name)
     }
 
-    /// Whether mail to a domain that comes again with a code is let in here.
+    /// Whether mail from the world to a domain that comes again with a code is let in here.
     pub fn honours_codes(&self, domain: Option<&str>) -> bool {
-        let slot = self.slot(offer::HONOURED_BY);
+        let slot = self.slot(offer::HONOURED_BY).filter(|_| self.routes.is_inbound());
         slot.is_some_and(|slot| slot.mode_for(domain) == Mode::Enforce)
     }
 

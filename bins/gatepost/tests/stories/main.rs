@@ -33,6 +33,7 @@ mod operation;
 mod passing;
 mod people;
 mod relaying;
+mod resend;
 mod smuggling;
 mod tls;
 mod training;

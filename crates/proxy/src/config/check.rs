@@ -1,6 +1,7 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
 mod danger;
+mod codes;
 mod learning;
 mod mailboxes;
 mod policies;
