@@ -1,7 +1,7 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
-mod danger;
 mod codes;
+mod danger;
 mod learning;
 mod mailboxes;
 mod policies;
