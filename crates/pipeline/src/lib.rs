@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod current;
+pub mod danger;
 pub mod followers;
 pub mod fusion;
 pub mod judge;
