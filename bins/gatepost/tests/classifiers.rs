@@ -68,6 +68,7 @@ fn office(services: &Services, fusion: &Arc<CurrentFusion>) -> Result<Arc<dyn De
             Routes::inbound([("d.example", "default"), ("e.example", "default")]),
         ),
         requests_per_hour: 1_000,
+        release_welcomes: false,
     };
     Ok(Arc::new(FrontDesk::new(means, terms)))
 }

@@ -70,7 +70,7 @@ pub use learner::{
 pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
-pub use post::{Letter, Post};
+pub use post::{Letter, Post, Released};
 pub use record::{AuthRecord, CallRecord, End, FindingRecord, Fused, RecipientRecord, Record, SpfRecord};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;

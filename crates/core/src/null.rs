@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::identity::{Identify, Identity, Reverse, Sender, Spf};
 use crate::kept::{Keeping, Kept, KeptId, KeptMail, Label, Query};
 use crate::learner::{Learning, Lesson, ModelSlot, Models, Rebuilt, Unlearn, Version};
-use crate::post::{Letter, Post};
+use crate::post::{Letter, Post, Released};
 use crate::record::Record;
 use crate::store::{Backend, Page, Swap};
 
@@ -209,7 +209,7 @@ impl Post for NoPost {
     async fn send(&self, _: Letter) -> Result<(), Fault> {
         Err(Fault::Unavailable("no post"))
     }
-    async fn release(&self, _: &KeptId, _: &Address) -> Result<(), Fault> {
+    async fn release(&self, _: &KeptId, _: &Address, _: &Login) -> Result<Released, Fault> {
         Err(Fault::Unavailable("no post"))
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use gatepost_smtp::Address;
 
+use crate::envelope::Login;
 use crate::fault::Fault;
 use crate::kept::KeptId;
 
@@ -41,13 +42,23 @@ impl Letter {
     }
 }
 
+/// What became of a kept mail that was to be delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Released {
+    /// The mail server has it.
+    Delivered,
+    /// It was looked at once more, and is not delivered because of what was found, in words for the one who asked.
+    Dangerous(String),
+}
+
 /// Sends mail of our own through an upstream route.
 #[async_trait]
 pub trait Post: Send + Sync {
     /// Sends a letter.
     async fn send(&self, letter: Letter) -> Result<(), Fault>;
-    /// Delivers a kept mail to one of its recipients, with its original envelope.
-    async fn release(&self, id: &KeptId, recipient: &Address) -> Result<(), Fault>;
+    /// Delivers a kept mail to one of its recipients, with its original envelope, after a look for what is dangerous in it
+    /// by what is known now. The mail says who released it.
+    async fn release(&self, id: &KeptId, recipient: &Address, by: &Login) -> Result<Released, Fault>;
     /// Delivers a marked copy of a kept mail to an address of ours that gathers such mail, under an envelope of our own with
     /// the null sender. `meant_for` is the recipient whose copy it is.
     async fn copy(&self, id: &KeptId, meant_for: &Address, to: &Address) -> Result<(), Fault> {

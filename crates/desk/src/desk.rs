@@ -8,16 +8,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gatepost_core::{
-    Acting, Address, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message,
-    Octets, Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
+    Acting, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message, Octets,
+    Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
 };
 use gatepost_pipeline::recipients;
 use gatepost_pipeline::run::guarded;
 
 use crate::audit::Audit;
-use crate::claim::{self, Claimed};
 use crate::collection;
 use crate::limit;
+use crate::release::Wanted;
 use crate::rights::{NO_SUCH_MAIL, Staff, Who, address};
 use crate::teach::Told;
 use crate::words;
@@ -34,8 +34,6 @@ const LONG_PATIENCE: Duration = Duration::from_hours(6);
 const FOUND_MAX: usize = 1_000;
 /// How many where nobody said.
 const FOUND: usize = 50;
-/// The most recipients that are named to choose from.
-const NAMED: usize = 20;
 /// The largest mail that is told over the desk.
 const READ_MAX: u64 = 64 << 20;
 
@@ -49,6 +47,8 @@ pub struct Terms {
     pub staff: Staff,
     /// The most requests of one login within an hour; the operator at the machine is not counted.
     pub requests_per_hour: u32,
+    /// Whoever has a mail released welcomes its sender.
+    pub release_welcomes: bool,
 }
 
 /// With what the desk works.
@@ -99,10 +99,34 @@ impl FrontDesk {
         self.terms.store(Arc::new(terms));
     }
 
+    /// What the operator wrote.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
+    }
+
     /// Writes into the audit what was done without a desk: putting a backup back, for which there must be no store.
     pub async fn note(&self, by: &Login, what: String) -> Result<(), Fault> {
         let open = self.audit.begin(self.means.clock.now(), by, what).await?;
         self.audit.end(open, "done".into()).await
+    }
+
+    /// An act within another, with its own lines in the audit.
+    pub(crate) async fn written_down(
+        &self,
+        by: &Login,
+        request: &Request,
+        now: Time,
+        act: impl Future<Output = Result<Option<Receipt>, Fault>>,
+    ) -> Result<Option<Receipt>, Fault> {
+        let open = self.audit.begin(now, by, words::of(request)).await?;
+        let receipt = act.await;
+        let outcome = match &receipt {
+            Ok(Some(receipt)) => words::outcome(receipt),
+            Ok(None) => words::outcome(&nobody(request)),
+            Err(fault) => words::outcome(&Receipt::Failed(fault.to_string())),
+        };
+        self.audit.end(open, outcome).await?;
+        receipt
     }
 
     async fn admit(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time, most: u32) -> Result<(), Receipt> {
@@ -133,8 +157,19 @@ impl FrontDesk {
                 collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
             }
             Request::Release {
-                id, recipient, again, ..
-            } => self.release(who, id, recipient.as_deref(), *again, now).await?,
+                id,
+                recipient,
+                again,
+                welcome,
+            } => {
+                let wanted = Wanted {
+                    id,
+                    to: recipient.as_deref(),
+                    again: *again,
+                    welcome: *welcome,
+                };
+                self.release(who, by, wanted, now).await?
+            }
             Request::Delete { id } => self.delete(who, id).await?,
             Request::Find { query } => self.find(who, query).await?,
             Request::Read { id, why } => self.read(who, id, why.as_deref()).await?,
@@ -179,61 +214,6 @@ impl FrontDesk {
     pub(crate) async fn theirs(&self, who: &Who<'_>, id: &KeptId) -> Result<Option<(KeptMail, Arc<Message>)>, Fault> {
         let found = self.means.kept.get(id).await?;
         Ok(found.and_then(|(mail, message)| Some((who.view(&mail).map(|_| mail)?, message))))
-    }
-
-    async fn release(
-        &self,
-        who: &Who<'_>,
-        id: &KeptId,
-        to: Option<&str>,
-        again: bool,
-        now: Time,
-    ) -> Result<Receipt, Fault> {
-        let Some((mail, _)) = self.theirs(who, id).await? else {
-            return Ok(no_such_mail());
-        };
-        let recipient = match recipient(who, &mail, to) {
-            Ok(recipient) => recipient,
-            Err(why) => return Ok(Receipt::Refused(why)),
-        };
-        let hash = self
-            .means
-            .seed
-            .hash(&[b"release", id.0.as_bytes(), recipient.key().as_bytes()]);
-        let key = [b"release".as_slice(), &hash.to_be_bytes()].concat();
-        match claim::claim(&self.means.store, &key, again, now).await? {
-            Claimed::Done => {
-                return Ok(Receipt::Done(Change::shown(vec![format!(
-                    "it was delivered to {recipient} within the last day; say `again` where it is wanted once more"
-                )])));
-            }
-            Claimed::Begun => {
-                return Ok(Receipt::Failed(
-                    "it is being delivered; ask again in some minutes".into(),
-                ));
-            }
-            Claimed::Perhaps => {
-                return Ok(Receipt::Refused(format!(
-                    "the mail server was lost when it had the mail, so {recipient} may have it: look there, and ask for it \
-                     to be delivered again where it is missing"
-                )));
-            }
-            Claimed::Ours => {}
-        }
-        match self.means.post.release(id, &recipient).await {
-            Ok(()) => {
-                claim::done(&self.means.store, &key, now).await?;
-                Ok(done(vec![format!("delivered to {recipient}")]))
-            }
-            Err(fault @ Fault::Unsure(_)) => {
-                claim::perhaps(&self.means.store, &key, now).await?;
-                Err(fault)
-            }
-            Err(fault) => {
-                claim::give_back(&self.means.store, &key, now).await?;
-                Err(fault)
-            }
-        }
     }
 
     async fn delete(&self, who: &Who<'_>, id: &KeptId) -> Result<Receipt, Fault> {
@@ -323,34 +303,6 @@ impl FrontDesk {
     }
 }
 
-/// The recipient to deliver to: the one that is named, or the only one that is theirs.
-fn recipient(who: &Who<'_>, mail: &KeptMail, named: Option<&str>) -> Result<Address, String> {
-    let kept_for: Vec<Address> = mail.recipients.iter().filter_map(|to| address(to)).collect();
-    let theirs = |to: &&Address| who.sees(&to.to_string());
-    match named {
-        Some(named) => {
-            let wanted = address(named).ok_or_else(|| format!("`{named}` is no address"))?;
-            let found = kept_for.iter().filter(theirs).find(|to| to.key() == wanted.key());
-            found.cloned().ok_or_else(|| format!("it was not sent to {wanted}"))
-        }
-        None => {
-            let own: Vec<&Address> = kept_for.iter().filter(|to| who.is(to)).collect();
-            let all: Vec<&Address> = kept_for.iter().filter(theirs).collect();
-            match (own.as_slice(), all.as_slice()) {
-                ([only], _) | ([], [only]) => Ok((*only).clone()),
-                (_, []) => Err("none of its recipients can be delivered to".into()),
-                (_, all) => {
-                    let names: Vec<String> = all.iter().take(NAMED).map(ToString::to_string).collect();
-                    Err(format!(
-                        "it has several recipients, name one of them: {}",
-                        names.join(", ")
-                    ))
-                }
-            }
-        }
-    }
-}
-
 fn narrow(who: &Who<'_>, query: &Query) -> Result<Query, &'static str> {
     let mut query = who.narrowed(query)?;
     query.limit = Some(query.limit.unwrap_or(FOUND).min(FOUND_MAX));
@@ -396,7 +348,7 @@ fn patience(request: &Request) -> Duration {
 impl Desk for FrontDesk {
     async fn submit(&self, by: &Login, request: Request) -> Result<Receipt, Fault> {
         let now = self.means.clock.now();
-        let terms = self.terms.load_full();
+        let terms = self.terms();
         let who = terms.staff.who(by);
         let open = self.audit.begin(now, by, words::of(&request)).await;
         if let (Err(fault), true) = (&open, words::changes(&request)) {

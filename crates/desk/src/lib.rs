@@ -12,6 +12,7 @@ mod claim;
 mod collection;
 mod desk;
 mod limit;
+mod release;
 pub mod rights;
 mod teach;
 mod words;

@@ -133,15 +133,19 @@ pub fn of(request: &Request) -> String {
             format!("call {}{of} {label}", mail(it))
         }
         Request::Release {
-            id, recipient, again, ..
+            id,
+            recipient,
+            again,
+            welcome,
         } => {
             let to = recipient
                 .as_ref()
                 .map_or(String::new(), |to| format!(" to {}", cut(to)));
             format!(
-                "deliver the kept mail {}{to}{}",
+                "deliver the kept mail {}{to}{}{}",
                 cut(&id.0),
-                if *again { " again" } else { "" }
+                if *again { " again" } else { "" },
+                if *welcome { " and welcome its sender" } else { "" }
             )
         }
         Request::Train { mails, by, .. } => {

@@ -66,6 +66,7 @@ fn terms(requests_per_hour: u32) -> Terms {
     Terms {
         staff: Staff::new(["root@d.example"], [("e.example", vec!["eva@e.example"])], local),
         requests_per_hour,
+        release_welcomes: false,
     }
 }
 

@@ -142,6 +142,7 @@ fn house() -> House {
     let terms = Terms {
         staff: Staff::new(["root@d.example"], [], local),
         requests_per_hour: 1_000,
+        release_welcomes: false,
     };
     let desk = FrontDesk::new(means, terms);
     House { fakes, desk, school }

@@ -19,7 +19,7 @@ use crate::alarms::Bells;
 use crate::config::{Config, Registry};
 use crate::explainer::Explainer;
 use crate::lock::DataLock;
-use crate::post::Courier;
+use crate::post::{Courier, Sentry};
 use crate::school;
 use crate::threads::Cores;
 use crate::upkeep::Whole;
@@ -42,7 +42,7 @@ pub struct Opened {
     /// Who teaches the classifiers, where what they learned could be opened.
     pub teacher: Option<Arc<Teacher>>,
     explainer: Arc<Explainer>,
-    /// Who delivers what is released.
+    /// Who delivers what is released, and our own letters.
     courier: Arc<Courier>,
     store: Arc<RocksDb>,
     _lock: DataLock,
@@ -51,8 +51,9 @@ pub struct Opened {
 impl Opened {
     /// Puts a configuration, its filters and its ways behind the desk and the courier.
     pub async fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
+        let sentry = Sentry::new(config, registry, &handlers, &self.services);
+        self.courier.publish(wiring::outlet(config, ways, sentry));
         self.desk.publish(handlers, wiring::desk_terms(config));
-        self.courier.publish(wiring::outlet(config, ways));
         self.archive.settings(config.archive.settings());
         self.explainer.publish(Arc::clone(config), registry.clone());
         if let Some(teacher) = &self.teacher {
@@ -116,7 +117,7 @@ pub async fn open(
     services.compute = Compute::new(Arc::new(Cores::new(config.capacity.threads.into())));
     services.identify = identify(config, &services);
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
-    let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock)));
+    let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock), seed));
     services.post = Arc::<Courier>::clone(&courier);
     services.models = Shelves::new();
     // Each filter once, so that every classifier's model has its place before what it learned is loaded.

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::body::{Strictness, Treat};
 use gatepost_core::smtp::session::{self, Settings};
-use gatepost_core::{Direction, Services, Site};
+use gatepost_core::{Direction, Entry, Services, Site};
 use gatepost_desk::rights::Staff;
 use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use crate::admission;
 use crate::config::{Config, Limits, LineEnds, Listen, LocalDomain, Registry, Timeouts, TlsStart, TlsVersion};
 use crate::listen::{ByNetwork, Door, Secure};
-use crate::post::Outlet;
+use crate::post::{Outlet, Sentry};
 use crate::spool::Room;
 use crate::tls;
 use crate::ways::Ways;
@@ -54,11 +54,25 @@ pub fn tiers(
     services: &Services,
     shared: &mut Handlers,
 ) -> Result<Vec<Vec<Slot>>, String> {
+    tiers_of(config, pipeline, registry, services, shared, |_| true)
+}
+
+/// The same of some filters only.
+pub fn tiers_of(
+    config: &Config,
+    pipeline: &str,
+    registry: &Registry,
+    services: &Services,
+    shared: &mut Handlers,
+    wanted: impl Fn(&Entry) -> bool,
+) -> Result<Vec<Vec<Slot>>, String> {
+    // One that is not there is a mistake, wanted or not.
+    let wanted = |name: &&String| registry.get(name.as_str()).is_none_or(|entry| wanted(entry));
     let mut slot = |name: &String| slot(config, name, registry, services, shared);
     config
         .tiers(pipeline)
         .iter()
-        .map(|tier| tier.iter().map(&mut slot).collect())
+        .map(|tier| tier.iter().filter(wanted).map(&mut slot).collect())
         .collect()
 }
 
@@ -297,11 +311,12 @@ pub fn desk_terms(config: &Config) -> Terms {
     Terms {
         staff,
         requests_per_hour: config.desk.requests_per_hour,
+        release_welcomes: config.desk.release_welcomes,
     }
 }
 
 /// By what kept mail leaves: as it would have gone from the listener that it came to.
-pub fn outlet(config: &Config, ways: &Arc<Ways>) -> Outlet {
+pub fn outlet(config: &Config, ways: &Arc<Ways>, sentry: Sentry) -> Outlet {
     let listeners = config.listen.iter().map(|listen| {
         let routes = routes(config, listen);
         (listen.name.clone(), (listen.direction, routes))
@@ -315,7 +330,9 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>) -> Outlet {
         otherwise: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),
         ways: Arc::clone(ways),
         ours: ours(config),
+        name: config.post.name.clone(),
         rules: Arc::clone(policy(config).rules(None)),
+        sentry,
     }
 }
 

@@ -1,9 +1,9 @@
 //! A post that remembers what was sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use gatepost_core::{Address, Fault, KeptId, Letter, Post};
+use gatepost_core::{Address, Fault, KeptId, Letter, Login, Post, Released};
 
 use crate::book::Book;
 
@@ -16,6 +16,8 @@ pub struct MemoryPost {
     pub released: Book<(KeptId, Address)>,
     /// Kept mail that was copied, whose it was, and to whom.
     pub copied: Book<(KeptId, Address, Address)>,
+    /// What is found in all that is to be released; nothing where this is not set.
+    pub dangerous: Mutex<Option<String>>,
 }
 
 impl MemoryPost {
@@ -31,8 +33,12 @@ impl Post for MemoryPost {
         self.letters.enter(letter)
     }
 
-    async fn release(&self, id: &KeptId, recipient: &Address) -> Result<(), Fault> {
-        self.released.enter((id.clone(), recipient.clone()))
+    async fn release(&self, id: &KeptId, recipient: &Address, _: &Login) -> Result<Released, Fault> {
+        if let Some(why) = &*self.dangerous.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Released::Dangerous(why.clone()));
+        }
+        self.released.enter((id.clone(), recipient.clone()))?;
+        Ok(Released::Delivered)
     }
 
     async fn copy(&self, id: &KeptId, meant_for: &Address, to: &Address) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gatepost_core::desk::Mail;
-use gatepost_core::{Audited, KeptId, KeptMail, Label, Query, Receipt, Request};
+use gatepost_core::{Address, Audited, KeptId, KeptMail, Label, Query, Receipt, RecipientRecord, Request};
 
 use super::office::{Office, say, tell};
 use super::when::{moment, shown};
@@ -50,6 +50,9 @@ pub enum Kept {
         /// Even if it was delivered within the last day, or perhaps was.
         #[arg(long)]
         again: bool,
+        /// And put its sender on the recipient's list of welcome ones.
+        #[arg(long)]
+        welcome: bool,
     },
     /// Deletes kept mail: the file and all that is known of it.
     Delete {
@@ -111,7 +114,27 @@ pub struct Which {
 }
 
 impl Which {
-    fn query(&self, label: Option<Called>) -> Query {
+    /// The most that are wanted.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.into()
+    }
+
+    /// Whether a recipient of a record is among those that were asked for.
+    pub(super) fn concerns(&self, row: &RecipientRecord) -> bool {
+        let is = |wanted: &String| address(wanted).is_none_or(|wanted| address(&row.to) == Some(wanted));
+        let is_in = |domain: &String| {
+            let of = address(&row.to);
+            of.is_none_or(|of| {
+                of.rsplit_once('@')
+                    .is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+            })
+        };
+        self.to.as_ref().is_none_or(is)
+            && self.domain.as_ref().is_none_or(is_in)
+            && self.reason.as_ref().is_none_or(|fate| *fate == row.fate)
+    }
+
+    pub(super) fn query(&self, label: Option<Called>) -> Query {
         let mut query = Query::default();
         query.recipient.clone_from(&self.to);
         query.domain.clone_from(&self.domain);
@@ -150,6 +173,11 @@ pub(super) async fn id(office: &mut Office, text: &str) -> Result<KeptId, String
     }
 }
 
+/// An address as addresses are compared.
+fn address(text: &str) -> Option<String> {
+    Address::parse(text, true).ok().map(|address| address.key())
+}
+
 /// The characters of a transaction's number.
 const NUMBER: usize = 15;
 
@@ -184,12 +212,17 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
             };
             Ok(tell(&office.submit(request).await?))
         }
-        Kept::Release { id: text, to, again } => {
+        Kept::Release {
+            id: text,
+            to,
+            again,
+            welcome,
+        } => {
             let request = Request::Release {
                 id: id(office, text).await?,
                 recipient: to.clone(),
                 again: *again,
-                welcome: false,
+                welcome: *welcome,
             };
             Ok(tell(&office.submit(request).await?))
         }
@@ -246,10 +279,15 @@ fn print(octets: &[u8]) -> ExitCode {
 }
 
 /// Says on standard error that there was nothing, so that an empty answer is seen to be one.
-fn nothing(is_empty: bool) {
+pub(super) fn nothing(is_empty: bool) {
     if is_empty {
-        let _ = writeln!(std::io::stderr().lock(), "nothing found");
+        remark("nothing found");
     }
+}
+
+/// A line beside what was asked for, on standard error.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Lists records.

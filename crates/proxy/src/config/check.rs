@@ -1,6 +1,7 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
 mod learning;
+mod policies;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub(super) fn check(
     check.routes();
     check.pipelines();
     check.policies();
+    check.copies();
     check.rest();
     check.recipients()
 }
@@ -373,33 +375,6 @@ impl Check<'_> {
         }
     }
 
-    fn policies(&mut self) {
-        let config = self.config;
-        let general = Rules::fold([&config.policy]).mistakes();
-        for (key, message) in &general {
-            self.error(&["policy", key], message.as_str());
-        }
-        for (domain, own) in &config.domain {
-            let path = ["domain", domain, "policy"];
-            for (key, message) in Rules::fold([&config.policy, &own.policy])
-                .mistakes()
-                .into_iter()
-                .filter(|mistake| !general.contains(mistake))
-            {
-                self.error(&[&path[..], &[key]].concat(), message);
-            }
-            for key in own.policy.of_the_site() {
-                self.error(
-                    &[&path[..], &[key]].concat(),
-                    "holds for the whole site: it belongs in [policy]",
-                );
-            }
-            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
-                self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
-            }
-        }
-    }
-
     /// What is kept, and who is trusted with it.
     fn memory(&mut self) {
         let config = self.config;
@@ -428,6 +403,12 @@ impl Check<'_> {
             self.error(
                 &["desk", "requests_per_hour"],
                 "nobody could ask for anything: expected 1 or more",
+            );
+        }
+        if !config.post.is_sound() {
+            self.error(
+                &["post", "name"],
+                "expected 1 to 64 characters without signs such as < > , . \" and @",
             );
         }
         if let Err(why) = config.socket() {

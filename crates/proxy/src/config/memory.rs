@@ -76,6 +76,9 @@ pub struct Desk {
     pub admins: Vec<String>,
     /// The most requests of one login within an hour. The operator at the control socket is not counted.
     pub requests_per_hour: u32,
+    /// Whoever has a mail released welcomes its sender: it goes onto the recipient's list of welcome ones, as if that had
+    /// been asked for.
+    pub release_welcomes: bool,
     /// The control socket, through which the command line reaches a running daemon; without this `control.sock` in
     /// `data_dir`. Only root and the daemon's own user may use it.
     pub socket: Option<PathBuf>,
@@ -86,6 +89,7 @@ impl Default for Desk {
         Desk {
             admins: Vec::new(),
             requests_per_hour: 200,
+            release_welcomes: false,
             socket: None,
         }
     }

@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod memory;
 mod mistake;
+mod post;
 mod recipients;
 mod route;
 mod schema;
@@ -33,6 +34,7 @@ pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, Tl
 pub use load::load;
 pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes};
+pub use post::Post;
 pub use recipients::Recipients;
 pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
 pub use schema::{reference, schema};
@@ -90,6 +92,8 @@ pub struct Config {
     pub archive: Archive,
     /// Who may do what at the desk.
     pub desk: Desk,
+    /// Mail of our own.
+    pub post: Post,
     /// What teaches the classifiers, and how much of it is remembered.
     pub learning: gatepost_training::Settings,
     /// Health and metrics over HTTP.
@@ -126,6 +130,7 @@ impl Default for Config {
             capacity: Capacity::default(),
             archive: Archive::default(),
             desk: Desk::default(),
+            post: Post::default(),
             learning: gatepost_training::Settings::default(),
             admin: Admin::default(),
             log: Log::default(),

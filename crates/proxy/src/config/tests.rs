@@ -447,6 +447,48 @@ fn a_mistake_in_what_is_inherited_is_told_once() {
 }
 
 #[test]
+fn copies_of_refused_mail_go_to_addresses_of_ours_only() {
+    let domain = "[domain.\"example.org\".policy]\n";
+    for (text, wrong) in [
+        ("[policy]\nspambox = \"spambox@{domain}\"\n".to_owned(), None),
+        ("[policy]\nspambox = \"all@Example.org\"\n".to_owned(), None),
+        (
+            "[policy]\nspambox = \"all@other.example\"\n".to_owned(),
+            Some("policy.spambox: other.example is not"),
+        ),
+        (
+            format!("{domain}spambox = \"all@other.example\"\n"),
+            Some("policy.spambox: other.example is not"),
+        ),
+        (
+            "[policy.high]\nspambox = \"{who}@{domain}\"\n".to_owned(),
+            Some("names what is not known here"),
+        ),
+        (
+            "[policy]\nspambox = \"s@{domain}\"\nkeep_refused = false\n".to_owned(),
+            Some("made from what is kept"),
+        ),
+        (
+            "[policy]\nkeep_days = 0\n".to_owned(),
+            Some("expected a whole number from 1 to 36500, found 0"),
+        ),
+        (
+            "[post]\nname = \"a <b@c>\"\n".to_owned(),
+            Some("post.name: expected 1 to 64 characters"),
+        ),
+    ] {
+        let text = format!("{GOOD}{text}");
+        match wrong {
+            None => assert!(read(&text, &[]).is_ok(), "{text}"),
+            Some(words) => {
+                let told = mistakes(&text);
+                assert!(told.len() == 1 && told[0].contains(words), "{text}: {told:#?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn routes_to_ourselves_are_found() {
     for (bind, upstream, circle) in [
         ("127.0.0.1:25", "127.0.0.1:25", true),

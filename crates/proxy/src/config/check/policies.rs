@@ -1,0 +1,60 @@
+//! What the policies say, each for itself and beside the others.
+
+use gatepost_pipeline::policy::Rules;
+
+use super::Check;
+
+impl Check<'_> {
+    /// Tells what cannot be meant in the policy for all, and in those of single domains.
+    pub(super) fn policies(&mut self) {
+        let config = self.config;
+        let general = Rules::fold([&config.policy]).mistakes();
+        for (key, message) in &general {
+            self.error(&["policy", key], message.as_str());
+        }
+        for (domain, own) in &config.domain {
+            let path = ["domain", domain, "policy"];
+            for (key, message) in Rules::fold([&config.policy, &own.policy])
+                .mistakes()
+                .into_iter()
+                .filter(|mistake| !general.contains(mistake))
+            {
+                self.error(&[&path[..], &[key]].concat(), message);
+            }
+            for key in own.policy.of_the_site() {
+                self.error(
+                    &[&path[..], &[key]].concat(),
+                    "holds for the whole site: it belongs in [policy]",
+                );
+            }
+            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
+                self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
+            }
+        }
+    }
+
+    /// Copies of refused mail stay with us: tells where one would go to somebody else.
+    pub(super) fn copies(&mut self) {
+        let config = self.config;
+        if self.wrong(&["local_domains"]) {
+            return;
+        }
+        let foreign = |rules: &Rules| {
+            let is_ours = |domain: &&str| config.local_domains.iter().any(|local| local.covers(domain));
+            let mut domains = rules.spambox_domains();
+            let found = domains.find(|domain| !is_ours(domain))?;
+            Some(format!(
+                "{found} is not in local_domains: copies go to addresses of ours only"
+            ))
+        };
+        if let Some(wrong) = foreign(&Rules::fold([&config.policy])) {
+            self.error(&["policy", "spambox"], wrong);
+            return;
+        }
+        for (name, own) in &config.domain {
+            if let Some(wrong) = foreign(&Rules::fold([&config.policy, &own.policy])) {
+                self.error(&["domain", name, "policy", "spambox"], wrong);
+            }
+        }
+    }
+}
