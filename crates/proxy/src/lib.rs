@@ -34,6 +34,7 @@ mod school;
 mod selftest;
 mod server;
 mod services;
+mod spambox;
 mod spool;
 mod tarpit;
 mod threads;

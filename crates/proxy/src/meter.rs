@@ -131,4 +131,8 @@ pub fn describe() {
         "gatepost_records_lost_total",
         "Records of transactions that could not be kept and are in the log only"
     );
+    describe_counter!(
+        "gatepost_spambox_copies_total",
+        "Copies of refused mail for those who gather it, by result: sent, failed, dropped since too many waited"
+    );
 }

@@ -28,6 +28,7 @@ use crate::recorder::{Recorder, keep_house};
 use crate::resolvers;
 use crate::school;
 use crate::services::{self, Opened};
+use crate::spambox::Gatherer;
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
 
@@ -43,6 +44,8 @@ const FAREWELLS: Duration = Duration::from_secs(1);
 const LAST_LESSONS: Duration = Duration::from_secs(20);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
+/// How long copies of refused mail may take that are under way at the end.
+const LAST_COPIES: Duration = Duration::from_secs(10);
 
 /// Runs the proxy until it is told to stop. `given` is the file that the command line names.
 pub fn run(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
@@ -154,6 +157,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));
     }
     observers.extend(opened.student());
+    // Behind the recorder, since a copy tells what the record says.
+    observers.push(Arc::<Gatherer>::clone(&opened.gatherer));
     let followers = Followers::new(observers, config.capacity.records);
     let generation = wiring::build(
         Arc::clone(&config),
@@ -513,6 +518,7 @@ impl House {
             _ = interrupt.recv() => {}
         }
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
+        let _ = tokio::time::timeout(LAST_COPIES, self.opened.gatherer.drained()).await;
         let ways = Arc::clone(&self.health.house.load().ways);
         let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
         tracing::info!("stopped");

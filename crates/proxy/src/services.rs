@@ -21,6 +21,7 @@ use crate::explainer::Explainer;
 use crate::lock::DataLock;
 use crate::post::{Courier, Sentry};
 use crate::school;
+use crate::spambox::Gatherer;
 use crate::threads::Cores;
 use crate::upkeep::Whole;
 use crate::ways::Ways;
@@ -42,6 +43,8 @@ pub struct Opened {
     /// Who teaches the classifiers, where what they learned could be opened.
     pub teacher: Option<Arc<Teacher>>,
     explainer: Arc<Explainer>,
+    /// Who sends copies of what was refused to those who gather them.
+    pub gatherer: Arc<Gatherer>,
     /// Who delivers what is released, and our own letters.
     courier: Arc<Courier>,
     store: Arc<RocksDb>,
@@ -53,6 +56,7 @@ impl Opened {
     pub async fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
         let sentry = Sentry::new(config, registry, &handlers, &self.services);
         self.courier.publish(wiring::outlet(config, ways, sentry));
+        self.gatherer.publish(wiring::policy(config));
         self.desk.publish(handlers, wiring::desk_terms(config));
         self.archive.settings(config.archive.settings());
         self.explainer.publish(Arc::clone(config), registry.clone());
@@ -119,6 +123,11 @@ pub async fn open(
     services.kept = Arc::new(Watched::new("archive", &clock, Arc::clone(&archive)));
     let courier = Arc::new(Courier::new(Arc::clone(&services.kept), Arc::clone(&clock), seed));
     services.post = Arc::<Courier>::clone(&courier);
+    let gatherer = Arc::new(Gatherer::new(
+        Arc::clone(&services.kept),
+        Arc::clone(&services.post),
+        Arc::clone(&services.alarms),
+    ));
     services.models = Shelves::new();
     // Each filter once, so that every classifier's model has its place before what it learned is loaded.
     wiring::handlers(config, registry, &services)?;
@@ -153,6 +162,7 @@ pub async fn open(
         fusion,
         teacher,
         explainer,
+        gatherer,
         courier,
         store: rocks,
         _lock: lock,
