@@ -10,6 +10,7 @@ mod dns_lists;
 mod evaluate;
 mod explain;
 mod filters;
+mod history;
 mod jig;
 mod kept;
 mod lists;
@@ -87,6 +88,7 @@ enum Verb {
         what: lists::Lists,
     },
     /// Kept mail: lists it, shows it, says what it is, delivers it, deletes it.
+    #[command(visible_alias = "quarantine")]
     Kept {
         #[command(subcommand)]
         what: kept::Kept,
@@ -105,6 +107,8 @@ enum Verb {
     },
     /// Tells why a mail is judged as it is: what the classifiers saw, what all filters found, and what would change it.
     Explain(explain::Asked),
+    /// Tells what happened to mails, and why, in plain words: a line for each recipient, the newest first.
+    Log(history::Asked),
     /// Lists what became of mails, the newest first.
     Records {
         #[command(flatten)]
@@ -262,6 +266,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }
         Verb::Explain(asked) => {
             find().map(|loaded| desk(&loaded, &registry, async |office| explain::run(office, &asked).await))
+        }
+        Verb::Log(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| history::run(office, &asked).await))
         }
         Verb::Records { which, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {
