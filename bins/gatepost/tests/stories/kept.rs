@@ -12,7 +12,6 @@ fn setup(upstream: &Upstream) -> Setup {
         .set("policy.medium.action", "'header'")
         .set("domain.'hold.example'.policy.medium.action", "'hold'")
         .set("domain.'no.example'.policy.medium.action", "'reject'")
-        .set("policy.keep_refused", "true")
 }
 
 /// Sends a mail with a HELO that is worth eight points.

@@ -93,7 +93,6 @@ fn setup(upstream: &Upstream) -> Setup {
         .set("pipeline.inbound.tiers", "[['conduct'], ['bayes', 'hmm', 'ngram']]")
         .set("filters.conduct.mode", "'monitor'")
         .set("policy.ham_risk", "'1 in 10'")
-        .set("policy.keep_refused", "true")
         .set("policy.low.threshold", "2")
         .set("policy.medium.threshold", "2")
         .set("policy.high.threshold", "2")

@@ -57,12 +57,19 @@ impl Dovecot {
             fs::create_dir(at.join(part)).expect("a folder");
         }
         let owned = Command::new("chown").arg("nobody").arg(at.join("home")).status();
-        assert!(owned.is_ok_and(|done| done.success()), "Dovecot must be started by root");
+        assert!(
+            owned.is_ok_and(|done| done.success()),
+            "Dovecot must be started by root"
+        );
         let rule = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/sieve/gatepost.sieve");
         fs::copy(rule, at.join("gatepost.sieve")).expect("the rule");
         let compiled = Command::new("sievec").arg(at.join("gatepost.sieve")).output();
         let compiled = compiled.expect("sievec is there");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        assert!(
+            compiled.status.success(),
+            "{}",
+            String::from_utf8_lossy(&compiled.stderr)
+        );
         let users: String = PEOPLE
             .iter()
             .map(|name| format!("{name}@example.org:{PASSWORD}::::::\n"))
@@ -91,7 +98,10 @@ impl Dovecot {
         let ours = eventually("a Dovecot that answers", || {
             if let Ok(Some(status)) = dovecot.child.try_wait() {
                 let log = dovecot.log();
-                assert!(log.contains("Address already in use"), "Dovecot did not start ({status}): {log}");
+                assert!(
+                    log.contains("Address already in use"),
+                    "Dovecot did not start ({status}): {log}"
+                );
                 return Some(false);
             }
             let greets = |address: SocketAddr| {
