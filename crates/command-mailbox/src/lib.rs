@@ -185,10 +185,11 @@ impl Filter for CommandMailbox {
         }
         let headers = message.headers();
         let machine = answer::is_machines(headers);
-        // The fields of a mail that was sent on as it is are not the writer's.
-        let language = match headers.get("Resent-From") {
-            Some(_) => &*self.config.language,
-            None => self.words.language(headers, &self.config.language),
+        // The fields of a mail that was sent on as it is are those of whoever wrote it.
+        let resent = headers.get("Resent-From").is_some();
+        let language = match resent {
+            true => &*self.config.language,
+            false => self.words.language(headers, &self.config.language),
         };
         let errand = Errand {
             person: &person,
@@ -202,8 +203,8 @@ impl Filter for CommandMailbox {
         };
         let (mut obeyed, mut answered) = (false, false);
         for act in acts {
-            // A mail that was sent on as it is has the fields of whoever wrote it; all else that a machine sends quotes us.
-            if machine && !matches!(act, Act::Spam | Act::NotSpam) {
+            // What a machine writes of its own may quote our letters.
+            if machine && !(resent && matches!(act, Act::Spam | Act::NotSpam)) {
                 continue;
             }
             obeyed = true;

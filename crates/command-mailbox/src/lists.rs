@@ -77,23 +77,22 @@ fn is_ours(entry: &str, site: &Site) -> bool {
 /// Does what a mail to one of the mailboxes of lists asks.
 pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault> {
     let (held, limits) = (Arc::clone(errand.message), errand.limits);
+    // Whose that list is, no forwarded mail says.
+    let is_red = matches!(change, Change::Red | Change::NotRed);
     let (found, carried) = errand
         .services
         .compute
         .run(move |budget| {
             let spent = || budget.is_spent();
             let found = read(&held, change, &spent);
-            let carried = authors(&held, limits, &spent);
+            let carried = match found.entries.is_empty() && !is_red {
+                true => authors(&held, limits, &spent),
+                false => Vec::new(),
+            };
             (found, carried)
         })
         .await?;
     let (mut told, mut entries) = (Vec::new(), Vec::new());
-    let is_red = matches!(change, Change::Red | Change::NotRed);
-    let carried = if found.entries.is_empty() && !is_red {
-        carried
-    } else {
-        Vec::new()
-    };
     for entry in found.entries.into_iter().chain(carried) {
         match wanted(errand, change, &entry) {
             Wanted::Yes => entries.push(entry),

@@ -470,14 +470,22 @@ async fn a_mail_that_a_filter_takes_may_hold_what_is_dangerous() {
     for (phase, want) in [(Phase::Rcpt, vec!["550"]), (Phase::Message, vec!["250", "250"])] {
         let log = Log::default();
         let takes = taking("box", &log, Reply::plain(250, "reported"), |phase, _| {
-            Ok(if phase == Phase::Rcpt { wish(Wish::Divert) } else { Opinion::none() })
+            Ok(if phase == Phase::Rcpt {
+                wish(Wish::Divert)
+            } else {
+                Opinion::none()
+            })
         });
         let virus = Slot {
             concern: Concern::Danger,
             ..at("virus", phase, reject())
         };
         let mut session = house([takes, virus]).session().await;
-        assert_eq!(codes(&session.transaction(&["report@d.example"]).await), want, "{phase}");
+        assert_eq!(
+            codes(&session.transaction(&["report@d.example"]).await),
+            want,
+            "{phase}"
+        );
         assert!(session.server.heard().is_empty());
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use gatepost_archive::Archive;
 use gatepost_core::{
-    Clock, Compute, Desk, Fault, Identify, Login, Observer, Receipt, Request, Seed, Services, Shelves, Store, async_trait,
+    Clock, Compute, Desk, Fault, Identify, Login, Observer, Receipt, Request, Seed, Services, Shelves, Store,
+    async_trait,
 };
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;

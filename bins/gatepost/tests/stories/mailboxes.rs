@@ -82,7 +82,10 @@ fn a_stranger_finds_no_mailbox_whatever_the_mail_server_says() {
         client.ask(&format!("MAIL FROM:<{from}>")).is(250);
         for name in NAMES {
             let reply = client.ask(&format!("RCPT TO:<{name}@example.org>"));
-            assert!(reply.text().starts_with("550 5.1.1 No such recipient here"), "{name}: {reply}");
+            assert!(
+                reply.text().starts_with("550 5.1.1 No such recipient here"),
+                "{name}: {reply}"
+            );
         }
         client.ask("RSET").is(250);
     }
@@ -102,12 +105,23 @@ fn a_user_keeps_their_lists_by_mail_and_is_answered_once() {
     let person = ["--person", "bob@example.org"];
     let listed = |more: &[&str]| gatepost.tells(&[&["whitelist", "list"], &person[..], more].concat());
 
-    let white = letter("assp-white@example.org", "1", "", "Ann <ann@there.example>\r\n@partner.example\r\n");
+    let white = letter(
+        "assp-white@example.org",
+        "1",
+        "",
+        "Ann <ann@there.example>\r\n@partner.example\r\n",
+    );
     writes(&gatepost, "bob@example.org", "assp-white@example.org", &white).begins("250 2.0.0 Done");
     let list = listed(&[]);
-    assert!(list.contains("ann@there.example") && list.contains("@partner.example"), "{list}");
+    assert!(
+        list.contains("ann@there.example") && list.contains("@partner.example"),
+        "{list}"
+    );
     let told = answer(&upstream, 1);
-    assert!(told.from.starts_with("FROM:<>") && told.to == ["TO:<bob@example.org>"], "{told:?}");
+    assert!(
+        told.from.starts_with("FROM:<>") && told.to == ["TO:<bob@example.org>"],
+        "{told:?}"
+    );
     for (field, value) in [
         ("Auto-Submitted", "auto-replied"),
         ("X-Auto-Response-Suppress", "All"),
@@ -140,7 +154,11 @@ fn a_user_keeps_their_lists_by_mail_and_is_answered_once() {
     let black = letter("assp-black@example.org", "4", "", "@there.example");
     writes(&gatepost, "bob@example.org", "assp-black@example.org", &black).is(250);
     answer(&upstream, 4);
-    assert!(!gatepost.tells(&["whitelist", "list", "--deny"]).contains("@there.example\n"));
+    assert!(
+        !gatepost
+            .tells(&["whitelist", "list", "--deny"])
+            .contains("@there.example\n")
+    );
     // Each act is in the audit, in bob's name; nothing but answers went to the mail server.
     let audit = gatepost.tells(&["audit"]);
     assert!(
@@ -148,7 +166,9 @@ fn a_user_keeps_their_lists_by_mail_and_is_answered_once() {
         "{audit}"
     );
     assert_eq!(upstream.taken().len(), 4);
-    let record = gatepost.record("a mail that was taken", |record| record.to_string().contains("\"divert\""));
+    let record = gatepost.record("a mail that was taken", |record| {
+        record.to_string().contains("\"divert\"")
+    });
     assert!(record.to_string().contains("command_mailbox."), "{record}");
 }
 
@@ -166,7 +186,11 @@ fn two_of_them_and_an_answering_machine_make_at_most_one_reply() {
     .is(250);
     let told = answer(&first, 1).content();
     // Bob's mail server sends on what he gets to the other's mailbox, as it came, and with him as the sender.
-    for to in ["assp-help@example.org", "asspspam@example.org", "assp-white@example.org"] {
+    for to in [
+        "assp-help@example.org",
+        "asspspam@example.org",
+        "assp-white@example.org",
+    ] {
         let mut client = Client::introduced(there.address("submission"));
         client.ask("MAIL FROM:<>").is(250);
         client.ask(&format!("RCPT TO:<{to}>")).begins("550 5.1.1");
@@ -174,7 +198,8 @@ fn two_of_them_and_an_answering_machine_make_at_most_one_reply() {
         writes(&there, "bob@example.org", to, &told).begins("250 2.0.0");
     }
     // And bob is on holiday.
-    let away = b"From: Bob <bob@example.org>\r\nTo: assphelp@example.org\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\
+    let away =
+        b"From: Bob <bob@example.org>\r\nTo: assphelp@example.org\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\
                  Message-ID: <2@example.org>\r\n\r\nI am away. Write to alice@there.example.\r\n";
     for to in ["assphelp@example.org", "asspspam@example.org", "assp-white@example.org"] {
         writes(&here, "bob@example.org", to, away).begins("250 2.0.0");

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
+use gatepost_pipeline::policy::Rules;
 use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
 pub use load::load;
-pub use memory::{Archive, Desk, UsersWelcome};
+pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes};
 pub use post::Post;
 pub use recipients::Recipients;

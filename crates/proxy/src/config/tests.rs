@@ -438,8 +438,12 @@ fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
         "{seen:?}"
     );
     let unused = warnings(&format!("{both}[filters.command_mailbox]\nmode = \"score\"\n"));
-    assert!(unused.len() == 1 && unused[0].contains("open only in mode `enforce`"), "{unused:?}");
-    let none = format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"conduct\"]]\n");
+    assert!(
+        unused.len() == 1 && unused[0].contains("open only in mode `enforce`"),
+        "{unused:?}"
+    );
+    let none =
+        format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"conduct\"]]\n");
     assert_eq!(warnings(&none), [] as [String; 0]);
 }
 
