@@ -28,7 +28,9 @@ fn sends(gatepost: &Gatepost, content: &[u8]) -> Reply {
 /// What a text holds between two others.
 #[track_caller]
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let found = text.split_once(before).and_then(|(_, rest)| Some(rest.split_once(after)?.0));
+    let found = text
+        .split_once(before)
+        .and_then(|(_, rest)| Some(rest.split_once(after)?.0));
     found.unwrap_or_else(|| panic!("something between `{before}` and `{after}` in: {text}"))
 }
 
@@ -36,7 +38,9 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 fn whoever_is_refused_comes_again_with_the_code_and_is_welcome_from_then_on() {
     let upstream = Upstream::start(Script::new());
     let mut gatepost = Gatepost::start(&setup(&upstream).set("filters.resend.options.welcome", "true"));
-    let told = sends(&gatepost, &undated("Offer", "Dear Bob")).begins("554 5.7.1 Mail (").text();
+    let told = sends(&gatepost, &undated("Offer", "Dear Bob"))
+        .begins("554 5.7.1 Mail (")
+        .text();
     for words in [
         "appears to be unsolicited - resend with the code ",
         " appended to subject and ask to have your email whitelisted",
