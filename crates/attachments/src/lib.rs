@@ -56,8 +56,8 @@ fn is_one_of_us(cx: &Context<'_>) -> bool {
 }
 
 impl Attachments {
-    /// Looks at a mail, for so long as one may be looked at. That no thread had time for it is a fault, and no mail in which
-    /// little was found.
+    /// Looks at a mail, for so long as one may be looked at once a thread has time for it. That none has is a fault in the end
+    /// (the filter's patience), and no mail in which little was found.
     async fn look(&self, message: &Arc<Message>) -> Result<Contents, Fault> {
         if message.len() <= SMALL
             && let Some(contents) = look::glance(message, &self.how)
@@ -76,9 +76,8 @@ impl Attachments {
         tokio::select! {
             biased;
             contents = &mut work => return contents,
-            begun = tokio::time::timeout(self.time / 2, begun) => if begun.is_err() {
-                return Err(Fault::Unavailable("all threads that look at files are busy"));
-            }
+            // The time begins with the look: who waits for a thread has not been looked at, and waits as long as may be.
+            _ = begun => {}
         }
         match tokio::time::timeout(self.time, &mut work).await {
             Ok(contents) => contents,

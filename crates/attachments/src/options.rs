@@ -75,8 +75,8 @@ pub struct Config {
     pub part_megabytes: u32,
     /// How many times larger than packed a file may be, once it is larger than a megabyte.
     pub ratio: u32,
-    /// How long one mail is looked at; less than the filter's `patience`, so that what was seen by then counts. Half as long it
-    /// may wait for a thread before that; else it is a fault (`on_fault`).
+    /// How long one mail is looked at; less than the filter's `patience`, so that what was seen by then counts. Before
+    /// that it may wait for a thread; if it is not looked at within `patience`, that is a fault (`on_fault`).
     pub time: Span,
 }
 

@@ -44,14 +44,8 @@ async fn said(wait: Duration) -> Result<Opinion, Fault> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mail_that_waits_too_long_for_a_thread_is_a_fault() {
-    let fault = said(Duration::from_secs(3)).await.expect_err("nobody looked");
-    assert_eq!(fault, Fault::Unavailable("all threads that look at files are busy"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_is_waited_for_a_thread_is_no_time_of_the_look() {
-    let opinion = said(Duration::from_millis(1_900)).await.expect("a look");
+    let opinion = said(Duration::from_secs(8)).await.expect("a look");
     let tags: Vec<_> = opinion
         .findings()
         .iter()
