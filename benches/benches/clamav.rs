@@ -16,7 +16,7 @@ use gatepost_clamav::Clamav;
 use gatepost_core::{Entry, Filter, Options, Phase};
 use gatepost_testkit::bench::{Bench, corpus};
 
-fn serve(stream: UnixStream) -> std::io::Result<()> {
+fn serve(stream: UnixStream) -> io::Result<()> {
     let mut from = BufReader::with_capacity(128 * 1024, &stream);
     let mut command = Vec::new();
     while command.last() != Some(&0) {

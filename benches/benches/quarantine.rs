@@ -102,6 +102,8 @@ impl Quarantine {
             let terms = gatepost_desk::Terms {
                 staff: Staff::new([], [], local),
                 requests_per_hour: u32::MAX,
+                reports: gatepost_desk::Reports::default(),
+                release_welcomes: false,
             };
             let desk = Arc::new(FrontDesk::new(means, terms));
             services.desk = desk.clone();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gatepost_core::{Desk, Fault, Services, Upkeep, async_trait, null};
 use gatepost_desk::rights::Staff;
-use gatepost_desk::{FrontDesk, Means, Terms};
+use gatepost_desk::{FrontDesk, Means, Reports, Terms};
 use gatepost_filters as _;
 use gatepost_pipeline::{CurrentFusion, Routes};
 use gatepost_testkit::dialogue;
@@ -68,6 +68,8 @@ fn office(services: &Services, fusion: &Arc<CurrentFusion>) -> Result<Arc<dyn De
             Routes::inbound([("d.example", "default"), ("e.example", "default")]),
         ),
         requests_per_hour: 1_000,
+        reports: Reports::default(),
+        release_welcomes: false,
     };
     Ok(Arc::new(FrontDesk::new(means, terms)))
 }

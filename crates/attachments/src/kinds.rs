@@ -1,7 +1,7 @@
 //! What this filter asks of `gatepost-containers` about kinds, in one place: what a file is, what names and media types
 //! claim, and whether they agree.
 
-use gatepost_containers::{Class, Kind, claimed, declared};
+use gatepost_containers::{Claim, Class, Kind, claimed, declared};
 
 use crate::name::Name;
 
@@ -60,6 +60,24 @@ pub fn is_owned(kind: Kind, names: &[Name]) -> bool {
     let mut readings = names.iter().flat_map(|name| &name.readings);
     readings
         .all(|reading| reading.extension.is_empty() || claimed(&reading.name).is_some_and(|claim| kind.agrees(claim)))
+}
+
+/// Whether no name of a file has it opened as something that acts, whatever it is by its content: a picture that is named
+/// x.hta is run as a page, with the script that stands behind its pixels.
+pub fn is_called_so(kind: Kind, names: &[Name]) -> bool {
+    let acts = |claim: Claim| {
+        let by_class = [Class::Executable, Class::Script, Class::Shortcut, Class::Image].contains(&claim.class());
+        let pages = [Kind::Html, Kind::Xhtml, Kind::Mhtml, Kind::Svg];
+        by_class || pages.iter().any(|page| claim == Claim::Kind(*page))
+    };
+    let is_so = |claim: Claim| claim.class() == kind.class() || (kind.agrees(claim) && !acts(claim));
+    let mut readings = names.iter().flat_map(|name| &name.readings);
+    readings.all(|reading| claimed(&reading.name).is_none_or(is_so))
+}
+
+/// Whether there is a kind of a name that this says yes to.
+pub fn any_kind(is: impl Fn(&str) -> bool) -> bool {
+    Kind::ALL.iter().any(|kind| is(kind.name()))
 }
 
 /// Where the content is something else than a name or a declared type says, in a way that matters: what it is and what was

@@ -36,6 +36,7 @@ use look::{Contents, How};
 use opinion::Audience;
 pub use options::Config;
 use policy::Policy;
+use tokio::sync::oneshot;
 use words::Words;
 
 /// A mail of so many octets that has nothing but text in it is looked at where the session is; any other on a thread.
@@ -55,7 +56,8 @@ fn is_one_of_us(cx: &Context<'_>) -> bool {
 }
 
 impl Attachments {
-    /// Looks at a mail, for so long as one may be looked at.
+    /// Looks at a mail, for so long as one may be looked at once a thread has time for it. That none has is a fault in the end
+    /// (the filter's patience), and no mail in which little was found.
     async fn look(&self, message: &Arc<Message>) -> Result<Contents, Fault> {
         if message.len() <= SMALL
             && let Some(contents) = look::glance(message, &self.how)
@@ -64,11 +66,19 @@ impl Attachments {
         }
         let over = Arc::new(AtomicBool::new(false));
         let (held, how, late) = (Arc::clone(message), self.how, Arc::clone(&over));
-        let work = self
-            .services
-            .compute
-            .run(move |budget| look::look(&held, &how, &|| late.load(Ordering::Relaxed) || budget.is_spent()));
+        let (begins, begun) = oneshot::channel();
+        let work = self.services.compute.run(move |budget| {
+            // Nobody waits for it any more where this fails, and the budget is spent.
+            let _ = begins.send(());
+            look::look(&held, &how, &|| late.load(Ordering::Relaxed) || budget.is_spent())
+        });
         let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            contents = &mut work => return contents,
+            // The time begins with the look: who waits for a thread has not been looked at, and waits as long as may be.
+            _ = begun => {}
+        }
         match tokio::time::timeout(self.time, &mut work).await {
             Ok(contents) => contents,
             Err(_) => {

@@ -11,7 +11,9 @@ pub const NAME_MAX: usize = 1_024;
 /// Octets of one reading.
 pub const READING_MAX: usize = 2_048;
 /// The most readings of a name.
-pub const READINGS_MAX: usize = 24;
+pub const READINGS_MAX: usize = 32;
+/// Names of streams within one name that are read: a system knows two, `file:stream:$DATA`.
+const STREAMS: usize = 3;
 /// Characters beyond which Windows cuts a name off.
 const CUT: usize = 255;
 /// Space characters in a row that push an extension out of sight.
@@ -163,7 +165,8 @@ impl Name {
         if let Some((before, behind)) = file.split_once(':') {
             self.trick(true, Trick::Stream);
             self.add(before);
-            behind.split(':').for_each(|part| self.add(part));
+            // More of them would leave no room for the other ways to read the name.
+            behind.split(':').take(STREAMS).for_each(|part| self.add(part));
         }
         if let Some((before, _)) = file.split_once([';', '"']) {
             self.add(before);

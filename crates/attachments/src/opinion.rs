@@ -18,8 +18,9 @@ use crate::words::{NAME_MAX, STRIPPED, Words, path, told};
 const TOLD: usize = 5;
 /// Hits of one rule that are put into words, of which equal ones are told once.
 const LOOKED: usize = 50;
-/// Recipients with rules of their own that get findings of their own; later ones get their wishes only.
-const OWN: usize = 14;
+/// The most findings that one recipient has alone. Those for whom there is no room for so many in an opinion get their
+/// wishes only.
+const OWN: usize = 6;
 /// The field in which a mail says what became of its files.
 const FIELD: &str = "X-Gatepost-Attachments";
 /// Octets of that field.
@@ -50,7 +51,20 @@ struct Found {
     rule: Rule,
     points: Score,
     standing: Standing,
+    /// All that it is about is taken out where wishes count, and weighs only where they do not.
+    gone: bool,
     note: String,
+}
+
+impl Found {
+    fn finding(&self) -> Finding {
+        told_as(self.rule, self.points, self.standing, self.gone, self.note.as_str())
+    }
+}
+
+fn told_as(rule: Rule, points: Score, standing: Standing, gone: bool, note: impl Into<String>) -> Finding {
+    let finding = Finding::new(Tag::new(rule.tag()), Evidence::Points(points), note).counting_for(standing);
+    if gone { finding.instead_of_wishes() } else { finding }
 }
 
 /// What is said to one audience.
@@ -72,12 +86,25 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
     let mut opinion = Opinion::none();
     let is_shared = |found: &Found| said.iter().all(|(_, saying)| saying.findings.contains(found));
     for found in first.findings.iter().filter(|found| is_shared(found)) {
-        let evidence = Evidence::Points(found.points);
-        let finding = Finding::new(Tag::new(found.rule.tag()), evidence, found.note.as_str());
-        opinion = opinion.with(finding.counting_for(found.standing));
+        opinion = opinion.with(found.finding());
     }
+    let apart: usize = said
+        .iter()
+        .map(|(audience, saying)| audience.who.len().saturating_mul(saying.wishes.len()))
+        .sum();
     if said.iter().all(|(_, saying)| saying.wishes == first.wishes) {
         for (standing, wish) in &first.wishes {
+            opinion = opinion.wish_for(Scope::Everyone, *standing, wish.clone());
+        }
+    } else if apart > Opinion::WISHES_MAX {
+        // Some would get no word of their own, and with it the file: what is wished for anybody holds for all.
+        let mut all: Vec<&(Standing, Wish)> = Vec::new();
+        for wish in said.iter().flat_map(|(_, saying)| &saying.wishes) {
+            if !all.contains(&wish) {
+                all.push(wish);
+            }
+        }
+        for (standing, wish) in all {
             opinion = opinion.wish_for(Scope::Everyone, *standing, wish.clone());
         }
     } else {
@@ -92,12 +119,16 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
     let own = said
         .iter()
         .flat_map(|(audience, saying)| audience.who.iter().map(move |who| (*who, saying)));
-    for (who, saying) in own.take(OWN) {
-        for standing in [Standing::Any, Standing::NotExempt, Standing::Exempt] {
+    for (who, saying) in own {
+        if opinion.findings().len() + OWN > Opinion::FINDINGS_MAX {
+            break;
+        }
+        let standings = [Standing::Any, Standing::NotExempt, Standing::Exempt];
+        for (standing, gone) in standings.into_iter().flat_map(|one| [(one, false), (one, true)]) {
             let rest = saying
                 .findings
                 .iter()
-                .filter(|found| found.standing == standing && !is_shared(found));
+                .filter(|found| found.standing == standing && found.gone == gone && !is_shared(found));
             let rest: Vec<_> = rest.collect();
             let Some(gravest) = rest.first() else { continue };
             // One finding for each of them, under the name of the gravest.
@@ -106,8 +137,8 @@ pub fn of(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, a
                 .iter()
                 .map(|found| format!("{}: {}", found.rule, found.note))
                 .collect();
-            let finding = Finding::new(Tag::new(gravest.rule.tag()), Evidence::Points(points), notes.join("; "));
-            opinion = opinion.with(finding.only(who).counting_for(standing));
+            let finding = told_as(gravest.rule, points, standing, gone, notes.join("; "));
+            opinion = opinion.with(finding.only(who));
         }
     }
     opinion
@@ -141,7 +172,7 @@ fn saying(policy: &Policy, words: &Words, contents: &Contents, outbound: bool, p
 
 /// What is found in external mail and in exempt mail: what is alike once, and the rest for whom it holds.
 fn both(external: Vec<Found>, exempt: Vec<Found>) -> Vec<Found> {
-    let alike = |one: &Found, other: &Found| one.rule == other.rule && one.points == other.points;
+    let alike = |one: &Found, other: &Found| (one.rule, one.points, one.gone) == (other.rule, other.points, other.gone);
     let only = |found: &Found, others: &[Found], standing: Standing| Found {
         standing: match others.iter().any(|other| alike(found, other)) {
             true => Standing::Any,
@@ -159,7 +190,8 @@ fn both(external: Vec<Found>, exempt: Vec<Found>) -> Vec<Found> {
     all
 }
 
-/// One finding a rule, in the order of the rules. What is taken out of the mail weighs nothing any more.
+/// One finding a rule, in the order of the rules. What is taken out of the mail weighs nothing any more; in mode `score`, where
+/// nothing is taken out, it does.
 fn findings(policy: &Policy, hits: &[Hit<'_>]) -> Vec<Found> {
     let strongest = hits.iter().map(|hit| hit.action).max();
     let takes_out = |action: Action| matches!(action, Action::Strip | Action::Replace);
@@ -190,11 +222,9 @@ fn findings(policy: &Policy, hits: &[Hit<'_>]) -> Vec<Found> {
         }
         Found {
             rule,
-            points: match hits.iter().all(|hit| is_gone(hit)) {
-                true => Score::ZERO,
-                false => policy.rules.of(rule).points,
-            },
+            points: policy.rules.of(rule).points,
             standing: Standing::Any,
+            gone: hits.iter().all(|hit| is_gone(hit)),
             note: notes.join("; "),
         }
     };

@@ -41,20 +41,21 @@ pub struct Config {
     pub level_2: Vec<String>,
     /// What is blocked at level 3 besides.
     pub level_3: Vec<String>,
-    /// What alone is let through at level 4. A file is covered by its kind, or by all readings of its names where its content
-    /// agrees with them.
+    /// What alone is let through at level 4. A file is covered by its kind, unless a name has it opened as something that acts,
+    /// or by all readings of its names where its content agrees with them.
     pub allowed: Vec<String>,
     /// What happens to mail with a finding, and what it weighs, by the name of the finding: `findings.encrypted = { action =
     /// "hold" }`. `blocked` is what the levels and `people` block.
     pub findings: BTreeMap<Rule, RuleOptions>,
     /// Rules of people and domains, by address or by patterns such as `*@d.example`: of recipients for what comes in, of the
     /// envelope sender for what goes out. The narrowest that says something about a file holds, whatever the level says.
+    /// `ann+tag` is `ann`, too.
     pub people: BTreeMap<String, PersonOptions>,
     /// SHA-256 of files that are let through. What lies in a part of a mail that is one of them is not looked at.
     pub known_good: Vec<String>,
     /// Files with such hashes, one a line, as sha256sum writes them.
     pub known_good_files: Vec<PathBuf>,
-    /// SHA-256 of files that are bad wherever they lie.
+    /// SHA-256 of files that are bad wherever they lie, and on whatever other list they are.
     pub known_bad: Vec<String>,
     /// Files with such hashes.
     pub known_bad_files: Vec<PathBuf>,
@@ -74,7 +75,8 @@ pub struct Config {
     pub part_megabytes: u32,
     /// How many times larger than packed a file may be, once it is larger than a megabyte.
     pub ratio: u32,
-    /// How long one mail is looked at; less than the filter's `patience`, so that what was seen by then counts.
+    /// How long one mail is looked at; less than the filter's `patience`, so that what was seen by then counts. Before
+    /// that it may wait for a thread; if it is not looked at within `patience`, that is a fault (`on_fault`).
     pub time: Span,
 }
 

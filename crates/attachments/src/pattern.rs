@@ -40,6 +40,9 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// What stands in no extension; a pattern with it would name nothing, and nobody would notice.
+const NO_EXTENSION: [char; 9] = ['.', ',', ';', '|', '/', '\\', '(', ')', '"'];
+
 impl Pattern {
     /// Reads a pattern as it is written; an error says what was expected.
     pub fn read(written: &str) -> Result<Pattern, String> {
@@ -52,8 +55,20 @@ impl Pattern {
             Glob::new(text).ok_or_else(|| format!("expected a pattern of 1 to {most} characters, found {written:?}"))
         };
         let of = match text.split_once(':') {
+            Some(("name", text)) if text.contains(['/', '\\']) => {
+                return Err(format!("expected a name without folders, found {written:?}"));
+            }
             Some(("name", text)) => Of::Name(glob(text)?),
-            Some(("kind", text)) => Of::Kind(glob(text)?),
+            Some(("kind", text)) => {
+                let kind = glob(text)?;
+                if !kinds::any_kind(|name| kind.matches(name)) {
+                    return Err(format!(
+                        "no kind of content is called {text:?}: `gatepost attachments FILE` tells what a file is, such as \
+                         \"kind:pe\"; \"exe\" alone is an extension"
+                    ));
+                }
+                Of::Kind(kind)
+            }
             Some(("class", text)) => Of::Class(kinds::class_named(text).ok_or_else(|| {
                 format!(
                     "expected one of the classes {}, found {text:?}",
@@ -65,7 +80,16 @@ impl Pattern {
                     "expected an extension, or name:, kind:, class: or zip: before a pattern, found {other:?}"
                 ));
             }
-            None => Of::Extension(glob(text.strip_prefix("*.").unwrap_or(text).trim_start_matches('.'))?),
+            None => {
+                let text = text.strip_prefix("*.").unwrap_or(text).trim_start_matches('.');
+                if text.contains(|c: char| c.is_whitespace() || NO_EXTENSION.contains(&c)) {
+                    return Err(format!(
+                        "expected one extension, which is what stands behind the last dot of a name, found {written:?}: several \
+                         are a list, [\"exe\", \"js\"], and a whole name is \"name:*.tar.gz\""
+                    ));
+                }
+                Of::Extension(glob(text)?)
+            }
         };
         Ok(Pattern {
             inside,
@@ -142,8 +166,9 @@ impl Patterns {
         self.0.iter().find(|pattern| pattern.meets(subject))
     }
 
-    /// Whether a file is wholly covered, the way in which files are allowed: by its content; or, where its content `agrees` with
-    /// its names, by every reading of them; one without a name by the name of its kind.
+    /// Whether a file is wholly covered, the way in which files are allowed: by its content, where no name of it has it opened
+    /// as something that acts; or, where its content `agrees` with its names, by every reading of them; one without a name by
+    /// the name of its kind.
     pub fn cover(&self, subject: &Subject<'_>, agrees: bool) -> bool {
         let concerned = || self.0.iter().filter(|pattern| pattern.concerns(subject));
         let by_content = |pattern: &Pattern| match &pattern.of {
@@ -151,7 +176,7 @@ impl Patterns {
             Of::Class(class) => subject.kind.class() == *class,
             Of::Extension(_) | Of::Name(_) => false,
         };
-        if concerned().any(by_content) {
+        if concerned().any(by_content) && kinds::is_called_so(subject.kind, subject.names) {
             return true;
         }
         if !agrees {

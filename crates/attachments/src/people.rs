@@ -135,14 +135,20 @@ impl People {
         self.0.is_empty()
     }
 
-    /// The rules that concern an address, the narrowest first, by their numbers: equal for those who fare alike.
+    /// The rules that concern an address, the narrowest first, by their numbers: equal for those who fare alike. `ann+tag` is
+    /// `ann`, too, or a tag would be a way round her rules.
     pub fn of(&self, address: &str) -> Vec<usize> {
         let address = address.to_lowercase();
+        let untagged = address.rsplit_once('@').and_then(|(local, domain)| {
+            let (ann, _) = local.split_once('+').filter(|(ann, _)| !ann.is_empty())?;
+            Some(format!("{ann}@{domain}"))
+        });
+        let is = |person: &Person, address: &Option<String>| address.as_ref().is_some_and(|one| person.of.matches(one));
         let concerned = self
             .0
             .iter()
             .enumerate()
-            .filter(|(_, person)| person.of.matches(&address));
+            .filter(|(_, person)| person.of.matches(&address) || is(person, &untagged));
         concerned.map(|(n, _)| n).collect()
     }
 

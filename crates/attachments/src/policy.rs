@@ -33,7 +33,7 @@ pub struct Policy {
     pub people: People,
     /// Files that are good whatever they are.
     pub good: Hashes,
-    /// Files that are bad whatever they are.
+    /// Files that are bad whatever they are, good ones included.
     pub bad: Hashes,
 }
 
@@ -67,7 +67,10 @@ impl Policy {
             list: Vec::new(),
         };
         hits.mail(contents);
-        let is_good = |file: &File| file.sha256.is_some_and(|hash| self.good.has(&hash));
+        let is_good = |file: &File| {
+            file.sha256
+                .is_some_and(|hash| self.good.has(&hash) && !self.bad.has(&hash))
+        };
         let good: BTreeSet<_> = contents
             .files
             .iter()

@@ -27,6 +27,7 @@ use gatepost_core::prelude::*;
 use health::Server;
 pub use options::Config;
 use round::Round;
+use session::Answer;
 
 /// The filter of viruses.
 pub struct Clamav {
@@ -45,8 +46,9 @@ impl Filter for Clamav {
             let note = format!("{} octets, and max_size is {}", message.len(), self.config.max_size);
             return Ok(opinion::too_large(&self.config, note));
         }
-        let scanned = self.round.scan(message, cx.now()).await?;
-        Ok(opinion::of(&self.config, &scanned.answer, &scanned.by))
+        let ends = |answer: &Answer| opinion::settles(&self.config, answer);
+        let scanned = self.round.scan(message, cx.now(), ends).await?;
+        Ok(opinion::of(&self.config, &scanned.answers, &scanned.by))
     }
 }
 

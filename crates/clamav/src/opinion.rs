@@ -15,24 +15,56 @@ const TOO_LARGE: Tag = Tag::new("clamav.too_large");
 /// The field that policy writes on mail which a filter that failed did not look at; here for the same reason.
 const MARK: &str = "X-Gatepost-Unchecked";
 
-/// What is said of a mail by the answer of a clamd; `by` says which.
-pub fn of(config: &Config, answer: &Answer, by: &str) -> Opinion {
-    match answer {
-        Answer::Clean => Opinion::none(),
-        Answer::TooLarge => too_large(config, format!("clamd takes no mail of this size ({by})")),
-        // A find that says that clamd did not look at all of it.
-        Answer::Found(name) if is_like(name, LIMITS) => too_large(config, format!("{name} ({by})")),
-        Answer::Found(name) => found(config, name, by),
-        // The round gives a fault instead, which is the operator's to decide on; should it not, the mail is not clean.
-        Answer::Unscanned(why) => unscanned(why.to_string()),
+/// Whether an answer settles what becomes of the mail, whatever else is in it: something was found that does not only weigh.
+pub fn settles(config: &Config, answer: &Answer) -> bool {
+    matches!(answer, Answer::Found(name) if !is_beyond(name) && !weighs(config, name))
+}
+
+/// A find that says that clamd did not look at all of it.
+fn is_beyond(name: &str) -> bool {
+    is_like(bare(name), LIMITS)
+}
+
+fn weighs(config: &Config, name: &str) -> bool {
+    config.heuristics.iter().any(|pattern| is_like(bare(name), pattern))
+}
+
+/// What is said of a mail by the answers of a clamd; `by` says which. None of them: all of it is clean.
+pub fn of(config: &Config, answers: &[Answer], by: &str) -> Opinion {
+    let finds = || {
+        answers.iter().filter_map(|answer| match answer {
+            Answer::Found(name) => Some(name.as_str()),
+            _ => None,
+        })
+    };
+    if let Some(Answer::Found(name)) = answers.iter().find(|answer| settles(config, answer)) {
+        return found(config, name, by);
+    }
+    let beyond = finds().find(|name| is_beyond(name));
+    // The round gives a fault instead, which is the operator's to decide on; should it not, the mail is not clean.
+    let unread = answers.iter().find_map(|answer| match answer {
+        Answer::Unscanned(why) => Some(why.to_string()),
+        _ => None,
+    });
+    let opinion = match (beyond, unread) {
+        (Some(name), _) => too_large(config, format!("{name} ({by})")),
+        _ if answers.contains(&Answer::TooLarge) => {
+            too_large(config, format!("clamd did not take all of a mail of this size ({by})"))
+        }
+        (None, Some(why)) => unscanned(why),
+        (None, None) => Opinion::none(),
+    };
+    match finds().find(|name| !is_beyond(name)) {
+        Some(name) => {
+            let note = format!("{name} ({by})");
+            opinion.with(Finding::new(HEURISTIC, Evidence::Points(config.heuristic_points), note))
+        }
+        None => opinion,
     }
 }
 
 fn found(config: &Config, name: &str, by: &str) -> Opinion {
     let note = format!("{name} ({by})");
-    if config.heuristics.iter().any(|pattern| is_like(bare(name), pattern)) {
-        return Opinion::points(HEURISTIC, config.heuristic_points, note);
-    }
     let wish = match config.action {
         Action::Reject => {
             let text = format!("Refused: the message carries {}", told(name));
@@ -82,7 +114,7 @@ mod tests {
 
     /// Tag, points in hundredths, kinds of wishes.
     fn said(config: &Config, answer: Answer) -> (String, i32, Vec<&'static str>) {
-        let opinion = of(config, &answer, "/run/clamd, ClamAV 1");
+        let opinion = of(config, &[answer], "/run/clamd, ClamAV 1");
         let finding = opinion.findings().first().expect("a finding");
         let Evidence::Points(points) = finding.evidence else {
             panic!("no points")
@@ -98,14 +130,14 @@ mod tests {
     #[test]
     fn only_clean_is_clean() {
         let config = Config::default();
-        assert!(of(&config, &Answer::Clean, "").is_none());
+        assert!(of(&config, &[], "").is_none());
         for answer in [
             find("Worm"),
             find("PUA.x"),
             Answer::TooLarge,
             Answer::Unscanned(Why::Closed),
         ] {
-            assert!(!of(&config, &answer, "").is_none(), "{answer:?}");
+            assert!(!of(&config, std::slice::from_ref(&answer), "").is_none(), "{answer:?}");
         }
     }
 
@@ -123,7 +155,7 @@ mod tests {
             let expected = ("clamav.found".into(), 2_000, vec![wish]);
             assert_eq!(said(&with(action), find("Eicar-Test-Signature")), expected);
         }
-        let opinion = of(&Config::default(), &find("Ei\"car\" <x>(44:68)"), "");
+        let opinion = of(&Config::default(), &[find("Ei\"car\" <x>(44:68)")], "");
         let Some((_, _, Wish::Reject(reply))) = opinion.wishes().first() else {
             panic!("no refusal")
         };
@@ -151,6 +183,44 @@ mod tests {
         config.heuristics = vec!["*.UNOFFICIAL".into()];
         assert_eq!(said(&config, find("My.Rule.UNOFFICIAL(1:2)")).0, "clamav.heuristic");
         assert_eq!(said(&config, find("Heuristics.Phishing.Email")).0, "clamav.found");
+    }
+
+    #[test]
+    fn what_only_weighs_hides_neither_a_find_nor_that_not_all_was_scanned() {
+        let config = Config::default();
+        let said = |answers: &[Answer]| {
+            let opinion = of(&config, answers, "");
+            let tags: Vec<_> = opinion
+                .findings()
+                .iter()
+                .map(|finding| finding.tag.to_string())
+                .collect();
+            let wishes: Vec<_> = opinion
+                .wishes()
+                .iter()
+                .flat_map(|(_, _, wish)| wish.kind().names())
+                .collect();
+            format!("{} / {}", tags.join(" "), wishes.join(" "))
+        };
+        let (weak, worm) = (find("Heuristics.Phishing.Email"), find("Worm"));
+        let beyond = find("Heuristics.Limits.Exceeded.MaxFileSize(44:68)");
+        assert_eq!(said(&[weak.clone(), worm.clone()]), "clamav.found / reject");
+        assert_eq!(
+            said(&[beyond.clone(), Answer::TooLarge, worm.clone()]),
+            "clamav.found / reject"
+        );
+        for beyond in [&beyond, &Answer::TooLarge] {
+            assert_eq!(
+                said(&[weak.clone(), beyond.clone()]),
+                "clamav.too_large clamav.heuristic / edit"
+            );
+        }
+        assert!(settles(&config, &worm));
+        assert!(
+            ![weak, beyond, Answer::TooLarge, Answer::Clean]
+                .iter()
+                .any(|answer| settles(&config, answer))
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One mail and all servers: which is asked, for how long, and who is asked next when it fails.
 //!
 //! **Invariants:** so many scans at once as there may be, and who waits for one waits within the mail's own deadline; a
-//! server that is not there is left out for a moment; a mail that two scanners did not survive is given to no third.
+//! server that is not there is left out for a moment; a mail that two scanners did not survive is given to no third. A find
+//! that only weighs ends nothing: what else there is in the mail is scanned all the same.
 //! **Absent on purpose:** an opinion.
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::health::{Health, Server};
 use crate::options::{Config, Order};
 use crate::session::{Answer, PING, PONG, VERSION, Why};
 use crate::version::Version;
-use crate::what::{SMALL, Stream, Streams, streams};
+use crate::what::{Files, SMALL, Stream, files};
 
 /// How long a clamd may take to accept a connection: it does nothing but that.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -29,8 +30,8 @@ const LOST_MAX: usize = 2;
 /// What a clamd said of a whole mail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scanned {
-    /// Its answer: never [`Answer::Unscanned`].
-    pub answer: Answer,
+    /// Its answers to each stream that was not clean, each once: never [`Answer::Unscanned`].
+    pub answers: Vec<Answer>,
     /// Which clamd it was, and what it says of itself where that is known.
     pub by: String,
 }
@@ -99,42 +100,71 @@ impl Round {
         self.servers.is_empty()
     }
 
-    /// Has a whole mail scanned.
-    pub async fn scan(&self, message: &Arc<Message>, now: Time) -> Result<Scanned, Fault> {
+    /// Has a whole mail scanned. After an answer of which `ends` says so, nothing more of it is.
+    pub async fn scan(
+        &self,
+        message: &Arc<Message>,
+        now: Time,
+        ends: impl Fn(&Answer) -> bool + Send,
+    ) -> Result<Scanned, Fault> {
         let until = instant() + self.deadline;
         let _scan = match timeout_at(until, self.scans.acquire()).await {
             Ok(Ok(scan)) => scan,
             Ok(Err(_)) | Err(_) => return Err(FULL),
         };
-        let mut last = None;
-        let streams = timeout_at(until, self.streams(message)).await.map_err(|_| LATE)??;
-        for stream in &streams.all {
-            let (answer, server) = self.ask(stream, until, now).await?;
-            let clean = answer == Answer::Clean;
-            last = Some((answer, server));
-            if !clean {
+        let mut files = timeout_at(until, self.files(message)).await.map_err(|_| LATE)??;
+        if !files.ambiguous {
+            // clamd's reading is the only one, and it has them all.
+            (files.all, files.cut) = (Vec::new(), false);
+        }
+        let mut lost = 0;
+        let (answer, server) = self
+            .ask(&Stream::Mail(Arc::clone(message)), until, now, &mut lost)
+            .await?;
+        let mut answers = Vec::new();
+        if answer != Answer::Clean {
+            let settled = ends(&answer);
+            answers.push(answer);
+            if settled {
+                files = Files::none();
+            } else if !files.ambiguous {
+                files = timeout_at(until, self.files(message)).await.map_err(|_| LATE)??;
+            }
+        }
+        for file in &files.all {
+            let answer = match self.ask(file, until, now, &mut lost).await {
+                Ok((answer, _)) => answer,
+                // That not all was scanned is known already, and is what is told.
+                Err(_) if answers.contains(&Answer::TooLarge) => break,
+                Err(fault) => return Err(fault),
+            };
+            let settled = ends(&answer);
+            if answer != Answer::Clean && !answers.contains(&answer) {
+                answers.push(answer);
+            }
+            if settled {
+                files.cut = false;
                 break;
             }
         }
-        let (mut answer, server) = last.ok_or(ABSENT)?;
-        if answer == Answer::Clean && streams.cut {
-            answer = Answer::TooLarge;
+        if files.cut && !answers.contains(&Answer::TooLarge) {
+            answers.push(Answer::TooLarge);
         }
         let by = match self.about(server, now).await {
             Some(version) => format!("{}, {version}", server.shown),
             None => server.shown.clone(),
         };
-        Ok(Scanned { answer, by })
+        Ok(Scanned { answers, by })
     }
 
-    /// What of a mail is scanned.
-    async fn streams(&self, message: &Arc<Message>) -> Result<Streams, Fault> {
+    /// The files of a mail.
+    async fn files(&self, message: &Arc<Message>) -> Result<Files, Fault> {
         let most = self.max_size;
         if message.len() <= SMALL {
-            return Ok(streams(message, most, &|| false));
+            return Ok(files(message, most, &|| false));
         }
         let message = Arc::clone(message);
-        let work = move |budget: &Budget| streams(&message, most, &|| budget.is_spent());
+        let work = move |budget: &Budget| files(&message, most, &|| budget.is_spent());
         self.compute.run(work).await
     }
 
@@ -148,14 +178,21 @@ impl Round {
         after.iter().chain(before)
     }
 
-    async fn ask(&self, stream: &Stream, until: Instant, now: Time) -> Result<(Answer, &Server), Fault> {
+    /// Has one stream scanned; `lost` counts the servers that were lost with this mail.
+    async fn ask(
+        &self,
+        stream: &Stream,
+        until: Instant,
+        now: Time,
+        lost: &mut usize,
+    ) -> Result<(Answer, &Server), Fault> {
         let mut there = Vec::new();
         for server in self.order() {
             if !self.health.is_out(server, now).await {
                 there.push(server);
             }
         }
-        let (mut fault, mut small, mut lost) = (ABSENT, None, 0);
+        let (mut fault, mut small) = (ABSENT, None);
         let mut left = there.len();
         for server in there {
             left = left.saturating_sub(1);
@@ -170,8 +207,9 @@ impl Round {
                 }
                 Tried::Failed(why) => fault = why,
                 Tried::Lost(why) => {
-                    (fault, lost) = (why, lost + 1);
-                    if lost >= LOST_MAX {
+                    fault = why;
+                    *lost = lost.saturating_add(1);
+                    if *lost >= LOST_MAX {
                         break;
                     }
                 }
@@ -182,6 +220,7 @@ impl Round {
 
     /// Asks one server within `share`. A fault is our own.
     async fn try_one(&self, server: &Server, stream: &Stream, share: Duration, now: Time) -> Result<Tried, Fault> {
+        let until = instant() + share;
         let opened = timeout(share.min(CONNECT), Door::open(&server.place)).await;
         let door = match opened {
             Ok(Ok(door)) => door,
@@ -196,7 +235,7 @@ impl Round {
                 return Ok(Tried::Failed(ABSENT));
             }
         };
-        let fault = match timeout(share, door.scan(stream, &self.compute)).await {
+        let fault = match timeout_at(until, door.scan(stream, &self.compute)).await {
             Ok(Ok(Answer::Unscanned(Why::Closed))) => CLOSED,
             // An error may be this mail's doing: nobody else's mail waits because of it.
             Ok(Ok(Answer::Unscanned(why))) => {

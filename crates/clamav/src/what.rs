@@ -1,7 +1,8 @@
 //! What of a mail is scanned: one stream after another, each of which must be clean.
 //!
-//! The whole mail as it came, always: clamd takes it apart itself. Of a mail that its readers take apart in several ways
-//! each file in each of their readings is a further stream, since clamd's own reading is only one of them.
+//! The whole mail as it came, always: clamd takes it apart itself. Its files are further streams, each in each of its
+//! readings, where the mail's readers take it apart in several ways, since clamd's own reading is only one of them; and where
+//! clamd did not look at all of the mail, or ended at a find that only weighs and says nothing of what lies behind it.
 //! **Invariant:** a stream is read in windows of a bound, and one that turns out shorter than it says is an error, never a
 //! shorter mail; what of the readings lies behind a bound is told.
 
@@ -22,44 +23,56 @@ pub enum Stream {
     Part(Bytes),
 }
 
-/// Files of all readings of one mail that are scanned beside it.
+/// Files of one mail that are scanned beside it, all readings counted.
 const FILES_MAX: usize = 64;
 /// A mail of so many octets is taken apart where the session is; a larger one on a thread.
 pub const SMALL: u64 = 16 * 1024;
 
-/// The streams of a mail.
+/// The files of a mail.
 #[derive(Clone, Debug)]
-pub struct Streams {
-    /// In the order in which they are scanned.
+pub struct Files {
+    /// Each in each of its readings, in the order in which they are scanned.
     pub all: Vec<Stream>,
-    /// Whether there were more files in its readings than are scanned.
+    /// Whether readers of the mail see different files in it.
+    pub ambiguous: bool,
+    /// Whether there are more than are scanned, or some that are longer.
     pub cut: bool,
 }
 
-/// The streams of a mail: of files in several readings at most `most` octets together, and those that are found before
-/// `spent` says that the time is over.
-pub fn streams(message: &Arc<Message>, most: u64, spent: &dyn Fn() -> bool) -> Streams {
-    let mut all = vec![Stream::Mail(Arc::clone(message))];
+impl Files {
+    /// None, and nothing left out.
+    pub fn none() -> Files {
+        Files {
+            all: Vec::new(),
+            ambiguous: false,
+            cut: false,
+        }
+    }
+}
+
+/// The files of a mail: at most `most` octets together, and those that are found before `spent` says that the time is over.
+pub fn files(message: &Arc<Message>, most: u64, spent: &dyn Fn() -> bool) -> Files {
+    let mut all = Vec::new();
     let (mut left, mut cut) = (most, false);
     let room = usize::try_from(most).unwrap_or(usize::MAX);
     let survey = message.enclosed(room, spent, &mut |file| {
-        if file.shown || file.octets.is_empty() {
+        if file.octets.is_empty() {
             return;
         }
         cut |= !file.whole;
         match left.checked_sub(file.octets.len() as u64) {
-            Some(rest) if all.len() <= FILES_MAX => {
+            Some(rest) if all.len() < FILES_MAX => {
                 left = rest;
                 all.push(Stream::Part(Bytes::copy_from_slice(file.octets)));
             }
             _ => cut = true,
         }
     });
-    if !survey.ambiguity.any() {
-        all.truncate(1);
-        cut = false;
+    Files {
+        all,
+        ambiguous: survey.ambiguity.any(),
+        cut: cut || survey.excess.any(),
     }
-    Streams { all, cut }
 }
 
 impl Stream {
@@ -154,27 +167,48 @@ mod tests {
         )))
     }
 
-    fn streams_of(text: &str, most: u64) -> (Vec<u64>, bool) {
+    fn files_of(text: &str, most: u64) -> (Vec<u64>, bool, bool) {
         let message = Arc::new(Message::from_bytes(text.replace('\n', "\r\n")));
-        let streams = streams(&message, most, &|| false);
-        (streams.all.iter().map(Stream::len).collect(), streams.cut)
+        let files = files(&message, most, &|| false);
+        (files.all.iter().map(Stream::len).collect(), files.ambiguous, files.cut)
     }
 
     #[test]
-    fn a_mail_with_one_reading_is_one_stream() {
+    fn a_file_with_one_reading_is_one_stream() {
         let text = "Content-Type: application/x; name=a\nContent-Transfer-Encoding: base64\n\nQUJDREVGR0hJSg==\n";
-        let (streams, cut) = streams_of(text, 1_000);
-        assert_eq!((streams.len(), cut), (1, false));
+        assert_eq!(files_of(text, 1_000), (vec![10], false, false));
     }
 
     #[test]
-    fn each_reading_of_an_ambiguous_mail_is_scanned_beside_it() {
+    fn what_is_declared_as_text_in_two_encodings_is_scanned_in_both() {
+        let text = "Content-Type: text/plain\nContent-Transfer-Encoding: 7bit\n\
+                    Content-Transfer-Encoding: base64\n\nTVqQAAMAAAAEAAAA\n";
+        let (streams, ambiguous, _) = files_of(text, 1_000);
+        assert!(ambiguous && streams.contains(&12), "{streams:?}");
+    }
+
+    #[test]
+    fn more_files_than_are_scanned_are_told() {
+        let part = |n: usize| format!("--b\nContent-Type: application/x; name=a{n}\n\nfile {n}\n");
+        let mail = |parts: usize| {
+            let parts: String = (0..parts).map(part).collect();
+            format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n")
+        };
+        let (streams, _, cut) = files_of(&mail(FILES_MAX), 1_000_000);
+        assert_eq!((streams.len(), cut), (FILES_MAX, false));
+        let (streams, _, cut) = files_of(&mail(FILES_MAX + 1), 1_000_000);
+        assert_eq!((streams.len(), cut), (FILES_MAX, true));
+    }
+
+    #[test]
+    fn each_reading_of_an_ambiguous_mail_is_a_stream() {
         let text = "Content-Type: application/x; name=a.exe\nContent-Transfer-Encoding: 7bit\n\
                     Content-Transfer-Encoding: base64\n\nQUJDREVGR0hJSg==\n";
-        let (streams, cut) = streams_of(text, 1_000);
-        assert!(streams.len() > 2 && streams.contains(&10) && !cut, "{streams:?}");
-        let (streams, cut) = streams_of(text, 5);
-        assert!(cut && streams[1..].iter().sum::<u64>() <= 5, "{streams:?}");
+        let (streams, ambiguous, cut) = files_of(text, 1_000);
+        assert!(streams.len() > 1 && streams.contains(&10), "{streams:?}");
+        assert!(ambiguous && !cut);
+        let (streams, _, cut) = files_of(text, 5);
+        assert!(cut && streams.iter().sum::<u64>() <= 5, "{streams:?}");
     }
 
     #[test]

@@ -84,6 +84,31 @@ async fn every_answer_comes_to_what_it_means() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_find_that_only_weighs_ends_no_scan() {
+    let said = async |answer: &'static [u8], files: &[&str]| {
+        let (house, fake) = (House::new(), Fake::start(Does::Looks(answer)));
+        words(&house.filter(&[&fake], "{}").files(files).await)
+    };
+    let (weak, beyond) = (
+        b"stream: PUA.Tool FOUND\0",
+        b"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0",
+    );
+    assert_eq!(said(weak, &["a tool", "a worm"]).await, "clamav.found");
+    assert_eq!(said(weak, &["a tool", "a text"]).await, "clamav.heuristic");
+    assert_eq!(said(beyond, &["a bomb", "a worm"]).await, "clamav.found");
+    assert_eq!(said(beyond, &["a bomb"]).await, "clamav.too_large");
+    let too_large = b"INSTREAM size limit exceeded. ERROR\0";
+    assert_eq!(said(too_large, &["a worm"]).await, "clamav.found");
+    // More than are scanned by themselves: that is told, too.
+    assert_eq!(said(weak, &["a tool"; 70]).await, "clamav.too_largeclamav.heuristic");
+    assert_eq!(
+        said(b"stream: OK\0", &["a worm"; 70]).await,
+        "clean",
+        "its word on the whole is enough"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mail_in_a_file_is_scanned_as_it_came() {
     let (house, fake) = (House::new(), Fake::start(Does::Says(b"stream: OK\0")));
     let filter = house.filter(&[&fake], "{}");

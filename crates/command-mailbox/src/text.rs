@@ -2,7 +2,6 @@
 //!
 //! **Bounds:** those of [`Message::reading`], and [`OWN_MAX`] octets of the part.
 
-use std::io::Read as _;
 use std::ops::Range;
 
 use gatepost_core::Message;
@@ -63,14 +62,6 @@ fn slice(message: &Message, part: &Range<u64>) -> Option<Vec<u8>> {
         }
     }
     octets.truncate(done);
-    Some(octets)
-}
-
-/// All octets of a mail, where there are at most so many.
-pub fn octets(message: &Message, most: usize) -> Option<Vec<u8>> {
-    let len = usize::try_from(message.len()).ok().filter(|len| *len <= most)?;
-    let mut octets = Vec::with_capacity(len);
-    message.read().read_to_end(&mut octets).ok()?;
     Some(octets)
 }
 

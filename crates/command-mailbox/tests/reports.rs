@@ -238,6 +238,17 @@ fn what_is_beyond_a_limit_is_told_and_what_was_read_counts() {
     assert_eq!(none.unreadable.len(), 1, "{:?}", none.unreadable);
 }
 
+#[test]
+fn a_mail_is_found_where_its_encoding_is_only_said() {
+    let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\
+                Content-Transfer-Encoding: base64\r\n\r\n";
+    let original = octets("originals/friend");
+    let report = [head.as_bytes(), &original, b"\r\n--b--\r\n"].concat();
+    let found = reported(report);
+    assert_eq!(found.originals.len(), 1, "{:?}", found.unreadable);
+    assert_eq!(found.originals[0].octets, original);
+}
+
 /// What holds of any report.
 fn assert_within(found: &Reported, limits: Limits) {
     assert!(found.originals.len() <= limits.originals);

@@ -17,6 +17,8 @@ use crate::{File, Flow, Item, Kind, Limits, Mark, Role, Visit, documents, names}
 const STEP: usize = 64 * 1_024;
 /// Octets of a file that is too large for the memory, by which its kind is found.
 const HEAD: usize = 64 * 1_024;
+/// Octets of the smallest file that holds another, a gzip of nothing (RFC 1952).
+const SMALLEST: usize = 20;
 /// Octets unpacked below which no ratio is too high.
 const RATIO_FROM: u64 = 1_024 * 1_024;
 
@@ -147,7 +149,13 @@ impl Walk<'_> {
                 return;
             }
         }
-        if matches!(kind, Kind::Unknown | Kind::Text) && archives::is_named_otherwise(name) {
+        let is_other = match kind {
+            Kind::Unknown => true,
+            // A few words in the place of a file hide none.
+            Kind::Text => octets.len() >= SMALLEST,
+            _ => false,
+        };
+        if is_other && archives::is_named_otherwise(name) {
             marks.add(Mark::Damaged, "named as a form that we read, but of none that we know");
         }
     }

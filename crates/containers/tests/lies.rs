@@ -447,6 +447,9 @@ fn what_is_named_an_archive_and_is_none_is_damaged() {
             "{name}"
         );
     }
+    // Nothing can lie in so few words.
+    assert!(!is_any(&all("a.pdf", b"blah blah blah"), Mark::Damaged));
+    assert!(!is_any(&all("a.gz", b"blah blah blah"), Mark::Damaged));
     // What their programs open as text is no damage.
     for name in ["a.doc", "a.xls", "a.txt", "a.csv", "a"] {
         assert!(!is_any(&all(name, b"one\ttwo\n"), Mark::Damaged), "{name}");

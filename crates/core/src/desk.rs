@@ -314,6 +314,8 @@ pub enum Request {
     },
     /// Forget what was learned.
     Unlearn(Unlearn),
+    /// Count what would be forgotten, and forget nothing.
+    CountSamples(Unlearn),
     /// List the versions of the classifiers' models.
     Models,
     /// Go back to an earlier version of the models.
@@ -411,6 +413,8 @@ pub enum Receipt {
     Audit(Vec<Audited>),
     /// Here is what became of each mail that was to be learned, in their order.
     Trained(Vec<Taught>),
+    /// So many samples are meant.
+    Counted(u64),
     /// Here is why the mail is judged as it is.
     Explained(Box<Explanation>),
     /// Here are the versions of the models, the newest first, and what there is to say about them.

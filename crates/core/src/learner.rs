@@ -277,7 +277,7 @@ pub trait Learning: Send + Sync {
         ground: Ground,
         by: &str,
         at: Time,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Taught, Fault> {
         let _ = (id, label, ground, by, at);
         Err(Fault::Unavailable("nothing is remembered of delivered mail"))
     }
@@ -285,6 +285,11 @@ pub trait Learning: Send + Sync {
     async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
         let _ = kept;
         Ok(0)
+    }
+    /// How many samples [`unlearn`](Learning::unlearn) would forget; nothing is changed.
+    async fn concerned(&self, what: &Unlearn) -> Result<u64, Fault> {
+        let _ = what;
+        Err(Fault::Unavailable("samples are not counted here"))
     }
     /// Forgets, exactly: the models are then what they would be had they never seen it. Tells how many samples went.
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault>;

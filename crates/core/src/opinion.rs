@@ -103,6 +103,9 @@ pub struct Finding {
     /// For which mail it counts.
     #[serde(default)]
     pub standing: Standing,
+    /// Whether it weighs only where the wishes of its filter do not count (mode `score`): what a wish takes care of.
+    #[serde(default)]
+    pub instead: bool,
     /// What exactly was seen, in words for the log; at most [`Finding::NOTE_MAX`] octets. May quote the mail: readers
     /// escape it.
     pub note: String,
@@ -127,6 +130,7 @@ impl Finding {
             evidence,
             scope: Scope::Everyone,
             standing: Standing::Any,
+            instead: false,
             note,
         }
     }
@@ -135,6 +139,13 @@ impl Finding {
     #[must_use]
     pub fn only(mut self, who: RecipientId) -> Finding {
         self.scope = Scope::Only(who);
+        self
+    }
+
+    /// The same, weighing only where the wishes of its filter do not count.
+    #[must_use]
+    pub fn instead_of_wishes(mut self) -> Finding {
+        self.instead = true;
         self
     }
 

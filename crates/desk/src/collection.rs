@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatepost_core::{Domain, Fault, Ground, Labelled, Learning, Lesson, Message, Receipt, Time};
+use gatepost_core::{Domain, Fault, Ground, Labelled, Learning, Lesson, Message, Receipt, Taught, Time};
 
 /// The longest name.
 const NAME_MAX: usize = 200;
@@ -21,15 +21,34 @@ pub async fn train(
         return Ok(Receipt::Refused(why));
     }
     let domain = domain.and_then(key);
-    let lesson = |mail: &Labelled| {
-        let message = Arc::new(Message::from_bytes(mail.mail.0.clone()));
+    let lesson = |message: Message, mail: &Labelled| {
+        let message = Arc::new(message);
         let mut lesson = Lesson::new(message, mail.label, by, now);
         (lesson.ground, lesson.weight) = (Ground::Corpus, mail.weight);
         lesson.domain.clone_from(&domain);
         lesson
     };
-    let learned = learning.label_all(mails.iter().map(lesson).collect()).await?;
-    Ok(Receipt::Trained(learned))
+    let read: Vec<_> = mails
+        .iter()
+        .map(|mail| (Message::from_bytes(mail.mail.0.clone()), mail))
+        .collect();
+    let are: Vec<bool> = read.iter().map(|(message, _)| is_mail(message)).collect();
+    let lessons = read.into_iter().filter(|(message, _)| is_mail(message));
+    let lessons = lessons.map(|(message, mail)| lesson(message, mail)).collect();
+    let mut learned = learning.label_all(lessons).await?.into_iter();
+    let each = are.into_iter().map(|is| match is {
+        true => learned.next(),
+        false => Some(Taught::Refused(NO_MAIL.into())),
+    });
+    Ok(Receipt::Trained(each.flatten().collect()))
+}
+
+/// What is said of octets that are no mail.
+pub const NO_MAIL: &str = "it is no mail: it does not begin with a header";
+
+/// Whether octets can be a mail: any field at all. A picture, a program or a web page has none.
+pub fn is_mail(message: &Message) -> bool {
+    !message.headers().is_empty()
 }
 
 fn key(domain: &str) -> Option<String> {
@@ -60,7 +79,7 @@ fn refusal(mails: &[Labelled], by: &str, domain: Option<&str>) -> Option<String>
 mod tests {
     use std::sync::Mutex;
 
-    use gatepost_core::{Label, Rebuilt, Taught, Unlearn, Version, async_trait};
+    use gatepost_core::{Label, Rebuilt, Unlearn, Version, async_trait};
 
     use super::*;
 
@@ -132,6 +151,21 @@ mod tests {
             told,
             [of("Subject: 0\r\n\r\n", None), of("Subject: 1\r\n\r\n", Some(300))]
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_mail_is_not_learned_and_told_in_its_place() {
+        let pupil = Pupil::default();
+        let mut all = mails(3);
+        for (n, octets) in [
+            (0, &b"\xff\xd8\xff\xe0\0\x10JFIF\0\r\n\r\n"[..]),
+            (2, b"<html>\r\n<p>hello\r\n"),
+        ] {
+            all[n] = Labelled::new(octets.to_vec(), Label::Spam);
+        }
+        let receipt = train(&pupil, &all, "train", None, Time::from_millis(5)).await;
+        let no = || Taught::Refused(NO_MAIL.into());
+        assert_eq!(receipt, Ok(Receipt::Trained(vec![no(), Taught::Learned(1), no()])));
     }
 
     #[tokio::test]

@@ -152,6 +152,13 @@ impl FrontDesk {
     }
 
     async fn act(&self, who: &Who<'_>, by: &Login, request: &Request, now: Time) -> Result<Receipt, Fault> {
+        let named = match request {
+            Request::Report { domain, .. } | Request::Train { domain, .. } | Request::Explain { domain, .. } => domain,
+            _ => &None,
+        };
+        if let Some(why) = named.as_deref().and_then(|named| who.is_not_ours(named)) {
+            return Ok(Receipt::Refused(why));
+        }
         Ok(match request {
             Request::Report { mail, label, domain } => {
                 let told = Told {
@@ -188,6 +195,7 @@ impl FrontDesk {
             Request::CompactStore => done(self.means.upkeep.compact().await?),
             Request::Backup { to } => done(self.means.upkeep.backup(Path::new(to)).await?),
             Request::Unlearn(what) => self.unlearn(what).await?,
+            Request::CountSamples(what) => Receipt::Counted(self.means.learning.concerned(what).await?),
             Request::Models => self.models().await?,
             Request::Rollback { to } => self.rollback(*to).await?,
             Request::Rebuild => self.rebuild().await?,
@@ -346,6 +354,7 @@ fn patience(request: &Request) -> Duration {
         | Request::CompactStore
         | Request::Backup { .. }
         | Request::Unlearn(_)
+        | Request::CountSamples(_)
         | Request::Rollback { .. }
         | Request::Rebuild => LONG_PATIENCE,
         _ => PATIENCE,

@@ -97,7 +97,10 @@ impl FrontDesk {
                 entries,
             },
         };
-        match self.offer(by, &request, now).await {
+        match self
+            .written_down(by, &request, now, self.offer(by, &request, now))
+            .await
+        {
             Ok(Some(Receipt::Done(change))) => change,
             Ok(_) => Change::default(),
             Err(fault) => Change::shown(vec![format!("the lists could not be changed: {fault}")]),

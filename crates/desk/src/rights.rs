@@ -232,9 +232,11 @@ impl Who<'_> {
                 }
             },
             Request::CheckStore | Request::CompactStore | Request::Backup { .. } => when(self.operator, OPERATOR),
-            Request::Unlearn(_) | Request::Models | Request::Rollback { .. } | Request::Rebuild => {
-                when(self.operator, OPERATOR)
-            }
+            Request::Unlearn(_)
+            | Request::CountSamples(_)
+            | Request::Models
+            | Request::Rollback { .. }
+            | Request::Rebuild => when(self.operator, OPERATOR),
             // What this version does not know yet is nobody's right but the operator's.
             _ => when(self.operator, OPERATOR),
         }
@@ -308,6 +310,18 @@ impl Who<'_> {
             (None, true, 1) => domains.into_iter().next(),
             (None, true, _) => to.iter().find(own).and_then(ours),
             (None, false, _) => self.name.as_deref().and_then(address).as_ref().and_then(ours),
+        }
+    }
+
+    /// Why a domain that they name as that of some mail is none of ours; nothing where it is.
+    pub fn is_not_ours(&self, named: &str) -> Option<String> {
+        match Domain::parse(named.trim(), true) {
+            Ok(domain) if self.staff.local.is_local(&domain) => None,
+            Ok(_) => Some(format!(
+                "`{named}` is not among your domains, so no mail would be judged by what is learned for it: expected one of \
+                 local_domains"
+            )),
+            Err(_) => Some(format!("`{named}` is no domain")),
         }
     }
 
@@ -624,6 +638,7 @@ mod tests {
             Request::Rollback { to: None },
             Request::Rebuild,
             Request::Unlearn(Unlearn::By("eva".into())),
+            Request::CountSamples(Unlearn::Since(0)),
         ] {
             assert!(staff.who(&root).may(&request).is_err());
             let operator = Login::new("o", LoginBy::Operator);

@@ -9,6 +9,7 @@ use gatepost_core::{
 };
 
 use crate::brought::Known;
+use crate::collection::{NO_MAIL, is_mail};
 use crate::desk::{FrontDesk, done, no_such_mail};
 use crate::rights::Who;
 
@@ -100,20 +101,23 @@ impl FrontDesk {
             }
             Known::Delivered(record) => {
                 let (learning, by) = (&self.means.learning, by.name.to_lowercase());
-                let sequence = learning.label_by_reference(&record.id, told.label, Ground::Person, &by, now);
-                match (sequence.await, &message) {
+                let taught = learning.label_by_reference(&record.id, told.label, Ground::Person, &by, now);
+                match (taught.await, &message) {
                     (Err(Fault::Unavailable(_)), Some(message)) => {
                         let own = record.hash.is_some() && record.hash == Record::hash_of(message);
                         let weight = (!own).then(|| self.reports().brought_weight);
                         self.teach(lesson(message, &told, who, &by, now, weight)).await
                     }
-                    (sequence, _) => sequence.map(Taught::Learned),
+                    (taught, _) => taught,
                 }
             }
             _ => {
                 let Some(message) = &message else {
                     return Ok(unknown_kind());
                 };
+                if !is_mail(message) {
+                    return Ok(Receipt::Refused(NO_MAIL.into()));
+                }
                 let weight = matches!(told.mail, Mail::Brought(_)).then(|| self.reports().brought_weight);
                 let by = by.name.to_lowercase();
                 self.teach(lesson(message, &told, who, &by, now, weight)).await

@@ -53,13 +53,13 @@ fn mail(mail: &Mail) -> String {
     }
 }
 
-fn unlearned(what: &Unlearn) -> String {
+fn samples(what: &Unlearn) -> String {
     match what {
-        Unlearn::Sample(sample) => format!("unlearn the sample {sample}"),
-        Unlearn::By(who) => format!("unlearn all that {} taught", cut(who)),
-        Unlearn::Since(millis) => format!("unlearn all since {millis} ms"),
-        Unlearn::Kept(id) => format!("unlearn the mail {}", cut(&id.0)),
-        _ => "unlearn something".into(),
+        Unlearn::Sample(sample) => format!("the sample {sample}"),
+        Unlearn::By(who) => format!("all that {} taught", cut(who)),
+        Unlearn::Since(millis) => format!("all since {millis} ms"),
+        Unlearn::Kept(id) => format!("the mail {}", cut(&id.0)),
+        _ => "something".into(),
     }
 }
 
@@ -177,7 +177,8 @@ pub fn of(request: &Request) -> String {
             )
         }
         Request::Explain { mail: it, .. } => format!("explain {}", mail(it)),
-        Request::Unlearn(what) => unlearned(what),
+        Request::Unlearn(what) => format!("unlearn {}", samples(what)),
+        Request::CountSamples(what) => format!("count the samples of: {}", samples(what)),
         Request::Models => "list the versions of the models".into(),
         Request::Rollback { to: Some(to) } => format!("go back to version {to} of the models"),
         Request::Rollback { to: None } => "go back to the version of the models before".into(),
@@ -207,6 +208,7 @@ pub fn outcome(receipt: &Receipt) -> String {
             format!("learned {learned}")
         }
         Receipt::Explained(_) => "explained".into(),
+        Receipt::Counted(count) => format!("found {count}"),
         Receipt::Models(versions, _) => format!("found {}", versions.len()),
         Receipt::Refused(why) => format!("refused: {}", cut(why)),
         Receipt::Failed(why) => format!("failed: {}", cut(why)),

@@ -1,227 +1,17 @@
 //! Reports of people: which mail they mean, what is learned of it, and what becomes of its sender.
 
-use std::collections::BTreeMap;
-use std::path::Path as FilePath;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use gatepost_core::{
-    Acting, Brought, Change, Clock, Desk, Fault, Filter, Ground, Keeping, Kept, KeptId, Label, Learning, Lesson, Login,
-    LoginBy, Mail, Message, Octets, Path, Rebuilt, Receipt, RecipientId, RecipientRecord, Record, Reference, Request,
-    Store, Taught, Terms as KeptTerms, Time, Unlearn, Upkeep, Version, null,
-};
+use gatepost_core::{Brought, Desk, Fault, KeptId, Label, Login, LoginBy, Mail, Message, Octets, Receipt, Request};
 use gatepost_desk::rights::{NO_SUCH_MAIL, Staff};
-use gatepost_desk::{FrontDesk, Means, Reports, Terms};
+use gatepost_desk::{FrontDesk, Reports, Terms, Users};
 use gatepost_pipeline::Routes;
-use gatepost_testkit::{Book, Fakes};
+use gatepost_testkit::Book;
 
-/// A teacher that writes down what it is taught, knows it again, and remembers delivered mail until it is told to forget.
-#[derive(Default)]
-struct School {
-    taught: Book<String>,
-    known: Mutex<Vec<(String, Label)>>,
-    forgot: Mutex<bool>,
-}
+mod people;
 
-fn words(message: &Message) -> String {
-    String::from_utf8_lossy(message.body().whole().unwrap_or_default())
-        .trim()
-        .to_owned()
-}
-
-#[async_trait]
-impl Learning for School {
-    async fn label(&self, _: Lesson) -> Result<u64, Fault> {
-        Err(Fault::Broken("lessons come together".into()))
-    }
-    async fn label_all(&self, lessons: Vec<Lesson>) -> Result<Vec<Taught>, Fault> {
-        let mut all = Vec::new();
-        for lesson in lessons {
-            let it = (words(&lesson.message), lesson.label);
-            let mut known = self.known.lock().unwrap();
-            if known.contains(&it) {
-                all.push(Taught::Known(1));
-                continue;
-            }
-            let kept = if lesson.kept.is_some() { "kept " } else { "" };
-            let weight = lesson
-                .weight
-                .map_or(String::new(), |weight| format!(" weight {weight}"));
-            self.taught
-                .enter(format!("{kept}{} {:?} {:?}{weight}", it.0, lesson.label, lesson.ground))?;
-            known.retain(|(words, _)| *words != it.0);
-            known.push(it);
-            all.push(Taught::Learned(known.len() as u64));
-        }
-        Ok(all)
-    }
-    async fn label_by_reference(&self, id: &str, label: Label, _: Ground, _: &str, _: Time) -> Result<u64, Fault> {
-        if *self.forgot.lock().unwrap() {
-            return Err(Fault::Unavailable("nothing is remembered of it"));
-        }
-        self.taught.enter(format!("delivered {id} {label:?}"))?;
-        Ok(7)
-    }
-    async fn erase(&self, _: &KeptId) -> Result<u64, Fault> {
-        Ok(0)
-    }
-    async fn unlearn(&self, _: &Unlearn) -> Result<u64, Fault> {
-        Ok(0)
-    }
-    async fn versions(&self) -> Result<Vec<Version>, Fault> {
-        Ok(Vec::new())
-    }
-    async fn rollback(&self, _: Option<u64>) -> Result<Version, Fault> {
-        Err(Fault::Broken("no version".into()))
-    }
-    async fn rebuild(&self) -> Result<Rebuilt, Fault> {
-        Err(Fault::Broken("no version".into()))
-    }
-}
-
-struct NoUpkeep;
-
-#[async_trait]
-impl Upkeep for NoUpkeep {
-    async fn check(&self) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-    async fn compact(&self) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-    async fn backup(&self, _: &FilePath) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-}
-
-/// Lists that write down what is done to them.
-#[derive(Default)]
-struct Lists(Book<String>);
-
-#[async_trait]
-impl Filter for Lists {
-    async fn handle(&self, _: &Acting<'_>, request: &Request) -> Result<Option<Change>, Fault> {
-        let line = match request {
-            Request::Add { list, reach, entries } => format!("add {list:?} {reach:?} {}", entries.join(" ")),
-            Request::Remove { list, reach, entries } => format!("remove {list:?} {reach:?} {}", entries.join(" ")),
-            _ => return Ok(None),
-        };
-        let again = self.0.all().contains(&line);
-        self.0.enter(line.clone())?;
-        Ok(Some(match again {
-            true => Change::shown(vec![line]),
-            false => Change::done(line),
-        }))
-    }
-}
-
-struct House {
-    fakes: Fakes,
-    desk: FrontDesk,
-    school: Arc<School>,
-    lists: Arc<Lists>,
-}
-
-const NUMBER: &str = "00000abcd000001";
-const MAIL: &str =
-    "From: Win <win@pills.example>\r\nSubject: Cheap  pills\r\nMessage-ID: <p1@pills.example>\r\n\r\nbuy\r\n";
-
-fn login(name: &str) -> Login {
-    Login::new(name, LoginBy::Auth)
-}
-
-fn house_with(reports: Reports) -> House {
-    let fakes = Fakes::new();
-    let store = Store::new(fakes.store.clone());
-    let (school, lists) = (Arc::new(School::default()), Arc::new(Lists::default()));
-    let means = Means {
-        store: store.within("desk"),
-        filters: store.within("filter"),
-        kept: fakes.kept.clone(),
-        post: fakes.post.clone(),
-        learning: school.clone(),
-        explain: Arc::new(null::NoExplain),
-        upkeep: Arc::new(NoUpkeep),
-        clock: fakes.clock.clone(),
-        seed: Fakes::SEED,
-    };
-    let terms = Terms {
-        staff: Staff::new(
-            ["root@d.example"],
-            [],
-            Routes::inbound([("d.example", "default"), ("e.example", "default")]),
-        ),
-        requests_per_hour: 1_000,
-        reports,
-        release_welcomes: false,
-    };
-    let desk = FrontDesk::new(means, terms.clone());
-    let handlers: BTreeMap<String, Arc<dyn Filter>> = [("lists".to_owned(), lists.clone() as Arc<dyn Filter>)].into();
-    desk.publish(handlers, terms);
-    House {
-        fakes,
-        desk,
-        school,
-        lists,
-    }
-}
-
-fn house() -> House {
-    house_with(Reports::default())
-}
-
-impl House {
-    async fn report(&self, by: &str, mail: Mail, label: Label) -> Receipt {
-        let request = Request::Report {
-            mail,
-            label,
-            domain: None,
-        };
-        self.desk.submit(&login(by), request).await.unwrap()
-    }
-
-    /// Mail that was delivered, and of which there is a record.
-    async fn delivered(&self, id: &str, to: &str, mail: &'static str) {
-        let message = Message::from_bytes(mail.as_bytes());
-        let now = self.fakes.clock.now().millis();
-        let direction = gatepost_core::Direction::Inbound;
-        let mut record = Record::new(id.into(), now, direction, "mx".into(), "192.0.2.1".parse().unwrap(), 1);
-        record.from = Some("bounce-17@pills.example".into());
-        record.message_id = Some("<p1@pills.example>".into());
-        record.author = Some("Win <win@pills.example>".into());
-        record.subject = Some("Cheap pills".into());
-        record.hash = Record::hash_of(&message);
-        record.recipients.push(RecipientRecord::new(RecipientId(0), to.into()));
-        self.fakes.kept.record(&record).await.unwrap();
-    }
-
-    async fn kept(&self, id: &str, to: &str, from: &str) -> KeptId {
-        let message = Arc::new(Message::from_bytes(MAIL.as_bytes()));
-        let to = Path::forward(to, true).unwrap();
-        let from = Path::reverse(from, true).unwrap();
-        let terms = KeptTerms::durable("held");
-        let keeping = Keeping::new(id, self.fakes.clock.now(), &from, vec![&to], &message, &terms);
-        self.fakes.kept.keep(keeping).await.unwrap()
-    }
-}
-
-fn brought(text: &str, reference: Option<String>) -> Mail {
-    let mut brought = Brought::new(text.as_bytes().to_vec(), true);
-    brought.reference = reference;
-    brought.message_id = text.contains("p1@pills").then(|| "<p1@pills.example>".into());
-    Mail::Brought(brought)
-}
-
-fn sealed(id: &str) -> Option<String> {
-    Some(Reference::write(&Fakes::SEED, id))
-}
-
-fn lines(receipt: &Receipt) -> String {
-    match receipt {
-        Receipt::Done(change) => change.lines.join("\n"),
-        other => panic!("{other:?}"),
-    }
-}
+use people::{MAIL, NUMBER, brought, house, house_with, lines, login, sealed, words};
 
 #[tokio::test]
 async fn a_changed_mail_with_our_number_is_the_mail_that_we_have() {
@@ -235,7 +25,7 @@ async fn a_changed_mail_with_our_number_is_the_mail_that_we_have() {
     assert!(lines(&told).contains("it is called spam"), "{told:?}");
     assert_eq!(house.school.taught.all(), ["kept buy Spam Person"]);
 
-    let house = self::house();
+    let house = people::house();
     house.delivered(NUMBER, "carl@d.example", MAIL).await;
     let changed = brought(
         "From: Win <win@pills.example>\r\n\r\nwords put into it\r\n",
@@ -269,7 +59,7 @@ async fn a_number_without_our_seal_counts_for_nothing_and_the_copy_for_less() {
     house.report("carl@d.example", brought(MAIL, forged), Label::Spam).await;
     assert_eq!(house.school.taught.all(), ["buy Spam Person weight 50"]);
     // Nor does one that we have forgotten.
-    let house = self::house();
+    let house = people::house();
     house
         .report("carl@d.example", brought(MAIL, sealed("gone")), Label::Spam)
         .await;
@@ -321,7 +111,7 @@ async fn mail_that_lost_its_number_is_found_among_the_persons_own() {
         house.report("carl@d.example", mail.clone(), Label::Spam).await;
         assert_eq!(house.school.taught.all(), [taught], "{mail:?}");
         // It came to somebody else.
-        let house = self::house();
+        let house = people::house();
         house.delivered(NUMBER, "eva@e.example", MAIL).await;
         house.report("carl@d.example", mail, Label::Spam).await;
         assert!(house.school.taught.all()[0].ends_with("weight 50"));
@@ -337,7 +127,7 @@ async fn mail_that_lost_its_number_is_found_among_the_persons_own() {
         .await;
     assert_eq!(house.school.taught.all(), [copied]);
     // So is none of long ago.
-    let house = self::house();
+    let house = people::house();
     house.delivered(NUMBER, "carl@d.example", MAIL).await;
     house.fakes.clock.forward(std::time::Duration::from_hours(24 * 15));
     house.report("carl@d.example", brought(MAIL, None), Label::Spam).await;
@@ -368,7 +158,9 @@ async fn a_report_that_is_sent_again_teaches_nothing() {
     let house = house();
     let id = house.kept(NUMBER, "carl@d.example", "x@y.example").await;
     let copy = || brought("From: a@b.example\r\n\r\na copy\r\n", None);
-    for mail in [Mail::Kept(id), copy(), brought(MAIL, sealed(NUMBER))] {
+    house.delivered("00000abcd000002", "carl@d.example", MAIL).await;
+    let delivered = brought("X: y\r\n\r\nz\r\n", sealed("00000abcd000002"));
+    for mail in [Mail::Kept(id), copy(), brought(MAIL, sealed(NUMBER)), delivered] {
         for again in [false, true] {
             let told = house.report("carl@d.example", mail.clone(), Label::Spam).await;
             if again {
@@ -378,7 +170,11 @@ async fn a_report_that_is_sent_again_teaches_nothing() {
     }
     assert_eq!(
         house.school.taught.all(),
-        ["kept buy Spam Person", "a copy Spam Person weight 50"]
+        [
+            "kept buy Spam Person",
+            "a copy Spam Person weight 50",
+            "delivered 00000abcd000002 Spam"
+        ]
     );
     // The opposite is no repetition.
     let told = house.report("carl@d.example", copy(), Label::Ham).await;
@@ -387,7 +183,7 @@ async fn a_report_that_is_sent_again_teaches_nothing() {
         .report("carl@d.example", brought(MAIL, sealed(NUMBER)), Label::Ham)
         .await;
     assert_eq!(
-        house.school.taught.all()[2..],
+        house.school.taught.all()[3..],
         ["a copy Ham Person weight 50", "kept buy Ham Correction"]
     );
 }
@@ -418,6 +214,16 @@ async fn the_sender_of_spam_is_denied_and_that_of_wanted_mail_is_welcome() {
             "add Deny Person(\"carl@d.example\") a@b.example",
         ]
     );
+    let ask = Request::Audit {
+        before: None,
+        limit: Some(3),
+    };
+    let Receipt::Audit(audit) = house.desk.submit(&login("root@d.example"), ask).await.unwrap() else {
+        panic!("an audit")
+    };
+    // The first is this question.
+    assert_eq!(audit[1].what, "add to the deny list of carl@d.example: a@b.example");
+    assert_eq!((&*audit[1].by.name, &*audit[1].outcome), ("carl@d.example", "done"));
     let gentle = house_with(Reports {
         deny_sender: false,
         welcome_sender: false,
@@ -476,4 +282,67 @@ async fn lists_that_fail_undo_nothing_that_was_learned_and_the_other_way_round()
         lines(&told).contains("it is not learned from: busy") && lines(&told).contains("add Allow"),
         "{told:?}"
     );
+}
+
+/// Explains by telling what it was asked about.
+#[derive(Default)]
+struct Explains(Book<String>);
+
+#[async_trait]
+impl gatepost_core::Explain for Explains {
+    async fn explain(
+        &self,
+        message: &Arc<Message>,
+        about: gatepost_core::About,
+    ) -> Result<gatepost_core::Explanation, Fault> {
+        let record = about
+            .record
+            .map_or(String::new(), |record| format!(" of {}", record.id));
+        self.0.enter(format!("{}{record}", words(message)))?;
+        Err(Fault::Unavailable("it is only written down"))
+    }
+    fn unvouched(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_came_is_explained_with_its_record_and_another_only_to_whom_may_ask() {
+    let explains = Arc::new(Explains::default());
+    let ask = async |users: Users, to: &str, text: &str| {
+        let mut house = house();
+        house.delivered(NUMBER, to, MAIL).await;
+        let mut means = house.means.clone();
+        means.explain = explains.clone();
+        let staff = Staff::new([], [], Routes::inbound([("d.example", "default")])).with_users(users);
+        let terms = Terms {
+            staff,
+            requests_per_hour: 1_000,
+            reports: Reports::default(),
+            release_welcomes: false,
+        };
+        house.desk = FrontDesk::new(means, terms);
+        let request = Request::Explain {
+            mail: brought(text, sealed(NUMBER)),
+            came: None,
+            domain: None,
+        };
+        house.desk.submit(&login("carl@d.example"), request).await.unwrap()
+    };
+    let (nothing, asks) = (
+        Users::default(),
+        Users {
+            explain: true,
+            ..Users::default()
+        },
+    );
+    let refused = Receipt::Refused(NO_SUCH_MAIL.into());
+    ask(nothing, "carl@d.example", MAIL).await;
+    assert_eq!(explains.0.take(), ["buy of 00000abcd000001"]);
+    let changed = MAIL.replace("buy", "sell");
+    assert_eq!(ask(nothing, "carl@d.example", &changed).await, refused);
+    ask(asks, "carl@d.example", &changed).await;
+    assert_eq!(explains.0.take(), ["sell"]);
+    assert_eq!(ask(asks, "eva@e.example", MAIL).await, refused, "it is hers");
+    assert!(explains.0.is_empty());
 }

@@ -68,13 +68,16 @@ impl Learning for School {
         }
         Ok(all)
     }
-    async fn label_by_reference(&self, id: &str, label: Label, _: Ground, by: &str, _: Time) -> Result<u64, Fault> {
+    async fn label_by_reference(&self, id: &str, label: Label, _: Ground, by: &str, _: Time) -> Result<Taught, Fault> {
         self.0.enter(format!("reference {id} {label:?} {by}"))?;
-        Ok(self.0.len() as u64)
+        Ok(Taught::Learned(self.0.len() as u64))
     }
     async fn erase(&self, _: &KeptId) -> Result<u64, Fault> {
         self.0.enter("erase".into())?;
         Ok(1)
+    }
+    async fn concerned(&self, _: &Unlearn) -> Result<u64, Fault> {
+        Ok(2)
     }
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {
         self.0.enter(format!("unlearn {what:?}"))?;
@@ -257,6 +260,44 @@ async fn delivered_mail_is_reported_by_the_number_of_its_transaction_and_only_by
 }
 
 #[tokio::test]
+async fn what_is_no_mail_or_for_a_domain_that_is_none_of_ours_is_not_learned() {
+    let house = house();
+    let picture = Mail::Bytes(Octets(b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec()));
+    let told = house.ask(&operator(), report(picture, Label::Spam)).await;
+    assert!(
+        matches!(&told, Receipt::Refused(why) if why.contains("no mail")),
+        "{told:?}"
+    );
+    let mail = || Mail::Bytes(Octets(b"Subject: hi\r\n\r\n".to_vec()));
+    let of = |domain: &str| Request::Report {
+        mail: mail(),
+        label: Label::Spam,
+        domain: Some(domain.into()),
+    };
+    for domain in ["elsewhere.example", "d.example.evil.example"] {
+        let told = house.ask(&operator(), of(domain)).await;
+        assert!(
+            matches!(&told, Receipt::Refused(why) if why.contains(domain)),
+            "{told:?}"
+        );
+    }
+    let train = Request::Train {
+        mails: vec![gatepost_core::Labelled::new(
+            b"Subject: hi\r\n\r\n".to_vec(),
+            Label::Ham,
+        )],
+        by: "train".into(),
+        domain: Some("elsewhere.example".into()),
+    };
+    assert!(matches!(house.ask(&operator(), train).await, Receipt::Refused(_)));
+    assert!(house.school.0.is_empty());
+    assert!(matches!(
+        house.ask(&operator(), of("D.Example")).await,
+        Receipt::Done(_)
+    ));
+}
+
+#[tokio::test]
 async fn what_was_labelled_and_not_learned_is_learned_when_it_is_told_again() {
     let house = house();
     let id = house.keep(&["carl@d.example"]).await;
@@ -345,6 +386,9 @@ async fn models_are_the_operators_affair() {
         Receipt::Done(change) => (change.changed, change.lines.join("\n")),
         other => panic!("{other:?}"),
     };
+    let count = Request::CountSamples(Unlearn::By("eva".into()));
+    assert_eq!(house.ask(&operator(), count).await, Receipt::Counted(2));
+    assert!(house.school.0.is_empty(), "nothing is forgotten by that");
     let (changed, lines) = said(house.ask(&operator(), unlearn).await);
     assert!(changed && lines.contains("2 samples are forgotten"), "{lines}");
     let (changed, lines) = said(house.ask(&operator(), Request::Rollback { to: Some(1) }).await);

@@ -15,5 +15,6 @@ use gatepost_dnsbl as _;
 use gatepost_greylist as _;
 use gatepost_hmm as _;
 use gatepost_ngram as _;
+use gatepost_resend as _;
 use gatepost_spf_dkim_dmarc as _;
 use gatepost_whitelist as _;

@@ -17,6 +17,7 @@ fn the_standard_set_is_this() {
             "greylist",
             "hmm",
             "ngram",
+            "resend",
             "spf_dkim_dmarc",
             "whitelist"
         ]

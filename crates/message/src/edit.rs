@@ -1,5 +1,5 @@
-//! The editor: prepend fields, remove whole ones, rename them, tag the Subject, replace parts by a note (see
-//! [`Replacement`]). Nothing else can be asked.
+//! The editor: prepend fields, remove whole ones, rename them, tag the Subject, take a word out of it, replace parts by a
+//! note (see [`Replacement`]). Nothing else can be asked.
 //!
 //! **Invariant:** what was not asked for stays octet for octet and in its order. When nothing
 //! that came with the message is touched, its octets are shared and the edited message ends with them. Nothing is ever
@@ -25,6 +25,7 @@ use crate::message::Message;
 use crate::own::NamePattern;
 use crate::replace::{self, Replacement};
 use crate::subject::{self, SubjectTag};
+use crate::word::{self, SubjectWord};
 
 /// Which of the fields of one name.
 #[non_exhaustive]
@@ -62,6 +63,8 @@ pub enum Edit {
     Beyond(Vec<NamePattern>),
     /// Puts a tag before the value of the first Subject, or adds a Subject; keeps the value in `X-Original-Subject`.
     Subject(SubjectTag),
+    /// Takes a word out of the value of the first Subject: the last that stands there as such, outside encoded words.
+    SubjectWithout(SubjectWord),
     /// Puts a blank line between head and body where there is none, so that every reader agrees where the body begins
     /// ([`Message::unseparated`]).
     Separate,
@@ -253,7 +256,13 @@ impl Edits {
                 _ => {}
             }
         }
-        let replace = tagged.and_then(|tagged| tagged.replace).zip(subject);
+        let tagged = tagged.and_then(|tagged| tagged.replace);
+        let words = self.0.iter().filter_map(|edit| match edit {
+            Edit::SubjectWithout(word) => Some(word),
+            _ => None,
+        });
+        let shorter = subject.and_then(|subject| word::without(&subject, tagged.as_deref(), words));
+        let replace = shorter.or(tagged).zip(subject);
         let head = message.head();
         let read = mbox_len(head) + headers.iter().map(|header| header.raw().len()).sum::<usize>();
         let patterns = self.0.iter().filter_map(|edit| match edit {

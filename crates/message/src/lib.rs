@@ -28,6 +28,7 @@ mod replace;
 pub mod results;
 mod subject;
 pub mod trail;
+mod word;
 
 pub use content::Content;
 pub use date::date;
@@ -44,3 +45,4 @@ pub use received::{Protocol, Received};
 pub use replace::{NOTE_MAX, Replacement, STRETCHES_MAX};
 pub use results::Results;
 pub use subject::{BadTag, SubjectTag, TAG_MAX};
+pub use word::{BadWord, SubjectWord, WORD_MAX};

@@ -4,7 +4,8 @@ mod oracle;
 
 use bytes::Bytes;
 use gatepost_message::{
-    Edit, Edits, Field, Message, Name, Protocol, Received, Results, SignedNames, SubjectTag, received, results, split,
+    Edit, Edits, Field, Message, Name, Protocol, Received, Results, SignedNames, SubjectTag, SubjectWord, received,
+    results, split,
 };
 use oracle::{US, is_one_field, octets};
 use proptest::prelude::*;
@@ -61,8 +62,24 @@ fn edit() -> impl Strategy<Value = Edit> {
         name().prop_map(|name| Edit::remove(name).unwrap()),
         (name(), name()).prop_map(|(name, to)| Edit::rename(name, to).unwrap()),
         prop::sample::select(vec!["[SPAM]", "*** x ***"]).prop_map(|tag| Edit::Subject(SubjectTag::new(tag).unwrap())),
+        word().prop_map(|word| Edit::SubjectWithout(SubjectWord::new(&word).unwrap())),
         Just(Edit::Separate),
     ]
+}
+
+/// Words that stand in the nasty Subjects, and some that do not.
+fn word() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["hi", "one", "two", "text", "[SPAM]", ":", "absent"]).prop_map(str::to_owned)
+}
+
+/// The words of a value: what stands between spaces, tabs and line ends.
+fn words_of(value: &[u8]) -> Vec<Vec<u8>> {
+    let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    value
+        .split(space)
+        .filter(|word| !word.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 fn removes(edits: &[Edit], field: &[u8]) -> bool {
@@ -145,7 +162,7 @@ proptest! {
         prop_assert_eq!(again.headers().mbox_line().map(<[u8]>::trim_ascii_end), message.headers().mbox_line().map(<[u8]>::trim_ascii_end));
         let touched = |field: &[u8]| removes(&edits, field) || edits.iter().any(|edit| match edit {
             Edit::Rename { name, .. } => field.eq_ignore_ascii_case(name.as_str().as_bytes()),
-            Edit::Subject(_) => field.eq_ignore_ascii_case(b"Subject"),
+            Edit::Subject(_) | Edit::SubjectWithout(_) => field.eq_ignore_ascii_case(b"Subject"),
             _ => false,
         });
         let mut seen = again.headers().iter().map(|header| header.raw());
@@ -156,6 +173,34 @@ proptest! {
         let prepended = edits.iter().filter(|edit| matches!(edit, Edit::Prepend(_))).count();
         let tagged = again.headers().len() + removed - prepended - message.headers().len();
         prop_assert!(tagged <= 1, "only a tag adds a field, the original or the new Subject");
+    }
+
+    #[test]
+    fn a_word_goes_out_of_the_subject_and_nothing_else_does(bytes in mail(), pieces in prop::collection::vec(
+        prop::sample::select(vec!["hi", "two", "one", " ", "\t", "\r\n ", "\n\t", "  ", ":", "\r", "\u{e4}"]), 0..12,
+    ), word in word()) {
+        let bytes = [format!("Subject:{}\r\n", pieces.concat()).as_bytes(), &bytes].concat();
+        let message = Message::from_bytes(bytes.clone());
+        let edits: Edits = [Edit::SubjectWithout(SubjectWord::new(&word).unwrap())].into_iter().collect();
+        let out = octets(&edits.apply(&message));
+        let (Some(came), again) = (message.headers().get("Subject"), Message::from_bytes(out.clone())) else {
+            prop_assert_eq!(&out, &bytes);
+            return Ok(());
+        };
+        let left = again.headers().get("Subject").expect("the field stays");
+        let mut want = words_of(came.value());
+        let last = want.iter().rposition(|one| one == word.as_bytes());
+        match last {
+            Some(at) => drop(want.remove(at)),
+            None => prop_assert_eq!(&out, &bytes),
+        }
+        prop_assert_eq!(words_of(left.value()), want);
+        let longest = |raw: &[u8]| raw.split(|&b| b == b'\n').map(|line| line.trim_ascii_end().len()).max();
+        prop_assert!(longest(left.raw()) <= longest(came.raw()));
+        let blank = |raw: &[u8]| raw.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty() && line.trim_ascii().is_empty()).count();
+        prop_assert!(blank(left.raw()) <= blank(came.raw()), "{:?} of {:?}", left.raw(), came.raw());
+        prop_assert_eq!(again.headers().len(), message.headers().len());
+        prop_assert_eq!(again.body().whole(), message.body().whole());
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl Look<'_> {
         let verdict = judge(&unmarked(self.rules), &Fusion::default(), &said, whom, Phase::Message).verdict;
         Ok(match verdict.fate {
             Fate::Deliver => Found::Nothing(verdict.marks.edits),
-            Fate::Refuse(reply) | Fate::Defer(reply) => Found::Danger {
+            Fate::Defer(_) => return Err(Fault::Unavailable("a filter that looks for danger wants more time")),
+            Fate::Refuse(reply) => Found::Danger {
                 because: verdict.because,
                 reply: Some(reply),
             },
@@ -149,7 +150,7 @@ mod tests {
             patience: Slot::PATIENCE,
             phases: Phases::MESSAGE,
             concern,
-            may: Wishes::REJECT.and(Wishes::HOLD).and(Wishes::EDIT),
+            may: Wishes::REJECT.and(Wishes::HOLD).and(Wishes::EDIT).and(Wishes::DEFER),
             filter: Arc::new(Says(says)),
             domains: Arc::default(),
         }
@@ -219,6 +220,9 @@ mod tests {
         let found_by = async |mode| found(vec![slot(Concern::Danger, mode, gone())], &Rules::default()).await;
         assert!(matches!(found_by(Mode::Enforce).await, Err(Fault::Unavailable(_))));
         assert!(found_by(Mode::Monitor).await.is_ok(), "its word would not count");
+        let later = Opinion::none().wish(Wish::Defer(Reply::plain(451, "later")));
+        let found = found(vec![slot(Concern::Danger, Mode::Enforce, Ok(later))], &Rules::default()).await;
+        assert!(matches!(found, Err(Fault::Unavailable(_))), "{found:?}");
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ use gatepost_core::{
 };
 
 use crate::fusion::Fusion;
+use crate::offer;
 use crate::policy::{Action, Rules};
+use crate::reasons;
 use crate::refusal;
 use crate::said::Said;
 use crate::settle::takes_out;
@@ -63,6 +65,8 @@ pub struct Judgement {
     pub score: Score,
     /// What all classifiers together say, where any said something; their points are in the sum.
     pub fused: Option<Fused>,
+    /// It was refused for its points, and nothing of them forbids a code ([`offer`]).
+    pub may_return: bool,
     /// The session is closed after the refusal.
     pub close: bool,
     /// What would have become of the mail without `dry_run`, where that is something else.
@@ -115,6 +119,8 @@ struct Heard<'a> {
     deny: Option<(&'a Said, &'a Reply)>,
     edits: Vec<Edit>,
     points: Vec<(&'a Tag, Score)>,
+    /// Those of them that are about danger.
+    perils: Vec<Score>,
     odds: Vec<(&'a Said, &'a Tag, LogOdds)>,
 }
 
@@ -154,10 +160,16 @@ impl<'a> Heard<'a> {
         let danger = said.concern == Concern::Danger;
         let silenced = self.exempt && !danger;
         let exempt = self.exempt;
-        let covered = |finding: &&Finding| Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt);
+        let obeyed = said.mode_for(whom.domain) == Mode::Enforce;
+        let covered = |finding: &&Finding| {
+            Said::covers(finding.scope, whom.id) && stands(finding.standing, exempt) && !(finding.instead && obeyed)
+        };
         for finding in said.opinion.findings().iter().filter(covered).filter(|_| !silenced) {
             match finding.evidence {
-                Evidence::Points(points) => self.points.push((&finding.tag, points)),
+                Evidence::Points(points) => {
+                    self.points.push((&finding.tag, points));
+                    self.perils.extend(danger.then_some(points));
+                }
                 Evidence::LogOdds { value, support } => {
                     self.odds.push((said, &finding.tag, LogOdds { value, support }));
                 }
@@ -173,7 +185,7 @@ impl<'a> Heard<'a> {
                 Some(OnFault::Ignore) | None => {}
             }
         }
-        if said.mode_for(whom.domain) != Mode::Enforce {
+        if !obeyed {
             return;
         }
         for (scope, standing, wish) in said.opinion.wishes() {
@@ -196,6 +208,13 @@ impl<'a> Heard<'a> {
         }
     }
 
+    /// Whether the mail as it came is dangerous to have: a part was to be taken out of it, or what speaks of danger is
+    /// alone enough to keep it away from its reader.
+    fn is_perilous(&self, rules: &Rules) -> bool {
+        let level = rules.level(self.perils.iter().copied().sum());
+        self.edits.iter().any(takes_out) || rules.grade(level).action >= Action::Hold
+    }
+
     /// The classifiers' word, at the risk that holds for this recipient.
     fn fused(&self, rules: &Rules, fusion: &Fusion) -> Option<Fused> {
         if self.odds.is_empty() {
@@ -208,6 +227,12 @@ impl<'a> Heard<'a> {
             fusion.threshold(),
             fusion.points(odds, rules.classifiers),
         ))
+    }
+
+    /// Whether nothing that counted against the mail forbids a code.
+    fn may_return(&self, rules: &Rules) -> bool {
+        let mut against = self.points.iter().filter(|(_, points)| *points > Score::ZERO);
+        !against.any(|(tag, _)| offer::forbids(&rules.no_code_for, tag))
     }
 
     /// The findings that made the score, the weightiest first.
@@ -292,8 +317,15 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     let level = rules.level(score);
     let decision = decide(rules, &heard, score, level, at);
     let because = because(&heard, &decision, whom, level);
-    let Decision { rank, fate, close, .. } = decision;
+    let Decision {
+        rank, mut fate, close, ..
+    } = decision;
+    let by_points = rank == Rank::Score && matches!(fate, Fate::Refuse(_));
+    if by_points {
+        fate = Fate::Refuse(rules.refusal.refuse(reasons::for_the_sender(&because)));
+    }
 
+    let may_return = by_points && heard.may_return(rules);
     let overruled = rules.dry_run && !matches!(fate, Fate::Deliver | Fate::Divert);
     let (fate, would) = if overruled {
         (Fate::Deliver, Some(fate))
@@ -302,7 +334,8 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     };
     let mut verdict = Verdict::new(level, fate);
     verdict.because = because;
-    verdict.danger = rank == Rank::Danger && would.is_none();
+    let undelivered = !matches!(verdict.fate, Fate::Deliver | Fate::Divert);
+    verdict.danger = would.is_none() && undelivered && (rank == Rank::Danger || heard.is_perilous(rules));
     verdict.days = rules.keep_days.0;
     let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
     match &verdict.fate {
@@ -335,6 +368,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         rank,
         score,
         fused,
+        may_return: may_return && !overruled,
         close: close && !overruled,
         would,
         taker,
@@ -369,7 +403,8 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
         close: false,
     };
     match rules.grade(level).action {
-        Action::Reject if dot => return by_score(Fate::Refuse(rules.refusal.refuse(&refusal::UNWANTED))),
+        // Worded once it is known why.
+        Action::Reject if dot => return by_score(Fate::Refuse(refusal::UNWANTED)),
         Action::Discard if dot => return by_score(Fate::Discard),
         Action::Hold if dot => return by_score(Fate::Hold),
         _ => {}

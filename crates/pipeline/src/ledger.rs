@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gatepost_core::message::{Headers, Message};
 use gatepost_core::{
-    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, FindingRecord, Identity, Level, RecipientRecord, Record,
-    Spf, SpfRecord, SpfResult, Time, Visit,
+    AuthRecord, DmarcPolicy, DmarcResult, Domain, Envelope, Finding, FindingRecord, Identity, Level, RecipientRecord,
+    Record, Spf, SpfRecord, SpfResult, Time, Visit,
 };
 
 use crate::names::Known;
@@ -93,12 +93,13 @@ pub fn close(
         record.auth = auth(record, envelope, spf.as_ref(), identity);
     }
     for said in said {
-        let counts = said.mode_for(None) >= Mode::Score;
+        let mode = said.mode_for(None);
+        let counts = |finding: &Finding| mode >= Mode::Score && !(finding.instead && mode == Mode::Enforce);
         let room = Record::FINDINGS_MAX.saturating_sub(record.findings.len());
         let findings = said.opinion.findings().iter().take(room);
         record
             .findings
-            .extend(findings.map(|finding| FindingRecord::new(&said.filter, said.phase, finding, counts)));
+            .extend(findings.map(|finding| FindingRecord::new(&said.filter, said.phase, finding, counts(finding))));
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A listener's sessions share one [`Pipeline`]; each session has a [`Reception`], which answers the questions of the
 //! session machine. Filters testify ([`run`]), policy judges ([`judge`](judge::judge), [`settle`](settle::settle): pure
-//! functions), the session speaks. **Absent on purpose:** sockets, clocks, configuration files, and any filter by name.
+//! functions), the session speaks. **Absent on purpose:** sockets, clocks, configuration files, and what filters do: their names
+//! are known where findings are put in plain words ([`reasons`]) and where a code is offered ([`offer`]), and nowhere else.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -14,9 +15,11 @@ pub mod fusion;
 pub mod judge;
 pub mod ledger;
 pub mod names;
+pub mod offer;
 pub mod overlay;
 pub mod pipeline;
 pub mod policy;
+pub mod reasons;
 pub mod reception;
 pub mod recipients;
 pub mod refusal;
@@ -32,6 +35,7 @@ pub mod settle;
 pub mod slot;
 pub mod spambox;
 pub mod stamp;
+pub mod template;
 pub mod testimony;
 pub mod transaction;
 pub mod ways;

@@ -10,10 +10,11 @@ use ipnet::IpNet;
 use crate::current::CurrentFusion;
 use crate::followers::Followers;
 use crate::fusion::Fusion;
+use crate::offer;
 use crate::policy::Policy;
 use crate::recipients::Recipients;
 use crate::routes::Routes;
-use crate::slot::Slot;
+use crate::slot::{Mode, Slot};
 use crate::stamp::Ours;
 
 /// Everything that one listener's sessions share. Rebuilt on reload; sessions that are running keep theirs.
@@ -113,6 +114,12 @@ impl Pipeline {
     /// The slot of a filter.
     pub fn slot(&self, name: &str) -> Option<&Slot> {
         self.tiers.iter().flatten().find(|slot| &*slot.name == name)
+    }
+
+    /// Whether mail from the world to a domain that comes again with a code is let in here.
+    pub fn honours_codes(&self, domain: Option<&str>) -> bool {
+        let slot = self.slot(offer::HONOURED_BY).filter(|_| self.routes.is_inbound());
+        slot.is_some_and(|slot| slot.mode_for(domain) == Mode::Enforce)
     }
 
     /// Whether anybody is asked at a phase.

@@ -14,8 +14,9 @@ use gatepost_core::{Level, Phase, Score};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::refusal::Template;
+use crate::offer::{self, TagPattern};
 use crate::risk::Risk;
+use crate::template::{Contact, Template};
 use crate::spambox::{Days, Spambox};
 
 /// What is done with mail of a level.
@@ -290,8 +291,19 @@ layered! {
         /// where they are less sure, never more; for wanted mail two fifths of it the other way. 10 by default: with less
         /// than `high.threshold` they refuse nobody on their own.
         classifiers: Score = Score::points(10);
-        /// What a client reads when its mail is refused for its points, with {reason}, {id} and {code}.
-        refusal: Template = Template::default();
+        /// What a client reads when its mail is refused for its points and no code is offered: one line with {reason},
+        /// {id} and {contact}. It may begin with its code, as 554 5.7.1; without one it is 550 5.7.1.
+        refusal: Template = Template::plain();
+        /// What it reads where it may send the mail once more with a code, which needs the filter `resend`: the same, with
+        /// {code} for the code of this mail or {day_code} for that of the day.
+        refusal_with_code: Template = Template::with_code();
+        /// Findings with which mail is offered no code: names such as `clamav.found`, `dnsbl.*` for all that begin so, and
+        /// with a `!` before it those that are offered one after all; the last that fits decides. By default what says that
+        /// the sender is forged or listed, and danger.
+        no_code_for: Vec<TagPattern> = offer::no_code_for();
+        /// Whom a refusal names for those who think that it is wrong: an address or a page. {domain} is the domain of the
+        /// recipient, or the name of this host where there is none. "postmaster@{domain}" by default.
+        contact: Contact = Contact::default();
     }
     site {
         /// Header fields that are taken off external mail because readers believe them to be ours, `X-Spam-*` for all
@@ -425,6 +437,12 @@ impl Rules {
         }
         if self.deadline.0.is_zero() || self.deadline.0 > Duration::from_secs(240) {
             mistakes.push(("deadline", "between 1s and 4m: clients do not wait longer".into()));
+        }
+        if self.refusal.offers() {
+            mistakes.push((
+                "refusal",
+                "no code is offered where this is said: {code} and {day_code} belong in `refusal_with_code`".into(),
+            ));
         }
         mistakes
     }

@@ -23,7 +23,7 @@ use crate::judge::Rank;
 use crate::ledger;
 use crate::names::Names;
 use crate::pipeline::Pipeline;
-use crate::refusal::{self, relayed, worded};
+use crate::refusal::{self, Places, relayed, worded};
 use crate::relays::trace;
 use crate::run::{Asked, Run};
 use crate::said::Said;
@@ -213,7 +213,7 @@ impl Reception {
         let id = self
             .pipeline
             .new_id(now, self.visit.client.address, self.visit.client.port);
-        let reply = worded(reply, &id);
+        let reply = scene.worded(&id, None, reply);
         let mut record = ledger::begin(id, now, &self.visit);
         ledger::add_run(&mut record, self.early_run.take().map(|run| *run).unwrap_or_default());
         record.end = End::Refused;
@@ -308,7 +308,7 @@ impl Reception {
             }
             None => {
                 transaction.spoilt(&mut self.ways, size, &refusal::LOCAL).await;
-                worded(refusal::LOCAL, transaction.id()).into()
+                worded(refusal::LOCAL, Places::id(transaction.id())).into()
             }
         };
         self.finished = Some(self.finish(now, transaction, End::Answered, Some(&spoken.reply)).await);

@@ -1,10 +1,16 @@
-//! The words of every refusal: honest about whose fault it is, with an id that the postmaster can look up.
+//! The words of every refusal: honest about whose fault it is, with an id that can be looked up and whom to write to.
 //!
 //! **Invariants:** what a filter or policy refuses is worded as 5xx or 4xx as it was meant, whatever code the filter
-//! wrote; a fault of ours is never worded as 5xx; all text is printable ASCII (a [`Reply`] sees to it).
+//! wrote; a fault of ours is never worded as 5xx; every 5xx of ours has an id and a contact; all text is printable ASCII
+//! (a [`Reply`] sees to it). What the mail server said is left as it said it.
+
+use std::borrow::Cow;
 
 use gatepost_core::smtp::reply::Class;
 use gatepost_core::{Enhanced, Reply};
+
+use crate::offer::Codes;
+use crate::template::fill;
 
 macro_rules! says {
     ($($(#[$doc:meta])* $name:ident = $code:literal $class:literal $subject:literal $detail:literal $text:literal;)*) => {
@@ -56,78 +62,10 @@ says! {
     /// After a refusal that closes.
     /// AUTH without a mail server to ask.
     NO_AUTH = 454 4 7 0 "Authentication is not possible at the moment";
-    /// What judgement by points says.
-    UNWANTED = 550 5 7 1 "This message looks like spam";
+    /// What judgement by points says, until it is worded by the operator's template.
+    UNWANTED = 550 5 7 1 "It looks like spam";
     /// Accepted and kept.
     KEPT = 250 2 0 0 "Accepted";
-}
-
-/// What a client reads when points refuse its mail: printable ASCII, one line, with `{reason}`, `{id}` and `{code}`.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Template(Box<str>);
-
-impl Template {
-    /// The most characters of a template.
-    pub const MAX: usize = 300;
-    const PLACES: [&str; 3] = ["{reason}", "{id}", "{code}"];
-
-    /// The text as configuration holds it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A refusal for a reason. `{id}` and `{code}` stay for [`worded`].
-    pub fn refuse(&self, reason: &Reply) -> Reply {
-        Reply::new(
-            reason.code(),
-            reason.enhanced(),
-            self.0.replace("{reason}", reason.text()),
-        )
-    }
-}
-
-impl Default for Template {
-    fn default() -> Template {
-        Template("{reason}. If it is not, tell the postmaster this number: {id}".into())
-    }
-}
-
-impl TryFrom<String> for Template {
-    type Error = String;
-    fn try_from(text: String) -> Result<Template, String> {
-        let bare = Template::PLACES
-            .iter()
-            .fold(text.clone(), |text, place| text.replace(place, ""));
-        if text.len() > Template::MAX || !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
-            Err(format!(
-                "one line of at most {} printable ASCII characters",
-                Template::MAX
-            ))
-        } else if bare.contains(['{', '}']) {
-            Err("a text in which braces stand only around reason, id or code, as in {id}".into())
-        } else {
-            Ok(Template(text.into()))
-        }
-    }
-}
-
-impl From<Template> for String {
-    fn from(template: Template) -> String {
-        template.0.into()
-    }
-}
-
-impl schemars::JsonSchema for Template {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Template".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string", "maxLength": Template::MAX,
-            "description": "Printable ASCII; {reason}, {id} and {code} are filled in."
-        })
-    }
 }
 
 /// A reply as 5xx: what was meant as a refusal and has another code becomes 550 5.7.1.
@@ -171,52 +109,123 @@ pub fn unverified(reply: Reply) -> Reply {
     }
 }
 
-/// Fills in the id; a text that has no place for it gets it at its end. There is no code yet: its place is left empty.
-pub fn worded(reply: Reply, id: &str) -> Reply {
-    let text = reply.text().replace("{code}", "");
-    let text = if text.contains("{id}") {
-        text.replace("{id}", id)
-    } else {
-        let (before, last) = text
-            .rsplit_once('\n')
-            .map_or(("", text.as_str()), |(before, last)| (before, last));
-        let room = Reply::MAX_TEXT.saturating_sub(id.len() + 6);
-        let last = last.get(..last.len().min(room)).unwrap_or_default();
-        let gap = if last.is_empty() { "" } else { " " };
-        let lines = if before.is_empty() {
-            String::new()
-        } else {
-            format!("{before}\n")
-        };
-        format!("{lines}{last}{gap}(id {id})")
+/// What is filled in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Places<'a> {
+    /// The number of the transaction.
+    pub id: &'a str,
+    /// Whom to write to; needed where the reply is a refusal.
+    pub contact: &'a str,
+    /// The codes, where the refusal offers one. Without them their places are left empty.
+    pub codes: Option<&'a Codes>,
+}
+
+impl<'a> Places<'a> {
+    /// An id alone: for what is no refusal.
+    pub fn id(id: &'a str) -> Places<'a> {
+        Places {
+            id,
+            ..Places::default()
+        }
+    }
+}
+
+/// Fills in id, contact and codes. A text that has no place for the id gets it at its end, and a refusal the contact as
+/// well.
+pub fn worded(reply: Reply, places: Places<'_>) -> Reply {
+    let Places { id, contact, codes } = places;
+    let text = fill(reply.text(), |place| match place {
+        "id" => Some(Cow::Borrowed(id)),
+        "contact" => Some(Cow::Borrowed(contact)),
+        "code" => Some(codes.map_or(Cow::Borrowed(""), |codes| codes.mail.to_string().into())),
+        "day_code" => Some(codes.map_or(Cow::Borrowed(""), |codes| codes.day.to_string().into())),
+        _ => None,
+    });
+    let lacks = |place: &str, value: &str| !value.is_empty() && !reply.text().contains(place);
+    let mut missing = Vec::new();
+    if lacks("{id}", id) {
+        missing.push(format!("id {id}"));
+    }
+    if reply.is_permanent() && lacks("{contact}", contact) {
+        missing.push(format!("contact {contact}"));
+    }
+    let text = match missing.is_empty() {
+        true => text,
+        false => ended(&text, &format!("({})", missing.join(", "))),
     };
     Reply::new(reply.code(), reply.enhanced(), text).coded()
+}
+
+/// A text with something behind it, its last line cut where there would be no room.
+fn ended(text: &str, end: &str) -> String {
+    let (before, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let room = Reply::MAX_TEXT.saturating_sub(end.len() + 1);
+    let cut = (0..=last.len().min(room)).rev().find(|at| last.is_char_boundary(*at));
+    let last = last.get(..cut.unwrap_or(0)).unwrap_or_default();
+    let gap = if last.is_empty() { "" } else { " " };
+    let line = if before.is_empty() { "" } else { "\n" };
+    format!("{before}{line}{last}{gap}{end}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::Template;
+    use gatepost_core::{Seed, Time};
+
+    const PLACES: Places<'static> = Places {
+        id: "abc",
+        contact: "postmaster@d.example",
+        codes: None,
+    };
 
     #[test]
-    fn every_refusal_has_the_id_once() {
-        let plain = worded(NOT_LOCAL, "abc").to_string();
+    fn every_refusal_has_the_id_and_the_contact_once() {
+        let plain = worded(NOT_LOCAL, PLACES).to_string();
         assert_eq!(
             plain,
-            "550 5.7.1 Relaying denied, no mail is taken for this recipient here (id abc)"
+            "550 5.7.1 Relaying denied, no mail is taken for this recipient here (id abc, contact postmaster@d.example)"
         );
-        let placed = worded(Template::default().refuse(&UNWANTED), "abc").to_string();
+        let placed = worded(Template::plain().refuse("It looks like spam"), PLACES).to_string();
         assert_eq!(
             placed,
-            "550 5.7.1 This message looks like spam. If it is not, tell the postmaster this number: abc"
+            "550 5.7.1 Mail (abc) appears to be unsolicited. It looks like spam. If that is wrong, write to \
+             postmaster@d.example"
         );
-        let lines = worded(Reply::new(550, None, "one\ntwo"), "abc").to_string();
-        assert_eq!(lines, "550 5.0.0 one / two (id abc)");
-        assert!(
-            worded(Reply::new(550, None, "x".repeat(480)), "abc")
-                .text()
-                .ends_with("x (id abc)")
+        let own = worded(Reply::new(550, None, "ask {contact}"), PLACES).to_string();
+        assert_eq!(own, "550 5.0.0 ask postmaster@d.example (id abc)");
+        let lines = worded(Reply::new(550, None, "one\ntwo"), PLACES).to_string();
+        assert_eq!(lines, "550 5.0.0 one / two (id abc, contact postmaster@d.example)");
+        let long = worded(Reply::new(550, None, "x".repeat(480)), PLACES);
+        assert!(long.text().ends_with("x (id abc, contact postmaster@d.example)"));
+        assert_eq!(long.text().len(), Reply::MAX_TEXT);
+        assert_eq!(worded(Reply::new(550, None, ""), Places::id("abc")).text(), "(id abc)");
+    }
+
+    #[test]
+    fn what_is_no_refusal_has_the_id_alone() {
+        assert_eq!(worded(LOCAL, PLACES).text(), "Local error, try again later (id abc)");
+        assert_eq!(worded(KEPT, PLACES).text(), "Accepted (id abc)");
+    }
+
+    #[test]
+    fn a_code_is_offered_in_the_words_of_the_operator() {
+        let codes = Codes::new(&Seed::new([1; 16]), "abc", Time::ZERO);
+        let offer = worded(
+            Template::with_code().refuse("It looks like spam"),
+            Places {
+                codes: Some(&codes),
+                ..PLACES
+            },
         );
-        assert_eq!(worded(Reply::new(550, None, ""), "abc").text(), "(id abc)");
+        let want = format!(
+            "554 5.7.1 Mail (abc) appears to be unsolicited - resend with the code {} appended to subject and ask to have \
+             your email whitelisted. It looks like spam. Contact: postmaster@d.example",
+            codes.mail
+        );
+        assert_eq!(offer.to_string(), want);
+        let none = worded(Reply::new(550, None, "a {code}{day_code} {id} {contact}"), PLACES);
+        assert_eq!(none.text(), "a  abc postmaster@d.example");
     }
 
     #[test]
@@ -239,14 +248,5 @@ mod tests {
         let away = Reply::fixed(451, Enhanced(4, 4, 1), "away");
         assert_eq!(unverified(away).to_string(), "450 4.4.1 away");
         assert_eq!(unverified(NOT_LOCAL), NOT_LOCAL);
-    }
-
-    #[test]
-    fn a_template_knows_its_places_and_no_others() {
-        let template = |text: &str| Template::try_from(text.to_owned());
-        assert!(template("No: {reason} ({id}) {code}").is_ok());
-        for bad in ["{ID}", "a{", "two\r\nlines", "caf\u{e9}", &"x".repeat(301)] {
-            assert!(template(bad).is_err(), "{bad}");
-        }
     }
 }

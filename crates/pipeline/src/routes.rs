@@ -90,6 +90,11 @@ impl Routes {
         matches!(domain, Domain::Name(name) if self.local(name).is_some())
     }
 
+    /// The same of the name of a domain.
+    pub fn is_local_name(&self, name: &str) -> bool {
+        self.local(name).is_some()
+    }
+
     /// The route of a domain of ours: its own, or that of `.above`, which means all below `above`.
     fn local(&self, name: &str) -> Option<&Arc<str>> {
         let name = key(name);

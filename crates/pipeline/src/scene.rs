@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Context, Envelope, Facts, Phase, Time, Via, Visit, Wish};
+use gatepost_core::{Context, Envelope, Facts, Phase, Reply, Time, Via, Visit, Wish};
 
 use crate::judge::{Judgement, Openness, Whom, judge, openness};
 use crate::names::Names;
 use crate::pipeline::Pipeline;
+use crate::refusal::{Places, worded};
 use crate::run::{Asked, Deadline, Run, Runner};
 use crate::said::Said;
 
@@ -95,6 +96,26 @@ impl Scene<'_> {
         }
         .run(said, open)
         .await
+    }
+
+    /// Whom a refusal names: for mail to a domain of ours its contact, else the one of this host.
+    pub fn contact(&self, domain: Option<&str>) -> String {
+        let ours = domain.filter(|domain| domain.is_ascii() && self.pipeline.routes().is_local_name(domain));
+        let rules = self.pipeline.policy().rules(ours);
+        rules.contact.at(ours.unwrap_or(&self.pipeline.ours().hostname))
+    }
+
+    /// A reply of ours with the id of a transaction, and a refusal with the contact for mail to a domain.
+    pub fn worded(&self, id: &str, domain: Option<&str>, reply: Reply) -> Reply {
+        let contact = match reply.is_permanent() {
+            true => self.contact(domain),
+            false => String::new(),
+        };
+        let places = Places {
+            contact: &contact,
+            ..Places::id(id)
+        };
+        worded(reply, places)
     }
 
     /// The judgement before there is a recipient.

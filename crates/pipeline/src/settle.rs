@@ -7,6 +7,7 @@ use gatepost_core::message::Edit;
 use gatepost_core::{Fate, Marks, Reply, Terms, Verdict};
 
 use crate::refusal;
+use crate::stamp::is_of_filter;
 
 /// What is done with a mail, its recipients named by their places among the verdicts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,7 +61,7 @@ fn add(copies: &mut Vec<Copy>, who: usize, terms: Terms) {
 
 /// Settles a mail. With `separate`, recipients with different marks get deliveries of their own, which needs a queue for
 /// those that fail after the first; without, there is one delivery, and the weaker marks win; but what is taken out of the
-/// mail for one of them is taken out for all.
+/// mail for one of them is taken out for all, and what filters say on it for one of them is on it for all.
 ///
 /// In a mail that some recipients get, a refusal cannot be said: that recipient's copy is kept.
 pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
@@ -138,7 +139,8 @@ fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
         }
         return batches;
     }
-    // What is dangerous for one is in the same mail for all, and the marks that say what was taken out go with it.
+    // What is dangerous for one is in the same mail for all, and the marks that say what was taken out, or that somebody
+    // did not look at it, go with it.
     let weakest = goes.iter().map(|(_, verdict)| verdict).min_by_key(|verdict| {
         (
             !verdict.marks.edits.iter().any(takes_out),
@@ -152,7 +154,8 @@ fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
     let mut marks = weakest.marks.clone();
     for edit in goes
         .iter()
-        .flat_map(|(_, verdict)| verdict.marks.edits.iter().filter(|edit| takes_out(edit)))
+        .flat_map(|(_, verdict)| verdict.marks.edits.iter())
+        .filter(|edit| takes_out(edit) || is_of_filter(edit))
     {
         if !marks.edits.contains(edit) {
             marks.edits.push(edit.clone());
@@ -234,9 +237,9 @@ mod tests {
 
     fn marked(level: Level, marks: usize) -> Verdict {
         let mut verdict = Verdict::new(level, Fate::Deliver);
-        verdict.marks.edits = (0..marks)
-            .filter_map(|n| Edit::prepend(format!("X-{n}"), "1").ok())
-            .collect();
+        let names = ["X-Gatepost-Level", "X-Gatepost-Score", "X-Gatepost-Classifiers"];
+        let edits = names.into_iter().map(|name| Edit::prepend(name, "1").expect("a field"));
+        verdict.marks.edits = edits.take(marks).collect();
         verdict
     }
 
@@ -275,6 +278,20 @@ mod tests {
         let who = vec![0, 1, 2, 3];
         assert_eq!(batches, [Batch { who, marks }]);
         assert_eq!(short(&settle(&verdicts, true)), "d[0] d[1, 3] d[2]");
+    }
+
+    #[test]
+    fn that_a_filter_did_not_look_is_on_the_mail_of_all_where_there_is_one_delivery() {
+        let mark = || Edit::prepend("X-Gatepost-Unchecked", "clamav").expect("a field");
+        let mut unchecked = marked(Level::Medium, 3);
+        unchecked.marks.edits.push(mark());
+        let verdicts = [marked(Level::Low, 2), unchecked];
+        let Settlement::Accept { batches, .. } = settle(&verdicts, false) else {
+            panic!("accepted")
+        };
+        let mut marks = verdicts[0].marks.clone();
+        marks.edits.push(mark());
+        assert_eq!(batches, [Batch { who: vec![0, 1], marks }]);
     }
 
     #[test]

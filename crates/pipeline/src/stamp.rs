@@ -43,6 +43,20 @@ fn field(name: &'static str, value: &str) -> Option<Edit> {
     Edit::prepend(name, value).ok()
 }
 
+/// The fields that tell of one recipient's level.
+const OF_LEVEL: [&str; 4] = [
+    "X-Gatepost-Level",
+    "X-Gatepost-Score",
+    "X-Gatepost-Classifiers",
+    "X-Gatepost-Would",
+];
+
+/// Whether an edit tells what a filter found or did not look at, and nothing of a recipient's level: true of the mail,
+/// whoever gets it.
+pub(crate) fn is_of_filter(edit: &Edit) -> bool {
+    matches!(edit, Edit::Prepend(field) if !OF_LEVEL.contains(&field.name()))
+}
+
 /// The marks of a level: what its action asks for, and in a dry run what would have happened.
 pub fn marks(rules: &Rules, level: Level, score: Score, fused: Option<&Fused>, would: Option<&str>) -> Vec<Edit> {
     let grade = rules.grade(level);

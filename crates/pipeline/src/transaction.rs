@@ -20,9 +20,11 @@ use gatepost_core::{
 use crate::followers::Finished;
 use crate::judge::{Judgement, Openness, Rank, Whom, judge, openness};
 use crate::ledger;
+use crate::offer::Codes;
 use crate::policy::{DifferingMarks, Rules, SenderMatch};
+use crate::reasons;
 use crate::recipients::Looked;
-use crate::refusal::{self, relayed, worded};
+use crate::refusal::{self, Places, relayed};
 use crate::routes;
 use crate::run::{Asked, Deadline, Run, ticks};
 use crate::said::Said;
@@ -171,7 +173,7 @@ impl Transaction {
                 sender,
             )
         {
-            return Err(worded(refusal::NOT_YOUR_ADDRESS, &self.record.id).into());
+            return Err(self.worded(scene, None, refusal::NOT_YOUR_ADDRESS).into());
         }
         let asked = Asked::Mail(&self.envelope.from);
         let open = |said: &[Arc<Said>]| scene.open_early(said, Phase::Mail);
@@ -185,7 +187,7 @@ impl Transaction {
         ledger::add_run(&mut self.record, run);
         match judgement.verdict.fate {
             Fate::Defer(reply) | Fate::Refuse(reply) => Err(Spoken {
-                reply: worded(reply, &self.record.id),
+                reply: self.worded(scene, None, reply),
                 close: judgement.close,
             }),
             _ => Ok(refusal::SENDER_OK),
@@ -230,13 +232,25 @@ impl Transaction {
     }
 
     /// Refuses a recipient by a rule of ours.
-    fn turn_away(&mut self, row: Option<usize>, rule: &'static str, reply: Reply) -> Spoken {
+    fn turn_away(
+        &mut self,
+        scene: &Scene<'_>,
+        domain: Option<&str>,
+        row: Option<usize>,
+        rule: &'static str,
+        reply: Reply,
+    ) -> Spoken {
         let fate = if reply.is_permanent() { "refuse" } else { "defer" };
         self.write(row, |row| {
             row.fate = fate.into();
             row.because = vec![Tag::new(rule)];
         });
-        worded(reply, &self.record.id).into()
+        self.worded(scene, domain, reply).into()
+    }
+
+    /// A reply of ours with the id, and a refusal with the contact for mail to a domain.
+    fn worded(&self, scene: &Scene<'_>, domain: Option<&str>, reply: Reply) -> Reply {
+        scene.worded(&self.record.id, domain, reply)
     }
 
     async fn consider(
@@ -249,7 +263,7 @@ impl Transaction {
     ) -> Spoken {
         let route = match scene.pipeline.routes().route(&recipient.path) {
             Ok(route) => Arc::clone(route),
-            Err(reply) => return self.turn_away(row, "policy.relay", reply),
+            Err(reply) => return self.turn_away(scene, None, row, "policy.relay", reply),
         };
         let domain: Option<Box<str>> = recipient.domain().map(|domain| domain.key().into());
         let role = recipient
@@ -270,10 +284,10 @@ impl Transaction {
         if let Some(rule) = unknown
             && !self.is_refused(scene, rules, guest.whom())
         {
-            return self.turn_away(row, rule, refusal::UNKNOWN);
+            return self.turn_away(scene, guest.domain.as_deref(), row, rule, refusal::UNKNOWN);
         }
         if matches!(&self.class, Some(Class::Route { route: first, .. }) if *first != route) {
-            return self.turn_away(row, "policy.other_route", refusal::OTHER_ROUTE);
+            return self.turn_away(scene, None, row, "policy.other_route", refusal::OTHER_ROUTE);
         }
         let open = |said: &[Arc<Said>]| vec![openness(rules, said, guest.whom())];
         let domains = [guest.domain.as_deref()];
@@ -290,12 +304,12 @@ impl Transaction {
         }
         self.put_down(row, &judgement);
         if let (Some(rule), false) = (unknown, matches!(judgement.verdict.fate, Fate::Refuse(_))) {
-            return self.turn_away(row, rule, refusal::UNKNOWN);
+            return self.turn_away(scene, guest.domain.as_deref(), row, rule, refusal::UNKNOWN);
         }
         let class = match (judgement.verdict.fate, judgement.taker) {
             (Fate::Defer(reply) | Fate::Refuse(reply), _) => {
                 return Spoken {
-                    reply: worded(reply, &self.record.id),
+                    reply: self.worded(scene, guest.domain.as_deref(), reply),
                     close: judgement.close,
                 };
             }
@@ -309,7 +323,7 @@ impl Transaction {
         };
         self.write(row, |row| row.fate = "none".into());
         if self.class.as_ref().is_some_and(|first| !first.admits(&class)) {
-            return self.turn_away(row, "policy.other_class", refusal::OTHER_CLASS);
+            return self.turn_away(scene, None, row, "policy.other_class", refusal::OTHER_CLASS);
         }
         if let Class::Taken(_) = class {
             self.grant(recipient, guest, class);
@@ -455,7 +469,7 @@ impl Transaction {
             Settlement::Defer(reply) => {
                 self.withhold(ways, "defer").await;
                 Spoken {
-                    reply: worded(reply, &self.record.id),
+                    reply: self.worded(scene, None, reply),
                     close,
                 }
             }
@@ -466,7 +480,7 @@ impl Transaction {
                     self.copies = self.addressed(copies);
                 }
                 Spoken {
-                    reply: worded(reply, &self.record.id),
+                    reply: self.refused(scene, &judgements, reply),
                     close,
                 }
             }
@@ -496,6 +510,27 @@ impl Transaction {
 
     fn row(&self, guest: usize) -> Option<usize> {
         self.guests.get(guest)?.row
+    }
+
+    /// The refusal of the whole mail: the first recipient's, and with a code where it may come once more to all of them. A
+    /// bounce comes to nobody who could send it again.
+    fn refused(&self, scene: &Scene<'_>, judgements: &[Judgement], reply: Reply) -> Reply {
+        let domain = self.guests.first().and_then(|guest| guest.domain.as_deref());
+        let honoured = |guest: &Guest| scene.pipeline.honours_codes(guest.domain.as_deref());
+        let may_return = !self.envelope.from.is_null()
+            && self.guests.iter().all(honoured)
+            && judgements.iter().all(|judgement| judgement.may_return);
+        let Some(first) = judgements.first().filter(|_| may_return) else {
+            return self.worded(scene, domain, reply);
+        };
+        let template = &scene.pipeline.policy().rules(domain).refusal_with_code;
+        let codes = Codes::new(&scene.pipeline.services().seed, &self.record.id, scene.now);
+        let places = Places {
+            id: &self.record.id,
+            contact: &scene.contact(domain),
+            codes: Some(&codes),
+        };
+        refusal::worded(template.refuse(reasons::for_the_sender(&first.verdict.because)), places)
     }
 
     /// Whether recipients with different marks may get deliveries of their own.
@@ -535,6 +570,7 @@ impl Transaction {
             rank: Rank::Danger,
             score: Score::ZERO,
             fused: None,
+            may_return: false,
             close: false,
             would: None,
             taker: None,

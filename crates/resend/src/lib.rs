@@ -1,3 +1,316 @@
 //! Whoever was refused for the content of a mail may come once more, with the code from the refusal in the subject.
+//!
+//! The code names the sender and the recipients of the refused mail. With it one mail of that sender is let in to each of
+//! them, whatever the checks for spam say of it; the same mail that is told to come again is let in again. A mail to others as
+//! well is not: it is refused, and gets a code of its own. What is dangerous stays refused: no wish of this filter silences
+//! that.
+//!
+//! **Invariants:** a check writes only first uses and counts of guesses; what was offered is put down when the refusal has been
+//! said. Mail of our own people is never looked at. **Absent on purpose:** who is offered a code, and in which words; that is
+//! policy's.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+mod memory;
+mod words;
+
+use gatepost_core::envelope::Direction;
+use gatepost_core::message::{SignedNames, SubjectWord};
+use gatepost_core::prelude::*;
+use gatepost_core::{Code, Desk, Edit, Envelope, List, Login, LoginBy, Phase, Reach, Receipt, Request, Seed, Via};
+use memory::{Claim, Memory, Offered, RECIPIENTS_MAX};
+use words::Written;
+
+const CODE: Tag = Tag::new("resend.code");
+const DAY_CODE: Tag = Tag::new("resend.day_code");
+const USED: Tag = Tag::new("resend.used");
+const OTHER: Tag = Tag::new("resend.for_others");
+const GUESSING: Tag = Tag::new("resend.guessing");
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// For how many days the code of a day is taken, that day counted.
+const DAY_CODES: u64 = 8;
+/// The most recipients of one mail to whom its sender is made welcome.
+const WELCOME_MAX: usize = 100;
+
+/// The options of the filter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
+#[schemars(crate = "gatepost_core::schemars")]
+pub struct Config {
+    /// For how many days a code is worth something, 1 to 30.
+    pub days: u32,
+    /// Whether a sender who came in with a code is put on the allow list of the recipient.
+    pub welcome: bool,
+    /// Whether the code of the day is taken as well, `{day_code}` in `refusal_with_code`: one for everybody and any mail, for
+    /// eight days. Spammers read it too; for sites whose senders know it from before.
+    pub daily: bool,
+    /// After so many words within an hour that may be codes and are none, no code of the same sender and network is taken
+    /// until the hour is over; with `daily`, none from the same network.
+    pub guesses: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            days: 2,
+            welcome: false,
+            daily: false,
+            guesses: 20,
+        }
+    }
+}
+
+/// The filter of codes.
+pub struct Resend {
+    config: Config,
+    memory: Memory,
+    seed: Seed,
+    desk: Arc<dyn Desk>,
+}
+
+/// What a word of the subject turned out to be.
+enum Found {
+    /// The code of a refused mail.
+    Mail(Offered),
+    /// The code of a day.
+    Day,
+    /// None.
+    Unknown,
+}
+
+fn is_one_of_us(cx: &Context<'_>) -> bool {
+    cx.direction() == Direction::Outbound || cx.login().is_some()
+}
+
+fn remark(tag: Tag, note: impl Into<String>) -> Finding {
+    Finding::new(tag, Evidence::Points(Score::ZERO), note)
+}
+
+impl Resend {
+    fn life(&self) -> Duration {
+        DAY.saturating_mul(self.config.days)
+    }
+
+    async fn look_up(&self, code: &Code, now: Time) -> Result<Found, Fault> {
+        if self.config.daily {
+            let today = now.secs() / DAY.as_secs();
+            let days = (0..DAY_CODES).filter_map(|back| today.checked_sub(back));
+            if days.into_iter().any(|day| Code::of_day(&self.seed, day) == *code) {
+                return Ok(Found::Day);
+            }
+        }
+        Ok(match self.memory.offered(code, now).await? {
+            Some(offered) => Found::Mail(offered),
+            None => Found::Unknown,
+        })
+    }
+
+    /// Who guesses, where a word is no code: a sender of a network. The code of a day serves any sender, so there a network
+    /// guesses as a whole, unless the word is such as ordinary mail has. Behind a relay only the sender is known.
+    fn guesser(&self, cx: &Context<'_>, written: &Written<'_>, sender: &Address) -> [u8; 8] {
+        let origin = (cx.via() != Via::Relay).then(|| cx.origin());
+        let all_senders = self.config.daily && written.mixed && origin.is_some();
+        let sender = (!all_senders).then(|| self.memory.sender(sender));
+        self.memory.guesser(origin, sender)
+    }
+
+    async fn judge(&self, cx: &Context<'_>, envelope: &Envelope, message: &Message) -> Result<Opinion, Fault> {
+        let Some(sender) = envelope.from.mailbox() else {
+            return Ok(Opinion::none());
+        };
+        let Some(subject) = message.headers().get("Subject") else {
+            return Ok(Opinion::none());
+        };
+        let subject = subject.decoded(words::SUBJECT_MAX);
+        for written in words::codes(&subject) {
+            let found = self.look_up(&written.code, cx.now()).await?;
+            let guesser = self.guesser(cx, &written, sender);
+            let missed = matches!(found, Found::Unknown);
+            let guesses = self.memory.guessed(guesser, i64::from(missed), cx.now()).await?;
+            if guesses >= i64::from(self.config.guesses) {
+                let note = format!("{guesses} words that may be codes and are none came from there within an hour");
+                return Ok(Opinion::none().with(remark(GUESSING, note)));
+            }
+            match found {
+                Found::Unknown => {}
+                Found::Day => return Ok(let_in(DAY_CODE, &written, message)),
+                Found::Mail(offered) if !offered.is_for(self.memory.sender(sender)) => {
+                    return Ok(Opinion::none().with(remark(OTHER, format!("{}: another sender's", written.code))));
+                }
+                Found::Mail(offered) => return self.claim(cx, envelope, message, &written, &offered).await,
+            }
+        }
+        Ok(Opinion::none())
+    }
+
+    /// Lets the mail in if the code names all of its recipients and none of them has let in another with it. A mail that
+    /// only some of them got would be accepted, and its sender would never learn of the others.
+    async fn claim(
+        &self,
+        cx: &Context<'_>,
+        envelope: &Envelope,
+        message: &Message,
+        written: &Written<'_>,
+        offered: &Offered,
+    ) -> Result<Opinion, Fault> {
+        let code = &written.code;
+        let recipients: Vec<_> = envelope
+            .recipients
+            .iter()
+            .map(|to| self.memory.recipient(&to.path))
+            .collect();
+        if !offered.names(&recipients) {
+            let note = format!("{code}: not for all of its recipients");
+            return Ok(Opinion::none().with(remark(OTHER, note)));
+        }
+        let mail = self.memory.mail(message)?;
+        let until = cx.now() + self.life();
+        for recipient in recipients {
+            let claim = self.memory.claim(code, recipient, mail, until, cx.now()).await?;
+            if claim == Claim::Used {
+                let note = format!("{code}: another mail came in with it before");
+                return Ok(Opinion::none().with(remark(USED, note)));
+            }
+        }
+        Ok(let_in(CODE, written, message))
+    }
+
+    /// Puts down for whom the code was that the sender has just been told.
+    async fn offer(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
+        let Some(envelope) = cx.envelope() else { return Ok(()) };
+        let Some(sender) = envelope.from.mailbox() else {
+            return Ok(());
+        };
+        let code = Code::of_mail(&self.seed, &record.id);
+        let told = |reply: &str| {
+            let mut words = reply.split(|c: char| !c.is_ascii_alphanumeric());
+            words.any(|word| word == code.as_str())
+        };
+        let refused = record
+            .recipients
+            .iter()
+            .filter(|row| row.fate == "refuse" && told(&row.reply));
+        let recipients: Vec<_> = refused
+            .filter_map(|row| Some(self.memory.recipient(&envelope.recipient(row.id)?.path)))
+            .take(RECIPIENTS_MAX)
+            .collect();
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let sender = self.memory.sender(sender);
+        self.memory
+            .offer(&code, sender, recipients, cx.now() + self.life())
+            .await
+    }
+
+    /// Makes the sender of a mail that came in with a code welcome to those who got it.
+    async fn welcome(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
+        let Some(envelope) = cx.envelope().filter(|_| record.reply.starts_with('2')) else {
+            return Ok(());
+        };
+        let Some(sender) = envelope.from.mailbox() else {
+            return Ok(());
+        };
+        let said = |finding: &gatepost_core::FindingRecord| finding.tag == CODE && finding.phase == Phase::Message;
+        if !record.findings.iter().any(said) {
+            return Ok(());
+        }
+        let got = record.recipients.iter().filter(|row| row.fate == "deliver");
+        for row in got.take(WELCOME_MAX) {
+            let Some(to) = envelope.recipient(row.id).and_then(|to| to.path.mailbox()) else {
+                continue;
+            };
+            let request = Request::Add {
+                list: List::Allow,
+                reach: Reach::Person(to.key()),
+                entries: vec![gatepost_core::tagged::original(sender).key()],
+            };
+            let ourselves = Login::new(Resend::NAME, LoginBy::Ourselves);
+            match self.desk.submit(&ourselves, request).await? {
+                Receipt::Done(_) => {}
+                Receipt::Refused(why) | Receipt::Failed(why) => {
+                    tracing::warn!(
+                        id = record.id,
+                        why,
+                        "resend: a sender could not be put on an allow list"
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The opinion on a mail with a good code.
+fn let_in(tag: Tag, written: &Written<'_>, message: &Message) -> Opinion {
+    let opinion = Opinion::none().with(remark(tag, written.code.to_string()));
+    let opinion = opinion.wish(Wish::Exempt);
+    match without(written, message) {
+        Some(edit) => opinion.wish(Wish::Edit(edit)),
+        None => opinion,
+    }
+}
+
+/// The edit that takes the code out of the subject; none where a signature covers that, or nobody can tell.
+fn without(written: &Written<'_>, message: &Message) -> Option<Edit> {
+    let signed = SignedNames::of(message.headers());
+    if signed.cut() || signed.contains("subject") {
+        return None;
+    }
+    SubjectWord::new(written.word).ok().map(Edit::SubjectWithout)
+}
+
+#[async_trait]
+impl Filter for Resend {
+    async fn message(&self, cx: &Context<'_>, message: &Arc<Message>) -> Result<Opinion, Fault> {
+        match cx.envelope() {
+            Some(envelope) if !is_one_of_us(cx) => self.judge(cx, envelope, message).await,
+            _ => Ok(Opinion::none()),
+        }
+    }
+
+    async fn observe(&self, cx: &Context<'_>, record: &Record, _: Option<&Arc<Message>>) {
+        if is_one_of_us(cx) {
+            return;
+        }
+        if let Err(fault) = self.offer(cx, record).await {
+            tracing::warn!(id = record.id, %fault, "resend: a code was told to a sender and could not be remembered");
+        }
+        if self.config.welcome
+            && let Err(fault) = self.welcome(cx, record).await
+        {
+            tracing::warn!(id = record.id, %fault, "resend: a sender could not be put on an allow list");
+        }
+    }
+}
+
+impl FilterKind for Resend {
+    const NAME: &'static str = "resend";
+    const ABOUT: &'static str =
+        "Lets mail in once that was refused for its content and comes again with the code from the refusal";
+    const PHASES: Phases = Phases::MESSAGE;
+    const MAY: Wishes = Wishes::EXEMPT.and(Wishes::EDIT);
+    type Config = Config;
+
+    fn build(config: Config, services: &Services) -> Result<Resend, BuildError> {
+        if !(1..=30).contains(&config.days) {
+            return Err(BuildError::at("days", "expected 1 to 30 days"));
+        }
+        if config.guesses == 0 {
+            return Err(BuildError::at(
+                "guesses",
+                "expected 1 or more; with none no code would be taken",
+            ));
+        }
+        Ok(Resend {
+            memory: Memory::new(services.store.clone(), services.seed),
+            seed: services.seed,
+            desk: Arc::clone(&services.desk),
+            config,
+        })
+    }
+}
+
+gatepost_core::inventory::submit! { Entry::of::<Resend>() }

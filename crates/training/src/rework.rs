@@ -248,9 +248,14 @@ impl Writer {
         Ok(counts)
     }
 
-    /// Forgets. What is part of the base stays, and whoever asks is told.
-    pub(crate) fn unlearn(&mut self, what: &Unlearn) -> Result<u64, Fault> {
-        let (mut which, folded): (Vec<u64>, u64) = {
+    /// How many samples would be forgotten.
+    pub(crate) fn concerned(&mut self, what: &Unlearn) -> Result<u64, Fault> {
+        Ok(self.meant(what)?.0.len() as u64)
+    }
+
+    /// The samples that are meant, and how many of those that are part of the base.
+    fn meant(&mut self, what: &Unlearn) -> Result<(Vec<u64>, u64), Fault> {
+        Ok({
             let base = self.versions.base();
             let folded = base.and_then(|base| base.folded.as_ref());
             let pick = |wanted: &dyn Fn(&crate::entry::Head) -> bool| -> Vec<u64> {
@@ -278,8 +283,6 @@ impl Writer {
                     // The number of a transaction leads to the same mail as it does for a report by reference.
                     let found = self.recent.find(kept).ok().flatten();
                     let same = found.map(|(head, features)| (head.kept, sketch::identity(self.seed, &features)));
-                    let forgotten = self.recent.forget(kept);
-                    forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
                     let of = |head: &crate::entry::Head| {
                         head.kept == kept
                             || same.is_some_and(|(copy, identity)| {
@@ -294,7 +297,16 @@ impl Writer {
                     ));
                 }
             }
-        };
+        })
+    }
+
+    /// Forgets. What is part of the base stays, and whoever asks is told.
+    pub(crate) fn unlearn(&mut self, what: &Unlearn) -> Result<u64, Fault> {
+        let (mut which, folded) = self.meant(what)?;
+        if let Unlearn::Kept(id) = what {
+            let forgotten = self.recent.forget(self.kept(id));
+            forgotten.map_err(|error| Fault::Broken(format!("what is remembered of it stays: {error}")))?;
+        }
         which.sort_unstable();
         let count = which.len() as u64;
         if count > 0 {

@@ -171,6 +171,10 @@ impl Teacher {
         by: &str,
         at: Time,
     ) -> Result<u64, Fault> {
+        self.refer(id, label, ground, by, at).await?.sequence()
+    }
+
+    async fn refer(&self, id: &str, label: Label, ground: Ground, by: &str, at: Time) -> Result<Fate, Fault> {
         let told = Taught {
             label,
             ground,
@@ -178,9 +182,7 @@ impl Teacher {
         };
         let head = head(told, at.millis(), None, Sources::default(), 0);
         let id = reference(self.seed, id);
-        self.ask(|answer| Task::Refer(id, Box::new(head), answer))
-            .await?
-            .sequence()
+        self.ask(|answer| Task::Refer(id, Box::new(head), answer)).await
     }
 
     /// Forgets all that was learned from a kept mail, and what is remembered of it: answers when that is durably marked, and
@@ -344,11 +346,7 @@ impl Learning for Teacher {
         }
         let mut all = Vec::with_capacity(answers.len());
         for done in answers {
-            all.push(match done.await.unwrap_or(Err(ENDED))? {
-                Fate::Learned(sequence) => gatepost_core::Taught::Learned(sequence),
-                Fate::Known(sequence) => gatepost_core::Taught::Known(sequence),
-                Fate::Refused(refused) => gatepost_core::Taught::Refused(refused.why().into()),
-            });
+            all.push(done.await.unwrap_or(Err(ENDED))?.told());
         }
         Ok(all)
     }
@@ -360,12 +358,16 @@ impl Learning for Teacher {
         ground: Ground,
         by: &str,
         at: Time,
-    ) -> Result<u64, Fault> {
-        Teacher::label_by_reference(self, id, label, ground, by, at).await
+    ) -> Result<gatepost_core::Taught, Fault> {
+        self.refer(id, label, ground, by, at).await.map(Fate::told)
     }
 
     async fn erase(&self, kept: &KeptId) -> Result<u64, Fault> {
         Teacher::erase(self, kept).await
+    }
+
+    async fn concerned(&self, what: &Unlearn) -> Result<u64, Fault> {
+        self.ask(|answer| Task::Concerned(what.clone(), answer)).await
     }
 
     async fn unlearn(&self, what: &Unlearn) -> Result<u64, Fault> {

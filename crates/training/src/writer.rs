@@ -54,6 +54,15 @@ impl Fate {
             Fate::Refused(refused) => Err(Fault::Unavailable(refused.why())),
         }
     }
+
+    /// The same, for whoever is told of it.
+    pub fn told(self) -> gatepost_core::Taught {
+        match self {
+            Fate::Learned(sequence) => gatepost_core::Taught::Learned(sequence),
+            Fate::Known(sequence) => gatepost_core::Taught::Known(sequence),
+            Fate::Refused(refused) => gatepost_core::Taught::Refused(refused.why().into()),
+        }
+    }
 }
 
 /// What the writer is asked.
@@ -68,6 +77,8 @@ pub enum Task {
     Erase(u64, Answer<u64>),
     /// Forget.
     Unlearn(Unlearn, Answer<u64>),
+    /// Count what would be forgotten.
+    Concerned(Unlearn, Answer<u64>),
     /// Which versions there are.
     Versions(Answer<Vec<Version>>),
     /// Go back.
@@ -325,6 +336,7 @@ impl Writer {
         self.settle_versions();
         match task {
             Task::Unlearn(what, answer) => drop(answer.send(self.unlearn(&what))),
+            Task::Concerned(what, answer) => drop(answer.send(self.concerned(&what))),
             Task::Rollback(to, answer) => drop(answer.send(self.rollback(to))),
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),

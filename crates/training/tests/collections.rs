@@ -130,6 +130,27 @@ open('Maildir/dovecot.index', 'w').write('no mail')",
 }
 
 #[test]
+fn a_folder_within_that_is_called_otherwise_is_never_read_as_what_it_is_not() {
+    let home = folder();
+    let ham = home.path().join("mails");
+    write(ham.join("2025/1.eml"), mail("wanted"));
+    write(ham.join("2025/Junk mail/2.eml"), mail("unwanted"));
+    let of = |label| plan(std::slice::from_ref(&ham), Some(label));
+    assert_eq!(read(&ham, Some(Label::Ham)).subjects(), ["wanted"]);
+    assert_eq!(of(Label::Ham).expect("a plan").left_out, [ham.join("2025/Junk mail")]);
+    assert_eq!(read(&ham, Some(Label::Spam)).sorted(), ["unwanted", "wanted"]);
+    write(ham.join("2025/spam/3.eml"), mail("spam"));
+    let why = of(Label::Ham).expect_err("a contradiction");
+    assert!(
+        why.contains("2025/spam: by its name") && why.contains("--ham was given"),
+        "{why}"
+    );
+    write(ham.join("2024/notspam/4.eml"), mail("ham"));
+    let why = of(Label::Spam).expect_err("a contradiction");
+    assert!(why.contains("2024/notspam: by its name"), "{why}");
+}
+
+#[test]
 fn an_mbox_that_python_wrote_comes_back_octet_for_octet() {
     let home = folder();
     python(

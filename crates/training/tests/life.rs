@@ -355,7 +355,10 @@ fn a_rebuild_that_calls_more_confirmed_ham_spam_is_not_taken() {
             "{rebuilt:?}"
         );
         assert_eq!(school.models(), before);
+        assert_eq!(school.teacher.concerned(&Unlearn::By("eve".into())).await, Ok(400));
+        assert_eq!(school.models(), before, "nothing is forgotten by counting");
         assert_eq!(school.teacher.unlearn(&Unlearn::By("eve".into())).await, Ok(400));
+        assert_eq!(school.teacher.concerned(&Unlearn::By("eve".into())).await, Ok(0));
         let rebuilt = school.teacher.rebuild().await.unwrap();
         assert!(rebuilt.taken && rebuilt.after == 0, "{rebuilt:?}");
     });

@@ -185,7 +185,11 @@ fn what_is_taught_is_known_after_a_kill_and_forgotten_when_told() {
     );
     gatepost.again();
 
-    let told = gatepost.tells(&["unlearn", "--since", "1h"]);
+    let told = gatepost.tells(&["unlearn", "--since", "1h", "--dry-run"]);
+    assert_eq!(told.trim(), "16 samples would be forgotten");
+    let (out, complaint, content) = gatepost.command(&["unlearn", "--since", "1h"]);
+    assert!(!content && complaint.contains("say --yes"), "{out}{complaint}");
+    let told = gatepost.tells(&["unlearn", "--since", "1h", "--yes"]);
     assert!(told.contains("16 samples are forgotten"), "{told}");
     assert_eq!(explained(&gatepost)["fused"], Value::Null);
     send(&gatepost).is(250);
@@ -268,7 +272,9 @@ fn the_models_go_back_and_are_made_anew() {
     let (out, complaint, content) = gatepost.command(&["model", "rollback", "4711"]);
     assert!(!content && !complaint.is_empty(), "{out}");
     let rebuilt = gatepost.tells(&["model", "rebuild"]);
-    assert!(rebuilt.contains("wanted mails that it had not learned"), "{rebuilt}");
+    // Of eight mails a fifth is held out, by a hash with a key of the house: in one house of six none.
+    let tried = ["wanted mails that it had not learned", "not tried: no confirmed wanted mail"];
+    assert!(tried.iter().any(|words| rebuilt.contains(words)), "{rebuilt}");
     assert!(gatepost.metric("gatepost_ham_confirmed") > 0.0);
     assert!(gatepost.metric("gatepost_ham_risk_unvouched") > 0.0);
 }

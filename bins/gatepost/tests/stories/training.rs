@@ -74,7 +74,7 @@ fn a_collection_is_learned_once_by_whoever_has_the_store_and_taken_back_by_its_n
     );
     assert!(
         gatepost
-            .tells(&["unlearn", "--by", "old box"])
+            .tells(&["unlearn", "--by", "old box", "--yes"])
             .contains("40 samples are forgotten")
     );
 
@@ -167,7 +167,7 @@ fn a_run_that_was_interrupted_or_killed_goes_on_where_it_was() {
     let (learned, known) = (told(&table, "learned"), told(&table, "learned before"));
     assert_eq!(learned + known, MANY as u64, "{table}");
     assert!(known >= interrupted, "{table}");
-    let taken_back = gatepost.tells(&["unlearn", "--by", "train"]);
+    let taken_back = gatepost.tells(&["unlearn", "--by", "train", "--yes"]);
     assert!(
         taken_back.contains(&format!("{MANY} samples are forgotten")),
         "each was learned once: {taken_back}"

@@ -1,5 +1,6 @@
-//! The laws, the dialogues, the example of the configuration; then names, policy, people and opinions from close by.
+//! The laws, the dialogues, the example of the configuration; then a busy machine, names, policy, people and opinions from close by.
 
+mod busy;
 mod mails;
 mod names;
 mod opinions;

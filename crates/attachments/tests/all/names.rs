@@ -12,6 +12,15 @@ fn extensions(name: &str) -> Vec<String> {
     Name::read(name).extensions().map(str::to_owned).collect()
 }
 
+#[test]
+fn names_of_many_streams_leave_room_for_the_other_ways_to_read_them() {
+    for n in [1, 3, 20, 60] {
+        let streams: String = (0..n).map(|n| format!("{n}:")).collect();
+        let name = format!("{streams}setup%2eexe");
+        assert!(extensions(&name).contains(&"exe".to_owned()), "{name}");
+    }
+}
+
 /// Each hides an extension that level 1 blocks; what comes beside is by which the hiding is told, if it is any.
 const EVASIONS: [(&str, &[Trick]); 56] = [
     ("setup.exe", &[]),

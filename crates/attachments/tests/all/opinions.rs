@@ -200,6 +200,69 @@ fn recipients_with_rules_of_their_own_are_told_their_own() {
 }
 
 #[test]
+fn where_there_is_no_room_for_a_word_for_each_the_strictest_holds_for_all() {
+    let options = json!({
+        "findings": { "blocked": { "action": "replace", "exempt": "strip" } },
+        "people": { "ann@d.example": { "allow": ["exe"] } },
+    });
+    let groups = (0..1_000).map(|n| (RecipientId(n), if n == 0 { vec![0] } else { Vec::new() }));
+    let place = {
+        let text = "Content-Type: application/octet-stream; name=a.exe\r\n\r\nMZ";
+        let how = config(json!({})).how().expect("bounds");
+        let message = gatepost_core::Message::from_bytes(text);
+        gatepost_attachments::look::look(&message, &how, &|| false).files[0].place
+    };
+    let contents = carrying(vec![File {
+        place,
+        ..file("a.exe", Kind::Pe)
+    }]);
+    let opinion = told(options, &contents, false, &audiences(groups));
+    assert!(opinion.wishes().len() < Opinion::WISHES_MAX);
+    for who in [0, 1, 999] {
+        let takes_out = |(scope, _, wish): &&(Scope, Standing, Wish)| {
+            scope.covers(RecipientId(who)) && matches!(wish, Wish::Edit(gatepost_core::message::Edit::Replace(_)))
+        };
+        assert_eq!(opinion.wishes().iter().filter(takes_out).count(), 2, "{who}");
+    }
+}
+
+#[test]
+fn what_is_taken_out_weighs_where_it_is_not() {
+    let place = |n: usize| {
+        let part = "--b\r\nContent-Type: application/octet-stream; name=a.exe\r\n\r\nMZ\r\n";
+        let text = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{part}--b--\r\n");
+        let how = config(json!({})).how().expect("bounds");
+        let message = gatepost_core::Message::from_bytes(text);
+        gatepost_attachments::look::look(&message, &how, &|| false).files[n].place
+    };
+    let at = |n: usize, name: &str, kind: Kind| File {
+        place: place(n),
+        ..file(name, kind)
+    };
+    let weighs = |files: Vec<File>, action: &str| {
+        let options = json!({ "exempt": 2, "findings": { "blocked": { "action": action } } });
+        let opinion = told(options, &carrying(files), false, &everybody());
+        let told = opinion
+            .findings()
+            .iter()
+            .map(|finding| (finding.tag.to_string(), finding.instead));
+        told.collect::<Vec<_>>()
+    };
+    let tags = |instead: [bool; 2]| {
+        let names = ["attachments.blocked", "attachments.executable"];
+        names.map(str::to_owned).into_iter().zip(instead).collect::<Vec<_>>()
+    };
+    let exe = || vec![at(0, "a.exe", Kind::Pe)];
+    assert_eq!(weighs(exe(), "replace"), tags([true, true]));
+    assert_eq!(weighs(exe(), "strip"), tags([true, true]));
+    assert_eq!(weighs(exe(), "mark"), tags([false, false]));
+    // What is found elsewhere, too, stays in the mail.
+    let both = vec![at(0, "a.exe", Kind::Pe), marked("b.zip", Kind::Zip, Mark::Encrypted)];
+    let told = weighs(both, "replace");
+    assert_eq!(told[2], ("attachments.encrypted".to_owned(), false));
+}
+
+#[test]
 fn wishes_reach_every_recipient_of_a_large_mail_with_rules() {
     let options = json!({ "people": { "ann@d.example": { "allow": ["exe"] } } });
     let groups = (0..500).map(|n| (RecipientId(n), if n == 0 { vec![0] } else { Vec::new() }));

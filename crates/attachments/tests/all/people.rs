@@ -44,6 +44,8 @@ fn people_get_and_send_what_their_rules_say() {
         ("cat@d.example", inward, "a.docx", Kind::Docx, true),
         ("cat@d.example", inward, "", Kind::Png, false),
         ("cat@d.example", outward, "a.docx", Kind::Docx, false),
+        ("cat+list@d.example", inward, "a.docx", Kind::Docx, true),
+        ("+cat@d.example", inward, "a.docx", Kind::Docx, false),
         ("dan@d.example", inward, "a.js", Kind::JScript, true),
         ("dan@d.example", inward, "a.zip > a.js", Kind::JScript, false),
         ("dan@d.example", inward, "a.txt", Kind::Text, false),
@@ -72,6 +74,27 @@ fn who_is_let_have_programs_is_not_let_have_them_in_disguise() {
         blocked("setup.js:setup.exe", Kind::Pe),
         "one of its names is not let through"
     );
+}
+
+#[test]
+fn what_is_let_through_by_its_content_is_not_where_its_name_has_it_run() {
+    let people = json!({ "ann@d.example": { "only": ["class:picture", "kind:zip"] } });
+    let blocked = |name, kind| blocked(&people, "ann@d.example", Side::External, file(name, kind));
+    for name in ["photo.jpg", "photo", "", "photo.dat", "photo.tiff"] {
+        assert!(!blocked(name, Kind::Jpeg), "{name}");
+    }
+    for name in [
+        "photo.hta",
+        "photo.bat",
+        "photo.jpg.js",
+        "photo.html",
+        "photo.lnk",
+        "photo.hta:photo.jpg",
+    ] {
+        assert!(blocked(name, Kind::Jpeg), "{name}");
+    }
+    assert!(!blocked("a.zip", Kind::Zip) && !blocked("a.docx", Kind::Zip));
+    assert!(blocked("a.jar", Kind::Zip));
 }
 
 #[test]

@@ -287,6 +287,16 @@ fn a_known_file_is_good_or_bad_whatever_it_is() {
 }
 
 #[test]
+fn a_file_on_both_lists_is_bad() {
+    let both = "07".repeat(32);
+    let policy = policy(json!({ "known_good": [both], "known_bad": [both] }));
+    assert_eq!(
+        found(&policy, file("a.txt", Kind::Text), Side::External),
+        [Rule::KnownBad]
+    );
+}
+
+#[test]
 fn patterns_name_extensions_names_kinds_classes_and_members() {
     let policy = |pattern: &str| policy(json!({ "external": 1, "level_1": [pattern] }));
     for (pattern, path, kind, blocked) in [
@@ -320,6 +330,11 @@ fn mistakes_are_named_by_their_keys() {
         (json!({ "level_2": ["exe", "class:nonsense"] }), "level_2[1]"),
         (json!({ "allowed": [""] }), "allowed[0]"),
         (json!({ "level_1": ["kinds:pe"] }), "level_1[0]"),
+        (json!({ "level_1": ["kind:exe"] }), "level_1[0]"),
+        (json!({ "level_1": ["exe|scr"] }), "level_1[0]"),
+        (json!({ "level_1": ["exe, scr"] }), "level_1[0]"),
+        (json!({ "level_1": ["*.tar.gz"] }), "level_1[0]"),
+        (json!({ "level_1": ["name:folder/*.exe"] }), "level_1[0]"),
         (json!({ "people": { "d.example": {} } }), "people.\"d.example\""),
         (
             json!({ "people": { "*@d.example": { "allow": ["a", ""] } } }),

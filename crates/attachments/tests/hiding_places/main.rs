@@ -9,6 +9,7 @@ mod packed;
 
 mod mails;
 mod parts;
+mod taken_out;
 
 use std::collections::BTreeMap;
 

@@ -30,6 +30,9 @@ pub enum Does {
     Dribbles(&'static [u8]),
     /// Reads the command, says this and closes.
     AtOnce(&'static [u8]),
+    /// Reads all of it; of what begins as a mail it says this, of what has the word `worm` in it that this is a worm, and of
+    /// all else that it is clean.
+    Looks(&'static [u8]),
     /// Never says anything, and answers small talk.
     Hangs,
     /// Never says anything to anybody.
@@ -227,8 +230,18 @@ async fn scan(
         mail.resize(at + length, 0);
         stream.read_exact(&mut mail[at..]).await?;
     }
+    let is_worm = mail.windows(4).any(|word| word == b"worm");
+    let is_mail = mail.starts_with(b"From: ");
     *inner.last.lock().expect("a lock") = mail;
     match does {
+        Does::Looks(answer) => {
+            let answer = match (is_mail, is_worm) {
+                (true, _) => answer,
+                (false, true) => b"stream: Worm FOUND\0",
+                (false, false) => b"stream: OK\0",
+            };
+            stream.write_all(answer).await
+        }
         Does::Says(answer) => stream.write_all(answer).await,
         Does::After(time, answer) => {
             tokio::time::sleep(time).await;
@@ -325,6 +338,14 @@ impl Content for Spooled {
 }
 
 impl Asked {
+    /// A mail with files, one in each of these texts.
+    pub async fn files(&self, files: &[&str]) -> Result<Opinion, Fault> {
+        let part = |text: &&str| format!("--b\r\nContent-Type: application/x; name=a\r\n\r\n{text}\r\n");
+        let parts: String = files.iter().map(part).collect();
+        let head = "From: Ann <ann@b.example>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
+        self.ask(Message::from_bytes(format!("{head}{parts}--b--\r\n"))).await
+    }
+
     pub async fn message(&self, size: usize) -> Result<Opinion, Fault> {
         self.ask(Message::from_bytes(mail(size))).await
     }

@@ -121,8 +121,14 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Takes a file, and what is in it.
-    pub(super) fn file(&mut self, name: String, octets: Vec<u8>) {
+    /// Takes a file, and what is in it; without its octets where they are too many.
+    pub(super) fn file(&mut self, name: String, octets: Option<Vec<u8>>) {
+        let Some(octets) = octets else {
+            if is_named_mail(&name.to_lowercase()) || name.to_lowercase().ends_with(".zip") {
+                self.pay(usize::MAX, &name);
+            }
+            return;
+        };
         let mut open = vec![(name, octets, 0)];
         while let Some((name, octets, level)) = open.pop() {
             if self.is_over() {

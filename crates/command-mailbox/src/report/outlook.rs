@@ -170,12 +170,13 @@ mod tests {
     use gatepost_core::Message;
 
     fn mail() -> OutlookMail {
-        let mut mail = OutlookMail::default();
-        mail.headers =
-            "Received: from a\n\tby b\nFrom: a@b.example\nContent-Type: multipart/mixed;\n boundary=x\nSubject: s\n\n"
-                .into();
-        mail.plain = "hello\nyou".into();
-        mail
+        OutlookMail {
+            headers: "Received: from a\n\tby b\nFrom: a@b.example\nContent-Type: multipart/mixed;\n boundary=x\n\
+                      Subject: s\n\n"
+                .into(),
+            plain: "hello\nyou".into(),
+            ..OutlookMail::default()
+        }
     }
 
     #[test]
@@ -195,9 +196,11 @@ mod tests {
     fn bodies_files_and_mails_are_parts() {
         let mut outer = mail();
         outer.html = b"<p>hello".to_vec();
-        let mut file = OutlookFile::default();
-        (file.name, file.octets) = ("a \"b\".bin".into(), vec![0, 1, 2]);
-        outer.files.push(file);
+        outer.files.push(OutlookFile {
+            name: "a \"b\".bin".into(),
+            octets: vec![0, 1, 2],
+            declared: None,
+        });
         outer.mails.push(("inner".into(), mail()));
         let message = Message::from_bytes(rebuilt(&outer, 10_000).expect("small"));
         let parts = message.reading(&|| false).parts();
@@ -218,8 +221,12 @@ mod tests {
 
     #[test]
     fn a_mail_that_never_left_the_house_has_the_fields_that_it_tells() {
-        let mut mail = OutlookMail::default();
-        (mail.sender, mail.address, mail.subject) = ("Ann \"A\"".into(), "a@b.example".into(), "s\r\nX: y".into());
+        let mail = OutlookMail {
+            sender: "Ann \"A\"".into(),
+            address: "a@b.example".into(),
+            subject: "s\r\nX: y".into(),
+            ..OutlookMail::default()
+        };
         let out = String::from_utf8(rebuilt(&mail, 10_000).expect("small")).expect("text");
         assert!(
             out.starts_with("From: \"Ann A\" <a@b.example>\r\nSubject: s  X: y\r\n"),

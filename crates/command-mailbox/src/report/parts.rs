@@ -163,33 +163,32 @@ impl<'a> Part<'a> {
         Message::new(head.into(), Arc::new(Bytes::copy_from_slice(self.body)))
     }
 
-    /// The name of the file, and its octets, decoded: at most `most`, and none where there are more.
-    pub(super) fn file(&self, most: usize) -> (String, Vec<u8>) {
-        let (mut name, mut octets, mut first) = (String::new(), Vec::new(), true);
+    /// The name of the file, and its octets, decoded; none where they are more than `most`.
+    pub(super) fn file(&self, most: usize) -> (String, Option<Vec<u8>>) {
+        let mut found = None;
         let message = self.alone("application/octet-stream");
         message.enclosed(self.body.len().saturating_add(1), &|| false, &mut |one| {
-            if std::mem::take(&mut first) {
-                name = one.names.first().cloned().unwrap_or_default();
-                if one.octets.len() <= most {
-                    octets = one.octets.to_vec();
-                }
+            // Other readings of it follow where it is broken.
+            if found.is_none() {
+                let octets = (one.octets.len() <= most).then(|| one.octets.to_vec());
+                found = Some((one.names.first().cloned().unwrap_or_default(), octets));
             }
         });
-        (name, octets)
+        found.unwrap_or_else(|| (self.name(), Some(Vec::new())))
     }
 
     /// The octets of an attached mail: as they stand there, or decoded where a client encoded them, which it must not
-    /// (RFC 2046 section 5.2.1) and some do.
+    /// (RFC 2046 section 5.2.1) and some do. Some only say so.
     pub(super) fn octets(&self) -> Vec<u8> {
         let encoded = self.headers.get("Content-Transfer-Encoding").is_some_and(|field| {
             let value = field.unfolded().to_ascii_lowercase();
             let value = value.trim_ascii();
             value.starts_with(b"base64") || value.starts_with(b"quoted-printable")
         });
-        match encoded {
-            true => self.file(usize::MAX).1,
-            false => self.body.to_vec(),
-        }
+        let decoded = encoded.then(|| self.file(usize::MAX).1).flatten();
+        decoded
+            .filter(|octets| super::attached::of(octets, "", true).is_some())
+            .unwrap_or_else(|| self.body.to_vec())
     }
 
     /// The name that it has as a file; empty where it has none.

@@ -520,12 +520,40 @@ fn what_is_kept_because_of_danger_says_so_whatever_became_of_it() {
         (danger(wish(Wish::Hold)), Terms::durable(Terms::DANGEROUS)),
         (danger(wish(Wish::Discard)), Terms::durable(Terms::DANGEROUS)),
         (danger(wish(reject())), Terms::copy(Terms::DANGEROUS)),
+        (danger(points(10)), Terms::copy(Terms::DANGEROUS)),
         (spam(wish(Wish::Hold)), Terms::durable("held")),
+        (spam(points(10)), Terms::copy("refused")),
     ] {
         let verdict = verdict(said);
         assert_eq!(verdict.danger, terms.reason.as_ref() == Terms::DANGEROUS);
         assert_eq!(verdict.keep, Some(terms));
     }
+}
+
+#[test]
+fn mail_with_a_part_that_was_to_be_taken_out_is_not_kept_as_if_it_were_only_spam() {
+    let out = || danger(wish(Wish::Edit(Edit::Replace(Replacement::new([], "gone")))));
+    let reason = |said: &[Said]| {
+        let verdict = at(&Rules::default(), said, Phase::Message).verdict;
+        verdict.keep.map(|terms| terms.reason)
+    };
+    assert_eq!(reason(&[spam(wish(Wish::Hold))]).as_deref(), Some("held"));
+    for kept in [Wish::Hold, Wish::Discard] {
+        assert_eq!(reason(&[spam(wish(kept)), out()]).as_deref(), Some(Terms::DANGEROUS));
+    }
+    // Where it is delivered, it is delivered without.
+    let verdict = at(&Rules::default(), &[out()], Phase::Message).verdict;
+    assert!(!verdict.danger && verdict.keep.is_none());
+}
+
+#[test]
+fn what_a_wish_takes_care_of_weighs_only_where_the_wish_does_not_count() {
+    let finding = Finding::new(Tag::new("virus.gone"), Evidence::Points(Score::points(10)), "");
+    let opinion = Opinion::none().with(finding.instead_of_wishes());
+    let fate = |mode| dot(&[said_as(&slot("virus", Concern::Danger, mode), opinion.clone())]);
+    assert_eq!(fate(Mode::Enforce), (Rank::Mark, "deliver"));
+    assert_eq!(fate(Mode::Score), (Rank::Score, "refuse"));
+    assert_eq!(fate(Mode::Monitor), (Rank::Mark, "deliver"));
 }
 
 #[test]
@@ -548,4 +576,55 @@ fn openness_follows_the_ranks() {
         ..Rules::default()
     };
     assert_eq!(openness(&dry, &[danger(wish(reject()))], WHO), Openness::Open);
+}
+
+#[test]
+fn only_mail_that_points_refuse_and_nothing_forbids_may_return_with_a_code() {
+    let rules = Rules::default();
+    let tagged = |tag, points| spam(Opinion::points(Tag::new(tag), Score::points(points), ""));
+    let may = |said: &[Said]| at(&rules, said, Phase::Message).may_return;
+    assert!(may(&[spam(points(10))]));
+    assert!(may(&[spam(points(10)), tagged("dnsbl.shortener", 1)]));
+    assert!(may(&[
+        spam(points(20)),
+        tagged("dnsbl.good", -3),
+        tagged("dnsbl.zen", 0)
+    ]));
+    for said in [
+        vec![spam(points(9))],
+        vec![spam(wish(reject()))],
+        vec![danger(wish(reject())), spam(points(20))],
+        vec![
+            spam(points(20)),
+            spam(wish(Wish::Deny(Reply::fixed(550, Enhanced(5, 7, 1), "no")))),
+        ],
+        vec![spam(points(20)), tagged("dnsbl.zen", 1)],
+        vec![spam(points(20)), tagged("conduct.forged_sender", 1)],
+    ] {
+        assert!(!may(&said), "{said:?}");
+    }
+    let early = at(&rules, &[spam(points(20))], Phase::Rcpt);
+    assert!(!early.may_return);
+    let dry = Rules {
+        dry_run: true,
+        ..Rules::default()
+    };
+    assert!(!at(&dry, &[spam(points(20))], Phase::Message).may_return);
+    let none = Rules {
+        no_code_for: Vec::new(),
+        ..Rules::default()
+    };
+    assert!(at(&none, &[spam(points(20)), tagged("dnsbl.zen", 1)], Phase::Message).may_return);
+}
+
+#[test]
+fn a_refusal_by_points_says_why_in_plain_words() {
+    let said = [
+        spam(Opinion::points(Tag::new("conduct.no_date"), Score::points(4), "")),
+        spam(Opinion::points(Tag::new("bayes.odds"), Score::points(7), "")),
+    ];
+    let Fate::Refuse(reply) = at(&Rules::default(), &said, Phase::Message).verdict.fate else {
+        panic!("refused")
+    };
+    assert!(reply.text().contains("Its content looks like spam"), "{reply}");
 }

@@ -78,6 +78,9 @@ fn what_cannot_be_read_is_a_mistake() {
         r#"{"deadline": "soon"}"#,
         r#"{"strip_headers": ["X Spam"]}"#,
         r#"{"refusal": "{who}"}"#,
+        r#"{"refusal_with_code": "250 {code}"}"#,
+        r#"{"no_code_for": ["dnsbl"]}"#,
+        r#"{"contact": "{id}"}"#,
         r#"{"spambox": "{who}@{domain}"}"#,
         r#"{"high": {"spambox": "spam"}}"#,
         r#"{"keep_days": 0}"#,
@@ -103,6 +106,8 @@ fn what_cannot_be_meant_is_named() {
         ["medium", "high"]
     );
     assert_eq!(keys(r#"{"deadline": "10m"}"#), ["deadline"]);
+    assert_eq!(keys(r#"{"refusal": "no {code}"}"#), ["refusal"]);
+    assert_eq!(keys(r#"{"refusal_with_code": "no {code}"}"#), Vec::<&str>::new());
     assert_eq!(
         keys(r#"{"spambox": "spam@{domain}", "keep_refused": false}"#),
         ["spambox"]

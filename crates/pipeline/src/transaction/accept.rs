@@ -9,7 +9,7 @@ use gatepost_core::{
 };
 
 use super::Transaction;
-use crate::refusal::{self, relayed, worded};
+use crate::refusal::{self, Places, relayed, worded};
 use crate::run::{Deadline, guarded, ticks};
 use crate::scene::Scene;
 use crate::settle::{Batch, Copy};
@@ -76,7 +76,7 @@ impl Transaction {
         for copy in &held {
             match self.keep(scene, message, &copy.who, &copy.terms).await {
                 Some(id) => kept.push(id),
-                None => return Err(worded(refusal::NOT_KEPT, &self.record.id)),
+                None => return Err(worded(refusal::NOT_KEPT, Places::id(&self.record.id))),
             }
         }
         let mut answer = None;
@@ -112,7 +112,7 @@ impl Transaction {
                 });
             }
         }
-        Ok(answer.unwrap_or_else(|| worded(refusal::KEPT, &self.record.id)))
+        Ok(answer.unwrap_or_else(|| worded(refusal::KEPT, Places::id(&self.record.id))))
     }
 
     /// Keeps a copy; its id, or nothing where that failed.
@@ -149,7 +149,7 @@ impl Transaction {
         deadline: Deadline,
         taker: Option<&str>,
     ) -> Result<Reply, Reply> {
-        let failed = || worded(refusal::NOT_TAKEN, &self.record.id);
+        let failed = || worded(refusal::NOT_TAKEN, Places::id(&self.record.id));
         let domain = self.guests.first().and_then(|guest| guest.domain.as_deref());
         let slot = taker.and_then(|name| scene.pipeline.slot(name)).ok_or_else(failed)?;
         let filter: &dyn Filter = match slot.speaking_for(&[domain]).into_iter().next() {
@@ -226,7 +226,7 @@ impl Transaction {
         };
         let places: Vec<usize> = batch.who.iter().filter_map(|n| self.guests.get(*n)?.place).collect();
         if places.len() != batch.who.len() {
-            return worded(refusal::LOCAL, &self.record.id);
+            return worded(refusal::LOCAL, Places::id(&self.record.id));
         }
         let mut edits = stamp.clone();
         edits.extend(batch.marks.edits.iter().cloned());

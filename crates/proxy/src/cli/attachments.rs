@@ -9,7 +9,7 @@ use gatepost_attachments::kinds::class_name;
 use gatepost_attachments::look::{Contents, File, look};
 use gatepost_attachments::policy::{Hit, Policy};
 use gatepost_attachments::rule::Side;
-use gatepost_core::Message;
+use gatepost_core::{BuildError, Message, Options};
 use serde_json::{Value, json};
 
 use super::replay::canonical;
@@ -22,7 +22,7 @@ use crate::log::harmless;
 pub(super) struct Mail {
     /// The mail, a file with header and body; `-` for standard input.
     file: PathBuf,
-    /// Judges by the rules of this recipient, and of this sender for what goes out, besides those of all.
+    /// Judges by the options of this recipient's domain and the rules for this address, for what goes out as its sender.
     #[arg(long, value_name = "ADDRESS")]
     person: Option<String>,
     /// Prints an object of JSON a line.
@@ -30,6 +30,8 @@ pub(super) struct Mail {
     json: bool,
 }
 
+/// The filter whose options they are.
+const NAME: &str = "attachments";
 /// The sides in the order in which they are told.
 const SIDES: [(Side, &str); 3] = [
     (Side::External, "inbound"),
@@ -39,21 +41,41 @@ const SIDES: [(Side, &str); 3] = [
 
 /// The files, and what is to be said about the mail as a whole.
 pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), String> {
-    let options = config
-        .filter("attachments")
-        .options()
-        .read::<gatepost_attachments::Config>();
-    let built = options.and_then(|options| Ok((options.policy()?, options.how()?)));
-    let (policy, how) = built.map_err(|error| format!("filters.attachments.options: {error}"))?;
+    let person = mail.person.as_deref();
+    let built = |options: Options| {
+        let options = options.read::<gatepost_attachments::Config>()?;
+        Ok((options.policy()?, options.how()?))
+    };
+    let (out, how) =
+        built(config.filter(NAME).options()).map_err(|error: BuildError| format!("filters.{NAME}.options: {error}"))?;
+    // What comes in is judged as the domain of its recipient wants it.
+    let own = person
+        .and_then(|person| of_domain(config, person))
+        .map(built)
+        .transpose();
+    let own = own.map_err(|error| format!("{NAME} for {}: {error}", person.unwrap_or_default()))?;
+    let (inward, how) = own.unwrap_or_else(|| (out.clone(), how));
     let octets = octets(&mail.file).map_err(|error| format!("{}: cannot be read: {error}", mail.file.display()))?;
     let message = Message::from_bytes(canonical(&octets));
     let contents = look(&message, &how, &|| false);
-    let person = mail.person.as_deref().map(|address| policy.people.of(address));
-    Ok(told(&policy, &contents, &person.unwrap_or_default(), mail.json))
+    Ok(told(&[inward, out], &contents, person, mail.json))
 }
 
-fn told(policy: &Policy, contents: &Contents, person: &[usize], as_json: bool) -> (String, String) {
-    let hits = SIDES.map(|(side, name)| (name, policy.judge(contents, side, person)));
+/// The options of the domain of an address, where it has some of its own.
+fn of_domain(config: &Config, person: &str) -> Option<Options> {
+    let (_, domain) = person.rsplit_once('@')?;
+    let mut all = config.domain.iter();
+    let (_, own) = all.find(|(name, _)| name.eq_ignore_ascii_case(domain.trim()))?;
+    own.filters.get(NAME)?.options()
+}
+
+/// By two policies: of what comes in and of what goes out.
+fn told([inward, out]: &[Policy; 2], contents: &Contents, person: Option<&str>, as_json: bool) -> (String, String) {
+    let hits = SIDES.map(|(side, name)| {
+        let policy = if side == Side::Outbound { out } else { inward };
+        let rules = person.map(|person| policy.people.of(person)).unwrap_or_default();
+        (name, policy.judge(contents, side, &rules))
+    });
     let mut out = String::new();
     for file in &contents.files {
         let about = |hit: &&Hit<'_>| hit.file.is_some_and(|other| std::ptr::eq(other, file));
@@ -169,7 +191,7 @@ mod tests {
     #[test]
     fn a_file_is_told_with_its_kind_and_what_the_policy_says_of_it() {
         let (policy, contents) = looked(MAIL);
-        let (table, notes) = told(&policy, &contents, &[], false);
+        let (table, notes) = told(&[policy.clone(), policy], &contents, None, false);
         let bat = table.split_once("run.bat\n").expect("it is named").1;
         assert!(bat.starts_with("  batch (script), "), "{table}");
         for side in ["inbound", "exempt", "outbound"] {
@@ -180,9 +202,34 @@ mod tests {
     }
 
     #[test]
+    fn a_persons_domain_has_options_of_its_own_for_what_comes_in() {
+        let text = "local_domains = [\"d.example\", \"e.example\"]\n[[listen]]\nname = \"mx\"\nbind = \"127.0.0.1:0\"\n\
+                    direction = \"inbound\"\n[route.default]\nupstream = \"127.0.0.1:10025\"\n[pipeline.inbound]\ntiers = [[\"attachments\"]]\n\
+                    [pipeline.outbound]\ntiers = []\n[filters.attachments.options]\nexternal = 0\nexempt = 0\n\
+                    outbound = 0\n[domain.\"E.example\".filters.attachments.options]\nexternal = 4\n";
+        let sources = crate::config::Sources {
+            file: Some(("a.toml".into(), text.into())),
+            ..Default::default()
+        };
+        let registry = gatepost_core::registry().expect("a registry");
+        let loaded = crate::config::load(&sources, &registry);
+        let config = match &loaded {
+            Ok(loaded) => &loaded.config,
+            Err(mistakes) => panic!("{mistakes}"),
+        };
+        let external = |person: &str| {
+            let options = of_domain(config, person).map(|options| options.read::<gatepost_attachments::Config>());
+            options.map(|options| options.expect("options").external)
+        };
+        assert_eq!(external("ann@e.EXAMPLE"), Some(4));
+        assert_eq!(external("ann@d.example"), None);
+        assert_eq!(external("ann"), None);
+    }
+
+    #[test]
     fn an_object_has_the_same() {
         let (policy, contents) = looked(MAIL);
-        let (lines, _) = told(&policy, &contents, &[], true);
+        let (lines, _) = told(&[policy.clone(), policy], &contents, None, true);
         let objects: Vec<Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))

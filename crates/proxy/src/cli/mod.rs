@@ -17,6 +17,7 @@ mod lists;
 mod model;
 mod office;
 mod replay;
+mod reports;
 mod resolver;
 mod spf;
 mod store;
@@ -99,7 +100,7 @@ enum Verb {
     Ham(teach::Mails),
     /// Makes the classifiers forget: one mail, all that somebody taught, or all since a moment. They are then what they would
     /// be had they never seen it.
-    Unlearn(teach::Forgotten),
+    Unlearn(teach::Unlearning),
     /// The versions of the classifiers' models: lists them, goes back to one, makes the models anew.
     Model {
         #[command(subcommand)]
@@ -116,6 +117,11 @@ enum Verb {
         /// Prints an object of JSON a line, as the log has them.
         #[arg(long)]
         json: bool,
+    },
+    /// Daily block reports: lists who gets one, sends them, ends one.
+    Reports {
+        #[command(subcommand)]
+        what: reports::Reports,
     },
     /// What the mail server said about recipients.
     Recipients {
@@ -275,6 +281,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
                 kept::records(office, &which, json).await
             })
         }),
+        Verb::Reports { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))
+        }
         Verb::Audit { before, limit, json } => find().map(|loaded| {
             desk(&loaded, &registry, async |office| {
                 kept::audit(office, before, limit.into(), json).await

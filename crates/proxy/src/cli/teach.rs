@@ -1,6 +1,6 @@
 //! `gatepost spam`, `gatepost ham` and `gatepost unlearn`: what the classifiers learn from an operator.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use gatepost_core::{Domain, KeptId, Label, Octets, Receipt, Request, Unlearn};
 use gatepost_desk::rights::NO_SUCH_MAIL;
 
 use super::kept::id;
-use super::office::{Office, tell};
+use super::office::{Office, say, tell};
 use super::replay::canonical;
 use super::when::moment;
 
@@ -31,7 +31,20 @@ pub struct Mails {
     domain: Option<String>,
 }
 
-/// What is forgotten; one of these.
+/// What is forgotten, and whether that is asked about.
+#[derive(Args, Debug)]
+pub struct Unlearning {
+    #[command(flatten)]
+    what: Forgotten,
+    /// Only counts the samples that would be forgotten.
+    #[arg(long)]
+    dry_run: bool,
+    /// Does not ask before all that somebody taught, or all since a moment, is forgotten.
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+}
+
+/// One of these.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Forgotten {
@@ -127,9 +140,9 @@ fn about(text: &str, several: bool, receipt: Receipt) -> Receipt {
     }
 }
 
-/// Forgets.
-pub async fn unlearn(office: &mut Office, what: &Forgotten) -> Result<ExitCode, String> {
-    let unlearn = match what {
+/// Forgets. What may be many samples is counted first, and asked about.
+pub async fn unlearn(office: &mut Office, asked: &Unlearning) -> Result<ExitCode, String> {
+    let unlearn = match &asked.what {
         Forgotten { by: Some(by), .. } => Unlearn::By(by.clone()),
         Forgotten { since: Some(since), .. } => Unlearn::Since(*since),
         Forgotten { id: Some(text), .. } => match sample(text) {
@@ -138,7 +151,40 @@ pub async fn unlearn(office: &mut Office, what: &Forgotten) -> Result<ExitCode, 
         },
         Forgotten { .. } => Unlearn::Kept(KeptId("".into())),
     };
+    let many = matches!(unlearn, Unlearn::By(_) | Unlearn::Since(_));
+    if asked.dry_run || (many && !asked.yes) {
+        let count = match office.submit(Request::CountSamples(unlearn.clone())).await? {
+            Receipt::Counted(count) => count,
+            other => return Ok(tell(&other)),
+        };
+        let samples = if count == 1 {
+            "1 sample".into()
+        } else {
+            format!("{count} samples")
+        };
+        if asked.dry_run {
+            say(&format!("{samples} would be forgotten"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        if count > 0 && !agreed(&samples)? {
+            return Err("nothing is forgotten".into());
+        }
+    }
     Ok(tell(&office.submit(Request::Unlearn(unlearn)).await?))
+}
+
+/// Whether whoever sits at the terminal says yes; where nobody does, `--yes` must have been said.
+fn agreed(samples: &str) -> Result<bool, String> {
+    if !std::io::stdin().is_terminal() {
+        return Err(format!(
+            "{samples} would be forgotten: say --yes if that is meant, or --dry-run to count only"
+        ));
+    }
+    let _ = write!(std::io::stderr().lock(), "{samples} would be forgotten. Go on? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|error| format!("the answer cannot be read: {error}"))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn sample(text: &str) -> Option<u64> {

@@ -1,5 +1,7 @@
 //! What a configuration means: names that lead nowhere, doors that stand open, mail that would run in circles.
 
+mod codes;
+mod danger;
 mod learning;
 mod mailboxes;
 mod policies;
@@ -46,6 +48,7 @@ pub(super) fn check(
     check.routes();
     check.pipelines();
     check.mailboxes();
+    check.danger();
     check.policies();
     check.copies();
     check.rest();

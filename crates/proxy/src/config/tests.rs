@@ -62,9 +62,18 @@ struct OneOption {
     delay: Option<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DailyOption {
+    /// Whether.
+    #[serde(default)]
+    #[allow(dead_code, reason = "it is read, and that is all")]
+    daily: bool,
+}
+
 /// Others, which do nothing.
 macro_rules! dull {
-    ($($kind:ident $name:literal),*) => {$(
+    ($($kind:ident $name:literal $options:ident),*) => {$(
         struct $kind;
 
         impl Filter for $kind {}
@@ -74,14 +83,27 @@ macro_rules! dull {
             const ABOUT: &'static str = "Nothing";
             const PHASES: Phases = Phases::NONE;
             const MAY: Wishes = Wishes::NONE;
-            type Config = OneOption;
-            fn build(_: OneOption, _: &Services) -> Result<$kind, BuildError> {
+            type Config = $options;
+            fn build(_: $options, _: &Services) -> Result<$kind, BuildError> {
                 Ok($kind)
             }
         }
     )*};
 }
-dull!(Attachments "attachments", Bayes "bayes", Clamav "clamav", CommandMailbox "command_mailbox", Hmm "hmm", Ngram "ngram", Dull "dull", Dnsbl "dnsbl", Greylist "greylist", Proofs "spf_dkim_dmarc", Whitelist "whitelist");
+dull!(
+    Attachments "attachments" OneOption,
+    Bayes "bayes" OneOption,
+    Clamav "clamav" OneOption,
+    CommandMailbox "command_mailbox" OneOption,
+    Hmm "hmm" OneOption,
+    Ngram "ngram" OneOption,
+    Dull "dull" OneOption,
+    Dnsbl "dnsbl" OneOption,
+    Greylist "greylist" OneOption,
+    Resend "resend" DailyOption,
+    Proofs "spf_dkim_dmarc" OneOption,
+    Whitelist "whitelist" OneOption
+);
 
 static ATTACHMENTS: Entry = Entry::of::<Attachments>();
 static BAYES: Entry = Entry::of::<Bayes>();
@@ -93,6 +115,7 @@ static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
 static DNSBL: Entry = Entry::of::<Dnsbl>();
 static GREYLIST: Entry = Entry::of::<Greylist>();
+static RESEND: Entry = Entry::of::<Resend>();
 static PROOFS: Entry = Entry::of::<Proofs>();
 static WHITELIST: Entry = Entry::of::<Whitelist>();
 
@@ -109,6 +132,7 @@ fn linked() -> Registry {
         ("greylist", &GREYLIST),
         ("hmm", &HMM),
         ("ngram", &NGRAM),
+        ("resend", &RESEND),
         ("spf_dkim_dmarc", &PROOFS),
         ("whitelist", &WHITELIST),
     ]
@@ -160,7 +184,7 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
         config.tiers("inbound"),
         [
             vec!["command_mailbox"],
-            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist", "resend"],
             vec!["greylist"],
             vec!["bayes", "hmm", "ngram"],
             vec!["attachments"]
@@ -194,7 +218,7 @@ fn a_file_takes_no_domain_and_no_door_of_the_trial() {
         config.tiers("inbound"),
         [
             vec!["command_mailbox"],
-            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist"],
+            vec!["conduct", "dnsbl", "spf_dkim_dmarc", "whitelist", "resend"],
             vec!["greylist"],
             vec!["bayes", "hmm", "ngram"],
             vec!["attachments"]
@@ -386,11 +410,11 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
-                "there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `spf_dkim_dmarc`, `whitelist`"
+                "there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );
@@ -445,6 +469,29 @@ fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
     let none =
         format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"conduct\"]]\n");
     assert_eq!(warnings(&none), [] as [String; 0]);
+}
+
+#[test]
+fn what_filters_of_danger_would_not_look_at_is_a_warning() {
+    let told = |more: &str| -> Vec<String> {
+        let file = format!("{GOOD}[pipeline.inbound]\ntiers = [[\"attachments\", \"clamav\"]]\n{more}");
+        let loaded = read(&file, &[]).unwrap_or_else(|told| panic!("{told}"));
+        let mut keys: Vec<String> = loaded.warnings.iter().map(|mistake| mistake.key.clone()).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(told(""), [""; 0]);
+    assert_eq!(
+        told(
+            "[limits]\nmessage_size = \"50 MiB\"\n[filters.clamav]\npatience = \"20s\"\n[filters.attachments]\npatience = \"5s\"\n"
+        ),
+        [
+            "filters.attachments.options.part_megabytes",
+            "filters.attachments.options.time",
+            "filters.clamav.options.deadline",
+            "filters.clamav.options.max_size",
+        ]
+    );
 }
 
 #[test]
@@ -662,4 +709,27 @@ proptest! {
         }).collect();
         lines_are_within(&text.join("\n"))?;
     }
+}
+
+#[test]
+fn a_refusal_that_offers_a_code_which_nobody_takes_is_told() {
+    let told = |file: &str| -> Vec<String> {
+        let loaded = read(&format!("{GOOD}{file}"), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        loaded.warnings.iter().map(ToString::to_string).collect()
+    };
+    let written = "[policy]\nrefusal_with_code = \"{reason}: try {code}\"\n";
+    assert_eq!(told(written), Vec::<String>::new());
+    let without = told(&format!("{written}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n"));
+    assert!(
+        without[0].contains("policy.refusal_with_code: never said"),
+        "{without:?}"
+    );
+    let unheard = told(&format!("{written}[filters.resend]\nmode = \"score\"\n"));
+    assert!(unheard[0].contains("mode = \"enforce\""), "{unheard:?}");
+    let daily = "[policy]\nrefusal_with_code = \"{reason}: try {day_code}\"\n";
+    assert!(told(daily)[0].contains("daily = true"), "{:?}", told(daily));
+    let taken = told(&format!("{daily}[filters.resend.options]\ndaily = true\n"));
+    assert_eq!(taken, Vec::<String>::new());
+    let misplaced = mistakes(&format!("{GOOD}[policy]\nrefusal = \"no {{code}}\"\n"));
+    assert!(misplaced[0].contains("belong in `refusal_with_code`"), "{misplaced:?}");
 }

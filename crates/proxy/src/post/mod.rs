@@ -353,38 +353,4 @@ async fn hand_over(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_may_not_have_a_mail_reads_why() {
-        let because = [Tag::new("attachments.blocked"), Tag::new("clamav.found")];
-        let reply = Reply::new(550, None, "Attachment \"a.exe\" refused");
-        assert!(dangerous(&because, Some(&reply)).ends_with("dangerous: Attachment \"a.exe\" refused"));
-        let unworded = Reply::new(550, None, "no: {id}");
-        for reply in [None, Some(&unworded)] {
-            assert!(dangerous(&because, reply).ends_with("dangerous: attachments.blocked, clamav.found"));
-        }
-    }
-
-    #[test]
-    fn a_copy_says_whose_it_is_and_what_was_thought_of_it() {
-        let bob = Address::parse("bob@example.org", true).expect("an address");
-        let mut row = RecipientRecord::new(RecipientId(0), bob.to_string());
-        row.level = gatepost_core::Level::Medium;
-        row.score = gatepost_core::Score::points(7);
-        let written = |row| {
-            let edits = Edits::from(copied(row, &bob));
-            let mut out = String::new();
-            let message = Message::from_bytes("\r\n".as_bytes());
-            std::io::Read::read_to_string(&mut edits.apply(&message).read(), &mut out).expect("ASCII");
-            out
-        };
-        assert_eq!(
-            written(Some(&row)),
-            "X-Gatepost-Level: medium\r\nX-Gatepost-Score: 7\r\nX-Gatepost-Spam: yes\r\n\
-             X-Gatepost-Copy-For: <bob@example.org>\r\n\r\n"
-        );
-        assert!(written(None).starts_with("X-Gatepost-Level: high\r\nX-Gatepost-Spam"));
-    }
-}
+mod tests;

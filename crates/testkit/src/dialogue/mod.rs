@@ -26,7 +26,8 @@
 //! early EHLO x                              sends this before it is greeted
 //! C EHLO mail.b.example                     sends a line
 //! S 250 words in any case                   expects a reply of this code with these words
-//! D Subject: hello                          sends a line of the message; `D` alone an empty one
+//! D Subject: hello {code}                   sends a line of the message; `D` alone an empty one; `{code}` or `{CODE}`, here
+//!                                           and elsewhere, is the last that a reply called `the code`
 //! file signed.eml                           sends the lines of a file beside the script, dots stuffed
 //! .                                         sends the dot
 //! raw "odd\r\n\0bytes\x80"                  sends bytes
@@ -57,6 +58,7 @@
 //! delivered 1                               how many messages the mail server has taken
 //! delivered from <> | to a@d.example b@d.example | route other                 of the last one
 //! delivered has text | lacks text | canonical                                   of the last one
+//! kept reason dangerous                      why the one mail in the archive is there
 //! kept 1 | withdrawn 1 | queued 1           what the archive holds, gave back, what the queue has
 //! asked 3 l.example                         how often DNS was asked for a name and what lies below it
 //! alarm raised|over KIND ABOUT | lacks WORD what an operator was told
@@ -68,6 +70,7 @@
 //! that a script may let minutes pass. DNS is a zone, the store is memory, the mail server a script.
 
 mod checks;
+mod codes;
 mod desk;
 mod house;
 mod letters;

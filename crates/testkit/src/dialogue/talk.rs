@@ -11,6 +11,7 @@ use gatepost_core::smtp::session::{Answer, Input, Output, Question, Session, Tls
 use gatepost_core::{Client, Facts, Kept, Message, Query, Visit};
 use gatepost_pipeline::{Reception, Seen};
 
+use super::codes::Codes;
 use super::house::House;
 use super::script::{self, BadScript, Line, bad, span, unquote, word};
 use super::{Brought, Failure};
@@ -50,6 +51,7 @@ pub(super) struct Talk {
     early: Vec<u8>,
     transcript: Vec<String>,
     took: Duration,
+    codes: Codes,
 }
 
 /// What a statement came to when it did not go as written: what was expected, what happened.
@@ -103,6 +105,7 @@ pub(super) async fn play(name: &str, text: &str, folder: &Path, brought: Brought
         early: Vec::new(),
         transcript: Vec::new(),
         took: Duration::ZERO,
+        codes: Codes::default(),
     };
     for line in &lines {
         let outcome = talk.line(line).await;
@@ -143,6 +146,7 @@ impl Talk {
     }
 
     async fn statement(&mut self, what: &str, rest: &str, block: Option<&str>) -> Result<(), Trouble> {
+        let rest = &*self.codes.fill(rest);
         match what {
             "client" => {
                 self.hang_up().await;
@@ -238,6 +242,13 @@ impl Talk {
                 self.house.restart().await?;
             }
             "delivered" => self.delivered(rest)?,
+            "kept" if rest.starts_with("reason ") => {
+                let all = self.house.fakes.kept.list(&Query::default()).await.unwrap_or_default();
+                let reasons: Vec<_> = all.iter().map(|mail| format!("reason {}", mail.reason)).collect();
+                if reasons != [rest] {
+                    return differs(rest, reasons.join(", "));
+                }
+            }
             "kept" => same(
                 "kept",
                 rest,
@@ -402,6 +413,7 @@ impl Talk {
         let Some((code, text)) = self.call().await?.replies.pop_front() else {
             return differs(expected, "no reply");
         };
+        self.codes.hear(&text);
         let (wanted, words) = word(expected.trim());
         let Ok(wanted) = wanted.parse::<u16>() else {
             return Ok(bad("`S CODE words`")?);

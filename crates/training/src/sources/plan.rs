@@ -49,7 +49,7 @@ pub struct Plan {
     pub parts: Vec<Part>,
     /// What cannot be read already now.
     pub bad: Vec<Bad>,
-    /// Folders of a Maildir that by their names hold no wanted mail, left out where all is called so.
+    /// Folders that by their names hold no wanted mail, left out where all is called so.
     pub left_out: Vec<PathBuf>,
 }
 
@@ -104,14 +104,21 @@ fn contradicts(path: &Path, label: Label) -> Result<(), String> {
         .find(|(folder, other)| *other != label && folder.is_dir())
     {
         Some((folder, other)) => Err(format!(
-            "{}: by its name this folder holds what {} would say, and {} was given. Leave that out, and labels come from the \
-             names of the folders; or name files and folders that hold only what it says",
-            folder.display(),
-            called(other),
-            called(label)
+            "{}. Leave that out, and labels come from the names of the folders; or name files and folders that hold only what it \
+             says",
+            contradiction(&folder, other, label)
         )),
         None => Ok(()),
     }
+}
+
+fn contradiction(folder: &Path, other: Label, label: Label) -> String {
+    format!(
+        "{}: by its name this folder holds what {} would say, and {} was given",
+        folder.display(),
+        called(other),
+        called(label)
+    )
 }
 
 #[derive(Default)]
@@ -221,7 +228,14 @@ impl Walk {
                     if (hidden && !(maildir && is_maildir(&path))) || (maildir && name == "tmp") {
                         continue;
                     }
-                    if maildir && label == Label::Ham && is_no_ham(name) {
+                    // A Maildir's folders are called as somebody likes, and what others call Spam is told and left out.
+                    if !maildir && let Some((other, _)) = named(&path).filter(|(other, _)| *other != label) {
+                        return Err(format!(
+                            "{}. Move it away, or name the files and folders beside it",
+                            contradiction(&path, other, label)
+                        ));
+                    }
+                    if label == Label::Ham && is_no_ham(name) {
                         self.plan.left_out.push(path);
                         continue;
                     }
@@ -247,7 +261,7 @@ impl Walk {
     }
 }
 
-/// Whether a folder of a Maildir is where people and servers put what they do not want.
+/// Whether a folder is where people and servers put what they do not want.
 fn is_no_ham(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_lowercase();
     let last = name.rsplit('.').next().unwrap_or_default();

@@ -65,7 +65,7 @@ in the order of time within it, which is what models that learn mail after mail 
 The original's folders: mails in errors/ count as corrections; those of spam and notspam whose body begins like that of a
 correction are left out; the X-Assp- fields that the original wrote into its files are left out of them.
 
-What is passed over: in a Maildir what is in tmp and, for --ham, folders called Junk, Spam, Bulk, Trash or Deleted; hidden
+What is passed over: in a Maildir what is in tmp; for --ham, folders called Junk, Spam, Bulk, Trash or Deleted; hidden
 files; links that lead in circles. What cannot be read as a mail is named on standard error and skipped.
 
 Interrupted by Ctrl-C or kill, it finishes the batch that it is at and tells how far it came. Run the same again: mails

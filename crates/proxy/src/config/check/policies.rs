@@ -31,6 +31,7 @@ impl Check<'_> {
                 self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
             }
         }
+        self.codes();
     }
 
     /// Copies of refused mail stay with us: tells where one would go to somebody else.
