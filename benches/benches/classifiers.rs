@@ -1,4 +1,4 @@
-//! The classifiers, each alone and all as a tier, on mail of ours: text and HTML of 2, 20 and 200 kB.
+//! The classifiers, each alone and all as a tier, on mail of ours: text and HTML of 2 to 200 kB.
 //!
 //! `tier` is what a mail costs that comes in: parsing, the document, features and scores of all members, and their fusion;
 //! `reading` the part of it that all members share. `features` and `score` are those of one member, the document at hand.
@@ -16,7 +16,13 @@ use gatepost_testkit::letters::Letters;
 use gatepost_training::Trainer;
 use gatepost_training::evaluate::trainer;
 
-const SIZES: [(&str, usize); 3] = [("2kB", 2_000), ("20kB", 20_000), ("200kB", 200_000)];
+const SIZES: [(&str, usize); 5] = [
+    ("2kB", 2_000),
+    ("4kB", 4_000),
+    ("20kB", 20_000),
+    ("50kB", 50_000),
+    ("200kB", 200_000),
+];
 /// Letters that are learned before anything is measured.
 const TAUGHT: usize = 1_000;
 

@@ -31,7 +31,7 @@ pub fn is_word(feature: u64) -> bool {
 
 /// The feature that is a word of a document.
 pub fn word(key: &Key, document: &Document, token: &Token) -> u64 {
-    key.word(token.field as u8, document.text_of(token).as_bytes()) & !DISTANCE
+    document.hash(key, token.field as u8, token, 0) & !DISTANCE
 }
 
 /// The feature that two words are at a distance.
@@ -42,83 +42,182 @@ pub fn pair(key: &Key, one: u64, other: u64, distance: usize) -> u64 {
 /// The features of a document in the order in which they stand there, each once; [`Features::MAX`] at the most.
 pub fn features(key: &Key, document: &Document) -> Features {
     let tokens = document.tokens();
-    let words: Vec<u64> = tokens.iter().map(|token| word(key, document, token)).collect();
-    let mut once = Once::new(words.len() * (1 + REACH_TEXT));
+    let words = words(tokens.iter().map(|token| word(key, document, token)));
+    let again = words.iter().filter(|word| !word.alone).count();
+    let mut met = Once::new(again);
+    let mut hashes = Vec::with_capacity((words.len() * (1 + REACH_TEXT)).min(Features::MAX));
     'all: for (at, (token, one)) in tokens.iter().zip(&words).enumerate() {
-        if !once.take(*one) {
-            break;
+        if one.first {
+            if hashes.len() == Features::MAX {
+                break;
+            }
+            hashes.push(one.feature);
         }
         let next = tokens.iter().zip(&words).skip(at + 1).take(reach(token.field));
         for (distance, (other, two)) in (1..).zip(next) {
             if other.field != token.field {
                 break;
             }
-            if !once.take(pair(key, *one, *two, distance)) {
-                break 'all;
+            let pair = pair(key, one.feature, two.feature, distance);
+            // Only where both words come again, the pair may come again.
+            if one.alone || two.alone || met.take(pair) {
+                if hashes.len() == Features::MAX {
+                    break 'all;
+                }
+                hashes.push(pair);
             }
         }
     }
     Features {
         extractor: EXTRACTOR,
-        hashes: once.kept,
+        hashes,
     }
 }
 
-/// A list in which each stands once.
+/// A word of a document.
+struct Word {
+    feature: u64,
+    /// Whether it is the first of its kind.
+    first: bool,
+    /// Whether there is no other of its kind.
+    alone: bool,
+}
+
+/// Where a feature stands first in a table of so many places, a power of two of at least two: its upper bits are as good as
+/// any.
+fn home(feature: u64, places: usize) -> usize {
+    (feature >> (64 - places.trailing_zeros())) as usize
+}
+
+/// Words with what is known of each when all are seen. At most half of the places in the table are taken.
+fn words(features: impl ExactSizeIterator<Item = u64>) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::with_capacity(features.len());
+    let mut places = vec![0u32; (2 * features.len()).next_power_of_two().max(2)];
+    let mask = places.len() - 1;
+    for feature in features {
+        let mut at = home(feature, places.len());
+        // The places hold the number of the first word of each kind, counted from one; nought is free.
+        let first = loop {
+            match places[at] {
+                0 => break true,
+                there => {
+                    let there = &mut words[there as usize - 1];
+                    if there.feature == feature {
+                        there.alone = false;
+                        break false;
+                    }
+                    at = (at + 1) & mask;
+                }
+            }
+        };
+        words.push(Word {
+            feature,
+            first,
+            alone: first,
+        });
+        if first {
+            places[at] = words.len() as u32;
+        }
+    }
+    words
+}
+
+/// A set of pairs.
 struct Once {
-    kept: Vec<u64>,
-    /// What is kept, by its upper bits, with open addressing; nought is free.
+    /// The pairs by their upper bits, with open addressing; nought is free, which no pair is.
     places: Vec<u64>,
-    shift: u32,
+    taken: usize,
 }
 
 impl Once {
     fn new(expected: usize) -> Once {
-        // As many as are expected fill three quarters at the most, and they repeat: small enough for the nearest cache.
-        let size = (expected.clamp(64, 2 * Features::MAX) * 4 / 3).next_power_of_two();
         Once {
-            kept: Vec::with_capacity(expected.min(Features::MAX)),
-            places: vec![0; size],
-            shift: 64 - size.trailing_zeros(),
+            places: vec![0; (2 * expected.clamp(64, Features::MAX)).next_power_of_two()],
+            taken: 0,
         }
     }
 
-    /// Keeps a feature that is not there yet; false when there is no room for more.
-    fn take(&mut self, feature: u64) -> bool {
-        // Nought marks a free place, so the one feature that is nought is another.
-        let feature = feature.max(8);
+    /// Takes a pair; false when it is there already.
+    fn take(&mut self, pair: u64) -> bool {
         let mask = self.places.len() - 1;
-        let mut at = (feature >> self.shift) as usize;
+        let mut at = home(pair, self.places.len());
         loop {
             match self.places[at] {
                 0 => break,
-                there if there == feature => return true,
+                there if there == pair => return false,
                 _ => at = (at + 1) & mask,
             }
         }
-        if self.kept.len() == Features::MAX || 4 * self.kept.len() > 3 * self.places.len() {
-            return self.grow() && self.take(feature);
+        self.places[at] = pair;
+        self.taken += 1;
+        if 4 * self.taken > 3 * self.places.len() {
+            self.grow();
         }
-        self.places[at] = feature;
-        self.kept.push(feature);
         true
     }
 
-    /// Makes more places; false when the most are kept already.
-    fn grow(&mut self) -> bool {
-        if self.kept.len() == Features::MAX {
-            return false;
-        }
-        let size = 2 * self.places.len();
-        self.places = vec![0; size];
-        self.shift = 64 - size.trailing_zeros();
-        for feature in &self.kept {
-            let mut at = (feature >> self.shift) as usize;
-            while self.places[at] != 0 {
-                at = (at + 1) & (size - 1);
+    /// Makes more places. Nobody takes more than [`Features::MAX`] and one, so there is an end of it.
+    fn grow(&mut self) {
+        let more = vec![0; 2 * self.places.len()];
+        let mask = more.len() - 1;
+        for pair in std::mem::replace(&mut self.places, more) {
+            let mut at = home(pair, mask + 1);
+            while pair != 0 && self.places[at] != 0 {
+                at = (at + 1) & mask;
             }
-            self.places[at] = *feature;
+            if pair != 0 {
+                self.places[at] = pair;
+            }
         }
-        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use gatepost_core::Message;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, slowly.
+    fn obvious(key: &Key, document: &Document) -> Vec<u64> {
+        let tokens = document.tokens();
+        let mut all = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            let one = word(key, document, token);
+            all.push(one);
+            for distance in 1..=reach(token.field) {
+                match tokens.get(at + distance).filter(|other| other.field == token.field) {
+                    Some(other) => all.push(pair(key, one, word(key, document, other), distance)),
+                    None => break,
+                }
+            }
+        }
+        let mut met = HashSet::new();
+        all.retain(|feature| met.insert(*feature));
+        all.truncate(Features::MAX);
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn features_are_words_and_pairs_in_their_order_each_once(words in prop::collection::vec(0..60u32, 0..400)) {
+            let text: String = words.iter().map(|word| format!("w{} ", word * word / 40)).collect();
+            let message = format!("Subject: {}\r\nX-Other: a b a b\r\n\r\n{text}", &text[..text.len() / 9]);
+            let document = Document::of(&Message::from_bytes(message.into_bytes()));
+            let key = Key::new([5; 16]);
+            prop_assert_eq!(features(&key, &document).hashes, obvious(&key, &document));
+        }
+    }
+
+    #[test]
+    fn of_a_long_mail_the_first_features_are_kept() {
+        let text: String = (0..6_000).map(|n| format!("w{} ", n * n % 1_009)).collect();
+        let fields: String = (0..1_000).map(|n| format!("X-{n}: a b c d {n}\r\n")).collect();
+        let document = Document::of(&Message::from_bytes(format!("{fields}\r\n{text}").into_bytes()));
+        let key = Key::new([5; 16]);
+        assert_eq!(features(&key, &document).hashes, obvious(&key, &document));
     }
 }

@@ -23,6 +23,10 @@ const TAG_MASK: u64 = 0xffff;
 /// Bits of a code that tell its place between two powers of two.
 const FRACTION_BITS: u32 = 8;
 
+/// The exponent of 1 / [`UNITS`] in an `f32`.
+const EXPONENT_OF_UNIT: u32 = 127 - UNITS.trailing_zeros();
+const _: () = assert!(UNITS.is_power_of_two());
+
 /// The number that a code of twelve bits stands for: exact to 511, then in steps of at most a 256th.
 fn decode(code: u64) -> u32 {
     let (power, fraction) = (code >> FRACTION_BITS, code & 0xff);
@@ -59,7 +63,28 @@ fn add(code: u64, units: u32, chance: u64) -> u64 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Entry(u64);
 
+/// What an entry tells, in messages of ordinary weight.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Told {
+    /// In how many messages it was met: ham, spam.
+    pub met: [f32; 2],
+    /// How often another word followed it: in ham, in spam.
+    pub followed: [f32; 2],
+}
+
 impl Entry {
+    /// Whether there is such a sequence: one that is known has a tag.
+    #[inline]
+    pub fn is_known(self) -> bool {
+        self.0 != 0
+    }
+
+    /// This one, or nothing if the other is nothing.
+    #[inline]
+    pub fn if_known(self, other: Entry) -> Entry {
+        Entry(if other.is_known() { self.0 } else { 0 })
+    }
+
     fn code(self, place: u32) -> u64 {
         self.0 >> (16 + place * CODE_BITS) & CODE_MASK
     }
@@ -69,18 +94,21 @@ impl Entry {
         self.0 = self.0 & !(CODE_MASK << shift) | code << shift;
     }
 
-    /// In how many messages it was met: ham, spam.
+    /// What it tells.
     #[inline]
-    pub fn met(self) -> [f32; 2] {
-        let count = |class| decode(self.code(class)) as f32 / UNITS as f32;
-        [count(0), count(1)]
-    }
-
-    /// How often another word followed it: in ham, in spam.
-    #[inline]
-    pub fn followed(self) -> [f32; 2] {
-        let count = |class| decode(self.code(class)) as f32 / UNITS as f32;
-        [count(2), count(3)]
+    pub fn told(self) -> Told {
+        // The same as `decode`, for all four at once: a code is a number with an exponent, as floats are.
+        let [ham, spam, ham_followed, spam_followed] = [0, 1, 2, 3].map(|place| {
+            let code = self.code(place) as u32;
+            let (power, fraction) = (code >> FRACTION_BITS, code & 0xff);
+            let above = u32::from(power != 0);
+            let step = f32::from_bits((power - above + EXPONENT_OF_UNIT) << (f32::MANTISSA_DIGITS - 1));
+            (above << FRACTION_BITS | fraction) as i32 as f32 * step
+        });
+        Told {
+            met: [ham, spam],
+            followed: [ham_followed, spam_followed],
+        }
     }
 
     /// Units in which it was met in both classes.
@@ -127,6 +155,12 @@ impl Counts {
     /// What is known of a sequence, if anything is.
     #[inline]
     pub fn entry(&self, sequence: u64) -> Option<Entry> {
+        Some(self.look(sequence)).filter(|entry| entry.is_known())
+    }
+
+    /// What is known of a sequence: nothing but noughts where it is not known.
+    #[inline]
+    pub fn look(&self, sequence: u64) -> Entry {
         let tag = tag(sequence);
         // Which of the eight it is cannot be foreseen, so all are looked at without a branch.
         let mut found = 0;
@@ -134,15 +168,15 @@ impl Counts {
             let entry = slot.load(Ordering::Relaxed);
             found |= if entry & TAG_MASK == tag { entry } else { 0 };
         }
-        (found != 0).then_some(Entry(found))
+        Entry(found)
     }
 
     /// Reads where some sequences are counted, so that asking for them soon after does not wait for memory one by one.
     #[inline]
-    pub fn touch(&self, sequences: impl Iterator<Item = u64>) -> u64 {
-        sequences.fold(0, |all, sequence| {
+    pub fn touch(&self, sequences: impl Iterator<Item = u64>) {
+        std::hint::black_box(sequences.fold(0, |all, sequence| {
             all ^ self.bucket(sequence)[0].load(Ordering::Relaxed)
-        })
+        }));
     }
 
     /// Where a sequence is counted, if it is.
@@ -254,6 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn what_an_entry_tells_are_the_numbers_of_its_codes() {
+        for code in 0..=CODE_MASK {
+            let other = CODE_MASK - code;
+            let mut entry = Entry(1);
+            for (place, code) in [(0, code), (1, other), (2, other / 2), (3, code / 3)] {
+                entry.set(place, code);
+            }
+            let number = |code| decode(code) as f32 / UNITS as f32;
+            let told = Told {
+                met: [number(code), number(other)],
+                followed: [number(other / 2), number(code / 3)],
+            };
+            assert_eq!(entry.told(), told);
+        }
+    }
+
+    #[test]
     fn small_additions_to_a_large_count_are_not_lost() {
         let mut code = 0;
         for time in 0..100_000u64 {
@@ -272,7 +323,7 @@ mod tests {
         assert!(counts.follow(7 << 40 | 5, 1, UNITS, 0, false));
         assert!(!counts.follow(7 << 40 | 6, 1, UNITS, 0, false));
         let entry = counts.entry(7 << 40 | 5).unwrap();
-        assert_eq!((entry.met(), entry.followed()), ([1.0, 2.0], [0.0, 1.0]));
+        assert_eq!((entry.told().met, entry.told().followed), ([1.0, 2.0], [0.0, 1.0]));
         assert_eq!(counts.entry(7 << 40 | 6), None);
     }
 
@@ -284,8 +335,8 @@ mod tests {
         }
         counts.meet(100, 1, UNITS, 0);
         assert_eq!(counts.entry(5), None);
-        assert_eq!(counts.entry(100).unwrap().met(), [0.0, 1.0]);
-        assert_eq!(counts.entry(4).unwrap().met(), [9.0, 0.0]);
+        assert_eq!(counts.entry(100).unwrap().told().met, [0.0, 1.0]);
+        assert_eq!(counts.entry(4).unwrap().told().met, [9.0, 0.0]);
     }
 
     #[test]
@@ -295,7 +346,10 @@ mod tests {
             counts.meet(tag, 0, 4 * UNITS, 0);
         }
         counts.meet(100, 1, UNITS, 0);
-        let left: Vec<[f32; 2]> = (1..=8).filter_map(|tag| counts.entry(tag)).map(Entry::met).collect();
+        let left = (1..=8)
+            .filter_map(|tag| counts.entry(tag))
+            .map(|entry| entry.told().met);
+        let left: Vec<[f32; 2]> = left.collect();
         assert_eq!(left, vec![[2.0, 0.0]; 7]);
     }
 

@@ -13,7 +13,7 @@ use gatepost_core::kept::Label;
 use gatepost_core::{BadModel, Clue, Domain, Features, Learner, LogOdds, Message, Sample, Seed};
 use gatepost_tokens::{Document, File, Key};
 
-use crate::counts::{Counts, Entry, UNITS};
+use crate::counts::{Counts, Entry, Told, UNITS};
 use crate::explain;
 use crate::odds::{self, Curve, Evidence, Met, ODDS_MAX, Sum};
 use crate::states::{self, EXTRACTOR, ORDERS, STREAMS, Step, Walk};
@@ -91,8 +91,9 @@ impl Model {
         let mut sum = Sum::default();
         let mut met = states::Met::new(features.len().min(states::WORDS_MAX));
         let mut steps = [Step::default(); AHEAD];
+        let mut entries = [[Entry::default(); ORDERS]; AHEAD];
         let mut walk = Walk::new(*key, features);
-        let mut before: [Option<Entry>; ORDERS] = [None; ORDERS];
+        let mut before = [Told::default(); ORDERS];
         let mut stream = [0.0; 2];
         let mut own_stream = [0.0; 2];
         for first in (0..features.len()).step_by(AHEAD) {
@@ -102,39 +103,31 @@ impl Model {
                 count += 1;
             }
             let steps = &steps[..count];
-            let soon = steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]]);
-            std::hint::black_box(self.counts.touch(soon));
-            for (at, step) in (first..).zip(steps) {
+            self.look_up(key, steps, own, &mut entries);
+            for ((at, step), entries) in (first..).zip(steps).zip(&entries) {
                 if step.first {
-                    before = [self.counts.entry(step.states[1]), None, None];
+                    before[0] = self.counts.look(step.states[1]).told();
                     stream = self.stream(step.stream);
                     own_stream = own
                         .and_then(|own| self.counts.entry(key.pair(states::start(key, step.stream), own, OWN)))
-                        .map_or([0.0; 2], Entry::followed);
+                        .map_or([0.0; 2], |entry| entry.told().followed);
                 }
-                let mut entries = [None; ORDERS];
-                let mut orders = [Met::default(); ORDERS];
-                for order in 0..step.orders {
-                    // Where the shorter sequence is not known, the longer one is not.
-                    if order == 0 || entries[order - 1].is_some() {
-                        entries[order] = self.counts.entry(step.sequences[order]);
-                    }
-                    let state = match order {
-                        0 => stream,
-                        _ => before[order - 1].map_or([0.0; 2], Entry::followed),
-                    };
-                    orders[order] = Met {
-                        sequence: entries[order].map_or([0.0; 2], Entry::met),
-                        state,
-                    };
-                }
-                before = entries;
+                let told = entries.map(Entry::told);
+                let states = [stream, before[0].followed, before[1].followed];
+                before = told;
                 if !met.first(step.sequences[step.orders - 1]) {
                     continue;
                 }
+                let mut orders = [Met::default(); ORDERS];
+                for ((met, told), state) in orders.iter_mut().zip(told).zip(states) {
+                    *met = Met {
+                        sequence: told.met,
+                        state,
+                    };
+                }
                 let own = own.and_then(|own| self.counts.entry(key.pair(step.sequences[0], own, OWN)));
                 let own = own.map(|own| Met {
-                    sequence: own.met(),
+                    sequence: own.told().met,
                     state: own_stream,
                 });
                 let evidence = odds::evidence(&orders[..step.orders], own.as_ref());
@@ -143,6 +136,34 @@ impl Model {
             }
         }
         sum
+    }
+
+    /// Looks up the sequences of some steps. First it reads where they lie and nothing more, so that memory answers for many
+    /// of them at the same time.
+    fn look_up(&self, key: &Key, steps: &[Step], own: Option<u64>, entries: &mut [[Entry; ORDERS]; AHEAD]) {
+        self.counts
+            .touch(steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]]));
+        if let Some(own) = own {
+            let own = |step: &Step| key.pair(step.sequences[0], own, OWN);
+            self.counts.touch(steps.iter().map(own));
+        }
+        // Where the shorter sequence is not known, the longer one is not. Which one is cannot be foreseen, so there is no
+        // branch on it: instead of what nobody knows, what was read already is read again.
+        for (step, entries) in steps.iter().zip(&mut *entries) {
+            let [alone, two] = [0, 1].map(|order: usize| self.counts.look(step.sequences[order]));
+            *entries = [alone, two.if_known(alone), Entry::default()];
+        }
+        let third = |step: &Step, entries: &[Entry; ORDERS]| match entries[1].is_known() {
+            true => step.sequences[2],
+            false => step.sequences[1],
+        };
+        let thirds = steps.iter().zip(&*entries);
+        self.counts.touch(thirds.map(|(step, entries)| third(step, entries)));
+        for (step, entries) in steps.iter().zip(entries) {
+            if step.orders == ORDERS {
+                entries[2] = self.counts.look(third(step, entries)).if_known(entries[1]);
+            }
+        }
     }
 
     /// The log-odds that evidence is worth by now.

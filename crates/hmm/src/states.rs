@@ -51,13 +51,16 @@ pub fn words<'d>(key: &Key, document: &'d Document) -> impl Iterator<Item = (u8,
 /// The features of a document.
 pub fn features(key: &Key, document: &Document) -> Vec<u64> {
     words(key, document)
-        .map(|(stream, _, word)| feature(key, stream, word))
+        .map(|(stream, token, word)| {
+            let name = document.text_of(token).len() - word.len();
+            feature(stream, document.hash(key, stream, token, name))
+        })
         .collect()
 }
 
-/// The feature that is a word of a stream.
-pub fn feature(key: &Key, stream: u8, word: &str) -> u64 {
-    key.word(stream, word.as_bytes()) & !0xff | u64::from(stream)
+/// The feature that is a word of a stream, given its hash.
+fn feature(stream: u8, hash: u64) -> u64 {
+    hash & !0xff | u64::from(stream)
 }
 
 /// The state in which a stream begins.
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn a_word_is_asked_for_with_at_most_two_before_it_and_none_of_another_stream() {
         let key = key();
-        let word = |stream, text| feature(&key, stream, text);
+        let word = |stream, text: &str| feature(stream, key.word(stream, text.as_bytes()));
         let features = [word(0, "a"), word(0, "b"), word(0, "c"), word(0, "d"), word(2, "d")];
         let steps: Vec<Step> = Walk::new(key, &features).collect();
         assert_eq!(
@@ -187,7 +190,7 @@ mod tests {
         let key = key();
         let features: Vec<u64> = ["a", "b", "c", "x", "a", "b", "c"]
             .iter()
-            .map(|text| feature(&key, 0, text))
+            .map(|text| feature(0, key.word(0, text.as_bytes())))
             .collect();
         let steps: Vec<Step> = Walk::new(key, &features).collect();
         assert_eq!(steps[2].sequences, steps[6].sequences);

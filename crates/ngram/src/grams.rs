@@ -12,6 +12,8 @@
 use gatepost_core::Features;
 use gatepost_tokens::{Document, Key};
 
+use crate::order::distinct;
+
 /// The version of this extractor.
 pub const EXTRACTOR: u32 = 2;
 /// Octets of a sequence.
@@ -26,7 +28,7 @@ const OCTETS: [usize; 2] = [5_000, 2_500];
 const RUN_MAX: usize = 24;
 /// The most features of a message.
 pub const MOST: usize = OCTETS[0] + OCTETS[1];
-const _: () = assert!(MOST <= Features::MAX);
+const _: () = assert!(MOST <= Features::MAX && MOST < u16::MAX as usize);
 
 /// What of a message is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,84 +109,37 @@ impl Cutter {
             let gram = last;
             let wide = u128::from(gram ^ mask).wrapping_mul(u128::from(factor));
             let mixed = (wide as u64 ^ (wide >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            Some((view as u64) << SLOT_BITS | mixed >> (64 - SLOT_BITS))
+            Some(feature(view, mixed >> (64 - SLOT_BITS)))
         })
     }
 
     /// The features of a document.
     pub fn cut(&self, document: &Document) -> Features {
-        let windows: usize = View::ALL.into_iter().map(|view| view.octets(document).len()).sum();
-        let mut distinct = Distinct::new(windows);
-        for view in View::ALL {
-            for feature in self.features(view, view.octets(document)).flatten() {
-                distinct.insert(feature as u32);
-            }
+        let octets = View::ALL.map(|view| view.octets(document));
+        let mut hashes = Vec::with_capacity(octets.iter().map(|octets| octets.len()).sum());
+        let mut slots = Vec::with_capacity(OCTETS[0].max(OCTETS[1]));
+        for (view, octets) in View::ALL.into_iter().zip(octets) {
+            slots.clear();
+            let found = self.features(view, octets).flatten();
+            found.for_each(|feature| slots.push(slot(feature) as u32));
+            distinct(&mut slots);
+            hashes.extend(slots.iter().map(|slot| feature(view, u64::from(*slot))));
         }
         Features {
             extractor: EXTRACTOR,
-            hashes: sorted(distinct.kept).into_iter().map(u64::from).collect(),
+            hashes,
         }
     }
 }
 
-/// A set of features that lives for one message: sorting what is distinct is a fraction of sorting everything.
-struct Distinct {
-    /// Features plus one; 0 is an empty place. A power of two, and more than half of them stay empty.
-    places: Vec<u32>,
-    kept: Vec<u32>,
+/// The feature that is a slot of a view.
+const fn feature(view: View, slot: u64) -> u64 {
+    (view as u64) << SLOT_BITS | slot
 }
 
-impl Distinct {
-    /// For at most so many, of which there are [`MOST`] at the most.
-    fn new(most: usize) -> Distinct {
-        Distinct {
-            places: vec![0; (2 * most.clamp(64, MOST)).next_power_of_two()],
-            kept: Vec::with_capacity(most.min(MOST)),
-        }
-    }
-
-    #[inline]
-    fn insert(&mut self, feature: u32) {
-        let mask = self.places.len() - 1;
-        let mut at = feature as usize & mask;
-        // At most half of the places are taken, so an empty one is found.
-        while let Some(place) = self.places.get_mut(at) {
-            if *place == 0 {
-                *place = feature + 1;
-                self.kept.push(feature);
-                return;
-            }
-            if *place == feature + 1 {
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-}
-
-/// Sorts by two digits of eleven bits.
-fn sorted(mut from: Vec<u32>) -> Vec<u32> {
-    const DIGIT: u32 = 11;
-    const _: () = assert!(FEATURES <= 1 << (2 * DIGIT));
-    let mut to = vec![0; from.len()];
-    for shift in [0, DIGIT] {
-        let digit = |feature: u32| (feature >> shift) as usize & ((1 << DIGIT) - 1);
-        let mut starts = [0usize; 1 << DIGIT];
-        for feature in &from {
-            starts[digit(*feature)] += 1;
-        }
-        let mut start = 0;
-        for count in &mut starts {
-            start += std::mem::replace(count, start);
-        }
-        for feature in &from {
-            let start = &mut starts[digit(*feature)];
-            to[*start] = *feature;
-            *start += 1;
-        }
-        std::mem::swap(&mut from, &mut to);
-    }
-    from
+/// The slot of a feature.
+const fn slot(feature: u64) -> u64 {
+    feature & ((1 << SLOT_BITS) - 1)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod explain;
 mod grams;
 mod odds;
+mod order;
 mod table;
 
 pub mod model;

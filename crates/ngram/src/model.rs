@@ -121,12 +121,7 @@ impl Model {
     }
 
     pub(crate) fn weight(&self, feature: u64) -> f32 {
-        self.slot(feature).weight
-    }
-
-    /// The slot of a feature.
-    fn slot(&self, feature: u64) -> Slot {
-        self.table.slot(place(feature))
+        self.table.weight(place(feature))
     }
 
     fn learned(&self) -> [u64; 2] {
@@ -209,7 +204,7 @@ impl Model {
         let (ham, spam) = halves(self.domains[salt as usize % DOMAINS].load(Ordering::Relaxed));
         let rarer = ham.min(spam) as f32;
         let scale = odds::scale(shared_out(features).count() * DOMAIN_SHARE as usize) * DOMAIN_SHARE as f32;
-        let weights = shared_out(features).map(|feature| self.table.slot(salted(feature, salt)).weight);
+        let weights = shared_out(features).map(|feature| self.table.weight(salted(feature, salt)));
         Own {
             salt,
             scale,

@@ -1,8 +1,9 @@
 //! The weights: a table of fixed size, read from many threads while one writes.
 //!
-//! **Invariant:** a slot is one word, so nobody ever reads a weight with the squares of another moment.
+//! **Invariant:** squares are read by the thread alone that writes them. Who scores reads weights, which lie apart, so that
+//! half as much memory has to answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::grams::SLOT_BITS;
 
@@ -16,6 +17,7 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The slot that a word of a saved table is.
     const fn from_bits(bits: u64) -> Slot {
         Slot {
             weight: f32::from_bits((bits >> 32) as u32),
@@ -40,35 +42,58 @@ pub const WEIGHT_MAX: f32 = 20.0;
 const GROUP: usize = 8;
 
 /// A table.
-pub struct Table(Box<[AtomicU64]>);
+pub struct Table {
+    weights: Box<[AtomicU32]>,
+    squares: Box<[AtomicU32]>,
+}
 
 impl Default for Table {
     fn default() -> Table {
-        Table((0..SLOTS).map(|_| AtomicU64::new(0)).collect())
+        let empty = || (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
+        Table {
+            weights: empty(),
+            squares: empty(),
+        }
     }
 }
 
+fn read(from: &[AtomicU32], at: usize) -> f32 {
+    f32::from_bits(from[at].load(Ordering::Relaxed))
+}
+
 impl Table {
-    /// The slot of a number; numbers beyond the table begin again at its start.
+    /// The weight in the slot of a number; numbers beyond the table begin again at its start.
+    #[inline]
+    pub fn weight(&self, at: u64) -> f32 {
+        read(&self.weights, at as usize % SLOTS)
+    }
+
+    /// The slot of a number. Only the thread that changes slots asks for it.
     #[inline]
     pub fn slot(&self, at: u64) -> Slot {
-        Slot::from_bits(self.0[at as usize % SLOTS].load(Ordering::Relaxed))
+        let at = at as usize % SLOTS;
+        Slot {
+            weight: read(&self.weights, at),
+            squares: read(&self.squares, at),
+        }
     }
 
     /// Changes a slot. Only one thread does.
     #[inline]
     pub fn set(&self, at: u64, slot: Slot) {
-        self.0[at as usize % SLOTS].store(slot.to_bits(), Ordering::Relaxed);
+        let at = at as usize % SLOTS;
+        self.weights[at].store(slot.weight.to_bits(), Ordering::Relaxed);
+        self.squares[at].store(slot.squares.to_bits(), Ordering::Relaxed);
     }
 
     /// The table as two sections of a model file: one bit for each slot that is in use, and these slots.
     pub fn save(&self) -> [Vec<u8>; 2] {
         let mut used = Vec::with_capacity(SLOTS / GROUP);
         let mut slots = Vec::new();
-        for group in self.0.chunks(GROUP) {
+        for first in (0..SLOTS as u64).step_by(GROUP) {
             let mut bits = 0u8;
-            for (at, slot) in group.iter().enumerate() {
-                let slot = slot.load(Ordering::Relaxed);
+            for at in 0..GROUP as u64 {
+                let slot = self.slot(first + at).to_bits();
                 if slot != 0 {
                     bits |= 1 << at;
                     slots.extend_from_slice(&slot.to_le_bytes());
@@ -98,9 +123,9 @@ impl Table {
                 "the model file holds a weight that no learning gives ({bits:#x})"
             ));
         }
-        for (group, bits) in self.0.chunks(GROUP).zip(used) {
-            for (_, slot) in group.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0) {
-                slot.store(saved.next().unwrap_or_default(), Ordering::Relaxed);
+        for (first, bits) in (0..).step_by(GROUP).zip(used) {
+            for at in (0..GROUP as u64).filter(|at| bits & 1 << at != 0) {
+                self.set(first + at, Slot::from_bits(saved.next().unwrap_or_default()));
             }
         }
         Ok(())

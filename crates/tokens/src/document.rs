@@ -5,6 +5,7 @@ use gatepost_message::Message;
 use crate::clean;
 use crate::draft::Draft;
 use crate::fields::{self, Fields};
+use crate::key::Key;
 use crate::{form, head, links};
 
 /// Tokens of a message.
@@ -67,39 +68,11 @@ impl Field {
     }
 }
 
-/// How a word is written.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum Case {
-    /// No capital in it.
-    Lower = 0,
-    /// A capital first, and no other.
-    Capital = 1,
-    /// Capitals alone.
-    Upper = 2,
-    /// Capitals somewhere.
-    Mixed = 3,
-}
-
-impl Case {
-    pub(crate) fn of(word: &[u8]) -> Case {
-        let capitals = word.iter().filter(|octet| octet.is_ascii_uppercase()).count();
-        match (capitals, word.first().is_some_and(u8::is_ascii_uppercase)) {
-            (0, _) => Case::Lower,
-            (1, true) => Case::Capital,
-            _ if word.iter().any(u8::is_ascii_lowercase) => Case::Mixed,
-            _ => Case::Upper,
-        }
-    }
-}
-
-/// A token: where it stood, how it was written, and where its text lies in the document.
+/// A token: where it stood, and where its text lies in the document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token {
     /// Where it stood.
     pub field: Field,
-    /// How it was written; its text is in lower case.
-    pub case: Case,
     pub(crate) len: u8,
     pub(crate) at: u32,
 }
@@ -184,6 +157,13 @@ impl Document {
     /// The text of a token, in lower case.
     pub fn text_of(&self, token: &Token) -> &str {
         &self.arena[token.at as usize..][..usize::from(token.len)]
+    }
+
+    /// The hash of a token of a kind, without so many octets at its beginning.
+    pub fn hash(&self, key: &Key, kind: u8, token: &Token, without: usize) -> u64 {
+        let octets = self.arena.as_bytes().get(token.at as usize + without..);
+        let length = usize::from(token.len).saturating_sub(without);
+        key.begin(kind, octets.unwrap_or_default(), length)
     }
 
     /// The header section as it came, without what never becomes a feature; of a flood of fields those that tell most.

@@ -1,6 +1,6 @@
 //! A document as it is written: tokens into one piece of memory, in small letters, within their bounds.
 
-use crate::document::{Case, Field, TOKENS_MAX, Token};
+use crate::document::{Field, TOKENS_MAX, Token};
 use crate::{clean, words};
 
 /// Letters that stand alone side by side, from which on they are one word.
@@ -95,7 +95,7 @@ impl Draft {
         let at = self.arena.len();
         let plain = text.bytes().filter(u8::is_ascii_alphabetic).take(words::WORD_MAX);
         self.arena.extend(plain.map(|octet| octet.to_ascii_lowercase()));
-        self.close(field, Case::Mixed, at);
+        self.close(field, at);
         self.push(Field::Form, "", "spaced-letters");
     }
 
@@ -135,14 +135,13 @@ impl Draft {
             self.arena
                 .extend_from_slice(clean::head(&lower, words::WORD_MAX).as_bytes());
         }
-        self.close(field, Case::of(text.as_bytes()), at);
+        self.close(field, at);
     }
 
     /// Makes a token of what was written into the arena.
-    fn close(&mut self, field: Field, case: Case, at: usize) {
+    fn close(&mut self, field: Field, at: usize) {
         self.tokens.push(Token {
             field,
-            case,
             // A name, a colon and a word are fewer octets than an octet counts.
             len: (self.arena.len() - at) as u8,
             at: at as u32,

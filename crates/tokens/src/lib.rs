@@ -18,6 +18,6 @@ mod links;
 mod ours;
 pub mod words;
 
-pub use document::{Case, Document, Field, Token};
+pub use document::{Document, Field, Token};
 pub use file::File;
 pub use key::Key;

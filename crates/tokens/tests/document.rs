@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatepost_message::Message;
 use gatepost_tokens::document::{HEAD_MAX, HIDDEN_TOKENS_MAX, LINK_TOKENS_MAX, TEXT_MAX, TOKENS_MAX};
-use gatepost_tokens::{Case, Document, Field, Key, fields};
+use gatepost_tokens::{Document, Field, Key, fields};
 use proptest::prelude::*;
 
 fn document(mail: impl Into<Vec<u8>>) -> Arc<Document> {
@@ -246,18 +246,6 @@ fn words_are_read_in_any_language() {
 }
 
 #[test]
-fn how_a_word_is_written_is_told_beside_it() {
-    let document = document("\r\nfree Free FREE fReE\r\n");
-    let told: Vec<_> = document
-        .tokens()
-        .iter()
-        .filter(|token| token.field == Field::Text)
-        .map(|token| token.case)
-        .collect();
-    assert_eq!(told, [Case::Lower, Case::Capital, Case::Upper, Case::Mixed]);
-}
-
-#[test]
 fn split_and_disguised_words_are_read_as_they_are_seen() {
     // A zero width space, a soft hyphen, a word joiner.
     assert_eq!(text("vi\u{200B}ag\u{AD}r\u{2060}a"), ["viagra"]);
@@ -439,10 +427,9 @@ const POSTFIX: &str = "Return-Path: <win@pills.example>\r\nX-Original-To: ann@d.
 const CAME: &str =
     "Received: from home.example (home.example [198.51.100.7]) by out.pills.example with SMTP id 7; today\r\n";
 
-fn all(document: &Document) -> Vec<(Field, Case, &str)> {
+fn all(document: &Document) -> Vec<(Field, &str)> {
     let told = document.tokens().iter();
-    told.map(|token| (token.field, token.case, document.text_of(token)))
-        .collect()
+    told.map(|token| (token.field, document.text_of(token))).collect()
 }
 
 #[test]
