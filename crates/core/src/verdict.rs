@@ -89,7 +89,7 @@ pub struct Marks {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Terms {
-    /// Why it is kept: `held`, `discarded`, `refused`, [`Terms::DANGEROUS`] and the like.
+    /// Why it is kept: `held`, `discarded`, `refused`, `denied`, [`Terms::DANGEROUS`] and the like.
     pub reason: Box<str>,
     /// Whether it must be on disk before we answer: yes wherever we accept mail on its strength.
     pub durable: bool,

@@ -65,7 +65,8 @@ pub struct Judgement {
     pub score: Score,
     /// What all classifiers together say, where any said something; their points are in the sum.
     pub fused: Option<Fused>,
-    /// It was refused for its points, and nothing of them forbids a code ([`offer`]).
+    /// It was refused for its points, and nothing of them forbids a code ([`offer`]): neither what was found nor danger, which
+    /// no code silences.
     pub may_return: bool,
     /// The session is closed after the refusal.
     pub close: bool,
@@ -357,6 +358,10 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         Fate::Refuse(_) if rules.keeps(level) && at == Phase::Message && rank != Rank::Deny => {
             verdict.keep = Some(Terms::copy(reason("refused")).for_days(verdict.days));
         }
+        // Nobody wants it; but where others get the mail, this copy must go somewhere.
+        Fate::Refuse(_) if rank == Rank::Deny && at == Phase::Message => {
+            verdict.keep = Some(Terms::durable(reason("denied")).for_days(verdict.days));
+        }
         _ => {}
     }
     let taker = heard
@@ -364,11 +369,11 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         .filter(|_| verdict.fate == Fate::Divert)
         .map(|said| Arc::clone(&said.filter));
     Judgement {
+        may_return: may_return && !overruled && !verdict.danger,
         verdict,
         rank,
         score,
         fused,
-        may_return: may_return && !overruled,
         close: close && !overruled,
         would,
         taker,

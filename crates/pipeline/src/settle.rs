@@ -88,6 +88,7 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
             .iter()
             .enumerate()
             .filter_map(|(n, verdict)| Some((n, verdict.keep.clone()?)))
+            .filter(|(_, terms)| !terms.durable)
         {
             add(&mut copies, who, terms);
         }
@@ -112,7 +113,7 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
                 }
             }
             Fate::Divert => taken.push(who),
-            Fate::Refuse(_) => add(&mut held, who, Terms::durable(reason("refused")).for_days(verdict.days)),
+            Fate::Refuse(_) => add(&mut held, who, keep("refused")),
             Fate::Discard => add(&mut held, who, keep("discarded")),
             _ => add(&mut held, who, keep("held")),
         }
@@ -326,6 +327,26 @@ mod tests {
             [Copy {
                 who: vec![0],
                 terms: Terms::durable("refused")
+            }]
+        );
+    }
+
+    #[test]
+    fn what_a_person_denied_is_kept_only_where_others_get_it_and_says_so() {
+        let mut denied = of('5');
+        denied.keep = Some(Terms::durable("denied"));
+        let Settlement::Refuse { copies, .. } = settle(&[denied.clone(), denied.clone()], false) else {
+            panic!("refused")
+        };
+        assert_eq!(copies, []);
+        let Settlement::Accept { held, .. } = settle(&[denied, of('D')], false) else {
+            panic!("accepted")
+        };
+        assert_eq!(
+            held,
+            [Copy {
+                who: vec![0],
+                terms: Terms::durable("denied")
             }]
         );
     }

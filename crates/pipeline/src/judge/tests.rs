@@ -495,7 +495,8 @@ fn what_is_refused_for_its_content_is_kept_unless_its_level_says_otherwise() {
             spam(wish(Wish::Deny(Reply::fixed(550, Enhanced(5, 7, 1), "no")))),
             Phase::Message
         ),
-        None
+        Some(Terms::durable("denied")),
+        "only where others get the mail"
     );
     let mut others = Rules::default();
     others.levels[3].keep = Some(false);
@@ -600,6 +601,12 @@ fn only_mail_that_points_refuse_and_nothing_forbids_may_return_with_a_code() {
         ],
         vec![spam(points(20)), tagged("dnsbl.zen", 1)],
         vec![spam(points(20)), tagged("conduct.forged_sender", 1)],
+        // With the code it would be refused once more: the points of danger count for exempt mail, too.
+        vec![danger(points(10))],
+        vec![
+            spam(points(20)),
+            danger(wish(Wish::Edit(Edit::Replace(Replacement::new([], "gone"))))),
+        ],
     ] {
         assert!(!may(&said), "{said:?}");
     }

@@ -92,8 +92,8 @@ pub struct Which {
     /// From this envelope sender.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
-    /// Kept for this reason: held, discarded, refused, dangerous, undelivered. Of records, a recipient's fate: deliver, hold, defer,
-    /// refuse, discard, divert.
+    /// Kept for this reason: held, discarded, refused, denied, dangerous, undelivered. Of records, a recipient's fate: deliver,
+    /// hold, defer, refuse, discard, divert.
     #[arg(long)]
     reason: Option<String>,
     /// Not before: 2026-11-25, 2026-11-25T10:00:00Z, or 2h ago as 2h.
