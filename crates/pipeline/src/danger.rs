@@ -95,7 +95,7 @@ impl Look<'_> {
             );
             return Err(Fault::Unavailable("a filter that looks for danger does not answer"));
         }
-        let verdict = judge(&unmarked(self.rules), &Fusion::default(), &said, whom, Phase::Message).verdict;
+        let verdict = judge(&in_earnest(self.rules), &Fusion::default(), &said, whom, Phase::Message).verdict;
         Ok(match verdict.fate {
             Fate::Deliver => Found::Nothing(verdict.marks.edits),
             Fate::Defer(_) => return Err(Fault::Unavailable("a filter that looks for danger wants more time")),
@@ -111,9 +111,11 @@ impl Look<'_> {
     }
 }
 
-/// The same rules without the marks of levels, which are about spam.
-fn unmarked(rules: &Rules) -> Rules {
+/// The same rules without the marks of levels, which are about spam, and without a dry run: that promises that nothing is
+/// kept back which comes, and not that a virus may leave the archive.
+fn in_earnest(rules: &Rules) -> Rules {
     let mut rules = rules.clone();
+    rules.dry_run = false;
     for grade in &mut rules.levels {
         if matches!(grade.action, Action::Header | Action::Subject) {
             grade.action = Action::None;
@@ -212,6 +214,16 @@ mod tests {
                 false => assert_eq!(found, clean),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_lets_no_danger_out() {
+        let rules = Rules {
+            dry_run: true,
+            ..Rules::default()
+        };
+        let found = found(vec![slot(Concern::Danger, Mode::Enforce, Ok(reject()))], &rules).await;
+        assert!(matches!(found, Ok(Found::Danger { .. })), "{found:?}");
     }
 
     #[tokio::test]
