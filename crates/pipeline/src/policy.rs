@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::offer::{self, TagPattern};
 use crate::risk::Risk;
-use crate::template::{Contact, Template};
 use crate::spambox::{Days, Spambox};
+use crate::template::{Contact, Template};
 
 /// What is done with mail of a level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -431,6 +431,16 @@ impl Rules {
                 "spambox",
                 "copies are made from what is kept: `keep_refused` must not be false for all levels".into(),
             ));
+        }
+        for level in Level::ALL {
+            let grade = self.grade(level);
+            let has_spambox = grade.spambox.as_ref().is_some_and(Spambox::is_set);
+            if has_spambox && !self.keeps(level) && grade.action != Action::Hold {
+                mistakes.push((
+                    level.name(),
+                    "copies are made from what is kept: no `spambox` without `keep`".into(),
+                ));
+            }
         }
         if self.soft_deadline.0 > self.deadline.0 {
             mistakes.push(("soft_deadline", "it must not be later than `deadline`".into()));

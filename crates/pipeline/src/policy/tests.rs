@@ -116,6 +116,14 @@ fn what_cannot_be_meant_is_named() {
         keys(r#"{"spambox": "spam@{domain}", "keep_refused": false, "high": {"keep": true}}"#),
         Vec::<&str>::new()
     );
+    assert_eq!(
+        keys(r#"{"high": {"spambox": "spam@{domain}", "keep": false}}"#),
+        ["high"]
+    );
+    assert_eq!(
+        keys(r#"{"high": {"spambox": "spam@{domain}", "keep": false, "action": "hold"}}"#),
+        Vec::<&str>::new()
+    );
     assert_eq!(keys(r#"{"deadline": "10s"}"#), ["soft_deadline"]);
     assert_eq!(layer(r#"{"hops": 3, "dry_run": true}"#).of_the_site(), ["hops"]);
 }
