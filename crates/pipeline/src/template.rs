@@ -105,10 +105,15 @@ impl TryFrom<String> for Template {
             };
             Some(Cow::Owned("x".repeat(most)))
         });
-        if longest.len() > Reply::MAX_TEXT {
+        // What has no place is put behind it, in brackets, and what is there would be cut for that: a code, say.
+        let behind = [("{id}", "id ", ID_MAX), ("{contact}", "contact ", CONTACT_MAX)];
+        let behind = behind.iter().filter(|(place, ..)| !text.contains(place));
+        let behind: usize = behind.map(|(_, name, most)| ", ".len() + name.len() + most).sum();
+        let longest = longest.len() + behind + if behind > 0 { " ()".len() } else { 0 };
+        if longest > Reply::MAX_TEXT {
             return Err(format!(
-                "a shorter text: with all its places filled in it may have {} characters, and a reply has room for {}",
-                longest.len(),
+                "a shorter text: with all its places filled in, and {{id}} and {{contact}} behind it where they have none, it \
+                 may have {longest} characters, and a reply has room for {}",
                 Reply::MAX_TEXT
             ));
         }
@@ -250,6 +255,8 @@ mod tests {
             "caf\u{e9}",
             &"x".repeat(301),
             &"{contact}".repeat(5),
+            // The code would be cut for what is put behind it.
+            &format!("{}{{reason}} {{code}}", "x".repeat(280)),
         ] {
             assert!(template(bad).is_err(), "{bad}");
         }
