@@ -1,7 +1,7 @@
 //! Whoever was refused for the content of a mail may come once more, with the code from the refusal in the subject.
 //!
-//! The code names the sender and the recipients of the refused mail. With it one mail of that sender is let in to each of
-//! them, whatever the checks for spam say of it; the same mail that is told to come again is let in again. A mail to others as
+//! The code names the sender, the author and the recipients of the refused mail. With it one mail of theirs is let in to each
+//! of them, whatever the checks for spam say of it; the same mail that is told to come again is let in again. A mail to others as
 //! well is not: it is refused, and gets a code of its own. What is dangerous stays refused: no wish of this filter silences
 //! that.
 //!
@@ -17,7 +17,7 @@ mod words;
 use gatepost_core::envelope::Direction;
 use gatepost_core::message::{SignedNames, SubjectWord};
 use gatepost_core::prelude::*;
-use gatepost_core::{Code, Desk, Edit, Envelope, List, Login, LoginBy, Phase, Reach, Receipt, Request, Seed, Via};
+use gatepost_core::{Code, Desk, Edit, Envelope, List, Login, LoginBy, Reach, Receipt, Request, Seed, Via};
 use memory::{Claim, Memory, Offered, RECIPIENTS_MAX};
 use words::Written;
 
@@ -46,7 +46,7 @@ pub struct Config {
     /// eight days. Spammers read it too; for sites whose senders know it from before.
     pub daily: bool,
     /// After so many words within an hour that may be codes and are none, no code of the same sender and network is taken
-    /// until the hour is over; with `daily`, none from the same network.
+    /// until the hour is over; of anybody in that network, no code of the day.
     pub guesses: u32,
 }
 
@@ -106,13 +106,30 @@ impl Resend {
         })
     }
 
-    /// Who guesses, where a word is no code: a sender of a network. The code of a day serves any sender, so there a network
-    /// guesses as a whole, unless the word is such as ordinary mail has. Behind a relay only the sender is known.
-    fn guesser(&self, cx: &Context<'_>, written: &Written<'_>, sender: &Address) -> [u8; 8] {
+    /// How many guesses speak against a word, itself counted where it is no code: those of its sender in its network. The
+    /// code of a day serves any sender, so there a network guesses as a whole, unless the word is such as ordinary mail has.
+    /// Behind a relay only the sender is known.
+    async fn guesses(
+        &self,
+        cx: &Context<'_>,
+        written: &Written<'_>,
+        sender: &Address,
+        found: &Found,
+    ) -> Result<i64, Fault> {
         let origin = (cx.via() != Via::Relay).then(|| cx.origin());
-        let all_senders = self.config.daily && written.mixed && origin.is_some();
-        let sender = (!all_senders).then(|| self.memory.sender(sender));
-        self.memory.guesser(origin, sender)
+        let own = self.memory.guesser(origin, Some(self.memory.sender(sender)));
+        let of_all = origin.filter(|_| self.config.daily && written.mixed);
+        let of_all = of_all.map(|origin| self.memory.guesser(Some(origin), None));
+        match (found, of_all) {
+            (Found::Day, Some(of_all)) => self.memory.guessed(of_all, 0, cx.now()).await,
+            (Found::Day | Found::Mail(_), _) => self.memory.guessed(own, 0, cx.now()).await,
+            (Found::Unknown, of_all) => {
+                if let Some(of_all) = of_all {
+                    self.memory.guessed(of_all, 1, cx.now()).await?;
+                }
+                self.memory.guessed(own, 1, cx.now()).await
+            }
+        }
     }
 
     async fn judge(&self, cx: &Context<'_>, envelope: &Envelope, message: &Message) -> Result<Opinion, Fault> {
@@ -123,11 +140,10 @@ impl Resend {
             return Ok(Opinion::none());
         };
         let subject = subject.decoded(words::SUBJECT_MAX);
+        let author = self.memory.author(message.headers());
         for written in words::codes(&subject) {
             let found = self.look_up(&written.code, cx.now()).await?;
-            let guesser = self.guesser(cx, &written, sender);
-            let missed = matches!(found, Found::Unknown);
-            let guesses = self.memory.guessed(guesser, i64::from(missed), cx.now()).await?;
+            let guesses = self.guesses(cx, &written, sender, &found).await?;
             if guesses >= i64::from(self.config.guesses) {
                 let note = format!("{guesses} words that may be codes and are none came from there within an hour");
                 return Ok(Opinion::none().with(remark(GUESSING, note)));
@@ -135,8 +151,9 @@ impl Resend {
             match found {
                 Found::Unknown => {}
                 Found::Day => return Ok(let_in(DAY_CODE, &written, message)),
-                Found::Mail(offered) if !offered.is_for(self.memory.sender(sender)) => {
-                    return Ok(Opinion::none().with(remark(OTHER, format!("{}: another sender's", written.code))));
+                Found::Mail(offered) if !offered.is_for(self.memory.sender(sender), author) => {
+                    let note = format!("{}: another sender's, or in another author's name", written.code);
+                    return Ok(Opinion::none().with(remark(OTHER, note)));
                 }
                 Found::Mail(offered) => return self.claim(cx, envelope, message, &written, &offered).await,
             }
@@ -177,7 +194,7 @@ impl Resend {
     }
 
     /// Puts down for whom the code was that the sender has just been told.
-    async fn offer(&self, cx: &Context<'_>, record: &Record) -> Result<(), Fault> {
+    async fn offer(&self, cx: &Context<'_>, record: &Record, message: Option<&Message>) -> Result<(), Fault> {
         let Some(envelope) = cx.envelope() else { return Ok(()) };
         let Some(sender) = envelope.from.mailbox() else {
             return Ok(());
@@ -198,10 +215,9 @@ impl Resend {
         if recipients.is_empty() {
             return Ok(());
         }
-        let sender = self.memory.sender(sender);
-        self.memory
-            .offer(&code, sender, recipients, cx.now() + self.life())
-            .await
+        let author = message.map_or_else(|| self.memory.nobody(), |message| self.memory.author(message.headers()));
+        let offered = Offered::new(self.memory.sender(sender), author, recipients);
+        self.memory.offer(&code, &offered, cx.now() + self.life()).await
     }
 
     /// Makes the sender of a mail that came in with a code welcome to those who got it.
@@ -212,11 +228,14 @@ impl Resend {
         let Some(sender) = envelope.from.mailbox() else {
             return Ok(());
         };
-        let said = |finding: &gatepost_core::FindingRecord| finding.tag == CODE && finding.phase == Phase::Message;
-        if !record.findings.iter().any(said) {
+        // Who stands behind SRS is the word of whoever wrote it, and welcomes nobody.
+        let behind = gatepost_core::tagged::original(sender);
+        if behind.domain().key() != sender.domain().key() {
             return Ok(());
         }
-        let got = record.recipients.iter().filter(|row| row.fate == "deliver");
+        // Only where the code let it in, and not where it was found on mail that came in anyway.
+        let let_in = |row: &&gatepost_core::RecipientRecord| row.fate == "deliver" && row.because.contains(&CODE);
+        let got = record.recipients.iter().filter(let_in);
         for row in got.take(WELCOME_MAX) {
             let Some(to) = envelope.recipient(row.id).and_then(|to| to.path.mailbox()) else {
                 continue;
@@ -224,7 +243,7 @@ impl Resend {
             let request = Request::Add {
                 list: List::Allow,
                 reach: Reach::Person(to.key()),
-                entries: vec![gatepost_core::tagged::original(sender).key()],
+                entries: vec![behind.key()],
             };
             let ourselves = Login::new(Resend::NAME, LoginBy::Ourselves);
             match self.desk.submit(&ourselves, request).await? {
@@ -271,11 +290,11 @@ impl Filter for Resend {
         }
     }
 
-    async fn observe(&self, cx: &Context<'_>, record: &Record, _: Option<&Arc<Message>>) {
+    async fn observe(&self, cx: &Context<'_>, record: &Record, message: Option<&Arc<Message>>) {
         if is_one_of_us(cx) {
             return;
         }
-        if let Err(fault) = self.offer(cx, record).await {
+        if let Err(fault) = self.offer(cx, record, message.map(|message| &**message)).await {
             tracing::warn!(id = record.id, %fault, "resend: a code was told to a sender and could not be remembered");
         }
         if self.config.welcome

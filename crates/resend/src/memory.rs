@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gatepost_core::message::Message;
-use gatepost_core::{Address, Code, Fault, Path, Seed, Store, Swap, Time, network, tagged};
+use gatepost_core::message::{Headers, Message};
+use gatepost_core::{Address, Author, Code, Fault, Path, Seed, Store, Swap, Time, network, tagged};
 
 /// The most recipients of one refused mail whose right to a resend is kept.
 pub const RECIPIENTS_MAX: usize = 1_000;
@@ -25,13 +25,24 @@ type Hash = [u8; 8];
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offered {
     sender: Hash,
+    author: Hash,
     recipients: Vec<Hash>,
 }
 
 impl Offered {
-    /// Whether it was made for this sender.
-    pub fn is_for(&self, sender: Hash) -> bool {
-        self.sender == sender
+    /// An offer to the sender and the author of a mail, for these of its recipients.
+    pub fn new(sender: Hash, author: Hash, recipients: Vec<Hash>) -> Offered {
+        Offered {
+            sender,
+            author,
+            recipients,
+        }
+    }
+
+    /// Whether it was made for this sender, in this author's name: else whoever was told a code for a mail of their own
+    /// could bring with it one in the name of anybody.
+    pub fn is_for(&self, sender: Hash, author: Hash) -> bool {
+        (self.sender, self.author) == (sender, author)
     }
 
     /// Whether it lets a mail in to these recipients, all of them.
@@ -40,17 +51,15 @@ impl Offered {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let all = std::iter::once(&self.sender).chain(&self.recipients);
+        let all = [&self.sender, &self.author].into_iter().chain(&self.recipients);
         all.flatten().copied().collect()
     }
 
     fn decode(octets: &[u8]) -> Option<Offered> {
         let (hashes, rest) = octets.as_chunks::<8>();
-        let (sender, recipients) = hashes.split_first()?;
-        rest.is_empty().then(|| Offered {
-            sender: *sender,
-            recipients: recipients.to_vec(),
-        })
+        let (&[sender, author], recipients) = hashes.split_first_chunk()?;
+        rest.is_empty()
+            .then(|| Offered::new(sender, author, recipients.to_vec()))
     }
 }
 
@@ -75,9 +84,31 @@ impl Memory {
         Memory { store, seed }
     }
 
-    /// A sender, without what was made for one mail alone (BATV, SRS).
+    /// A sender, without what was made for one mail alone (BATV, SRS). Who stands behind SRS is the word of the domain that
+    /// wrote it, and so is another one at each.
     pub fn sender(&self, sender: &Address) -> Hash {
-        self.hash(&[b"sender", tagged::original(sender).key().as_bytes()])
+        let (behind, domain) = (tagged::original(sender).key(), sender.domain().key());
+        self.hash(&[b"sender", behind.as_bytes(), domain.as_bytes()])
+    }
+
+    /// In whose name a mail is written: its one author, or else whatever its From fields say.
+    pub fn author(&self, headers: &Headers) -> Hash {
+        match Author::of(headers) {
+            Author::One(address) => self.hash(&[b"author", address.key().as_bytes()]),
+            Author::Nobody => self.nobody(),
+            Author::Ambiguous(_) => {
+                let fields: Vec<_> = headers.all("From").map(|field| field.unfolded()).collect();
+                let parts: Vec<&[u8]> = std::iter::once(&b"authors"[..])
+                    .chain(fields.iter().map(|field| &**field))
+                    .collect();
+                self.hash(&parts)
+            }
+        }
+    }
+
+    /// The author of a mail that names none.
+    pub fn nobody(&self) -> Hash {
+        self.hash(&[b"nobody"])
     }
 
     /// A recipient, in any letter case.
@@ -116,8 +147,7 @@ impl Memory {
     }
 
     /// Remembers for whom a code was made, until it is worth nothing any more.
-    pub async fn offer(&self, code: &Code, sender: Hash, recipients: Vec<Hash>, until: Time) -> Result<(), Fault> {
-        let offered = Offered { sender, recipients };
+    pub async fn offer(&self, code: &Code, offered: &Offered, until: Time) -> Result<(), Fault> {
         let key = [b"code", code.as_str().as_bytes()].concat();
         self.store.put(&key, &offered.encode(), Some(until)).await
     }
@@ -169,12 +199,9 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_an_offer_is_read_again_and_nothing_else_is() {
-        let offered = Offered {
-            sender: [1; 8],
-            recipients: vec![[2; 8], [3; 8]],
-        };
+        let offered = Offered::new([1; 8], [4; 8], vec![[2; 8], [3; 8]]);
         assert_eq!(Offered::decode(&offered.encode()), Some(offered));
-        for broken in [&[][..], &[0; 7], &[0; 15]] {
+        for broken in [&[][..], &[0; 7], &[0; 8], &[0; 23]] {
             assert_eq!(Offered::decode(broken), None);
         }
     }

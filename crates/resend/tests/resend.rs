@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gatepost_core::{
-    Client, Clock, Code, Context, Direction, Edit, Entry, Envelope, Fault, Filter, List, Login, LoginBy, MailParams, Memo,
-    Message, Options, Path, Phase, RcptParams, Reach, Receipt, Recipient, RecipientId, RecipientRecord, Record,
+    Client, Clock, Code, Context, Direction, Edit, Entry, Envelope, Fault, Filter, List, Login, LoginBy, MailParams,
+    Memo, Message, Options, Path, Phase, RcptParams, Reach, Receipt, Recipient, RecipientId, RecipientRecord, Record,
     Request, Visit, Wish,
 };
 use gatepost_resend::{Config, Resend};
@@ -81,9 +81,19 @@ impl Scene {
     }
 
     async fn ends(&self, record: &Record) {
+        self.ends_with(record, None).await;
+    }
+
+    async fn ends_with(&self, record: &Record, mail: Option<&str>) {
         let memo = Memo::new(self.fakes.services().identify);
+        let message = mail.map(|mail| Arc::new(Message::from_bytes(mail.as_bytes().to_vec())));
         let cx = Context::new(self.fakes.clock.now(), &self.visit, &memo).with_envelope(&self.envelope);
-        self.filter.observe(&cx, record, None).await;
+        self.filter.observe(&cx, record, message.as_ref()).await;
+    }
+
+    /// From now on mail comes from another sender.
+    fn sent_by(&mut self, sender: &str) {
+        self.envelope.from = Path::reverse(sender, true).expect("a path");
     }
 
     /// The wishes about a mail, and its record as it would be if it were delivered.
@@ -99,6 +109,10 @@ impl Scene {
         record.findings = found
             .map(|finding| gatepost_core::FindingRecord::new("resend", Phase::Message, finding, true))
             .collect();
+        if opinion.wishes().iter().any(|(_, _, wish)| *wish == Wish::Exempt) {
+            let tags = opinion.findings().iter().map(|finding| finding.tag.clone());
+            record.recipients[0].because = tags.collect();
+        }
         (
             opinion.wishes().iter().map(|(_, _, wish)| wish.clone()).collect(),
             record,
@@ -186,4 +200,74 @@ async fn whoever_came_in_with_a_code_is_made_welcome_where_that_is_wished() {
         scene.fakes.desk.book.fail(Some(Fault::Unavailable("no desk")));
         scene.ends(&delivered).await;
     }
+}
+
+#[tokio::test]
+async fn a_code_brings_no_mail_in_the_name_of_somebody_else() {
+    let from = |author: &str| format!("From: {author}\r\nSubject: {}\r\n\r\n", code());
+    for (refused, comes, is_let_in) in [
+        ("Ann <ann@b.example>", "\"Ann B.\" <ANN@b.example>", true),
+        ("Ann <ann@b.example>", "The boss <boss@d.example>", false),
+        ("Ann <ann@b.example>", "ann@b.example, boss@d.example", false),
+        ("ann@b.example, eve@b.example", "ann@b.example, eve@b.example", true),
+        ("ann@b.example, eve@b.example", "ann@b.example, boss@d.example", false),
+    ] {
+        let scene = Scene::new("{}");
+        let record = scene.record("refuse", &format!("554 5.7.1 {}", code()));
+        scene.ends_with(&record, Some(&from(refused))).await;
+        let (wishes, _) = scene.comes(&from(comes)).await;
+        assert_eq!(wishes.contains(&Wish::Exempt), is_let_in, "{refused}, then {comes}");
+    }
+}
+
+#[tokio::test]
+async fn who_stands_behind_srs_is_the_word_of_whoever_wrote_it() {
+    let mail = format!("Subject: hello {}\r\n\r\n", code());
+    for (sender, is_let_in, acts) in [
+        // The forwarder itself, with the tag of another day; whoever it names is not welcomed on its word.
+        ("SRS0=bbbb=bb=bank.example=boss@b.example", true, 0),
+        ("boss@bank.example", false, 0),
+        ("SRS0=bbbb=bb=bank.example=boss@c.example", false, 0),
+    ] {
+        let mut scene = Scene::new(r#"{"welcome": true}"#);
+        scene.sent_by("SRS0=aaaa=aa=bank.example=boss@b.example");
+        scene
+            .ends(&scene.record("refuse", &format!("554 5.7.1 {}", code())))
+            .await;
+        scene.sent_by(sender);
+        let (wishes, delivered) = scene.comes(&mail).await;
+        assert_eq!(wishes.contains(&Wish::Exempt), is_let_in, "{sender}");
+        scene.ends(&delivered).await;
+        assert_eq!(scene.fakes.desk.book.len(), acts, "{sender}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_let_nobody_in_makes_nobody_welcome() {
+    let scene = Scene::new(r#"{"welcome": true}"#);
+    scene
+        .ends(&scene.record("refuse", &format!("554 5.7.1 {}", code())))
+        .await;
+    let (_, mut delivered) = scene.comes(&format!("Subject: {}\r\n\r\n", code())).await;
+    // As in mode `score`: the finding is there, and what it wishes is not done.
+    delivered.recipients[0].because.clear();
+    scene.ends(&delivered).await;
+    assert!(scene.fakes.desk.book.is_empty());
+}
+
+#[tokio::test]
+async fn who_else_guesses_in_a_network_takes_no_code_from_its_owner() {
+    let today = Code::of_day(&Fakes::SEED, Fakes::new().clock.now().secs() / 86_400);
+    let mut scene = Scene::new(r#"{"daily": true, "guesses": 3}"#);
+    scene
+        .ends(&scene.record("refuse", &format!("554 5.7.1 {}", code())))
+        .await;
+    scene.sent_by("eve@other.example");
+    assert_eq!(scene.comes("Subject: aaaa1111 aaaa1112 aaaa1113\r\n\r\n").await.0, []);
+    scene.sent_by("bob@b.example");
+    let (wishes, _) = scene.comes(&format!("Subject: {today}\r\n\r\n")).await;
+    assert_eq!(wishes, [], "the code of the day may have been guessed");
+    scene.sent_by("ann@b.example");
+    let (wishes, _) = scene.comes(&format!("Subject: {}\r\n\r\n", code())).await;
+    assert!(wishes.contains(&Wish::Exempt), "hers is for her alone: {wishes:?}");
 }
