@@ -406,7 +406,7 @@ mod tests {
         );
         let text = told(&wrong.expect_err("mistakes"));
         assert!(
-            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n14 mistakes"),
+            text.starts_with("a.toml:1:1: listen: no listener") && text.ends_with("\n17 mistakes"),
             "{text}"
         );
     }
