@@ -41,17 +41,21 @@ pub async fn run(office: &mut Office, what: &Reports) -> Result<ExitCode, String
             let place = format!("{asker} {whose} {to}").to_lowercase();
             Ok(tell(&office.submit(request(&["end", &place])).await?))
         }
-        Reports::List => all(office, "list", |change| {
-            change.lines.iter().for_each(|line| say(&harmless(line)));
-            true
-        })
-        .await,
-        Reports::Run => all(office, "daily", |change| {
-            change.lines.iter().for_each(|line| say(&harmless(line)));
-            // Its lines are what could not be sent.
-            change.lines.is_empty()
-        })
-        .await,
+        Reports::List => {
+            all(office, "list", |change| {
+                change.lines.iter().for_each(|line| say(&harmless(line)));
+                true
+            })
+            .await
+        }
+        Reports::Run => {
+            all(office, "daily", |change| {
+                change.lines.iter().for_each(|line| say(&harmless(line)));
+                // Its lines are what could not be sent.
+                change.lines.is_empty()
+            })
+            .await
+        }
     }
 }
 
