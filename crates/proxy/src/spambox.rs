@@ -1,8 +1,8 @@
 //! Copies of what was refused, for the mailboxes that gather it.
 //!
 //! **Invariants:** a copy goes out only after a 5xx for content that the archive has kept (or after a 250 for what is held,
-//! where its level says so), never for a 4xx, never of what is dangerous or denied; and nothing here holds up an answer or
-//! another observer. At most [`BOUND`] copies wait, [`AT_ONCE`] are delivered at a time, each with a time limit. One that
+//! where its level says so), never for a 4xx or for an answer that nobody was there to hear, since such mail comes again;
+//! never of what is dangerous or denied; and nothing here holds up an answer or another observer. At most [`BOUND`] copies wait, [`AT_ONCE`] are delivered at a time, each with a time limit. One that
 //! cannot be sent is told by an alarm and stays in the archive.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gatepost_core::{
-    Address, Alarms, Direction, Fault, Kept, KeptId, Message, Observer, Post, RecipientRecord, Record, async_trait,
+    Address, Alarms, Direction, End, Fault, Kept, KeptId, Message, Observer, Post, RecipientRecord, Record, async_trait,
 };
 use gatepost_pipeline::Policy;
 use gatepost_pipeline::run::guarded;
@@ -138,7 +138,8 @@ fn errand(policy: &Policy, row: &RecipientRecord) -> Option<Errand> {
     let meant_for = Address::parse(&row.to, true).ok()?;
     let rules = policy.rules(Some(&meant_for.domain().key()));
     let address = |held| rules.spambox(row.level, held)?.address(&meant_for);
-    let (refused, held) = (address(false), address(true));
+    // What others got as well is kept in any case; who wants no copies kept wants none sent.
+    let (refused, held) = (address(false).filter(|_| rules.keeps(row.level)), address(true));
     (refused.is_some() || held.is_some()).then_some(Errand {
         id,
         meant_for,
@@ -150,7 +151,7 @@ fn errand(policy: &Policy, row: &RecipientRecord) -> Option<Errand> {
 #[async_trait]
 impl Observer for Gatherer {
     async fn observe(&self, record: &Record, _: Option<&Arc<Message>>) {
-        if record.direction != Direction::Inbound {
+        if record.direction != Direction::Inbound || record.end == End::Lost {
             return;
         }
         let policy = self.policy.load();
@@ -217,18 +218,39 @@ mod tests {
             (level, "refuse", refused(), vec!["bob+spam@example.org"]),
             // One of several recipients, of whom others got it.
             (all, "hold", Terms::durable("refused"), vec!["spambox@example.org"]),
+            (all, "hold", Terms::durable("denied"), vec![]),
             (all, "hold", held(), vec![]),
             (level, "hold", held(), vec!["bob+spam@example.org"]),
             (all, "refuse", Terms::copy(Terms::DANGEROUS), vec![]),
             (all, "defer", refused(), vec![]),
             (all, "deliver", refused(), vec![]),
             ("{}", "refuse", refused(), vec![]),
+            (
+                r#"{"spambox": "spambox@{domain}", "high": {"keep": false}}"#,
+                "hold",
+                Terms::durable("refused"),
+                vec![],
+            ),
         ] {
             assert_eq!(
                 copied(setting, fate, terms.clone()).await,
                 want,
                 "{setting} {fate} {terms:?}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn no_copy_goes_out_where_the_client_did_not_hear_the_answer() {
+        let fakes = Fakes::new();
+        let gatherer = Gatherer::new(fakes.kept.clone(), fakes.post.clone(), Arc::new(null::NoAlarms));
+        gatherer.publish(policy(r#"{"spambox": "spambox@{domain}"}"#));
+        let mut record = record(&fakes, "refuse", Terms::copy("refused")).await;
+        for (end, copies) in [(End::Lost, 0), (End::Answered, 1)] {
+            record.end = end;
+            gatherer.observe(&record, None).await;
+            gatherer.drained().await;
+            assert_eq!(fakes.post.copied.len(), copies, "{end:?}");
         }
     }
 
