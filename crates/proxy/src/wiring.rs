@@ -176,7 +176,7 @@ pub fn ours(config: &Config) -> Ours {
     ours
 }
 
-/// Each local domain at an inbound listener with its route: as `local_domains` has them, and what routes name below them.
+/// Each local domain at a listener with its route: as `local_domains` has them, and what routes name below them.
 fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> impl Iterator<Item = (&'a LocalDomain, &'a str)> {
     let is_local = |domain: &LocalDomain| config.local_domains.iter().any(|local| local.includes(domain));
     let named = config
@@ -196,17 +196,20 @@ fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> impl Iterator<Ite
 
 fn routes(config: &Config, listen: &Listen) -> Routes {
     match listen.direction {
-        Direction::Inbound => {
-            let local: Vec<_> = local_routes(config, listen)
-                .map(|(domain, route)| (domain.to_string(), route))
-                .collect();
-            Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)))
-        }
+        Direction::Inbound => home_routes(config, listen),
         Direction::Outbound => {
             let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
             Routes::outbound(&listen.route, local.iter().map(String::as_str))
         }
     }
+}
+
+/// Where mail for our own domains goes, as a listener has it.
+fn home_routes(config: &Config, listen: &Listen) -> Routes {
+    let local: Vec<_> = local_routes(config, listen)
+        .map(|(domain, route)| (domain.to_string(), route))
+        .collect();
+    Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)))
 }
 
 /// The services, and among them one that tells whom a mail is from as this configuration wants it.
@@ -330,9 +333,11 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>, sentry: Sentry) -> Outlet {
         .listen
         .iter()
         .find(|listen| listen.direction == Direction::Inbound);
+    // A Gatepost for the mail of our own people only writes to them all the same.
+    let home = inbound.or(config.listen.first());
     Outlet {
         listeners: listeners.collect(),
-        otherwise: inbound.map_or_else(|| Routes::inbound([]), |listen| routes(config, listen)),
+        otherwise: home.map_or_else(|| Routes::inbound([]), |listen| home_routes(config, listen)),
         ways: Arc::clone(ways),
         ours: ours(config),
         name: config.post.name.clone(),

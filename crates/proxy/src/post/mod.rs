@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use gatepost_core::message::{Edit, Edits};
-use gatepost_core::smtp::command::BodyType;
+use gatepost_core::smtp::command::{BodyType, Notify};
 use gatepost_core::{
-    Address, Client, Clock, Consignment, Direction, Envelope, Fault, Helo, Kept, KeptId, KeptMail, Letter, Login,
-    MailParams, Message, Path, Post, Query, RcptParams, Recipient, RecipientId, RecipientRecord, Record, Released,
-    Reply, Seed, Tag, Upstream, Upstreams, Visit, async_trait,
+    Address, Client, Clock, Consignment, Direction, Envelope, Fault, Helo, Kept, KeptId, KeptMail, Letter, Level,
+    Login, MailParams, Message, Path, Post, Query, RcptParams, Recipient, RecipientId, RecipientRecord, Record,
+    Released, Reply, Seed, Tag, Upstream, Upstreams, Visit, async_trait,
 };
 use gatepost_pipeline::danger::Found;
 use gatepost_pipeline::stamp::Stamp;
@@ -148,6 +148,14 @@ fn envelope(from: Path, to: Path, message: &Message) -> Envelope {
     envelope
 }
 
+/// Asks that no bounce be made (RFC 3461 section 4.1), as far as the mail server knows that: whoever sent it was told long ago
+/// that it was refused, or never wrote it.
+fn never_notify(envelope: &mut Envelope) {
+    for to in &mut envelope.recipients {
+        to.params.notify = Some(Notify::default());
+    }
+}
+
 /// Whether an octet of a message has its eighth bit set: the mail server is then told BODY=8BITMIME (RFC 6152).
 fn is_eight_bit(message: &Message) -> bool {
     let (mut reader, mut block) = (message.read(), vec![0; 64 << 10]);
@@ -232,7 +240,10 @@ impl Post for Courier {
             Some((direction, routes)) => (*direction, routes),
             None => (Direction::Inbound, &outlet.otherwise),
         };
-        let envelope = envelope(from, to, &message);
+        let mut envelope = envelope(from, to, &message);
+        if direction == Direction::Inbound {
+            never_notify(&mut envelope);
+        }
         let record = self.record(&mail).await;
         let taken_out = match outlet.sentry.look(&mail, record.as_ref(), &message, &envelope).await? {
             Found::Nothing(edits) => edits,
@@ -276,9 +287,11 @@ impl Post for Courier {
     }
 }
 
-/// What is written on a copy: whose it is, and what was thought of it; where the record is gone, that it was refused.
+/// What is written on a copy: whose it is, and what was thought of it. Where the record is gone, or where the mail was refused
+/// whatever its points were, its level is the highest: whoever files mail by its level files this one, too.
 fn copied(row: Option<&RecipientRecord>, meant_for: &Address) -> Vec<Edit> {
-    let level = row.map_or("high", |row| row.level.name());
+    let level = row.map(|row| row.level).filter(|level| *level >= Level::Medium);
+    let level = level.unwrap_or(Level::High).name();
     let score = row.and_then(|row| field("X-Gatepost-Score", &row.score.to_string()));
     let fields = [
         field("X-Gatepost-Level", level),

@@ -1,6 +1,8 @@
 use std::path::Path as FilePath;
 
 use gatepost_core::null::NoIdentify;
+use gatepost_core::smtp::command::rcpt_line;
+use gatepost_core::smtp::offer::Offer;
 use gatepost_core::{Identify, Keeping, LoginBy, Services, Terms};
 use gatepost_desk::Handlers;
 use gatepost_testkit::Fakes;
@@ -11,9 +13,14 @@ use crate::wiring;
 
 /// A courier whose one mail server is a Maildir.
 fn courier(fakes: &Fakes, maildir: &FilePath) -> Courier {
+    courier_beside(fakes, maildir, "inbound")
+}
+
+/// The same, with one listener for mail that goes in this direction.
+fn courier_beside(fakes: &Fakes, maildir: &FilePath, direction: &str) -> Courier {
     let config: Config = serde_json::from_value(serde_json::json!({
         "hostname": "mx.example.org", "local_domains": ["example.org"],
-        "listen": [{"name": "mx", "bind": "127.0.0.1:25", "direction": "inbound"}],
+        "listen": [{"name": "mx", "bind": "127.0.0.1:25", "direction": direction}],
         "route": {"default": {"upstream": format!("maildir:{}", maildir.display())}},
     }))
     .expect("a configuration");
@@ -94,6 +101,19 @@ async fn a_letter_is_delivered_to_people_of_ours_and_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn letters_go_out_where_only_our_own_people_send() {
+    let (fakes, folder) = (Fakes::new(), tempfile::tempdir().expect("a folder"));
+    let courier = courier_beside(&fakes, folder.path(), "outbound");
+    courier
+        .send(Letter::new(bob(), "Report", "Hello\n"))
+        .await
+        .expect("sent");
+    let stranger = Address::parse("ann@there.example", true).expect("an address");
+    assert!(courier.send(Letter::new(stranger, "s", "t")).await.is_err());
+    assert_eq!(delivered(folder.path()).len(), 1);
+}
+
+#[tokio::test]
 async fn a_copy_is_marked_and_goes_to_an_address_of_ours_only() {
     let (fakes, folder) = (Fakes::new(), tempfile::tempdir().expect("a folder"));
     let courier = courier(&fakes, folder.path());
@@ -149,6 +169,26 @@ async fn a_released_mail_says_who_released_it_and_is_junk_no_more() {
 }
 
 #[test]
+fn no_bounce_is_asked_for_what_is_released() {
+    let path = |text: &str| Path::forward(text, true).expect("a path");
+    let message = Message::from_bytes("\r\n".as_bytes());
+    let mut envelope = envelope(path("ann@there.example"), path("bob@example.org"), &message);
+    never_notify(&mut envelope);
+    let mut line = Vec::new();
+    let offer = Offer {
+        dsn: true,
+        ..Offer::default()
+    };
+    rcpt_line(
+        &envelope.recipients[0].path,
+        &envelope.recipients[0].params,
+        &offer,
+        &mut line,
+    );
+    assert_eq!(line, b"RCPT TO:<bob@example.org> NOTIFY=NEVER\r\n");
+}
+
+#[test]
 fn whoever_may_not_have_a_mail_reads_why() {
     let because = [Tag::new("attachments.blocked"), Tag::new("clamav.found")];
     let reply = Reply::new(550, None, "Attachment \"a.exe\" refused");
@@ -163,7 +203,7 @@ fn whoever_may_not_have_a_mail_reads_why() {
 fn a_copy_says_whose_it_is_and_what_was_thought_of_it() {
     let bob = Address::parse("bob@example.org", true).expect("an address");
     let mut row = RecipientRecord::new(RecipientId(0), bob.to_string());
-    row.level = gatepost_core::Level::Medium;
+    row.level = Level::Medium;
     row.score = gatepost_core::Score::points(7);
     let written = |row| {
         let edits = Edits::from(copied(row, &bob));
@@ -178,4 +218,8 @@ fn a_copy_says_whose_it_is_and_what_was_thought_of_it() {
          X-Gatepost-Copy-For: <bob@example.org>\r\n\r\n"
     );
     assert!(written(None).starts_with("X-Gatepost-Level: high\r\nX-Gatepost-Spam"));
+    // A wish refused it, and not its points.
+    let mut of_no_points = row.clone();
+    of_no_points.level = Level::None;
+    assert!(written(Some(&of_no_points)).starts_with("X-Gatepost-Level: high\r\n"));
 }
