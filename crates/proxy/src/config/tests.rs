@@ -724,12 +724,24 @@ fn a_refusal_that_offers_a_code_which_nobody_takes_is_told() {
         without[0].contains("policy.refusal_with_code: never said"),
         "{without:?}"
     );
+    let elsewhere = "[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"resend\"]]\n";
+    let elsewhere = told(&format!("{written}{elsewhere}"));
+    assert!(
+        elsewhere.iter().any(|told| told.contains("never said")),
+        "{elsewhere:?}"
+    );
     let unheard = told(&format!("{written}[filters.resend]\nmode = \"score\"\n"));
     assert!(unheard[0].contains("mode = \"enforce\""), "{unheard:?}");
     let daily = "[policy]\nrefusal_with_code = \"{reason}: try {day_code}\"\n";
     assert!(told(daily)[0].contains("daily = true"), "{:?}", told(daily));
     let taken = told(&format!("{daily}[filters.resend.options]\ndaily = true\n"));
     assert_eq!(taken, Vec::<String>::new());
+    let unknown = told("[policy]\nno_code_for = [\"conduct.forged_*\", \"!condukt.no_date\"]\n");
+    assert_eq!(unknown.len(), 1, "{unknown:?}");
+    assert!(
+        unknown[0].contains("no_code_for") && unknown[0].contains("did you mean `conduct`?"),
+        "{unknown:?}"
+    );
     let misplaced = mistakes(&format!("{GOOD}[policy]\nrefusal = \"no {{code}}\"\n"));
     assert!(misplaced[0].contains("belong in `refusal_with_code`"), "{misplaced:?}");
 }
