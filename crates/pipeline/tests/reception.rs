@@ -621,7 +621,8 @@ async fn refused_and_delivered_at_the_dot_is_kept_and_delivered_to_those_it_conc
 
 fn marked_for_one() -> Slot {
     slot("marks", |phase, _| {
-        let edit = gatepost_core::Edit::prepend("X-Only", "first").unwrap();
+        let tag = gatepost_core::message::SubjectTag::new("[ONLY]").unwrap();
+        let edit = gatepost_core::Edit::Subject(tag);
         let wish = Opinion::none().wish_for(Scope::Only(RecipientId(0)), Standing::Any, Wish::Edit(edit));
         Ok(if phase == Phase::Message { wish } else { Opinion::none() })
     })
@@ -633,7 +634,7 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
     let mut session = house([marked_for_one()]).policy(separate).session().await;
     session.transaction(&["u@d.example", "v@d.example"]).await;
     let mail = session.server.mail();
-    assert!(mail.len() == 1 && !mail[0].contains("X-Only"), "{mail:?}");
+    assert!(mail.len() == 1 && !mail[0].contains("[ONLY]"), "{mail:?}");
 
     for (second, queued) in [
         (Reply::plain(250, "ok"), vec![]),
@@ -650,7 +651,7 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
             "250 2.0.0 first"
         );
         let mail = session.server.mail();
-        assert!(mail.len() == 2 && mail[0].contains("X-Only") && !mail[1].contains("X-Only"));
+        assert!(mail.len() == 2 && mail[0].contains("[ONLY]") && !mail[1].contains("[ONLY]"));
         assert_eq!(*queue.0.lock().unwrap(), queued);
     }
 }
