@@ -143,6 +143,10 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
     let refused = town.stranger("not_a..name", "ann@there.example", &mail("mistaken"));
     let refused = refused.begins("554 5.7.1");
     let code = code(&refused);
+    eventually("a copy of the refused mail", || {
+        let list = town.gatepost.tells(&["quarantine", "list", "--to", "bob@example.org"]);
+        list.contains("mistaken").then_some(list)
+    });
     town.writes("assp-blockreport", "1", "");
     let report = dovecot.holds("bob", "INBOX", &["mailto:assp-release@example.org"]);
     let report = text(&report).replace("=\n", "").replace("=3D", "=");
@@ -165,7 +169,9 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
     town.stranger("not_a..name", "ann@there.example", with_code.as_bytes()).is(250);
     eventually("the mail that came again", || {
         let there = dovecot.mails("bob", "INBOX");
-        let count = there.iter().filter(|mail| holds(mail, b"Subject: mistaken\r\n")).count();
+        // The report names its subject, too.
+        let is_hers = |mail: &&Vec<u8>| holds(mail, b"Message-ID: <mistaken@") && holds(mail, b"Subject: mistaken\r\n");
+        let count = there.iter().filter(is_hers).count();
         (count == 2).then_some(())
     });
     let other = with_code.replace(".a\r\n", ".another\r\n");
