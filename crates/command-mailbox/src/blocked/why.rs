@@ -129,7 +129,11 @@ mod tests {
         assert_eq!(of(&[], Some("held")), Why::Content);
         assert_eq!(of(&[], Some("dangerous")), Why::Danger);
         assert_eq!(of(&["attachments.blocked"], Some("dangerous")), Why::Attachment);
-        assert_eq!(of(&["clamav.fault"], Some("dangerous")), Why::Unchecked, "nobody knows what is in it");
+        assert_eq!(
+            of(&["clamav.fault"], Some("dangerous")),
+            Why::Unchecked,
+            "nobody knows what is in it"
+        );
         assert_eq!(of(&["whitelist.deny"], None), Why::Denied);
         assert_eq!(of(&["acme.virus"], Some("dangerous")), Why::Danger);
     }
