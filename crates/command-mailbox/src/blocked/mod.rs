@@ -188,12 +188,22 @@ impl<'a> House<'a> {
             )
         })?;
         let recipient = self.recipient(standing, &whose, to).await?;
-        let Found { mut rows, cut } = gather::found(&*self.services.desk, &standing.by, &whose, since.millis())
-            .await
-            .map_err(|trouble| self.refused(standing, &whose.key(), trouble))?;
-        let all = rows.len();
-        // Mail to nobody is nobody's, and in no report.
-        rows.retain(|row| row.why != why::Why::Nobody && !without.leaves_out(row, &pen.why(row.why)));
+        // The newest page is a whole report for almost everybody; more is read where too little of it is told.
+        let mut pages = 1;
+        let (mut rows, cut, left_out) = loop {
+            let found = gather::found(&*self.services.desk, &standing.by, &whose, since.millis(), pages);
+            let Found { mut rows, cut } = found
+                .await
+                .map_err(|trouble| self.refused(standing, &whose.key(), trouble))?;
+            let all = rows.len();
+            // Mail to nobody is nobody's, and in no report.
+            rows.retain(|row| row.why != why::Why::Nobody && !without.leaves_out(row, &pen.why(row.why)));
+            if !cut || rows.len() >= letter::ROWS_MAX || pages == gather::PAGES {
+                let left_out = all - rows.len();
+                break (rows, cut, left_out);
+            }
+            pages = gather::PAGES;
+        };
         if recipient.as_ref().is_none_or(|to| to.key() != standing.asker) {
             // What an administrator may have is not for everybody whom they write to.
             rows.iter_mut()
@@ -224,7 +234,7 @@ impl<'a> House<'a> {
         if rows.is_empty() && !how.even_empty {
             return Ok(Vec::new());
         }
-        Ok(vec![report(&to, &whose, &rows, all - rows.len())])
+        Ok(vec![report(&to, &whose, &rows, left_out)])
     }
 }
 

@@ -416,6 +416,25 @@ async fn a_report_has_a_bound_and_says_what_is_beyond_it() {
 }
 
 #[tokio::test]
+async fn what_is_left_out_hides_nothing_behind_it() {
+    let site = town();
+    for n in 0..1_100 {
+        let tag = if n < 1_050 { "bayes.odds" } else { "dnsbl.one" };
+        let mail = Blocked {
+            hours_ago: 1 + u64::from(n >= 1_050),
+            tag,
+            kept: None,
+            ..SPAM
+        };
+        site.block(&format!("t{n}"), mail).await;
+    }
+    let letter = only(site.ask("carl@d.example", "5 bayes", "").await);
+    assert!(letter.text.contains(": 50.") && letter.text.contains("your pattern fits: 1050."), "{}", letter.text);
+    let letter = only(site.ask("carl@d.example", "5", "").await);
+    assert!(letter.text.contains("not shown: 500+."), "more than was looked at: {}", letter.text);
+}
+
+#[tokio::test]
 async fn a_daily_report_comes_once_a_day_and_only_where_something_was_blocked() {
     let site = town();
     let sent = || site.fakes.post.letters.all().len();
