@@ -11,7 +11,7 @@ use crate::html;
 use crate::lists::failed;
 use crate::report::{self, Reported};
 use crate::told::effect;
-use crate::words::shown::{harmless, short};
+use crate::words::shown::{address, harmless};
 
 /// The most characters of a subject that are told.
 pub const SUBJECT_MAX: usize = 60;
@@ -72,7 +72,7 @@ pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> 
                 for (phrase, entry) in done.lines.iter().filter_map(|line| effect(line)) {
                     lines.push(format!(
                         "  {}",
-                        errand.say(phrase, &[("entry", &short(entry, NAME_MAX))])
+                        errand.say(phrase, &[("entry", &address(entry, NAME_MAX))])
                     ));
                 }
             }
