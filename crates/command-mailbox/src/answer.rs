@@ -21,12 +21,15 @@ const ID_MAX: usize = 250;
 
 /// Whether a machine or a list sent a mail with these fields, so that nobody waits for an answer.
 pub fn is_machines(headers: &Headers) -> bool {
-    let value = |name: &str| {
-        let field = headers.get(name)?;
-        Some(String::from_utf8_lossy(&field.unfolded()).trim().to_ascii_lowercase())
+    // Each of a field that stands there more than once: one that says "no" hides none that says more.
+    let any = |name: &str, is: &dyn Fn(&str) -> bool| {
+        let value = |octets: &[u8]| String::from_utf8_lossy(octets).trim().to_ascii_lowercase();
+        headers.all(name).any(|field| is(&value(&field.unfolded())))
     };
-    let auto = value("Auto-Submitted").is_some_and(|value| value.split([';', ' ', '(']).next() != Some("no"));
-    let bulk = value("Precedence").is_some_and(|value| matches!(value.as_str(), "bulk" | "list" | "junk"));
+    let auto = any("Auto-Submitted", &|value| {
+        value.split([';', ' ', '(']).next() != Some("no")
+    });
+    let bulk = any("Precedence", &|value| matches!(value, "bulk" | "list" | "junk"));
     let marked = ["X-Gatepost-Report", "X-Assp-Report", "List-Id", "List-Unsubscribe"];
     auto || bulk || marked.iter().any(|name| headers.get(name).is_some()) || human::is_machines(headers)
 }
@@ -147,6 +150,7 @@ mod tests {
             ("Auto-Submitted: auto-replied", true),
             ("Auto-Submitted: auto-generated; x=y", true),
             ("Auto-Submitted:", true),
+            ("Auto-Submitted: no\r\nAuto-Submitted: auto-replied", true),
             ("Precedence: Bulk", true),
             ("Precedence: first-class", false),
             ("Precedence: auto_reply", true),
