@@ -92,10 +92,10 @@ impl CommandMailbox {
             },
             Act::BlockReport => {
                 let letters = self.block_report(errand).await?;
-                return Ok(answer::send_all(errand, act, letters).await);
+                return answer::send_all(errand, act, letters).await;
             }
         };
-        Ok(answer::send(errand, act, answer).await)
+        answer::send(errand, act, answer).await
     }
 
     /// With what block reports are made.

@@ -318,9 +318,9 @@ pub async fn show(errand: &Errand<'_>) -> Result<Answer, Fault> {
     Ok(errand.letter("entries", &places, Weight::Asked))
 }
 
-/// That something could not be done.
+/// That something could not be had that somebody asked for.
 pub fn failed(errand: &Errand<'_>, why: &str) -> Answer {
-    errand.letter("failed", &[("why", &errand.why(why))], Weight::Wrong)
+    errand.letter("failed", &[("why", &errand.why(why))], Weight::Asked)
 }
 
 #[cfg(test)]

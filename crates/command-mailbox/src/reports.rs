@@ -141,7 +141,9 @@ pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
     // Trouble with the mail server is told: the mail may be on its way, and must not be asked for again by itself.
     Ok(
         match errand.services.desk.submit(&errand.person.login, request).await? {
-            Receipt::Done(_) => None,
+            Receipt::Done(done) if done.changed => None,
+            // It was delivered before, and is not again.
+            Receipt::Done(done) => done.lines.first().map(|why| failed(errand, why)),
             Receipt::Refused(why) | Receipt::Failed(why) => Some(failed(errand, &why)),
             _ => Some(failed(errand, NO_SUCH_MAIL)),
         },
