@@ -9,6 +9,8 @@ use crate::report::labels::{Label, read};
 
 /// Lines between the two at most.
 const NEAR_LINES: usize = 5;
+/// Octets of the name of a field.
+const FIELD_MAX: usize = 30;
 /// Lines that announce a forwarded mail.
 const BEGINS: [&str; 8] = [
     "begin forwarded message",
@@ -53,19 +55,32 @@ pub fn is_anothers(subject: &str) -> bool {
     AGAIN.contains(&word.as_str())
 }
 
+/// Whether a line is a name of one word or a few, a colon, and more.
+fn is_field(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(name, value)| {
+        let is_name = name.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-'));
+        (1..=FIELD_MAX).contains(&name.len()) && is_name && !value.trim().is_empty()
+    })
+}
+
 /// Whether a mail that is not the writer's begins with this line.
 fn is_divider(line: &str, following: &[&str]) -> bool {
     let dashes = line.chars().take_while(|c| *c == '-').count();
     let dashed = dashes >= 4 && line.ends_with('-') && line.chars().any(char::is_alphabetic);
     let ruled = line.len() >= 10 && line.bytes().all(|octet| octet == b'_');
-    let from = || matches!(read(line), Some((Label::From, _)));
+    // In a language that is not known here: who, and soon below when.
+    let unknown = is_field(line) && line.contains('@');
+    let from = matches!(read(line), Some((Label::From, _)));
     let near = || {
         let mut near = following.iter().map(|line| plain(line)).filter(|line| !line.is_empty());
-        let is_next = |line: String| read(&line).is_some_and(|(label, _)| label != Label::From);
+        let is_next = |line: String| match from {
+            true => read(&line).is_some_and(|(label, _)| label != Label::From),
+            false => is_field(&line) && has_time(&line),
+        };
         near.by_ref().take(NEAR_LINES).any(is_next)
     };
     let begins = BEGINS.iter().any(|mark| line.starts_with(mark));
-    dashed || ruled || begins || (from() && near())
+    dashed || ruled || begins || ((from || unknown) && near())
 }
 
 /// Whether a time of day stands in a line: `10:00`.
@@ -196,6 +211,7 @@ mod tests {
                 "a\nDne 3. 2. 2025 v 10:00\nAnn <ann@b.example> napsal(a):\n\n> q\nb",
                 "a b",
             ),
+            ("a\nOd: Ann <ann@b.example>\nWysłano: poniedziałek, 3 lutego 2025 10:00\nDo: x\nq", "a"),
             ("a\nInizio messaggio inoltrato:\n\nq", "a"),
             // Not the head of a mail.
             (
@@ -208,6 +224,7 @@ mod tests {
             ),
             ("---\na", "--- a"),
             ("from 10:00 on:\nann@b.example", "from 10:00 on: ann@b.example"),
+            ("Ann: ann@b.example\nBob: bob@c.example", "Ann: ann@b.example Bob: bob@c.example"),
             ("add these:\nann@b.example", "add these: ann@b.example"),
         ] {
             let own = own_lines(text).into_iter().filter(|line| !line.is_empty());
