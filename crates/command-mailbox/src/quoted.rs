@@ -211,7 +211,10 @@ mod tests {
                 "a\nDne 3. 2. 2025 v 10:00\nAnn <ann@b.example> napsal(a):\n\n> q\nb",
                 "a b",
             ),
-            ("a\nOd: Ann <ann@b.example>\nWysłano: poniedziałek, 3 lutego 2025 10:00\nDo: x\nq", "a"),
+            (
+                "a\nOd: Ann <ann@b.example>\nWysłano: poniedziałek, 3 lutego 2025 10:00\nDo: x\nq",
+                "a",
+            ),
             ("a\nInizio messaggio inoltrato:\n\nq", "a"),
             // Not the head of a mail.
             (
@@ -224,7 +227,10 @@ mod tests {
             ),
             ("---\na", "--- a"),
             ("from 10:00 on:\nann@b.example", "from 10:00 on: ann@b.example"),
-            ("Ann: ann@b.example\nBob: bob@c.example", "Ann: ann@b.example Bob: bob@c.example"),
+            (
+                "Ann: ann@b.example\nBob: bob@c.example",
+                "Ann: ann@b.example Bob: bob@c.example",
+            ),
             ("add these:\nann@b.example", "add these: ann@b.example"),
         ] {
             let own = own_lines(text).into_iter().filter(|line| !line.is_empty());
