@@ -21,12 +21,15 @@ const ID_MAX: usize = 250;
 
 /// Whether a machine or a list sent a mail with these fields, so that nobody waits for an answer.
 pub fn is_machines(headers: &Headers) -> bool {
-    let value = |name: &str| {
-        let field = headers.get(name)?;
-        Some(String::from_utf8_lossy(&field.unfolded()).trim().to_ascii_lowercase())
+    // Each of a field that stands there more than once: one that says "no" hides none that says more.
+    let any = |name: &str, is: &dyn Fn(&str) -> bool| {
+        let value = |octets: &[u8]| String::from_utf8_lossy(octets).trim().to_ascii_lowercase();
+        headers.all(name).any(|field| is(&value(&field.unfolded())))
     };
-    let auto = value("Auto-Submitted").is_some_and(|value| value.split([';', ' ', '(']).next() != Some("no"));
-    let bulk = value("Precedence").is_some_and(|value| matches!(value.as_str(), "bulk" | "list" | "junk"));
+    let auto = any("Auto-Submitted", &|value| {
+        value.split([';', ' ', '(']).next() != Some("no")
+    });
+    let bulk = any("Precedence", &|value| matches!(value, "bulk" | "list" | "junk"));
     let marked = ["X-Gatepost-Report", "X-Assp-Report", "List-Id", "List-Unsubscribe"];
     auto || bulk || marked.iter().any(|name| headers.get(name).is_some()) || human::is_machines(headers)
 }
@@ -52,6 +55,14 @@ fn is_wanted(reply: Answers, weight: Weight) -> bool {
     }
 }
 
+/// Where it stands that a mail to a mailbox was answered.
+fn answered(errand: &Errand<'_>, act: Act, id: &str) -> Vec<u8> {
+    let home = errand.person.home.key();
+    let parts: [&[u8]; 4] = [b"answered", home.as_bytes(), act.name().as_bytes(), id.as_bytes()];
+    let hash = errand.services.seed.hash(&parts);
+    [b"answered".as_slice(), &hash.to_be_bytes()].concat()
+}
+
 /// Whether this is the first answer to the mail, and not one too many to the person. Counts it.
 async fn is_due(errand: &Errand<'_>, act: Act, id: Option<&str>) -> Result<bool, Fault> {
     let (store, seed, now) = (
@@ -59,15 +70,14 @@ async fn is_due(errand: &Errand<'_>, act: Act, id: Option<&str>) -> Result<bool,
         &errand.services.seed,
         errand.services.clock.now(),
     );
-    let home = errand.person.home.key();
     if let Some(id) = id {
-        let hash = seed.hash(&[b"answered", home.as_bytes(), act.name().as_bytes(), id.as_bytes()]);
-        let key = [b"answered".as_slice(), &hash.to_be_bytes()].concat();
+        let key = answered(errand, act, id);
         match store.swap(&key, None, Some(b"1"), Some(now + REMEMBERED), now).await? {
             Swap::Done => {}
             Swap::Was(_) => return Ok(false),
         }
     }
+    let home = errand.person.home.key();
     let hour = now.millis() / WINDOW.as_millis().try_into().unwrap_or(1).max(1);
     let hash = seed.hash(&[b"answers", home.as_bytes(), &hour.to_be_bytes()]);
     let key = [b"answers".as_slice(), &hash.to_be_bytes()].concat();
@@ -91,45 +101,69 @@ async fn may_answer(errand: &Errand<'_>, act: Act, weight: Weight) -> bool {
     }
 }
 
-async fn post(errand: &Errand<'_>, letter: Letter) -> bool {
+async fn post(errand: &Errand<'_>, letter: Letter) -> Result<(), Fault> {
     let to = letter.to.clone();
-    match errand.services.post.send(letter).await {
-        Ok(()) => true,
-        Err(fault) => {
-            tracing::warn!(%to, %fault, "command_mailbox: an answer could not be sent");
-            false
-        }
+    let sent = errand.services.post.send(letter).await;
+    if let Err(fault) = &sent {
+        tracing::warn!(%to, %fault, "command_mailbox: an answer could not be sent");
     }
+    sent
+}
+
+/// What becomes of a mail whose answer could not be sent. Where the answer is all that was asked for, it comes again and is
+/// answered then; unless the answer may be there.
+async fn unsent(errand: &Errand<'_>, act: Act, weight: Weight, fault: Fault) -> Result<bool, Fault> {
+    if weight < Weight::Asked || matches!(fault, Fault::Unsure(_)) {
+        return Ok(false);
+    }
+    if let Some(id) = message_id(errand.message.headers()) {
+        let (store, now) = (&errand.services.store, errand.services.clock.now());
+        store
+            .swap(&answered(errand, act, &id), Some(b"1"), None, None, now)
+            .await?;
+    }
+    Err(fault)
 }
 
 /// Sends an answer where one is due, and tells whether it was sent. What was asked is done by then: no trouble with the
-/// answer undoes it.
-pub async fn send(errand: &Errand<'_>, act: Act, answer: Answer) -> bool {
+/// answer undoes it. Where the answer is all that was asked for, trouble is a fault.
+pub async fn send(errand: &Errand<'_>, act: Act, answer: Answer) -> Result<bool, Fault> {
     if !may_answer(errand, act, answer.weight).await {
-        return false;
+        return Ok(false);
     }
     let mut letter = Letter::new(errand.person.home.clone(), answer.subject, answer.text);
     letter.from = errand.addresses.name(act).unwrap_or("gatepost").into();
     letter.html = answer.html;
     letter.in_reply_to = message_id(errand.message.headers());
     letter.language = Some(errand.language.into());
-    post(errand, letter).await
+    match post(errand, letter).await {
+        Ok(()) => Ok(true),
+        Err(fault) => unsent(errand, act, answer.weight, fault).await,
+    }
 }
 
-/// Sends letters that somebody asked for, as one answer, and tells whether one was sent.
-pub async fn send_all(errand: &Errand<'_>, act: Act, letters: Vec<Letter>) -> bool {
+/// Sends letters that somebody asked for, as one answer, and tells whether one was sent; a fault where none could be.
+pub async fn send_all(errand: &Errand<'_>, act: Act, letters: Vec<Letter>) -> Result<bool, Fault> {
     if letters.is_empty() || !may_answer(errand, act, Weight::Asked).await {
-        return false;
+        return Ok(false);
     }
     let id = message_id(errand.message.headers());
-    let mut sent = false;
+    let (mut sent, mut wrong) = (false, None);
     for mut letter in letters {
         if letter.to.key() == errand.person.home.key() {
             letter.in_reply_to.clone_from(&id);
         }
-        sent |= post(errand, letter).await;
+        match post(errand, letter).await {
+            Ok(()) => sent = true,
+            // One that may be there is not sent again for the others' sake.
+            Err(fault @ Fault::Unsure(_)) => wrong = Some(fault),
+            Err(fault) => drop(wrong.get_or_insert(fault)),
+        }
     }
-    sent
+    match wrong {
+        Some(fault) if !sent => unsent(errand, act, Weight::Asked, fault).await,
+        _ => Ok(sent),
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +181,7 @@ mod tests {
             ("Auto-Submitted: auto-replied", true),
             ("Auto-Submitted: auto-generated; x=y", true),
             ("Auto-Submitted:", true),
+            ("Auto-Submitted: no\r\nAuto-Submitted: auto-replied", true),
             ("Precedence: Bulk", true),
             ("Precedence: first-class", false),
             ("Precedence: auto_reply", true),

@@ -5,7 +5,7 @@
 //! administrator writes as `entry,*` or `entry,@d.example` is for everybody, or for a domain.
 //!
 //! What the writer only quotes does not count: lines with `>`, what stands below a line that begins a forwarded or answered
-//! mail, and the signature.
+//! mail, the subject of such a mail, and the signature.
 //!
 //! **Bounds:** [`TEXT_MAX`], [`LINES_MAX`], [`ENTRIES_MAX`], [`UNREAD_MAX`]. **Absent on purpose:** whose addresses they are.
 
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use gatepost_core::{Address, Domain};
 
-use crate::quoted::own_lines;
+use crate::quoted::{is_anothers, own_lines};
 
 /// Octets of a text that are looked at.
 pub const TEXT_MAX: usize = 262_144;
@@ -125,7 +125,9 @@ impl Found {
 /// Finds the entries in a subject and a text.
 pub fn find(subject: &str, text: &str) -> Found {
     let mut found = Found::default();
-    found.read_line(subject);
+    if !is_anothers(subject) {
+        found.read_line(subject);
+    }
     for line in own_lines(head(text)) {
         found.read_line(line);
     }
@@ -171,11 +173,15 @@ fn for_somebody(line: &str) -> Option<(&str, For)> {
 fn words(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
+    // Behind these nothing is closed any more: looked for once, not again for each that is opened.
+    let (last_quote, last_angle) = (line.rfind('"'), line.rfind('>'));
     while let Some(at) = rest.find(['<', '"']) {
         let (before, behind) = rest.split_at(at);
         let quote = behind.starts_with('"');
         let inner = behind.get(1..).unwrap_or_default();
-        let end = inner.find(if quote { '"' } else { '>' });
+        let (closes, last) = if quote { ('"', last_quote) } else { ('>', last_angle) };
+        let begin = line.len().saturating_sub(inner.len());
+        let end = last.filter(|last| *last >= begin).and_then(|_| inner.find(closes));
         let Some((inside, after)) = end.and_then(|end| inner.split_at_checked(end)) else {
             // It is never closed: a character like any other.
             found.extend(bare(before, false));
@@ -198,7 +204,7 @@ fn bare(text: &str, named: bool) -> impl Iterator<Item = &str> {
     let apart = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '<' | '>');
     let fits = |word: &&str| !word.is_empty() && word.len() <= WORD_MAX;
     let all: Vec<&str> = text.split(apart).filter(fits).collect();
-    let names = usize::from(named && text.ends_with(|c: char| !matches!(c, ',' | ';')));
+    let names = usize::from(named && text.trim_end().ends_with(|c: char| !matches!(c, ',' | ';')));
     let count = all.len().saturating_sub(names);
     all.into_iter().take(count).map(clean).filter(|word| word.contains('@'))
 }

@@ -39,8 +39,12 @@ use words::Words;
 const TAKEN: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Done");
 /// The same where a letter follows.
 const ANSWERED: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Done, a mail tells you how it went");
-/// The same where a machine wrote what only people may.
-const IGNORED: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Ignored, since it was not written by a person");
+/// The same where a machine or a stranger wrote what only people of ours may.
+const IGNORED: Reply = Reply::fixed(
+    250,
+    Enhanced(2, 0, 0),
+    "Ignored, since it was not written by a person here",
+);
 
 /// Octets of a subject that are read.
 const SUBJECT_MAX: usize = 2_000;
@@ -88,10 +92,10 @@ impl CommandMailbox {
             },
             Act::BlockReport => {
                 let letters = self.block_report(errand).await?;
-                return Ok(answer::send_all(errand, act, letters).await);
+                return answer::send_all(errand, act, letters).await;
             }
         };
-        Ok(answer::send(errand, act, answer).await)
+        answer::send(errand, act, answer).await
     }
 
     /// With what block reports are made.
@@ -185,8 +189,8 @@ impl Filter for CommandMailbox {
         }
         let headers = message.headers();
         let machine = answer::is_machines(headers);
-        // The fields of a mail that was sent on as it is are those of whoever wrote it.
-        let resent = headers.get("Resent-From").is_some();
+        // The fields and the text of a mail that was sent on as it is are those of whoever wrote it.
+        let resent = report::is_sent_on(headers);
         let language = match resent {
             true => &*self.config.language,
             false => self.words.language(headers, &self.config.language),
@@ -205,6 +209,10 @@ impl Filter for CommandMailbox {
         for act in acts {
             // What a machine writes of its own may quote our letters.
             if machine && !(resent && matches!(act, Act::Spam | Act::NotSpam)) {
+                continue;
+            }
+            // What a stranger wrote asks for nothing.
+            if resent && matches!(act, Act::BlockReport | Act::Release) {
                 continue;
             }
             obeyed = true;

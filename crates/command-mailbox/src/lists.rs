@@ -12,7 +12,7 @@ use crate::options::WhiteReach;
 use crate::report::{self, Limits};
 use crate::text;
 use crate::told::Outcome;
-use crate::words::shown::{harmless, short};
+use crate::words::shown::{address, harmless};
 
 /// The most entries of a list that are shown in a letter.
 pub const SHOWN_MAX: usize = 5_000;
@@ -29,9 +29,13 @@ struct Told {
     wrong: bool,
 }
 
-/// Reads the entries of a mail: what its writer wrote, and for the list of welcome senders its other recipients, too.
+/// Reads the entries of a mail: what its writer wrote, and for the list of welcome senders its other recipients, too. In a
+/// mail that was sent on as it is, a stranger wrote all of that.
 fn read(message: &Message, change: Change, spent: &dyn Fn() -> bool) -> Found {
     let headers = message.headers();
+    if report::is_sent_on(headers) {
+        return Found::default();
+    }
     let subject = headers
         .get("Subject")
         .map(|field| field.decoded(FIELD_MAX))
@@ -97,7 +101,7 @@ pub async fn change(errand: &Errand<'_>, change: Change) -> Result<Answer, Fault
         match wanted(errand, change, &entry) {
             Wanted::Yes => entries.push(entry),
             Wanted::Ours => told.push(Told {
-                line: errand.say("ours", &[("entry", &short(&entry.text, TOLD_MAX))]),
+                line: errand.say("ours", &[("entry", &address(&entry.text, TOLD_MAX))]),
                 wrong: true,
             }),
             Wanted::Silent => {}
@@ -242,11 +246,15 @@ fn outcomes(done: &Changed, count: usize) -> Vec<Outcome> {
     if done.lines.len() >= count {
         return done.lines.iter().take(count).map(|line| Outcome::of(line)).collect();
     }
-    vec![if done.changed { Outcome::Done } else { Outcome::Same }; count]
+    // All of them in one line: mostly that none was taken.
+    let refused = done.lines.iter().map(|line| Outcome::of(line));
+    let refused = refused.into_iter().find(|one| matches!(one, Outcome::Refused(_)));
+    let all = if done.changed { Outcome::Done } else { Outcome::Same };
+    vec![refused.unwrap_or(all); count]
 }
 
 fn tell(errand: &Errand<'_>, change: Change, entry: &str, outcome: Outcome) -> Told {
-    let entry = short(entry, TOLD_MAX);
+    let entry = address(entry, TOLD_MAX);
     let how = |kind: &str| errand.say(&format!("{kind}.{}", change.name()), &[("entry", &entry)]);
     match outcome {
         Outcome::Done => Told {
@@ -288,7 +296,7 @@ pub async fn show(errand: &Errand<'_>) -> Result<Answer, Fault> {
             .filter(|listed| listed.source != Source::Removed)
         {
             match entries.len() < SHOWN_MAX {
-                true => entries.push(format!("  {}", short(&listed.entry, TOLD_MAX))),
+                true => entries.push(format!("  {}", address(&listed.entry, TOLD_MAX))),
                 false => more = more.saturating_add(1),
             }
         }
@@ -310,7 +318,20 @@ pub async fn show(errand: &Errand<'_>) -> Result<Answer, Fault> {
     Ok(errand.letter("entries", &places, Weight::Asked))
 }
 
-/// That something could not be done.
+/// That something could not be had that somebody asked for.
 pub fn failed(errand: &Errand<'_>, why: &str) -> Answer {
-    errand.letter("failed", &[("why", &errand.why(why))], Weight::Wrong)
+    errand.letter("failed", &[("why", &errand.why(why))], Weight::Asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_for_all_entries_is_the_word_on_each() {
+        let refused = Changed::shown(vec!["refused: `x`: no such list".into()]);
+        assert_eq!(outcomes(&refused, 2), vec![Outcome::Refused("no such list".into()); 2]);
+        assert_eq!(outcomes(&Changed::done("done"), 2), [Outcome::Done, Outcome::Done]);
+        assert_eq!(outcomes(&Changed::default(), 2), [Outcome::Same, Outcome::Same]);
+    }
 }

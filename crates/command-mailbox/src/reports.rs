@@ -11,7 +11,7 @@ use crate::html;
 use crate::lists::failed;
 use crate::report::{self, Reported};
 use crate::told::effect;
-use crate::words::shown::{harmless, short};
+use crate::words::shown::{address, harmless};
 
 /// The most characters of a subject that are told.
 pub const SUBJECT_MAX: usize = 60;
@@ -72,7 +72,7 @@ pub async fn report(errand: &Errand<'_>, label: Label) -> Result<Answer, Fault> 
                 for (phrase, entry) in done.lines.iter().filter_map(|line| effect(line)) {
                     lines.push(format!(
                         "  {}",
-                        errand.say(phrase, &[("entry", &short(entry, NAME_MAX))])
+                        errand.say(phrase, &[("entry", &address(entry, NAME_MAX))])
                     ));
                 }
             }
@@ -141,7 +141,9 @@ pub async fn release(errand: &Errand<'_>) -> Result<Option<Answer>, Fault> {
     // Trouble with the mail server is told: the mail may be on its way, and must not be asked for again by itself.
     Ok(
         match errand.services.desk.submit(&errand.person.login, request).await? {
-            Receipt::Done(_) => None,
+            Receipt::Done(done) if done.changed => None,
+            // It was delivered before, and is not again.
+            Receipt::Done(done) => done.lines.first().map(|why| failed(errand, why)),
             Receipt::Refused(why) | Receipt::Failed(why) => Some(failed(errand, &why)),
             _ => Some(failed(errand, NO_SUCH_MAIL)),
         },

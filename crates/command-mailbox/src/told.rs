@@ -42,6 +42,7 @@ pub fn why(words: &Words, language: &str, desk: &str) -> String {
         ("you asked more than", "too-often"),
         ("there is no such mail", "no-such-mail"),
         ("it was not sent to", "no-such-mail"),
+        ("it was delivered to", "delivered-already"),
     ];
     match known.iter().find(|(start, _)| desk.starts_with(start)) {
         Some((_, phrase)) => words.phrase(language, phrase, &[]),

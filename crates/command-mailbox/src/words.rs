@@ -77,6 +77,7 @@ pub const PHRASES: &[(&str, &[&str])] = &[
     ("too-often", &[]),
     ("later", &[]),
     ("no-such-mail", &[]),
+    ("delivered-already", &[]),
     ("no-subject", &[]),
     ("reported.spam", &["subject"]),
     ("reported.notspam", &["subject"]),

@@ -65,14 +65,15 @@ impl Marks {
             (Some(_), None) => Some(false),
             (None, _) => None,
         };
-        if let Some(hash) = &self.hash {
-            return record.hash.as_ref() == Some(hash) && named != Some(false);
-        }
         let author = record.author.as_deref().and_then(|author| Author::read(author).one());
         let same_author = match (&self.author, author) {
             (Some(wanted), Some(is)) => Some(*wanted == is.key()),
             _ => None,
         };
+        if let Some(hash) = &self.hash {
+            // The hash is of the body alone, which another's mail may have as well, and an empty one does.
+            return record.hash.as_ref() == Some(hash) && named != Some(false) && same_author != Some(false);
+        }
         match named {
             // Whoever forwards may name another mail of the same thread.
             Some(named) => named && same_author != Some(false),
@@ -143,7 +144,13 @@ impl FrontDesk {
         let records = self.means.kept.records(&query).await?;
         let fit: Vec<&Record> = records.iter().filter(|record| marks.fit(record)).collect();
         match fit.first() {
-            Some(first) if fit.iter().all(|other| other.hash == first.hash) => self.of_number(who, &first.id).await,
+            Some(first)
+                if fit
+                    .iter()
+                    .all(|other| other.hash == first.hash && other.from == first.from) =>
+            {
+                self.of_number(who, &first.id).await
+            }
             _ => Ok(Known::Unknown),
         }
     }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use gatepost_core::{Fault, Login, Seed, Store, Time};
+use gatepost_core::{Fault, Login, LoginBy, Seed, Store, Time};
 
 const WINDOW: Duration = Duration::from_hours(1);
 
-/// Counts a request and says whether it is one too many: more than `most` within an hour, estimated.
+/// Counts a request and says whether it is one too many: more than `most` within an hour, estimated. What a network says in
+/// somebody's name uses up nothing of what they may do themselves.
 pub async fn is_over(store: &Store, seed: &Seed, login: &Login, now: Time, most: u32) -> Result<bool, Fault> {
     let window = WINDOW.as_millis() as u64;
     let (number, into) = (now.millis() / window, now.millis() % window);
     let key = |number: u64| {
-        let who = seed.hash(&[b"desk limit", login.name.to_lowercase().as_bytes()]);
+        let (name, vouched) = (login.name.to_lowercase(), login.by == LoginBy::Vouched);
+        let who = seed.hash(&[b"desk limit", &[u8::from(vouched)], name.as_bytes()]);
         [b"limit".as_slice(), &who.to_be_bytes(), &number.to_be_bytes()].concat()
     };
     let until = Time::from_millis((number + 2) * window);
@@ -30,7 +32,6 @@ pub async fn is_over(store: &Store, seed: &Seed, login: &Login, now: Time, most:
 
 #[cfg(test)]
 mod tests {
-    use gatepost_core::LoginBy;
     use gatepost_testkit::MemoryStore;
 
     use super::*;
@@ -42,6 +43,7 @@ mod tests {
         let hour = |hours: f64| Time::from_millis((1_000.0 * 3_600_000.0 + hours * 3_600_000.0) as u64);
         let mut over = Vec::new();
         for (at, login) in [
+            (0.0, &Login::new("carl", LoginBy::Vouched)),
             (0.0, &carl),
             (0.5, &carl),
             (0.9, &carl),
@@ -51,6 +53,6 @@ mod tests {
         ] {
             over.push(is_over(&store, &seed, login, hour(at), 2).await.unwrap());
         }
-        assert_eq!(over, [false, false, true, true, false, false]);
+        assert_eq!(over, [false, false, false, true, true, false, false]);
     }
 }

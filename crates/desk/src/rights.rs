@@ -116,9 +116,14 @@ impl Who<'_> {
         self.operator || self.admin
     }
 
-    /// Their address, where the login is one.
+    /// Their address: the login, or, where that has no domain, the login at our domain, if we have but one.
     pub fn address(&self) -> Option<Address> {
-        self.name.as_deref().and_then(address)
+        let name = self.name.as_deref()?;
+        match (name.contains('@'), self.staff.local.only()) {
+            (true, _) => address(name),
+            (false, Some(domain)) => address(&format!("{name}@{domain}")),
+            (false, None) => None,
+        }
     }
 
     /// Whether an address is in a domain of ours.
@@ -255,9 +260,14 @@ impl Who<'_> {
                 Some(domain) if self.runs(&domain) => Ok(query),
                 _ => Err(ADMINS),
             },
-            (None, None) => match &self.name {
-                Some(name) if name.contains('@') => {
+            (None, None) => match (&self.name, self.address()) {
+                // An address that cannot be read is nobody's, and finds nothing.
+                (Some(name), None) if name.contains('@') => {
                     query.recipient = Some(name.clone());
+                    Ok(query)
+                }
+                (_, Some(address)) => {
+                    query.recipient = Some(address.key());
                     Ok(query)
                 }
                 _ => Err(NAME_A_DOMAIN),
@@ -265,8 +275,8 @@ impl Who<'_> {
         }
     }
 
-    /// What they see of a kept mail: their own recipients; nothing where none is theirs. Of a dangerous one only those in
-    /// domains that they look after.
+    /// What they see of a kept mail: their own recipients, and where they look after no domain not who of the others says
+    /// what it is; nothing where none is theirs. Of a dangerous one only those in domains that they look after.
     pub fn view(&self, mail: &KeptMail) -> Option<KeptMail> {
         let mut view = mail.clone();
         let runs = |to: &str| address(to).is_some_and(|address| self.runs(&address.domain().key()));
@@ -278,6 +288,11 @@ impl Who<'_> {
                 self.sees(recipient)
             }
         });
+        let others = |by: &str| self.name.as_deref() != Some(&*by.to_lowercase());
+        let plain = !self.is_admin() && self.domains.is_empty();
+        if let Some((_, by)) = view.label.as_mut().filter(|(_, by)| plain && others(by)) {
+            by.clear();
+        }
         (self.is_admin() || !view.recipients.is_empty()).then_some(view)
     }
 
@@ -309,7 +324,7 @@ impl Who<'_> {
             (Some(named), ..) => domain_of(named),
             (None, true, 1) => domains.into_iter().next(),
             (None, true, _) => to.iter().find(own).and_then(ours),
-            (None, false, _) => self.name.as_deref().and_then(address).as_ref().and_then(ours),
+            (None, false, _) => self.address().as_ref().and_then(ours),
         }
     }
 
@@ -497,12 +512,39 @@ mod tests {
             Some(vec!["<carl@d.example>".into()])
         );
         assert!(who.received(&both) && !who.owns(&both) && who.owns(&mail(&["carl@d.example"])));
+        let mut labelled = both.clone();
+        for (by, seen) in [("eva@e.example", ""), ("Carl@d.example", "Carl@d.example")] {
+            labelled.label = Some((Label::Spam, by.into()));
+            let view = who.view(&labelled).expect("theirs");
+            assert_eq!(view.label, Some((Label::Spam, seen.into())));
+        }
         assert_eq!(who.view(&mail(&["eva@e.example"])), None);
         assert!(!who.owns(&mail(&[])), "a mail without recipients is nobody's");
         let eva = login("eva@e.example");
         assert!(
             !staff.who(&eva).received(&mail(&["anna@e.example"])) && staff.who(&eva).owns(&mail(&["anna@e.example"]))
         );
+    }
+
+    #[test]
+    fn a_login_without_a_domain_is_an_address_where_there_is_but_one() {
+        let carl = login("Carl");
+        let own = |domains: &[(&'static str, &'static str)]| {
+            let staff = Staff::new([], [], Routes::inbound(domains.iter().copied()));
+            let who = staff.who(&carl);
+            let narrowed = who.narrowed(&Query::default()).ok().and_then(|query| query.recipient);
+            assert_eq!(who.address().map(|address| address.key()), narrowed);
+            assert_eq!(who.teaches(None, None).is_some(), narrowed.is_some());
+            narrowed
+        };
+        assert_eq!(own(&[("d.example", "default")]).as_deref(), Some("carl@d.example"));
+        for domains in [
+            &[("d.example", "default"), ("e.example", "default")][..],
+            &[(".d.example", "default")],
+            &[],
+        ] {
+            assert_eq!(own(domains), None);
+        }
     }
 
     #[test]

@@ -99,6 +99,11 @@ async fn mail_that_lost_its_number_is_found_among_the_persons_own() {
         // By what it answers or forwards, as long as the author is the same.
         (forward(win, "other words", Some("p1@pills.example")), found),
         (forward("Eva <eva@e.example>", "x", Some("<p1@pills.example>")), copied),
+        // Another's mail with the same body, and without a number of its own.
+        (
+            brought("From: Eva <eva@x.example>\r\nSubject: hi\r\n\r\nbuy\r\n", None),
+            "buy Spam Person weight 50",
+        ),
         (forward(win, "cheap pills", Some("<p2@pills.example>")), copied),
         // By author and subject.
         (forward(win, "cheap pills", None), found),

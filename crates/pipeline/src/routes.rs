@@ -85,6 +85,15 @@ impl Routes {
         self.everything.as_ref()
     }
 
+    /// The local domain, where there is but one.
+    pub fn only(&self) -> Option<&str> {
+        let mut names = self.local.keys();
+        match (names.next(), names.next()) {
+            (Some(name), None) if !name.starts_with('.') => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether a domain is one of ours.
     pub fn is_local(&self, domain: &Domain) -> bool {
         matches!(domain, Domain::Name(name) if self.local(name).is_some())

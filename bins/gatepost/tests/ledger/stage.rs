@@ -273,6 +273,8 @@ fn proxy(mut setup: Setup) -> Setup {
         .set("local_domains", format!("['{OURS}', '{HELD}', '{REFUSED}']"))
         .set("filters.conduct.options.helo_syntax_points", "8")
         .set("policy.medium.action", "'header'")
+        // What is kept here is what was accepted: a copy of a refused mail would be taken for a mail that came after all.
+        .set("policy.keep_refused", "false")
         .set(&format!("domain.'{HELD}'.policy.medium.action"), "'hold'")
         .set(&format!("domain.'{REFUSED}'.policy.medium.action"), "'reject'")
         .set("capacity.memory_per_message", "'64 KiB'")

@@ -148,7 +148,7 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
         list.contains("mistaken").then_some(list)
     });
     town.writes("assp-blockreport", "1", "");
-    let report = dovecot.holds("bob", "INBOX", &["mailto:assp-release@example.org"]);
+    let report = dovecot.holds("bob", "INBOX", &["In-Reply-To: <1.assp-blockreport@laptop>"]);
     let report = text(&report).replace("=\n", "").replace("=3D", "=");
     assert!(report.contains("ann@there.example"), "{report}");
     let link = report.split("mailto:assp-release@example.org?subject=").nth(1).expect("a link");

@@ -5,10 +5,10 @@ use gatepost_core::{Desk, Fault, KeptMail, Login, Query, Receipt, Record, Reques
 use super::row::{self, FATES, Row};
 use super::wanted::Whose;
 
-/// Mails or records of one kind that are looked at: as many as the desk tells at once, and some pages of them.
+/// Mails or records of one kind that are looked at together: as many as the desk tells at once.
 const PAGE: usize = 1_000;
-/// The most pages of a kind.
-const PAGES: usize = 5;
+/// The most such pages of a kind.
+pub const PAGES: usize = 5;
 
 /// What was found.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -57,9 +57,9 @@ fn unexpected(receipt: Receipt) -> Trouble {
     }
 }
 
-async fn kept(desk: &dyn Desk, by: &Login, mut query: Query) -> Result<(Vec<KeptMail>, bool), Trouble> {
+async fn kept(desk: &dyn Desk, by: &Login, mut query: Query, pages: usize) -> Result<(Vec<KeptMail>, bool), Trouble> {
     let mut all = Vec::new();
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let request = Request::Find { query: query.clone() };
         let page = match desk.submit(by, request).await? {
             Receipt::Found(page) => page,
@@ -77,9 +77,9 @@ async fn kept(desk: &dyn Desk, by: &Login, mut query: Query) -> Result<(Vec<Kept
     Ok((all, true))
 }
 
-async fn records(desk: &dyn Desk, by: &Login, mut query: Query) -> Result<(Vec<Record>, bool), Trouble> {
+async fn records(desk: &dyn Desk, by: &Login, mut query: Query, pages: usize) -> Result<(Vec<Record>, bool), Trouble> {
     let mut all = Vec::new();
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let request = Request::Records { query: query.clone() };
         let page = match desk.submit(by, request).await? {
             Receipt::Records(page) => page,
@@ -95,15 +95,15 @@ async fn records(desk: &dyn Desk, by: &Login, mut query: Query) -> Result<(Vec<R
     Ok((all, true))
 }
 
-/// Everything that did not reach somebody since a moment, in milliseconds since the epoch.
-pub async fn found(desk: &dyn Desk, by: &Login, whose: &Whose, since: u64) -> Result<Found, Trouble> {
+/// What did not reach somebody since a moment, in milliseconds since the epoch: all of it, or so many pages of each kind.
+pub async fn found(desk: &dyn Desk, by: &Login, whose: &Whose, since: u64, pages: usize) -> Result<Found, Trouble> {
     let query = query(whose, since);
-    let (mails, mut cut) = kept(desk, by, query.clone()).await?;
+    let (mails, mut cut) = kept(desk, by, query.clone(), pages).await?;
     let mut all = Vec::new();
     for fate in FATES {
         let mut query = query.clone();
         query.reason = Some(fate.into());
-        let (some, more) = records(desk, by, query).await?;
+        let (some, more) = records(desk, by, query, pages).await?;
         all.extend(some);
         cut |= more;
     }

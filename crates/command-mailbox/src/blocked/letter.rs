@@ -11,7 +11,7 @@ use super::row::Row;
 use super::wanted::Whose;
 use super::why::Why;
 use crate::words::Words;
-use crate::words::shown::{escaped, harmless, short};
+use crate::words::shown::{self, escaped, harmless, short};
 
 /// The most rows of a report; it says how many more there are.
 pub const ROWS_MAX: usize = 500;
@@ -139,7 +139,7 @@ impl Pen<'_> {
             (self.phrase("blocked.reason"), self.why(row.why)),
         ];
         if matches!(report.whose, Whose::Domain(_)) {
-            facts.insert(0, (self.phrase("blocked.to"), address(&row.to)));
+            facts.insert(0, (self.phrase("blocked.to"), shown::address(&row.to, ADDRESS_MAX)));
         }
         facts.push((self.phrase("blocked.points"), points));
         facts.retain(|(_, value)| !value.is_empty());
@@ -147,7 +147,7 @@ impl Pen<'_> {
             when: self.hour.tell(row.at),
             from: match row.from.as_str() {
                 "" => self.phrase("blocked.null"),
-                from => address(from),
+                from => shown::address(from, ADDRESS_MAX),
             },
             facts,
             links: self.links(report, row, own),
@@ -238,14 +238,5 @@ impl Lines {
             facts.join("<br>\n"),
             links.join("<br>\n")
         ));
-    }
-}
-
-/// An address as people read and copy it; one that hides something else is made harmless.
-fn address(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '=' | '@');
-    match text.chars().all(plain) && Address::parse(text, true).is_ok() {
-        true => short(text, ADDRESS_MAX),
-        false => harmless(text, ADDRESS_MAX),
     }
 }

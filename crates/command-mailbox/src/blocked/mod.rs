@@ -23,7 +23,7 @@ pub mod without;
 
 use std::collections::BTreeMap;
 
-use gatepost_core::{Address, Fault, Letter, Login, Services, Time};
+use gatepost_core::{Address, Budget, Fault, Letter, Login, Services, Time};
 
 use crate::told;
 use crate::words::Words;
@@ -188,12 +188,27 @@ impl<'a> House<'a> {
             )
         })?;
         let recipient = self.recipient(standing, &whose, to).await?;
-        let Found { mut rows, cut } = gather::found(&*self.services.desk, &standing.by, &whose, since.millis())
-            .await
-            .map_err(|trouble| self.refused(standing, &whose.key(), trouble))?;
-        let all = rows.len();
-        // Mail to nobody is nobody's, and in no report.
-        rows.retain(|row| row.why != why::Why::Nobody && !without.leaves_out(row, &pen.why(row.why)));
+        let by_pattern = matches!(without, Without::Fitting(_));
+        let reasons = why::Why::ALL.map(|why| (why, pen.why(why)));
+        // The newest page is a whole report for almost everybody; more is read where too little of it is told.
+        let mut pages = 1;
+        let (mut rows, cut, left_out) = loop {
+            let found = gather::found(&*self.services.desk, &standing.by, &whose, since.millis(), pages);
+            let Found { rows, cut } = found
+                .await
+                .map_err(|trouble| self.refused(standing, &whose.key(), trouble))?;
+            // Mail to nobody was not left out by anybody's wish.
+            let all = rows.iter().filter(|row| row.why != why::Why::Nobody).count();
+            let (without, reasons) = (without.clone(), reasons.clone());
+            // Thousands of rows may be held against a pattern that is slow.
+            let leaving = move |budget: &Budget| without::left(rows, &without, &reasons, &|| budget.is_spent());
+            let rows = self.services.compute.run(leaving).await?;
+            if !cut || rows.len() >= letter::ROWS_MAX || pages == gather::PAGES {
+                let left_out = all.saturating_sub(rows.len());
+                break (rows, cut, left_out);
+            }
+            pages = gather::PAGES;
+        };
         if recipient.as_ref().is_none_or(|to| to.key() != standing.asker) {
             // What an administrator may have is not for everybody whom they write to.
             rows.iter_mut()
@@ -208,7 +223,7 @@ impl<'a> House<'a> {
                 rows,
                 cut,
                 left_out,
-                by_pattern: matches!(without, Without::Fitting(_)),
+                by_pattern,
                 daily: how.daily,
                 note: how.note,
             })
@@ -224,7 +239,7 @@ impl<'a> House<'a> {
         if rows.is_empty() && !how.even_empty {
             return Ok(Vec::new());
         }
-        Ok(vec![report(&to, &whose, &rows, all - rows.len())])
+        Ok(vec![report(&to, &whose, &rows, left_out)])
     }
 }
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::{
-    Acting, Change, Desk, Direction, Keeping, Kept, LoginBy, Message, Path, Query, Receipt, RecipientId,
-    RecipientRecord, Record, Request, Score, Services, Site, Tag, Terms, Time, async_trait,
+    Acting, Change, Desk, Direction, Keeping, Kept, KeptId, LoginBy, Message, Path, Post, Query, Receipt, RecipientId,
+    RecipientRecord, Record, Released, Request, Score, Services, Site, Tag, Terms, Time, async_trait,
 };
 use gatepost_testkit::{Book, FakeClock, Fakes, MemoryKept};
 
@@ -363,6 +363,7 @@ async fn an_administrator_asks_for_others_and_gets_more_links() {
     let letter = only(site.ask("root@d.example", "", "*@d.example").await);
     assert!(letter.text.contains("To: eva@d.example") && letter.text.contains("To: carl@d.example"));
     assert!(!letter.text.contains("nobody@"), "mail to nobody is nobody's");
+    assert!(!letter.text.contains("Left out"), "and nobody's wish: {}", letter.text);
     site.block(
         "t4",
         Blocked {
@@ -413,6 +414,25 @@ async fn a_report_has_a_bound_and_says_what_is_beyond_it() {
         letter.html.map(|html| html.matches("<tr").count()),
         Some(letter::ROWS_MAX)
     );
+}
+
+#[tokio::test]
+async fn what_is_left_out_hides_nothing_behind_it() {
+    let site = town();
+    for n in 0..1_100 {
+        let tag = if n < 1_050 { "bayes.odds" } else { "dnsbl.one" };
+        let mail = Blocked {
+            hours_ago: 1 + u64::from(n >= 1_050),
+            tag,
+            kept: None,
+            ..SPAM
+        };
+        site.block(&format!("t{n}"), mail).await;
+    }
+    let letter = only(site.ask("carl@d.example", "5 bayes", "").await);
+    assert!(letter.text.contains(": 50.") && letter.text.contains("your pattern fits: 1050."), "{}", letter.text);
+    let letter = only(site.ask("carl@d.example", "5", "").await);
+    assert!(letter.text.contains("not shown: 500+."), "more than was looked at: {}", letter.text);
 }
 
 #[tokio::test]
@@ -468,6 +488,33 @@ async fn a_report_that_could_not_be_sent_comes_later_and_leaves_no_gap() {
     assert!(change.changed && change.lines.is_empty());
     let letter = site.fakes.post.letters.all().remove(0);
     assert!(letter.text.contains("win a price"), "of two days: {}", letter.text);
+}
+
+/// A post whose mail server has the letter, and never says so.
+struct Silent;
+
+#[async_trait]
+impl Post for Silent {
+    async fn send(&self, _: Letter) -> Result<(), Fault> {
+        std::future::pending().await
+    }
+    async fn release(&self, _: &KeptId, _: &Address, _: &Login) -> Result<Released, Fault> {
+        Err(Fault::Unavailable("not asked here"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_a_slow_mail_server_may_have_is_not_sent_twice() {
+    let mut site = town();
+    site.ask("carl@d.example", "+", "").await;
+    site.block("t1", SPAM).await;
+    site.fakes.clock.forward(Duration::from_hours(24));
+    let post = std::mem::replace(&mut site.services.post, Arc::new(Silent));
+    let change = site.run(&["daily"]).await;
+    assert!(change.lines.concat().contains("may have it"), "{:?}", change.lines);
+    site.services.post = post;
+    let change = site.run(&["daily"]).await;
+    assert!(change.lines.is_empty() && site.fakes.post.letters.is_empty());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::row::Row;
+use super::why::Why;
 
 /// What a report leaves out.
 #[derive(Clone, Debug)]
@@ -72,12 +73,19 @@ impl Without {
     }
 }
 
+/// The rows that are told, each with its reason in words; mail to nobody is nobody's, and in no report. Where the time is
+/// over the rest is left, since nobody waits for it.
+pub fn left(rows: Vec<Row>, without: &Without, reasons: &[(Why, String)], spent: &dyn Fn() -> bool) -> Vec<Row> {
+    let reason = |why: Why| reasons.iter().find(|(is, _)| *is == why).map_or("", |(_, words)| words);
+    let is_told = |row: &Row| row.why != Why::Nobody && !without.leaves_out(row, reason(row.why));
+    rows.into_iter().take_while(|_| !spent()).filter(is_told).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use gatepost_core::Tag;
     use proptest::prelude::*;
 
-    use super::super::why::Why;
     use super::*;
 
     fn row(from: &str, subject: &str, why: Why) -> Row {
@@ -108,6 +116,22 @@ mod tests {
             !win.leaves_out(&row("a@b.example", "no win", Why::Danger), ""),
             "viruses are told now"
         );
+    }
+
+    #[test]
+    fn rows_are_told_by_their_reason_until_the_time_is_over() {
+        let rows = || {
+            vec![
+                row("a@b.example", "x", Why::Listed),
+                row("a@b.example", "x", Why::Content),
+                row("", "", Why::Nobody),
+            ]
+        };
+        let reasons = [(Why::Listed, "on a list".to_owned()), (Why::Content, "spam".to_owned())];
+        let listed = Without::read(Some("a list$")).unwrap();
+        let told = left(rows(), &listed, &reasons, &|| false);
+        assert_eq!(told.iter().map(|row| row.why).collect::<Vec<_>>(), [Why::Content]);
+        assert_eq!(left(rows(), &listed, &reasons, &|| true), []);
     }
 
     #[test]

@@ -44,6 +44,12 @@ fn entries_are_read_as_people_write_them() {
         ("meet @ noon", ""),
         ("1.2.3.4 was here", ""),
         ("<ann@b.example", "ann@b.example"),
+        ("ann@b.example, <bob@c.example>", "ann@b.example bob@c.example"),
+        ("> \"x <ann@b.example", "ann@b.example"),
+        (
+            "\"a\" <b> \"x ann@b.example, <bob@c.example>",
+            "ann@b.example bob@c.example",
+        ),
         ("Hello,", ""),
     ] {
         let mut found = Found::default();
@@ -90,6 +96,14 @@ fn what_is_meant_and_cannot_be_read_is_told() {
 fn subject_and_text_count_and_quotations_do_not() {
     let text = "bob@c.example\n\n> eve@e.example\n-- \nCarl, carl@d.example\n";
     assert_eq!(texts(&find("ann@b.example", text)), ["ann@b.example", "bob@c.example"]);
+    // Whoever forwards a mail has not written its subject.
+    for subject in [
+        "Fwd: invoice of eve@e.example",
+        "WG: eve@e.example",
+        "Re: eve@e.example",
+    ] {
+        assert_eq!(texts(&find(subject, text)), ["bob@c.example"], "{subject}");
+    }
 }
 
 #[test]

@@ -231,18 +231,19 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What the text of a report holds, where nothing is attached: first with its header section, then with the few
-    /// fields of a forward.
+    /// What the text of a report holds, where nothing is attached: a mail with its header section, or with the few fields
+    /// of a forward; whichever begins first, since what stands below is that mail's own text.
     pub(super) fn text(&mut self, plain: &str, html: &str, named: &dyn Fn() -> Option<String>) {
-        let texts = [plain, html];
-        let pasted = texts.iter().find_map(|text| pasted::find(text));
-        let found = match pasted {
-            Some(octets) => original(octets, "", Form::Pasted),
-            None => {
-                let inline = texts.iter().find_map(|text| inline::find(text));
-                inline.and_then(|octets| original(octets, "", Form::Inline))
+        let found = [plain, html].iter().find_map(|text| {
+            let (pasted, inline) = (pasted::find(text), inline::find(text));
+            match (pasted, inline) {
+                (Some((at, _)), Some((before, octets))) if before < at => Some((octets, Form::Inline)),
+                (Some((_, octets)), _) => Some((octets, Form::Pasted)),
+                (None, Some((_, octets))) => Some((octets, Form::Inline)),
+                (None, None) => None,
             }
-        };
+        });
+        let found = found.and_then(|(octets, form)| original(octets, "", form));
         if let Some(mut found) = found {
             found.message_id = found.message_id.or_else(named);
             self.add(found);
@@ -359,6 +360,32 @@ mod tests {
             )
             .is_some()
         );
+    }
+
+    #[test]
+    fn a_header_section_within_a_forwarded_mail_is_its_text_and_no_other_mail() {
+        let head = "Received: from b.example\nMessage-ID: <1@b.example>\nFrom: ann@b.example\nSubject: lunch\n\nhi\n";
+        let forwarded = format!(
+            "look!\n\n-------- Forwarded Message --------\nSubject: Win\nDate: today\nFrom: eve@x.example\nTo: \
+             carl@d.example\n\nbuy\n\n{head}"
+        );
+        for (text, form, start) in [
+            (forwarded.as_str(), Form::Inline, "From: eve@x.example\r\n"),
+            (head, Form::Pasted, "Received: from b.example\r\n"),
+        ] {
+            let mut in_time = || true;
+            let mut found = Found::new(Limits::default(), &mut in_time);
+            found.text(text, "", &|| None);
+            let [one] = found.reported.originals.as_slice() else {
+                panic!("{:?}", found.reported)
+            };
+            assert_eq!(one.form, form);
+            assert!(
+                one.octets.starts_with(start.as_bytes()),
+                "{}",
+                String::from_utf8_lossy(&one.octets)
+            );
+        }
     }
 
     #[test]

@@ -76,8 +76,8 @@ fn cut(text: &str) -> &str {
     }
 }
 
-/// The mail that a text forwards, made into one.
-pub(super) fn find(text: &str) -> Option<Vec<u8>> {
+/// The mail that a text forwards, made into one, and the line at which its fields begin.
+pub(super) fn find(text: &str) -> Option<(usize, Vec<u8>)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut marked = None;
     for (at, line) in lines.iter().enumerate().take(BEGIN_MAX) {
@@ -94,7 +94,7 @@ pub(super) fn find(text: &str) -> Option<Vec<u8>> {
             false => from && subject && (date || to),
         };
         if is_one {
-            return Some(made(&block, &lines));
+            return Some((at, made(&block, &lines)));
         }
     }
     None
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<String> {
-        find(text).map(|octets| String::from_utf8(octets).expect("text"))
+        find(text).map(|(_, octets)| String::from_utf8(octets).expect("text"))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// A field of a mail.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Label {
+pub(crate) enum Label {
     From,
     To,
     Cc,
@@ -88,7 +88,7 @@ const MARKS: [&str; 18] = [
 ];
 
 /// The field that a line begins, without its quotation marks, and its value.
-pub(super) fn read(line: &str) -> Option<(Label, &str)> {
+pub(crate) fn read(line: &str) -> Option<(Label, &str)> {
     let (name, value) = line.split_once(':')?;
     if name.len() > NAME_MAX {
         return None;
@@ -100,7 +100,7 @@ pub(super) fn read(line: &str) -> Option<(Label, &str)> {
 }
 
 /// Whether a line stands above a forwarded mail and says so.
-pub(super) fn is_mark(line: &str) -> bool {
+pub(crate) fn is_mark(line: &str) -> bool {
     // Such a line is short; what is long is a sentence about it.
     line.len() < 120 && {
         let line = line.to_lowercase();

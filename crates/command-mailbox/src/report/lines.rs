@@ -3,10 +3,15 @@
 /// Lines among which the begin of a mail is looked for.
 pub(super) const BEGIN_MAX: usize = 2_000;
 
+/// Quotation marks of a line that count: nobody quotes more often.
+const DEPTH_MAX: usize = 50;
+
 /// A line without its quotation marks, and how many they are.
 pub(super) fn unquoted(line: &str) -> (&str, usize) {
     let (mut rest, mut depth) = (line, 0);
-    while let Some(more) = rest.trim_start_matches([' ', '\t']).strip_prefix('>') {
+    while let Some(more) = rest.trim_start_matches([' ', '\t']).strip_prefix('>')
+        && depth < DEPTH_MAX
+    {
         rest = more.strip_prefix(' ').unwrap_or(more);
         depth += 1;
     }
@@ -51,6 +56,7 @@ mod tests {
         assert_eq!(unquoted("> > a"), ("a", 2));
         assert_eq!(unquoted(">>a"), ("a", 2));
         assert_eq!(unquoted("  indented"), ("  indented", 0));
+        assert_eq!(unquoted(&">".repeat(1_000)).1, DEPTH_MAX);
         assert_eq!(less("> > a", 1), "> a");
         assert_eq!(less("a", 3), "a");
         assert!(is_blank(" \u{a0}\t") && !is_blank("."));

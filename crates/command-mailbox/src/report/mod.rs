@@ -7,13 +7,14 @@
 
 mod attached;
 mod inline;
-mod labels;
+pub(crate) mod labels;
 mod lines;
 mod outlook;
 mod parts;
 mod pasted;
 
 use gatepost_core::desk::Mail;
+use gatepost_core::message::Headers;
 use gatepost_core::{Brought, Message, Reference};
 
 use attached::Found;
@@ -106,7 +107,7 @@ pub fn read(message: &Message, limits: Limits, in_time: &mut dyn FnMut() -> bool
         return found.reported;
     };
     // A mail that is sent on as it is, not forwarded, is the original itself.
-    if message.headers().get("Resent-From").is_some() {
+    if is_sent_on(message.headers()) {
         let octets = [message.head(), &body].concat();
         found.mail(&octets, "", false);
         return found.reported;
@@ -132,6 +133,14 @@ pub fn read(message: &Message, limits: Limits, in_time: &mut dyn FnMut() -> bool
         found.text(&text.plain, &text.html, &|| named(message));
     }
     found.reported
+}
+
+/// Whether a mail is another's, sent on as it is: its fields and its text are those of whoever wrote it (RFC 5322 section
+/// 3.6.6).
+pub fn is_sent_on(headers: &Headers) -> bool {
+    ["Resent-From", "Resent-Sender", "Resent-To", "Resent-Date"]
+        .iter()
+        .any(|name| headers.get(name).is_some())
 }
 
 /// The text of a report itself.

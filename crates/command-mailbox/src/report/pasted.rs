@@ -36,8 +36,8 @@ fn field(line: &str) -> Option<(String, &str)> {
     (is_name && name.len() <= 60).then(|| (name.to_ascii_lowercase(), value))
 }
 
-/// The mail that is pasted into a text.
-pub(super) fn find(text: &str) -> Option<Vec<u8>> {
+/// The mail that is pasted into a text, and the line at which it begins.
+pub(super) fn find(text: &str) -> Option<(usize, Vec<u8>)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut at = 0;
     while at < lines.len().min(BEGIN_MAX) {
@@ -59,7 +59,7 @@ pub(super) fn find(text: &str) -> Option<Vec<u8>> {
         let end = at.saturating_add(head.len());
         if is_head(&head) {
             let rest = lines.get(end..).unwrap_or_default();
-            return Some(made(&head, rest, depth));
+            return Some((at, made(&head, rest, depth)));
         }
         at = end.max(at + 1);
     }
@@ -140,7 +140,7 @@ mod tests {
                         Subject: x\n";
 
     fn found(text: &str) -> Option<String> {
-        find(text).map(|octets| String::from_utf8(octets).expect("text"))
+        find(text).map(|(_, octets)| String::from_utf8(octets).expect("text"))
     }
 
     #[test]

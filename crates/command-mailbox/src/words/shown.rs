@@ -41,8 +41,9 @@ pub fn harmless(text: &str, most: usize) -> String {
     while let Some(c) = chars.next() {
         let next = chars.peek().copied().unwrap_or(' ');
         let links = match c {
-            '.' => !before.is_whitespace() && next.is_alphabetic() || before.is_numeric() && next.is_numeric(),
-            ':' => matches!(next, '/' | '\\') || before.is_alphabetic() && (next.is_alphanumeric() || next == '+'),
+            // `www.` alone is enough for some programs, whatever stands behind it.
+            '.' => !before.is_whitespace() && (next.is_alphanumeric() || matches!(next, '-' | '_' | '%')),
+            ':' => matches!(next, '/' | '\\') || before.is_alphabetic() && !next.is_whitespace(),
             '@' => before.is_alphanumeric() && next.is_alphanumeric(),
             _ => false,
         };
@@ -53,6 +54,20 @@ pub fn harmless(text: &str, most: usize) -> String {
         before = c;
     }
     out
+}
+
+/// An address or an entry of a list, short, as people read and copy it; one that hides something else, or that a mail
+/// program could take for the address of a page, is made harmless.
+pub fn address(text: &str, most: usize) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '=' | '@' | '*');
+    let start = text.to_ascii_lowercase();
+    let is_page = ["www.", "ftp."].iter().any(|page| start.starts_with(page));
+    let is_one = text.matches('@').count() == 1 && !text.ends_with('@');
+    let network = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
+    match (text.chars().all(plain) && is_one && !is_page) || text.chars().all(network) {
+        true => short(text, most),
+        false => harmless(text, most),
+    }
 }
 
 /// The same as HTML text.
@@ -89,6 +104,11 @@ mod tests {
             ("a\u{202e}b\u{200b}c\u{0}d", "abcd"),
             ("call tel:+4930 or mailto:x", "call tel[:]+4930 or mailto[:]x"),
             ("at 192.0.2.1", "at 192[.]0[.]2[.]1"),
+            (
+                "www.1and1.example www.-x.example",
+                "www[.]1and1[.]example www[.]-x[.]example",
+            ),
+            ("news:%61 data:,x at 10:30", "news[:]%61 data[:],x at 10:30"),
             ("The end. And now: more ... ", "The end. And now: more ..."),
             ("", ""),
         ] {
@@ -98,12 +118,37 @@ mod tests {
         assert_eq!(escaped("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     }
 
+    #[test]
+    fn an_address_stands_as_it_is_unless_it_is_a_page() {
+        for plain in [
+            "ann@b.example",
+            "a.b-c+d=e_f@b.example",
+            "@b.example",
+            "*@b.example",
+            "192.0.2.0/24",
+        ] {
+            assert_eq!(address(plain, 60), plain);
+        }
+        for (page, want) in [
+            ("www.x.example/a@b.example", "www[.]x[.]example/a[@]b[.]example"),
+            ("WWW.x.example@b.example", "WWW[.]x[.]example[@]b[.]example"),
+            (
+                "\"http://x.example/\"@b.example",
+                "\"http[:]//x[.]example/\"@b[.]example",
+            ),
+        ] {
+            assert_eq!(address(page, 60), want);
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_that_moves_or_links_is_left(text in "\\PC*|[a-z:/.@\\r\\n\u{202e} ]{0,80}", most in 0_usize..50) {
             let shown = harmless(&text, most);
             prop_assert!(!shown.chars().any(is_unseen));
-            prop_assert!(!shown.contains("://") && !shown.contains("www."));
+            prop_assert!(!shown.contains("://"));
+            let page = shown.split("www.").nth(1).and_then(|behind| behind.chars().next());
+            prop_assert!(!page.is_some_and(char::is_alphanumeric), "{shown}");
             prop_assert!(short(&text, most).chars().filter(|c| !c.is_whitespace()).count() <= most + 1);
         }
     }

@@ -70,7 +70,7 @@ impl Archive {
 }
 
 /// How far a user's word on who is welcome may reach.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UsersWelcome {
     /// To the user.

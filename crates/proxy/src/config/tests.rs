@@ -71,6 +71,15 @@ struct DailyOption {
     daily: bool,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReachOption {
+    /// For whom.
+    #[serde(default)]
+    #[allow(dead_code, reason = "it is read, and that is all")]
+    white_reach: String,
+}
+
 /// Others, which do nothing.
 macro_rules! dull {
     ($($kind:ident $name:literal $options:ident),*) => {$(
@@ -94,7 +103,7 @@ dull!(
     Attachments "attachments" OneOption,
     Bayes "bayes" OneOption,
     Clamav "clamav" OneOption,
-    CommandMailbox "command_mailbox" OneOption,
+    CommandMailbox "command_mailbox" ReachOption,
     Hmm "hmm" OneOption,
     Ngram "ngram" OneOption,
     Dull "dull" OneOption,
@@ -466,6 +475,14 @@ fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
         unused.len() == 1 && unused[0].contains("open only in mode `enforce`"),
         "{unused:?}"
     );
+    let reach = "[filters.command_mailbox.options]\nwhite_reach = \"site\"\n";
+    let alone = warnings(&format!("{both}[desk]\nusers_welcome = \"domain\"\n{reach}"));
+    assert!(
+        alone.len() == 1 && alone[0].contains("white_reach: whom a user makes welcome"),
+        "{alone:?}"
+    );
+    let said = warnings(&format!("{both}[desk]\nusers_welcome = \"site\"\n{reach}"));
+    assert_eq!(said, [] as [String; 0]);
     let none =
         format!("{both}[pipeline.inbound]\ntiers = [[\"conduct\"]]\n[pipeline.outbound]\ntiers = [[\"conduct\"]]\n");
     assert_eq!(warnings(&none), [] as [String; 0]);

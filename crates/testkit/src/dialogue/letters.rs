@@ -1,6 +1,6 @@
 //! `submitted`, `receipt` and `letter`: what filters handed in at the fake desk, what it says, and the letters that they sent.
 
-use gatepost_core::{Change, Receipt};
+use gatepost_core::{Change, Fault, Receipt};
 
 use super::script::{bad, word};
 use super::talk::{Talk, Trouble, differs, same};
@@ -63,12 +63,16 @@ impl Talk {
         }
     }
 
-    /// What letters were sent: how many, or the last one.
+    /// What letters were sent: how many, or the last one; or whether those that follow can be.
     pub(super) fn letter(&self, rest: &str) -> Result<(), Trouble> {
         let book = &self.house.fakes.post.letters;
         let (what, how) = word(rest.trim());
         if what.parse::<usize>().is_ok() {
             return same("letters", what, book.len());
+        }
+        if matches!(what, "fails" | "leaves") {
+            book.fail((what == "fails").then_some(Fault::Unavailable("the mail server")));
+            return Ok(());
         }
         let Some(letter) = book.last() else {
             return differs(rest, "no letter was sent");

@@ -52,6 +52,7 @@
 //! receipt refused|failed|done|unchanged WORDS   what the desk says to filters from now on (`done` has a line between bars)
 //! submitted 1 | by carl auth | has|lacks TEXT   what filters submitted to it: how many, the last one in JSON (`any`: one of all)
 //! letter 1 | to|from|subject|language|answers TEXT | has|lacks TEXT             letters of ours: how many, the last one
+//! letter fails | leaves                     whether letters can be sent from now on
 //! spf pass|fail|none .. [DOMAIN [AUTHORISED_BY]]                                what SPF says from now on
 //! identity aligned|unaligned AUTHOR | unknown                                   whom mail is proven to be from
 //! restart                                   all is dropped but what is remembered, and built anew

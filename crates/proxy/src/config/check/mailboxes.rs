@@ -4,6 +4,7 @@ use gatepost_core::Direction;
 use gatepost_pipeline::Mode;
 
 use super::Check;
+use crate::config::memory::UsersWelcome;
 
 /// The filter that has them.
 const FILTER: &str = "command_mailbox";
@@ -38,7 +39,20 @@ impl Check<'_> {
                 ),
             );
         }
-        let mode = config.filter(FILTER).mode;
+        let filter = config.filter(FILTER);
+        let wanted = match filter.options.get("white_reach").and_then(|reach| reach.as_str()) {
+            Some("domain") => UsersWelcome::Domain,
+            Some("site") => UsersWelcome::Site,
+            _ => UsersWelcome::Person,
+        };
+        if wanted > config.desk.users_welcome {
+            self.warning(
+                &["filters", FILTER, "options", "white_reach"],
+                "whom a user makes welcome is welcome to that user alone: the desk lets users do no more; say the same in [desk] \
+                 users_welcome",
+            );
+        }
+        let mode = filter.mode;
         if mode != Mode::Enforce {
             self.warning(
                 &["filters", FILTER, "mode"],
