@@ -273,7 +273,10 @@ fn the_models_go_back_and_are_made_anew() {
     assert!(!content && !complaint.is_empty(), "{out}");
     let rebuilt = gatepost.tells(&["model", "rebuild"]);
     // Of eight mails a fifth is held out, by a hash with a key of the house: in one house of six none.
-    let tried = ["wanted mails that it had not learned", "not tried: no confirmed wanted mail"];
+    let tried = [
+        "wanted mails that it had not learned",
+        "not tried: no confirmed wanted mail",
+    ];
     assert!(tried.iter().any(|words| rebuilt.contains(words)), "{rebuilt}");
     assert!(gatepost.metric("gatepost_ham_confirmed") > 0.0);
     assert!(gatepost.metric("gatepost_ham_risk_unvouched") > 0.0);

@@ -104,10 +104,13 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
 
     // Bob sends and receives.
     let mut client = town.bob();
-    client.mail("bob@example.org", &["alice@example.org"], &mail("hello")).is(250);
+    client
+        .mail("bob@example.org", &["alice@example.org"], &mail("hello"))
+        .is(250);
     client.quit();
     dovecot.holds("alice", "INBOX", &["Subject: hello"]);
-    town.stranger("there.example", "pest@pest.example", &mail("pestering")).is(250);
+    town.stranger("there.example", "pest@pest.example", &mail("pestering"))
+        .is(250);
     let pest = dovecot.holds("bob", "INBOX", &["Subject: pestering", "X-Gatepost-Id: "]);
 
     // He reports it, as his client attaches it, and is answered; the pest writes to him no more.
@@ -125,12 +128,20 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
     ]
     .concat();
     let mut client = town.bob();
-    client.mail("bob@example.org", &["assp-spam@example.org"], &report).is(250);
+    client
+        .mail("bob@example.org", &["assp-spam@example.org"], &report)
+        .is(250);
     client.quit();
-    let answer = dovecot.holds("bob", "INBOX", &["In-Reply-To: <report@laptop>", "Auto-Submitted: auto-replied"]);
+    let answer = dovecot.holds(
+        "bob",
+        "INBOX",
+        &["In-Reply-To: <report@laptop>", "Auto-Submitted: auto-replied"],
+    );
     assert!(text(&answer).contains("Return-Path: <>"), "{}", text(&answer));
     let denied = eventually("the pest on bob's list", || {
-        let list = town.gatepost.tells(&["whitelist", "list", "--deny", "--person", "bob@example.org"]);
+        let list = town
+            .gatepost
+            .tells(&["whitelist", "list", "--deny", "--person", "bob@example.org"]);
         list.contains("pest@pest.example").then_some(list)
     });
     assert!(!denied.is_empty());
@@ -151,7 +162,10 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
     let report = dovecot.holds("bob", "INBOX", &["In-Reply-To: <1.assp-blockreport@laptop>"]);
     let report = text(&report).replace("=\n", "").replace("=3D", "=");
     assert!(report.contains("ann@there.example"), "{report}");
-    let link = report.split("mailto:assp-release@example.org?subject=").nth(1).expect("a link");
+    let link = report
+        .split("mailto:assp-release@example.org?subject=")
+        .nth(1)
+        .expect("a link");
     let subject: String = link
         .chars()
         .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '%'))
@@ -162,11 +176,10 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
 
     // The sender comes again with the code, and gets through; once.
     let with_code = mail("mistaken");
-    let with_code = String::from_utf8_lossy(&with_code).replace(
-        "Subject: mistaken\r\n",
-        &format!("Subject: mistaken {code}\r\n"),
-    );
-    town.stranger("not_a..name", "ann@there.example", with_code.as_bytes()).is(250);
+    let with_code =
+        String::from_utf8_lossy(&with_code).replace("Subject: mistaken\r\n", &format!("Subject: mistaken {code}\r\n"));
+    town.stranger("not_a..name", "ann@there.example", with_code.as_bytes())
+        .is(250);
     eventually("the mail that came again", || {
         let there = dovecot.mails("bob", "INBOX");
         // The report names its subject, too.
@@ -175,12 +188,15 @@ fn bob_steers_it_with_nothing_but_his_mail_client() {
         (count == 2).then_some(())
     });
     let other = with_code.replace(".a\r\n", ".another\r\n");
-    town.stranger("not_a..name", "ann@there.example", other.as_bytes()).begins("554 5.7.1");
+    town.stranger("not_a..name", "ann@there.example", other.as_bytes())
+        .begins("554 5.7.1");
 
     // His own list, by mail.
     town.writes("assp-white", "", "friend@far.example");
     eventually("a friend on bob's list", || {
-        let list = town.gatepost.tells(&["whitelist", "list", "--person", "bob@example.org"]);
+        let list = town
+            .gatepost
+            .tells(&["whitelist", "list", "--person", "bob@example.org"]);
         list.contains("friend@far.example").then_some(())
     });
 }
@@ -197,14 +213,37 @@ fn an_outsider_finds_no_door() {
     };
     assert!(unknown.starts_with("550 5.1.1"), "{unknown}");
     for local in [
-        "assp-spam", "asspspam", "assp-notspam", "asspnotspam", "assp-white", "asspwhite", "assp-notwhite", "asspnotwhite",
-        "assp-red", "asspred", "assp-notred", "asspnotred", "assp-persblack", "assp-notpersblack", "assp-persnotblack",
-        "assp-black", "assp-notblack", "assp-analyze", "asspanalyze", "assp-blockreport", "asspblock", "assp-help", "assphelp",
-        "assp-release", "ASSP-Spam",
+        "assp-spam",
+        "asspspam",
+        "assp-notspam",
+        "asspnotspam",
+        "assp-white",
+        "asspwhite",
+        "assp-notwhite",
+        "asspnotwhite",
+        "assp-red",
+        "asspred",
+        "assp-notred",
+        "asspnotred",
+        "assp-persblack",
+        "assp-notpersblack",
+        "assp-persnotblack",
+        "assp-black",
+        "assp-notblack",
+        "assp-analyze",
+        "asspanalyze",
+        "assp-blockreport",
+        "asspblock",
+        "assp-help",
+        "assphelp",
+        "assp-release",
+        "ASSP-Spam",
     ] {
         let mut client = Client::introduced(town.gatepost.address("mx"));
         client.ask("MAIL FROM:<bob@example.org>").is(250);
-        client.ask(&format!("RCPT TO:<{local}@example.org>")).begins("550 5.1.1");
+        client
+            .ask(&format!("RCPT TO:<{local}@example.org>"))
+            .begins("550 5.1.1");
         client.quit();
     }
 }

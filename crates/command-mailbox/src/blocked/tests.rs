@@ -430,9 +430,17 @@ async fn what_is_left_out_hides_nothing_behind_it() {
         site.block(&format!("t{n}"), mail).await;
     }
     let letter = only(site.ask("carl@d.example", "5 bayes", "").await);
-    assert!(letter.text.contains(": 50.") && letter.text.contains("your pattern fits: 1050."), "{}", letter.text);
+    assert!(
+        letter.text.contains(": 50.") && letter.text.contains("your pattern fits: 1050."),
+        "{}",
+        letter.text
+    );
     let letter = only(site.ask("carl@d.example", "5", "").await);
-    assert!(letter.text.contains("not shown: 500+."), "more than was looked at: {}", letter.text);
+    assert!(
+        letter.text.contains("not shown: 500+."),
+        "more than was looked at: {}",
+        letter.text
+    );
 }
 
 #[tokio::test]
