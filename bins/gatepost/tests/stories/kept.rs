@@ -93,7 +93,7 @@ fn the_one_who_may_not_have_it_gets_it_from_the_archive() {
     let all = upstream.taken();
     assert_eq!(all.len(), 2, "one delivery, however often it is asked for");
     assert!(all[1].from.contains("<ann@there.example>"), "{}", all[1].from);
-    assert_eq!(all[1].to, ["RCPT TO:<carl@hold.example>"]);
+    assert_eq!(all[1].to, ["RCPT TO:<carl@hold.example> NOTIFY=NEVER"]);
     assert!(all[1].content().ends_with(&mail("both")));
     let audit = gatepost.tells(&["audit"]);
     assert_eq!(
