@@ -230,10 +230,11 @@ impl<'a> Heard<'a> {
         ))
     }
 
-    /// Whether nothing that counted against the mail forbids a code.
+    /// Whether nothing that counted against the mail forbids a code, and nobody is guessing.
     fn may_return(&self, rules: &Rules) -> bool {
-        let mut against = self.points.iter().filter(|(_, points)| *points > Score::ZERO);
-        !against.any(|(tag, _)| offer::forbids(&rules.no_code_for, tag))
+        let against = |tag: &Tag, points: Score| points > Score::ZERO && offer::forbids(&rules.no_code_for, tag);
+        let mut points = self.points.iter();
+        !points.any(|(tag, points)| against(tag, *points) || tag.as_str() == offer::GUESSING)
     }
 
     /// The findings that made the score, the weightiest first.

@@ -10,6 +10,8 @@ use gatepost_core::{Code, Seed, Tag, Time};
 
 /// The filter that honours codes.
 pub const HONOURED_BY: &str = "resend";
+/// The finding of that filter about a sender who tries codes: of more of them one would be right in the end.
+pub const GUESSING: &str = "resend.guessing";
 
 /// How long the code of a day is the code of the day.
 const DAY_MILLIS: u64 = 86_400_000;

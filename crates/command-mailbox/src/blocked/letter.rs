@@ -164,7 +164,10 @@ impl Pen<'_> {
             return Vec::new();
         };
         let acts: &[(Act, &str)] = match own {
-            true => &[(Act::Release, "blocked.release")],
+            true => &[
+                (Act::Release, "blocked.release"),
+                (Act::ReleaseAndWelcome, "blocked.welcome"),
+            ],
             false => &[
                 (Act::Release, "blocked.release"),
                 (Act::ReleaseAndWelcome, "blocked.welcome"),

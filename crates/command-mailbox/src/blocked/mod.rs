@@ -210,9 +210,13 @@ impl<'a> House<'a> {
             pages = gather::PAGES;
         };
         if recipient.as_ref().is_none_or(|to| to.key() != standing.asker) {
-            // What an administrator may have is not for everybody whom they write to.
+            // What an administrator may have is not for everybody whom they write to: only what came to those themselves.
+            let theirs = |row: &Row| {
+                let to = recipient.as_ref().map(Address::key);
+                to.is_none() || row.recipient().map(|own| own.key()) == to
+            };
             rows.iter_mut()
-                .filter(|row| row.dangerous)
+                .filter(|row| row.dangerous || !theirs(row))
                 .for_each(|row| row.kept = None);
         }
         let report = |to: &Address, whose: &Whose, rows: &[Row], left_out: usize| {
