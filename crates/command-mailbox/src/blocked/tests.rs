@@ -387,7 +387,11 @@ async fn an_administrator_asks_for_others_and_gets_more_links() {
     );
     assert_eq!(letter.text.matches("subject=release%20").count(), 2, "{}", letter.text);
     let letter = only(site.ask("root@d.example", "", "eva@d.example=>carl@d.example").await);
-    assert!(!letter.text.contains("mailto:"), "carl may have nothing of eva's: {}", letter.text);
+    assert!(
+        !letter.text.contains("mailto:"),
+        "carl may have nothing of eva's: {}",
+        letter.text
+    );
     let letters = site.ask("root@d.example", "", "*@d.example=>*").await;
     let to: Vec<String> = letters.iter().map(|letter| letter.to.to_string()).collect();
     assert_eq!(to, ["carl@d.example", "eva@d.example"]);
