@@ -32,6 +32,7 @@ pub mod observer;
 pub mod opinion;
 pub mod phase;
 pub mod post;
+pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod score;
@@ -72,6 +73,7 @@ pub use observer::{Ended, Observer};
 pub use opinion::{Evidence, Finding, Opinion, Scope, Standing, Tag, Wish, Wishes};
 pub use phase::{Phase, Phases};
 pub use post::{Letter, Post, Released};
+pub use queue::{Caller, Depth, Holding, NotTaken, Queue, Queued, Waiting, WaitingId, WaitingMail, WaitingOrder};
 pub use record::{AuthRecord, CallRecord, End, FindingRecord, Fused, RecipientRecord, Record, SpfRecord};
 pub use registry::{BadRegistry, BuildError, Entry, Options, registry};
 pub use score::Score;
@@ -80,7 +82,7 @@ pub use services::Services;
 pub use shelves::Shelves;
 pub use site::Site;
 pub use store::{Backend, Page, Store, Swap, Write};
-pub use upstream::{Consignment, Delivery, Queue, Queued, Upstream, Upstreams};
+pub use upstream::{Consignment, Delivery, Upstream, Upstreams};
 pub use verdict::{Fate, Level, Marks, Terms, Verdict};
 
 // What the contract's signatures and derives name, so that a filter crate needs no other dependency.

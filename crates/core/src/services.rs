@@ -12,9 +12,9 @@ use crate::kept::Kept;
 use crate::learner::{Learning, Models};
 use crate::null;
 use crate::post::Post;
+use crate::queue::Queue;
 use crate::site::Site;
 use crate::store::Store;
-use crate::upstream::Queue;
 
 /// The services of this installation. Cheap to clone.
 #[derive(Clone)]

@@ -1,14 +1,11 @@
 //! The mail server behind us, as a transaction sees it.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use gatepost_message::Edited;
 use gatepost_smtp::relay::Loss;
 use gatepost_smtp::{MailParams, Path, RcptParams, Reply};
 
 use crate::context::Visit;
-use crate::fault::Fault;
 
 /// A message on its way to the mail server.
 pub struct Consignment<'a> {
@@ -73,58 +70,21 @@ pub trait Upstream: Send + Sync {
     fn missing(&self) -> Option<&str> {
         None
     }
+    /// Whether a connection is told who its client is, so that it serves no other one ([`Visit`]). Whoever has mail of
+    /// several clients to deliver takes a way of its own for each then.
+    fn introduces(&self) -> bool {
+        false
+    }
 }
 
 /// Where the ways to mail servers come from.
 pub trait Upstreams: Send + Sync {
     /// A way by a route's name. Nothing is connected yet.
     fn upstream(&self, route: &str) -> Option<Box<dyn Upstream>>;
-}
-
-/// Mail that is ours until it is delivered. A route without a queue has none.
-#[async_trait]
-pub trait Queue: Send + Sync {
-    /// Takes mail, durably, for recipients that are known to exist.
-    async fn accept(&self, mail: Queued) -> Result<(), Fault>;
-    /// How many mails wait.
-    async fn waiting(&self) -> Result<u64, Fault>;
-}
-
-/// Mail for the queue.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Queued {
-    /// The transaction it came in.
-    pub transaction: String,
-    /// The route.
-    pub route: String,
-    /// The envelope sender.
-    pub from: Path,
-    /// Its parameters.
-    pub params: MailParams,
-    /// The recipients.
-    pub recipients: Vec<(Path, RcptParams)>,
-    /// The message with its marks.
-    pub message: Arc<Edited>,
-}
-
-impl Queued {
-    /// Mail for the queue.
-    pub fn new(
-        transaction: String,
-        route: String,
-        from: Path,
-        params: MailParams,
-        recipients: Vec<(Path, RcptParams)>,
-        message: Arc<Edited>,
-    ) -> Queued {
-        Queued {
-            transaction,
-            route,
-            from,
-            params,
-            recipients,
-            message,
-        }
+    /// Whether a mail server of the route is believed to answer: mail that waits is tried as soon as it is. A route that
+    /// nobody knows is not up. Blocks for nothing.
+    fn is_up(&self, route: &str) -> bool {
+        let _ = route;
+        true
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gatepost_core::{Fault, Queue, Queued};
+use gatepost_core::{
+    Depth, Fault, Holding, Message, NotTaken, Queue, Queued, Waiting, WaitingId, WaitingMail, WaitingOrder,
+};
 
 use crate::book::Book;
 
@@ -23,12 +25,34 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    async fn accept(&self, mail: Queued) -> Result<(), Fault> {
-        self.book.enter(mail)
+    fn holds(&self, _: &str) -> Holding {
+        Holding::Never
     }
 
-    async fn waiting(&self) -> Result<u64, Fault> {
+    async fn accept(&self, mails: Vec<Queued>) -> Result<(), NotTaken> {
+        self.book.check().map_err(NotTaken::Fault)?;
+        for mail in mails {
+            self.book.enter(mail).map_err(NotTaken::Fault)?;
+        }
+        Ok(())
+    }
+
+    async fn depth(&self, _: Option<&str>) -> Result<Depth, Fault> {
         self.book.check()?;
-        Ok(self.book.len() as u64)
+        let mut depth = Depth::default();
+        depth.mails = self.book.len() as u64;
+        Ok(depth)
+    }
+
+    async fn list(&self, _: &Waiting) -> Result<Vec<WaitingMail>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn show(&self, _: &WaitingId) -> Result<Option<(WaitingMail, Arc<Message>)>, Fault> {
+        Ok(None)
+    }
+
+    async fn order(&self, _: &Waiting, _: WaitingOrder) -> Result<u64, Fault> {
+        Ok(0)
     }
 }

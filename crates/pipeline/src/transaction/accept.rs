@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use gatepost_core::message::{Edits, Message};
 use gatepost_core::{
-    Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Queued, Reply, Terms,
+    Caller, Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, NotTaken, Queued, Reply,
+    Terms,
 };
 
 use super::Transaction;
@@ -296,7 +297,9 @@ impl Transaction {
             edits.extend(batch.marks.edits.iter().cloned());
             let queued = Queued::new(
                 self.record.id.clone(),
+                scene.now,
                 route.to_string(),
+                Caller::of(scene.visit),
                 self.envelope.from.clone(),
                 self.envelope.params.clone(),
                 recipients
@@ -304,14 +307,15 @@ impl Transaction {
                     .collect(),
                 Arc::new(edits.apply(message)),
             );
-            match guarded(KEEPING, queue.accept(queued)).await {
+            let taken = guarded(KEEPING, async { Ok(queue.accept(vec![queued]).await) }).await;
+            match taken.unwrap_or_else(|fault| Err(NotTaken::Fault(fault))) {
                 Ok(()) => {
                     for n in &batch.who {
                         self.write(self.row(*n), |row| row.went = Some("queue".into()));
                     }
                     return;
                 }
-                Err(fault) => self.record.notes.push(format!("the queue did not take it: {fault}")),
+                Err(why) => self.record.notes.push(format!("the queue did not take it: {why}")),
             }
         }
         if self

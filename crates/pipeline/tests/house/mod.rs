@@ -9,10 +9,10 @@ use std::time::Duration;
 use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::smtp::session::{Answer, Question, Why};
 use gatepost_core::{
-    Clock, Concern, Consignment, Context, Delivery, Direction, End, Facts, Fault, Filter, Helo, Keeping, Kept, KeptId,
-    KeptMail, Label, Login, MailParams, Message, Observer, Opinion, Path, Phase, Phases, Query, Queue, Queued,
-    RcptParams, Recipient, Record, Reply, Seed, Services, Tag, Time, Upstream, Upstreams, Visit, Wish, Wishes,
-    async_trait,
+    Clock, Concern, Consignment, Context, Delivery, Depth, Direction, End, Facts, Fault, Filter, Helo, Holding,
+    Keeping, Kept, KeptId, KeptMail, Label, Login, MailParams, Message, NotTaken, Observer, Opinion, Path, Phase,
+    Phases, Query, Queue, Queued, RcptParams, Recipient, Record, Reply, Seed, Services, Tag, Time, Upstream, Upstreams,
+    Visit, Waiting, WaitingId, WaitingMail, WaitingOrder, Wish, Wishes, async_trait,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients};
 use gatepost_pipeline::{
@@ -309,12 +309,26 @@ pub struct Spool(pub Mutex<Vec<String>>);
 
 #[async_trait]
 impl Queue for Spool {
-    async fn accept(&self, mail: Queued) -> Result<(), Fault> {
-        let who: Vec<_> = mail.recipients.iter().map(|(to, _)| to.to_string()).collect();
-        self.0.lock().unwrap().push(who.join(" "));
+    fn holds(&self, _: &str) -> Holding {
+        Holding::Never
+    }
+    async fn accept(&self, mails: Vec<Queued>) -> Result<(), NotTaken> {
+        for mail in mails {
+            let who: Vec<_> = mail.recipients.iter().map(|(to, _)| to.to_string()).collect();
+            self.0.lock().unwrap().push(who.join(" "));
+        }
         Ok(())
     }
-    async fn waiting(&self) -> Result<u64, Fault> {
+    async fn depth(&self, _: Option<&str>) -> Result<Depth, Fault> {
+        Ok(Depth::default())
+    }
+    async fn list(&self, _: &Waiting) -> Result<Vec<WaitingMail>, Fault> {
+        Ok(Vec::new())
+    }
+    async fn show(&self, _: &WaitingId) -> Result<Option<(WaitingMail, Arc<Message>)>, Fault> {
+        Ok(None)
+    }
+    async fn order(&self, _: &Waiting, _: WaitingOrder) -> Result<u64, Fault> {
         Ok(0)
     }
 }
