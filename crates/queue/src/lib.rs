@@ -6,3 +6,7 @@
 //! mail may wait (the transaction's affair), rights (the desk's).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+pub mod spool;
+
+pub use spool::Spool;
