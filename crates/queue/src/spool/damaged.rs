@@ -24,6 +24,9 @@ pub struct Damaged {
 /// Sets a mail aside; whether there was one. The note comes first, then the mail, then what is known of its recipients: a
 /// start after a crash finishes that.
 pub fn set_aside(place: &Place, entry: &Entry, why: &str) -> io::Result<bool> {
+    if place.file(entry)?.symlink_metadata().is_err() {
+        return Ok(false);
+    }
     let to = place.folder_in(&place.damaged(), &entry.domain)?;
     let note = format!("{}{WHY}", entry.id);
     let tmp = place.tmp().join(&note);
@@ -40,9 +43,6 @@ pub fn set_aside(place: &Place, entry: &Entry, why: &str) -> io::Result<bool> {
     let [there, state] = moved;
     let there = there?;
     state?;
-    if !there {
-        place.remove(&to.join(&note))?;
-    }
     place.sync_folder(&to)?;
     place.sync_folder(&place.damaged())?;
     place.sync(&entry.domain)?;

@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(folder(domain).as_deref(), Some(name));
         }
         assert_eq!(folder(&"x".repeat(256)), None);
-        for strange in ["..", ".", "%2e", "A", "a b", "%4", "%zz", "a%41b", "%+4", ""] {
+        for strange in ["..", ".", "%2e", "A", "a b", "%4", "%zz", "a%61b", "%+4", ""] {
             assert_eq!(domain(strange), None, "{strange:?}");
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         let domain: Arc<str> = "a.example".into();
         let id = Id::FIRST;
         for strange in [
-            "", "x", "1", "1.2", ".1", ".01", ".+1", ".1.w.h", ".1.h.h", ".1.a0", ".1.u01", ".1.x", ".1.", ".1.é",
+            "", "x", "1", "1.2", ".01", ".+1", ".1.w.h", ".1.h.h", ".1.a0", ".1.u01", ".1.x", ".1.", ".1.é",
         ] {
             assert_eq!(Entry::parse(&domain, &format!("{id}{strange}")), None, "{strange:?}");
         }
