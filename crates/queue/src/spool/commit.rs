@@ -174,12 +174,16 @@ fn settle(inner: &Inner, works: &mut [Work], removed: BTreeSet<Arc<str>>) -> Vec
     }
     for domain in std::mem::take(&mut batch.folders) {
         let Err(error) = place.sync(&domain) else { continue };
-        tracing::error!(%error, domain = &*domain, "the folder of a domain in the queue cannot be synced");
+        // Where nothing has a name yet, nothing is to be synced.
+        let missing = error.kind() == ErrorKind::NotFound;
+        if !missing {
+            tracing::error!(%error, domain = &*domain, "the folder of a domain in the queue cannot be synced");
+        }
         for (work, result) in works.iter_mut().zip(&mut results) {
             let concerned = match work {
                 Work::Take(taking) => taking.parcels.iter().any(|parcel| parcel.entry.domain == domain),
                 Work::Mark(entry, _) | Work::Settle(entry, _) => entry.domain == domain,
-                Work::Flush => true,
+                Work::Flush => !missing,
             };
             if concerned && result.is_ok() {
                 *result = Err(again(&error));

@@ -127,7 +127,7 @@ struct Opened {
 fn open_mail(path: &Path, entry: &Entry) -> Result<Opened, ReadError> {
     let file = open(path)?.ok_or(ReadError::Gone)?;
     let len = file.metadata()?.len();
-    if len <= entry.size {
+    if len < entry.size.saturating_add((PREFIX + TRAILER) as u64) {
         return Err(Unreadable::Short.into());
     }
     let mut octets = Vec::new();

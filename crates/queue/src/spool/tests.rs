@@ -15,7 +15,7 @@ const AT: Time = Time::from_secs(1_767_614_400);
 fn new(domain: &str, at: Time, octets: &[u8]) -> New {
     let visit = Visit::new(Direction::Inbound, "mx".into(), Client::new([192, 0, 2, 1].into(), 25));
     let to = |local: &str| {
-        let to = Path::forward(&format!("{local}@{domain}"), false).unwrap();
+        let to = Path::forward(&format!("{local}@{domain}"), true).unwrap();
         (to, RcptParams::default())
     };
     let head = Head {
