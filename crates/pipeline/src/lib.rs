@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod current;
 pub mod danger;
+pub mod etrn;
 pub mod followers;
 pub mod fusion;
 pub mod judge;

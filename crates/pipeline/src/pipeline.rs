@@ -8,6 +8,7 @@ use gatepost_core::{Phase, Phases, Services, Time};
 use ipnet::IpNet;
 
 use crate::current::CurrentFusion;
+use crate::etrn::MayAsk;
 use crate::followers::Followers;
 use crate::fusion::Fusion;
 use crate::offer;
@@ -31,6 +32,8 @@ pub struct Pipeline {
     ours: Ours,
     /// Hosts whose mail is judged by where they got it from.
     relays: Vec<IpNet>,
+    /// Who may ask for mail that waits; nobody where nothing is said.
+    etrn: Option<Arc<MayAsk>>,
     services: Services,
     followers: Followers,
     /// How many transactions were given an id.
@@ -63,6 +66,7 @@ impl Pipeline {
             recipients: None,
             ours,
             relays: Vec::new(),
+            etrn: None,
             services,
             followers,
             count,
@@ -89,6 +93,13 @@ impl Pipeline {
     #[must_use]
     pub fn with_relays(mut self, relays: Vec<IpNet>) -> Pipeline {
         self.relays = if self.routes.is_inbound() { relays } else { Vec::new() };
+        self
+    }
+
+    /// The same where these may ask for mail that waits for them.
+    #[must_use]
+    pub fn with_etrn(mut self, may_ask: Arc<MayAsk>) -> Pipeline {
+        self.etrn = Some(may_ask);
         self
     }
 
@@ -156,6 +167,13 @@ impl Pipeline {
     pub fn is_relay(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.relays.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a client may ask for the mail that waits for a domain, in lower case.
+    pub fn may_etrn(&self, domain: &str, client: IpAddr) -> bool {
+        self.etrn
+            .as_ref()
+            .is_some_and(|may_ask| may_ask(domain, client.to_canonical()))
     }
 
     /// What filters and transactions use.

@@ -104,6 +104,15 @@ impl Routes {
         self.local(name).is_some()
     }
 
+    /// The names of local domains that are this one or lie below it.
+    pub fn at_or_below(&self, name: &str) -> impl Iterator<Item = &str> {
+        let is_in = move |domain: &&str| {
+            let above = domain.strip_suffix(name);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.')) && !domain.starts_with('.')
+        };
+        self.local.keys().map(|domain| &**domain).filter(is_in)
+    }
+
     /// The route of a domain of ours: its own, or that of `.above`, which means all below `above`.
     fn local(&self, name: &str) -> Option<&Arc<str>> {
         let name = key(name);
@@ -227,6 +236,22 @@ mod tests {
                 "{recipient}"
             );
         }
+    }
+
+    #[test]
+    fn a_domain_and_those_below_it_are_found() {
+        let names = [
+            "example.org",
+            "a.example.org",
+            "b.a.example.org",
+            "notexample.org",
+            ".example.org",
+        ];
+        let routes = Routes::inbound(names.map(|name| (name, "default")));
+        let found: Vec<_> = routes.at_or_below("example.org").collect();
+        assert_eq!(found, ["a.example.org", "b.a.example.org", "example.org"]);
+        assert_eq!(routes.at_or_below("a.example.org").count(), 2);
+        assert_eq!(routes.at_or_below("org.example").count(), 0);
     }
 
     #[test]
