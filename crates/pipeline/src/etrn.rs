@@ -1,25 +1,50 @@
-//! ETRN (RFC 1985): a customer's mail server that is back asks for the mail that waits for it.
+//! ETRN (RFC 1985): a customer's mail server that is back asks for the mail that waits for it, to be sent at once.
 //!
-//! **Invariant:** who may not ask for a domain's mail makes us send none of it, and does not learn whether any waits.
-//! **Absent on purpose:** named queues (`#name`): mail waits by domain.
+//! **Invariant:** only who is named may: whoever asks for a domain that is not here, or from elsewhere, may not, and hears
+//! the same; it makes us send nothing, and does not learn whether anything waits. **Absent on purpose:** named queues
+//! (`#name`): mail waits by domain.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use gatepost_core::smtp::Etrn;
 use gatepost_core::{Enhanced, Fault, Queue, Reply, Waiting, WaitingOrder};
+use ipnet::IpNet;
 
+use crate::by_domain::ByDomain;
 use crate::pipeline::Pipeline;
 use crate::refusal;
 use crate::run::guarded;
-
-/// Whether a client may ask for the mail of a domain, in lower case.
-pub type MayAsk = dyn Fn(&str, IpAddr) -> bool + Send + Sync;
 
 /// The most domains that one `@domain` means.
 const DOMAINS_MAX: usize = 1_000;
 /// How long the queue may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// By domain, the networks from which its mail may be asked for.
+#[derive(Clone, Debug, Default)]
+pub struct EtrnFrom(ByDomain<Vec<IpNet>>);
+
+impl EtrnFrom {
+    /// Lets nobody do it for any domain but these; `.example.org` is all below that one. Networks are in canonical form: a
+    /// v4-mapped one is the IPv4 network.
+    pub fn new<'a>(domains: impl IntoIterator<Item = (&'a str, Vec<IpNet>)>) -> EtrnFrom {
+        let domains = domains.into_iter().filter(|(_, networks)| !networks.is_empty());
+        EtrnFrom(domains.collect())
+    }
+
+    /// Whether anybody may for any domain, so that it is worth offering.
+    pub fn is_offered(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether a client may have the mail for a domain sent.
+    pub fn may(&self, domain: &str, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let networks = self.0.get(domain);
+        networks.is_some_and(|networks| networks.iter().any(|network| network.contains(&client)))
+    }
+}
 
 /// Answers ETRN.
 pub async fn answer(pipeline: &Pipeline, client: IpAddr, whose: &Etrn) -> Reply {
@@ -28,8 +53,10 @@ pub async fn answer(pipeline: &Pipeline, client: IpAddr, whose: &Etrn) -> Reply 
         Etrn::Queue(_) => return refusal::NO_QUEUE,
         Etrn::Domain(name) => (name, [&**name].into_iter().filter(may).collect()),
         Etrn::Below(name) => {
-            let all = pipeline.routes().at_or_below(name).filter(may);
-            (name, all.take(DOMAINS_MAX).collect())
+            let mut all: Vec<&str> = pipeline.routes().at_or_below(name).filter(may).collect();
+            all.sort_unstable();
+            all.truncate(DOMAINS_MAX);
+            (name, all)
         }
     };
     if domains.is_empty() {
@@ -69,4 +96,37 @@ async fn start(queue: &dyn Queue, domains: &[&str]) -> Result<(u64, u64), Fault>
         }
     }
     Ok((waits, tried))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_from_where_it_is_said_and_for_that_domain_only() {
+        let nets = |text: &str| vec![text.parse::<IpNet>().expect("a network")];
+        let from = EtrnFrom::new([
+            ("Acme.example", nets("192.0.2.7/32")),
+            (".acme.example", nets("2001:db8::/32")),
+            ("nobody.example", Vec::new()),
+        ]);
+        for (domain, client, may) in [
+            ("acme.EXAMPLE", "192.0.2.7", true),
+            ("acme.example", "::ffff:192.0.2.7", true),
+            ("acme.example", "192.0.2.8", false),
+            ("acme.example", "2001:db8::1", false),
+            ("a.acme.example", "2001:db8::1", true),
+            ("a.acme.example", "192.0.2.7", false),
+            ("nobody.example", "192.0.2.7", false),
+            ("other.example", "192.0.2.7", false),
+            ("", "192.0.2.7", false),
+        ] {
+            assert_eq!(
+                from.may(domain, client.parse().expect("an address")),
+                may,
+                "{domain} {client}"
+            );
+        }
+        assert!(from.is_offered() && !EtrnFrom::new([("a.example", Vec::new())]).is_offered());
+    }
 }

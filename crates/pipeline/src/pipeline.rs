@@ -8,7 +8,7 @@ use gatepost_core::{Phase, Phases, Services, Time};
 use ipnet::IpNet;
 
 use crate::current::CurrentFusion;
-use crate::etrn::MayAsk;
+use crate::etrn::EtrnFrom;
 use crate::followers::Followers;
 use crate::fusion::Fusion;
 use crate::offer;
@@ -32,8 +32,8 @@ pub struct Pipeline {
     ours: Ours,
     /// Hosts whose mail is judged by where they got it from.
     relays: Vec<IpNet>,
-    /// Who may ask for mail that waits; nobody where nothing is said.
-    etrn: Option<Arc<MayAsk>>,
+    /// Who may ask for mail that waits.
+    etrn: EtrnFrom,
     services: Services,
     followers: Followers,
     /// How many transactions were given an id.
@@ -66,7 +66,7 @@ impl Pipeline {
             recipients: None,
             ours,
             relays: Vec::new(),
-            etrn: None,
+            etrn: EtrnFrom::default(),
             services,
             followers,
             count,
@@ -96,10 +96,10 @@ impl Pipeline {
         self
     }
 
-    /// The same where these may ask for mail that waits for them.
+    /// The same where these may ask for mail that waits for them; nobody may where nothing is said.
     #[must_use]
-    pub fn with_etrn(mut self, may_ask: Arc<MayAsk>) -> Pipeline {
-        self.etrn = Some(may_ask);
+    pub fn with_etrn(mut self, from: EtrnFrom) -> Pipeline {
+        self.etrn = from;
         self
     }
 
@@ -169,11 +169,9 @@ impl Pipeline {
         self.relays.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether a client may ask for the mail that waits for a domain, in lower case.
+    /// Whether a client may ask for the mail that waits for a domain.
     pub fn may_etrn(&self, domain: &str, client: IpAddr) -> bool {
-        self.etrn
-            .as_ref()
-            .is_some_and(|may_ask| may_ask(domain, client.to_canonical()))
+        self.etrn.may(domain, client)
     }
 
     /// What filters and transactions use.

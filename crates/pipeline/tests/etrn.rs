@@ -2,18 +2,16 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use gatepost_core::smtp::Etrn;
 use gatepost_core::smtp::session::Question;
+use gatepost_pipeline::EtrnFrom;
 use house::*;
 
 #[tokio::test(start_paused = true)]
 async fn whose_mail_it_is_may_ask_for_it_and_nobody_else() {
     let (mut house, queue) = house([]).holding();
-    house.etrn = Some(Arc::new(|domain, client| {
-        domain == "d.example" && client.to_string() == "192.0.2.7"
-    }));
+    let customer = "192.0.2.7/32".parse().expect("a network");
+    house.etrn = EtrnFrom::new([("d.example", vec![customer])]);
     let mut session = house.session().await;
     let domain = |name: &str| Etrn::Domain(name.into());
     let mut ask = async |whose: Etrn| session.say(Question::Etrn(whose)).await;

@@ -16,7 +16,7 @@ use gatepost_core::{
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients};
 use gatepost_pipeline::{
-    Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot,
+    EtrnFrom, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot,
 };
 
 pub const MAIL: &str = "From: a@b.example\r\nSubject: hi\r\nMessage-ID: <1@b.example>\r\n\r\nbody\r\n";
@@ -133,7 +133,7 @@ pub fn taking(
             takes,
             log: Arc::clone(log),
         }),
-        domains: Arc::new(Exceptions::new()),
+        domains: Arc::new(Exceptions::default()),
     }
 }
 
@@ -399,7 +399,7 @@ pub struct House {
     /// Of whom mail is proven to be, and how.
     pub identify: Option<Arc<dyn Identify>>,
     /// Whose mail which client may ask for.
-    pub etrn: Option<Arc<gatepost_pipeline::etrn::MayAsk>>,
+    pub etrn: EtrnFrom,
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
@@ -412,7 +412,7 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
         queue: None,
         lists: None,
         identify: None,
-        etrn: None,
+        etrn: EtrnFrom::default(),
     }
 }
 
@@ -486,10 +486,7 @@ impl House {
             Some(recipients) => pipeline.with_recipients(recipients),
             None => pipeline,
         };
-        match self.etrn {
-            Some(may_ask) => pipeline.with_etrn(may_ask),
-            None => pipeline,
-        }
+        pipeline.with_etrn(self.etrn)
     }
 
     /// A session that has said EHLO.

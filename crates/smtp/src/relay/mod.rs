@@ -189,6 +189,16 @@ impl Relay {
         idle && !self.in_transaction && !self.tried_xclient && !self.logged_in
     }
 
+    /// The login on this connection is our own, not a client's: so it may serve others.
+    pub fn own_login(&mut self) {
+        self.logged_in = false;
+    }
+
+    /// Whether the server was told by XCLIENT who the client is: what it refuses from then on, it may refuse to that one.
+    pub fn introduced(&self) -> bool {
+        self.tried_xclient
+    }
+
     /// Whether it served another client, and has not taken the RSET that separates that one from this.
     pub fn is_used(&self) -> bool {
         self.used

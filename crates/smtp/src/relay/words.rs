@@ -80,7 +80,7 @@ impl Default for Timeouts {
 }
 
 /// What is the same for all connections to one mail server.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelaySettings {
     /// What we say in EHLO; a host name or an address literal.
     pub hostname: Box<str>,
