@@ -6,6 +6,7 @@ mod feeds;
 mod learning;
 mod mailboxes;
 mod policies;
+mod queue;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,7 @@ pub(super) fn check(
     check.danger();
     check.policies();
     check.copies();
+    check.queue();
     check.rest();
     check.recipients()
 }
