@@ -9,6 +9,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
@@ -43,6 +44,7 @@ pub(super) fn check(
         root,
         registry,
         out,
+        trusted: BTreeMap::new(),
     };
     check.listeners();
     check.routes();
@@ -61,6 +63,8 @@ pub(super) struct Check<'a> {
     root: &'a Node,
     registry: &'a Registry,
     pub(super) out: &'a mut Vec<Mistake>,
+    /// Whether there are authorities in these files; `None` is the system's.
+    trusted: BTreeMap<Option<PathBuf>, Result<(), String>>,
 }
 
 impl Check<'_> {

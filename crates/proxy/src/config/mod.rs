@@ -6,6 +6,7 @@
 //! **Absent on purpose:** the network. A name that does not resolve is found when it is used.
 
 mod check;
+mod hosts;
 mod listen;
 mod load;
 mod memory;
@@ -36,7 +37,7 @@ pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes};
 pub use post::Post;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
