@@ -9,6 +9,7 @@
 
 mod check;
 mod domain;
+mod hosts;
 mod include;
 mod listen;
 mod load;
@@ -46,7 +47,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
 pub use queue::Queue;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use stored::{LeftOut, load_with};
