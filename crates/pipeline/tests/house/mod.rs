@@ -133,7 +133,7 @@ pub fn taking(
             takes,
             log: Arc::clone(log),
         }),
-        domains: Arc::new(Exceptions::new()),
+        domains: Arc::new(Exceptions::default()),
     }
 }
 

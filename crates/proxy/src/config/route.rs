@@ -1,5 +1,6 @@
 //! Where mail goes.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -141,4 +142,13 @@ impl Default for RouteTimeouts {
             dot: Timespan::secs(300),
         }
     }
+}
+
+/// The addresses of a route's mail server, where it is named by address.
+pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
+    let address = match &route.upstream {
+        Destination::Smtp { host, .. } => host.parse::<IpAddr>().ok(),
+        Destination::Maildir(_) => None,
+    };
+    address.map(|address| address.to_canonical()).into_iter()
 }

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod domains;
 mod recipients;
 
 /// Stands for a linked filter.
@@ -157,6 +158,7 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Mistakes> {
         &Sources {
             file: Some(("gatepost.toml".into(), text.into())),
             variables,
+            stored: Vec::new(),
         },
         &linked(),
     )
@@ -519,7 +521,7 @@ fn a_listener_and_a_domain_inherit_what_they_do_not_say() {
     let config = read(&file, &[]).unwrap_or_else(|told| panic!("{told}")).config;
     let limits = &config.listen[0].limits;
     assert_eq!((limits.mails, limits.recipients, limits.errors), (7, 200, 20));
-    let own = &config.domain[&"example.org".parse::<HostName>().unwrap()].filters;
+    let own = &config.domain[&"example.org".parse::<DomainName>().unwrap()].filters;
     assert_eq!(
         own["conduct"]
             .options

@@ -384,7 +384,7 @@ impl House {
                 .build(Options::new(options.clone()), services)
                 .map_err(|error| BadScript(format!("options of {}: {error}", placed.name)))
         };
-        let mut exceptions = Exceptions::new();
+        let mut exceptions = Exceptions::default();
         for (domain, differs) in &self.domains {
             for (_, mode, options) in differs.filters.iter().filter(|(name, ..)| *name == placed.name) {
                 let mut exception = Exception {
@@ -396,7 +396,7 @@ impl House {
                     merge(&mut whole, options.clone());
                     exception.filter = Some(build(&whole)?);
                 }
-                exceptions.insert(domain.as_str().into(), exception);
+                exceptions.insert(domain, exception);
             }
         }
         let mut slot = Slot::of(entry, build(&placed.options)?);

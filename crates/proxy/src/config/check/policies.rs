@@ -27,7 +27,7 @@ impl Check<'_> {
                     "holds for the whole site: it belongs in [policy]",
                 );
             }
-            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
+            if self.local.get(domain).is_none() && !self.wrong(&["local_domains"]) {
                 self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
             }
         }
@@ -40,10 +40,10 @@ impl Check<'_> {
         if self.wrong(&["local_domains"]) {
             return;
         }
+        let local = self.local.clone();
         let foreign = |rules: &Rules| {
-            let is_ours = |domain: &&str| config.local_domains.iter().any(|local| local.covers(domain));
             let mut domains = rules.spambox_domains();
-            let found = domains.find(|domain| !is_ours(domain))?;
+            let found = domains.find(|domain| local.get(domain).is_none())?;
             Some(format!(
                 "{found} is not in local_domains: copies go to addresses of ours only"
             ))

@@ -28,7 +28,7 @@ impl Check<'_> {
                 if let Some(other) = owners.insert(domain, name) {
                     self.error(&path, format!("`{domain}` is named by route `{other}` already"));
                 }
-                if !config.local_domains.iter().any(|local| local.includes(domain)) && !self.wrong(&["local_domains"]) {
+                if self.local.get(&domain.to_string()).is_none() && !self.wrong(&["local_domains"]) {
                     self.error(
                         &path,
                         format!("`{domain}` is not in local_domains, so its mail is refused before it is routed"),
@@ -36,6 +36,7 @@ impl Check<'_> {
                 }
             }
             if route.domains.is_empty()
+                && !self.addressed.contains(name)
                 && !config.listen.iter().any(|listen| listen.route == *name)
                 && !self.wrong(&["listen"])
             {
