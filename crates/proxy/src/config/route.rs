@@ -205,11 +205,8 @@ impl Default for RouteTimeouts {
     }
 }
 
-/// The addresses of a route's mail server, where it is named by address.
+/// The addresses of a route's mail servers, of those that are named by address.
 pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
-    let address = match &route.upstream {
-        Destination::Smtp { host, .. } => host.parse::<IpAddr>().ok(),
-        Destination::Maildir(_) => None,
-    };
-    address.map(|address| address.to_canonical()).into_iter()
+    let hosts = route.upstream.servers().map(|(host, _)| host);
+    hosts.filter_map(|host| Some(host.parse::<IpAddr>().ok()?.to_canonical()))
 }
