@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gatepost_smtp::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::domains::{DomainAct, DomainRow};
 use crate::envelope::Login;
 use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
@@ -326,6 +327,8 @@ pub enum Request {
     },
     /// Make the models anew from all that was learned.
     Rebuild,
+    /// List, show or change the domains of customers.
+    Domain(DomainAct),
     /// An act of a third party's filter, in words that only it knows.
     Other {
         /// The filter's name.
@@ -419,6 +422,8 @@ pub enum Receipt {
     Explained(Box<Explanation>),
     /// Here are the versions of the models, the newest first, and what there is to say about them.
     Models(Vec<Version>, Vec<String>),
+    /// Here are the domains that were asked for.
+    Domains(Vec<DomainRow>),
     /// It may not be done: rights, limits, nonsense. In words for the one who asked.
     Refused(String),
     /// It could not be done now.

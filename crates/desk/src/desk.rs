@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gatepost_core::{
-    Acting, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message, Octets,
-    Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
+    Acting, Change, Clock, Desk, Domains, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message,
+    Octets, Post, Query, Receipt, Request, Seed, Store, Time, Upkeep, null::NoDomains,
 };
 use gatepost_pipeline::recipients;
 use gatepost_pipeline::run::guarded;
@@ -83,6 +83,7 @@ pub struct FrontDesk {
     audit: Audit,
     terms: ArcSwap<Terms>,
     handlers: ArcSwap<Handlers>,
+    domains: Arc<dyn Domains>,
 }
 
 impl FrontDesk {
@@ -93,7 +94,14 @@ impl FrontDesk {
             means,
             terms: ArcSwap::from_pointee(terms),
             handlers: ArcSwap::default(),
+            domains: Arc::new(NoDomains),
         }
+    }
+
+    /// The same with somebody who keeps the domains of customers.
+    #[must_use]
+    pub fn with_domains(self, domains: Arc<dyn Domains>) -> FrontDesk {
+        FrontDesk { domains, ..self }
     }
 
     /// Puts the filters of a configuration, and what it says about the desk, in place of the former ones.
@@ -202,6 +210,12 @@ impl FrontDesk {
             Request::Explain { mail, came, domain } => {
                 self.explain(who, mail, came.as_ref(), domain.as_deref(), now).await?
             }
+            Request::Domain(act) => match self.domains.act(act).await? {
+                Receipt::Domains(rows) => {
+                    Receipt::Domains(rows.into_iter().filter(|row| who.runs(&row.domain)).collect())
+                }
+                other => other,
+            },
             // Lists, and what only a filter knows.
             _ => self.offer(by, request, now).await?.unwrap_or_else(|| nobody(request)),
         })

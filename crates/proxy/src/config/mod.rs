@@ -24,6 +24,7 @@ mod stored;
 mod text;
 mod values;
 mod walk;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,11 +45,12 @@ pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use route::{ClientAddress, IfNotOffered, Route, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use stored::{LeftOut, load_with};
 pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
+pub use written::table_of;
 
 /// The most octets of a path that a Unix address holds.
 const SOCKET_MAX: usize = 107;

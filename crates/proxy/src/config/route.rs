@@ -144,6 +144,15 @@ impl Default for RouteTimeouts {
     }
 }
 
+/// The mail servers of a route, each `host:port`.
+pub fn servers(route: &Route) -> impl Iterator<Item = String> {
+    let server = match &route.upstream {
+        to @ Destination::Smtp { .. } => Some(to.to_string()),
+        Destination::Maildir(_) => None,
+    };
+    server.into_iter()
+}
+
 /// The addresses of a route's mail server, where it is named by address.
 pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
     let address = match &route.upstream {
