@@ -13,6 +13,7 @@ use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
 use crate::kept::{KeptId, KeptMail, Label, Query};
 use crate::learner::{Taught, Unlearn, Version};
+use crate::queue::{Depth, Waiting, WaitingId, WaitingMail, WaitingOrder};
 use crate::record::Record;
 
 /// For whom an entry of a list holds.
@@ -329,6 +330,30 @@ pub enum Request {
     Rebuild,
     /// List, show or change the domains of customers.
     Domain(DomainAct),
+    /// Tell how much mail waits in the queue.
+    CountWaiting {
+        /// For this domain; for all where none is named.
+        domain: Option<String>,
+    },
+    /// List mail that waits, the oldest first, a page at a time.
+    Waiting {
+        /// Which.
+        which: Waiting,
+    },
+    /// Tell what is known of a mail that waits, and read it where a reason is given.
+    ShowWaiting {
+        /// The mail.
+        id: WaitingId,
+        /// Why, for the audit; without it the mail itself is not told.
+        why: Option<String>,
+    },
+    /// Do something with mails that wait: with all that are meant, not a page of them.
+    OrderWaiting {
+        /// Which.
+        which: Waiting,
+        /// What.
+        order: WaitingOrder,
+    },
     /// An act of a third party's filter, in words that only it knows.
     Other {
         /// The filter's name.
@@ -424,6 +449,12 @@ pub enum Receipt {
     Models(Vec<Version>, Vec<String>),
     /// Here are the domains that were asked for.
     Domains(Vec<DomainRow>),
+    /// So much waits.
+    Depth(Depth),
+    /// Here are mails that wait, and where there are more: ask for those behind this id.
+    Waiting(Vec<WaitingMail>, Option<String>),
+    /// Here is what is known of the mail that waits, and the mail where a reason was given.
+    WaitingMail(Box<WaitingMail>, Option<Octets>),
     /// It may not be done: rights, limits, nonsense. In words for the one who asked.
     Refused(String),
     /// It could not be done now.

@@ -1,7 +1,11 @@
 //! A request and its receipt in words, for the audit: bounded, and never a mail's content.
 
+use std::time::Duration;
+
 use gatepost_core::desk::Mail;
-use gatepost_core::{DomainAct, Label, List, Query, Reach, Receipt, Request, Setting, Taught, Unlearn};
+use gatepost_core::{
+    DomainAct, Label, List, Query, Reach, Receipt, Request, Setting, Taught, Unlearn, Waiting, WaitingOrder,
+};
 
 /// The most entries that are named.
 const NAMED: usize = 5;
@@ -96,6 +100,46 @@ fn domain(act: &DomainAct) -> String {
         DomainAct::Show { domain } => format!("show the domain {}", cut(domain)),
         _ => "something with a domain that is newer than this audit".into(),
     }
+}
+
+fn waiting(which: &Waiting) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in [
+        ("", &which.id),
+        ("in ", &which.domain),
+        ("to ", &which.recipient),
+        ("from ", &which.sender),
+    ] {
+        parts.extend(value.as_ref().map(|value| format!("{name}{}", cut(value))));
+    }
+    parts.extend(which.damaged.then(|| "damaged".to_owned()));
+    match parts.is_empty() {
+        true => "all".into(),
+        false => parts.join(", "),
+    }
+}
+
+fn ordered(order: &WaitingOrder) -> String {
+    match order {
+        WaitingOrder::Flush => "try mail that waits now".into(),
+        WaitingOrder::Hold(true) => "hold mail that waits".into(),
+        WaitingOrder::Hold(false) => "let mail that waits go on".into(),
+        WaitingOrder::Extend(by) => format!("give mail that waits {} more", span(*by)),
+        WaitingOrder::Delete => "delete mail that waits".into(),
+        WaitingOrder::Bounce => "give up mail that waits".into(),
+        _ => "do something newer than this audit with mail that waits".into(),
+    }
+}
+
+/// A span of time in the largest unit that tells it whole.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    for (unit, name) in [(86_400, "d"), (3_600, "h"), (60, "min")] {
+        if seconds >= unit && seconds % unit == 0 {
+            return format!("{} {name}", seconds / unit);
+        }
+    }
+    format!("{seconds} s")
 }
 
 /// What is asked for.
@@ -202,6 +246,18 @@ pub fn of(request: &Request) -> String {
         Request::Rollback { to: Some(to) } => format!("go back to version {to} of the models"),
         Request::Rollback { to: None } => "go back to the version of the models before".into(),
         Request::Rebuild => "rebuild the models".into(),
+        Request::CountWaiting { domain } => format!(
+            "count mail that waits: {}",
+            domain
+                .as_ref()
+                .map_or("all".into(), |domain| format!("in {}", cut(domain)))
+        ),
+        Request::Waiting { which } => format!("list mail that waits: {}", waiting(which)),
+        Request::ShowWaiting { id, why: None } => format!("look at the waiting mail {}", cut(&id.0)),
+        Request::ShowWaiting { id, why: Some(why) } => {
+            format!("read the waiting mail {}, because: {}", cut(&id.0), cut(why))
+        }
+        Request::OrderWaiting { which, order } => format!("{}: {}", ordered(order), waiting(which)),
         Request::Other { filter, words } => {
             format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
         }
@@ -231,6 +287,10 @@ pub fn outcome(receipt: &Receipt) -> String {
         Receipt::Counted(count) => format!("found {count}"),
         Receipt::Domains(rows) => format!("found {}", rows.len()),
         Receipt::Models(versions, _) => format!("found {}", versions.len()),
+        Receipt::Depth(depth) => format!("found {}", depth.mails),
+        Receipt::Waiting(mails, _) => format!("found {}", mails.len()),
+        Receipt::WaitingMail(_, None) => "found 1".into(),
+        Receipt::WaitingMail(_, Some(_)) => "read".into(),
         Receipt::Refused(why) => format!("refused: {}", cut(why)),
         Receipt::Failed(why) => format!("failed: {}", cut(why)),
         _ => "done".into(),
@@ -249,6 +309,9 @@ pub fn changes(request: &Request) -> bool {
             | Request::Models
             | Request::CheckStore
             | Request::Domain(DomainAct::List | DomainAct::Show { .. })
+            | Request::CountWaiting { .. }
+            | Request::Waiting { .. }
+            | Request::ShowWaiting { why: None, .. }
     )
 }
 

@@ -161,6 +161,7 @@ pub async fn open(
         store: store.within("desk"),
         filters: services.store.clone(),
         kept: Arc::clone(&services.kept),
+        queue: services.queue.clone(),
         post: Arc::clone(&services.post),
         learning: Arc::clone(&services.learning),
         explain: Arc::<Explainer>::clone(&explainer),

@@ -17,6 +17,7 @@ mod kept;
 mod lists;
 mod model;
 mod office;
+mod queue;
 mod replay;
 mod reports;
 mod resolver;
@@ -95,6 +96,8 @@ enum Verb {
         #[command(subcommand)]
         what: kept::Kept,
     },
+    /// Mail that waits until its mail server takes it: how much, or what is done with it.
+    Queue(queue::Queue),
     /// Teaches the classifiers that mails are spam.
     Spam(teach::Mails),
     /// Teaches the classifiers that mails are wanted.
@@ -253,6 +256,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }),
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
+        }
+        Verb::Queue(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| queue::run(office, &asked).await))
         }
         Verb::Train(train) => {
             find().map(|loaded| train::run(&loaded, &registry, &train).unwrap_or_else(|why| failed(&why)))

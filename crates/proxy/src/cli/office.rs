@@ -98,6 +98,14 @@ impl Office {
         })
     }
 
+    /// Refuses what only the daemon can do, and says what comes of that.
+    pub fn runs(&self, so: &str) -> Result<(), String> {
+        match self {
+            Office::Daemon(_) => Ok(()),
+            Office::Here(..) => Err(format!("no daemon runs: start gatepost; {so}")),
+        }
+    }
+
     /// Closes what was opened.
     pub async fn close(self) {
         if let Office::Here(opened, _) = self {
