@@ -141,6 +141,14 @@ impl Routes {
     pub fn is_local_name(&self, name: &str) -> bool {
         self.local.get(name).is_some()
     }
+
+    /// The names of local domains that are this one, in lower case, or lie below it, in no order.
+    pub fn at_or_below(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.local.names().filter(move |domain| {
+            let above = domain.strip_suffix(name);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.')) && !domain.starts_with('.')
+        })
+    }
 }
 
 /// Whether mail to it must not be lost to a spam check: postmaster and abuse (RFC 5321 §4.5.1, RFC 2142).
@@ -249,6 +257,23 @@ mod tests {
                 "{recipient}"
             );
         }
+    }
+
+    #[test]
+    fn a_domain_and_those_below_it_are_found() {
+        let names = [
+            "example.org",
+            "a.example.org",
+            "b.a.example.org",
+            "notexample.org",
+            ".example.org",
+        ];
+        let routes = Routes::inbound(names.map(|name| (name, "default")));
+        let mut found: Vec<_> = routes.at_or_below("example.org").collect();
+        found.sort_unstable();
+        assert_eq!(found, ["a.example.org", "b.a.example.org", "example.org"]);
+        assert_eq!(routes.at_or_below("a.example.org").count(), 2);
+        assert_eq!(routes.at_or_below("org.example").count(), 0);
     }
 
     #[test]

@@ -652,7 +652,7 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
         );
         let mail = session.server.mail();
         assert!(mail.len() == 2 && mail[0].contains("[ONLY]") && !mail[1].contains("[ONLY]"));
-        assert_eq!(*queue.0.lock().unwrap(), queued);
+        assert_eq!(*queue.taken.lock().unwrap(), queued);
     }
 }
 
