@@ -39,6 +39,10 @@ use crate::wiring::{self, Generation};
 const ORDERS: usize = 32;
 /// How long the mail servers may take at start to say what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+/// How often we look which mail servers it is time to ask.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many routes `/ready` names.
+const NAMED: usize = 20;
 /// How long a command of the command line, which has the store, is waited for at the start.
 const OTHERS: Duration = Duration::from_secs(10);
 /// How long the store may take to put itself in order at the end.
@@ -98,12 +102,19 @@ struct Health {
 impl Readiness for Health {
     fn missing(&self) -> Vec<String> {
         let house = self.house.load();
-        let mut missing: Vec<String> = house
-            .ways
-            .down()
-            .into_iter()
-            .map(|route| format!("route `{route}`: the mail server does not answer"))
-            .collect();
+        let mut missing = Vec::new();
+        // With the mail server of one customer away we can still take the mail of the others.
+        if !house.ways.leads_somewhere() {
+            let down = house.ways.down();
+            let told = down
+                .iter()
+                .take(NAMED)
+                .map(|route| format!("route `{route}`: the mail server does not answer"));
+            missing.extend(told);
+            if down.len() > NAMED {
+                missing.push(format!("and {} more routes", down.len() - NAMED));
+            }
+        }
         if self.drain.is_cancelled() {
             missing.push("stopping".into());
         }
@@ -113,6 +124,7 @@ impl Readiness for Health {
     fn gauge(&self) {
         let house = self.house.load();
         gauge!("gatepost_sessions").set(self.admission.open() as f64);
+        gauge!("gatepost_routes_down").set(house.ways.down().len() as f64);
         gauge!("gatepost_tarpitted").set(self.tarpit.waiting() as f64);
         gauge!("gatepost_spool_memory_bytes").set(house.room.in_memory() as f64);
         gauge!("gatepost_spool_disk_bytes").set(house.room.on_disk() as f64);
@@ -361,16 +373,15 @@ fn keep_reporting(desk: Arc<dyn Desk>, house: &House) -> impl Future<Output = ()
     reports::keep(desk, clock, filters, drain)
 }
 
-/// Asks the mail servers now and then what they offer.
+/// Asks each mail server, when it is time for it, whether it is there and what it offers.
 async fn keep_asking(health: Arc<Health>, drain: CancellationToken) {
     loop {
-        let wait = health.house.load().ways.ask_again_in();
         tokio::select! {
             () = drain.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
         let house = health.house.load_full();
-        if house.ways.ask_all().await {
+        if house.ways.ask_due() {
             house.offer_anew();
         }
     }
@@ -575,7 +586,7 @@ impl House {
         let house = self.health.house.load_full();
         tokio::spawn(async move {
             // Nobody comes through the old doors any more.
-            before.ways.close().await;
+            before.ways.close(Some(&house.ways)).await;
             house.ways.ask_all().await;
             house.offer_anew();
         });
@@ -611,7 +622,7 @@ impl House {
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
         let _ = tokio::time::timeout(LAST_COPIES, self.opened.gatherer.drained()).await;
         let ways = Arc::clone(&self.health.house.load().ways);
-        let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
+        let _ = tokio::time::timeout(FAREWELLS, ways.close(None)).await;
         tracing::info!("stopped");
     }
 }

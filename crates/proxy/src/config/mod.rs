@@ -9,6 +9,7 @@
 
 mod check;
 mod domain;
+mod hosts;
 mod include;
 mod listen;
 mod load;
@@ -45,7 +46,7 @@ pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls, servers};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use stored::{LeftOut, load_with};
