@@ -9,6 +9,7 @@
 mod admission;
 mod alarm;
 mod alarms;
+mod backlog;
 mod cli;
 mod clock;
 mod config;

@@ -40,6 +40,7 @@ impl Check<'_> {
             if route.domains.is_empty()
                 && !self.addressed.contains(name)
                 && !config.listen.iter().any(|listen| listen.route == *name)
+                && config.queue.notices.as_ref() != Some(name)
                 && !self.wrong(&["listen"])
             {
                 self.warning(
