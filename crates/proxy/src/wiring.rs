@@ -345,11 +345,7 @@ pub fn desk_terms(config: &Config) -> Terms {
     Terms {
         staff: staff.with_users(config.desk.users()),
         requests_per_hour: config.desk.requests_per_hour,
-        reports: gatepost_desk::Reports {
-            deny_sender: config.desk.reports.deny_sender,
-            welcome_sender: config.desk.reports.welcome_sender,
-            brought_weight: config.desk.reports.brought_weight,
-        },
+        reports: config.desk.reports,
         release_welcomes: config.desk.release_welcomes,
     }
 }

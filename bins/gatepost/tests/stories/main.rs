@@ -15,6 +15,7 @@
 mod addresses;
 mod attachments;
 mod auth;
+mod away;
 mod clamav;
 mod desk;
 mod dns;
@@ -34,6 +35,7 @@ mod one_day;
 mod operation;
 mod passing;
 mod people;
+mod queueing;
 mod relaying;
 mod resend;
 mod smuggling;
