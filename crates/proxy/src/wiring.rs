@@ -341,7 +341,7 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>, sentry: Sentry) -> Outlet {
         ways: Arc::clone(ways),
         ours: ours(config),
         name: config.post.name.clone(),
-        rules: Arc::clone(policy(config).rules(None)),
+        rules: Arc::clone(policy(config).rules(None, None)),
         sentry,
     }
 }
