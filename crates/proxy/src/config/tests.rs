@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod people;
 mod recipients;
 
 /// Stands for a linked filter.
