@@ -139,6 +139,7 @@ fn policy(what: &str) -> &'static str {
         "other_route" | "other_class" => APART,
         "loop" => "It goes round in a loop",
         "author" => "It names an author that its sender may not write for",
+        "spam_lover" => "It is for somebody who wants all mail, unwanted or not",
         "role_account" => "It is for an address that takes all mail",
         "low" | "medium" | "high" => SPAM,
         "none" => "Nothing speaks against it",

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::*;
 
 mod domains;
+mod people;
 mod recipients;
 mod routes;
 
