@@ -101,6 +101,7 @@ impl Office {
     pub async fn close(self) {
         if let Office::Here(opened, _) = self {
             opened.learned().await;
+            let _ = opened.queue.close().await;
             opened.archive.close().await;
         }
     }

@@ -6,10 +6,12 @@ mod feeds;
 mod learning;
 mod mailboxes;
 mod policies;
+mod queue;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
@@ -51,6 +53,7 @@ pub(super) fn check(
             .collect(),
         addressed: config.domain.values().flat_map(|own| own.addresses.values()).collect(),
         out,
+        trusted: BTreeMap::new(),
     };
     check.listeners();
     check.routes();
@@ -60,6 +63,7 @@ pub(super) fn check(
     check.danger();
     check.policies();
     check.copies();
+    check.queue();
     check.rest();
     check.recipients()
 }
@@ -74,6 +78,8 @@ pub(super) struct Check<'a> {
     /// The routes of single addresses.
     addressed: BTreeSet<&'a String>,
     pub(super) out: &'a mut Vec<Mistake>,
+    /// Whether there are authorities in these files; `None` is the system's.
+    trusted: BTreeMap<Option<PathBuf>, Result<(), String>>,
 }
 
 impl Check<'_> {

@@ -8,6 +8,7 @@ use super::*;
 
 mod domains;
 mod recipients;
+mod routes;
 
 /// Stands for a linked filter.
 struct Conduct;
@@ -201,8 +202,9 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
             vec!["attachments"]
         ]
     );
-    assert!(
-        matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
+    assert_eq!(
+        config.route["default"].upstream.maildir(),
+        Some(Path::new("./gatepost-data/maildir"))
     );
     assert_eq!(config.data_dir, Config::default().data_dir);
     assert_eq!(config.admin.bind, Config::default().admin.bind);
