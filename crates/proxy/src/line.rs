@@ -138,6 +138,7 @@ impl Line {
                 matches!(reply.class(), Class::Done | Class::GoOn)
             }
             Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
+            Outcome::Each(each, last) => each.iter().chain([last]).all(|reply| reply.class() == Class::Done),
             Outcome::Ready => true,
             Outcome::Challenge(_) | Outcome::Lost(_) => false,
         };

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hosts::Hosts;
-use super::values::{HostName, LocalDomain, Timespan};
+use super::values::{Destination, HostName, LocalDomain, Timespan};
 
 /// A route: mail servers that serve the same domains, or Maildirs of our own.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -205,11 +205,10 @@ impl Default for RouteTimeouts {
     }
 }
 
-/// The addresses of a route's mail server, where it is named by address.
+/// The addresses of a route's mail servers, of those that are named by address.
 pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
-    let address = match &route.upstream {
-        Destination::Smtp { host, .. } => host.parse::<IpAddr>().ok(),
+    route.upstream.iter().filter_map(|host| match &host.to {
+        Destination::Smtp { host, .. } => Some(host.parse::<IpAddr>().ok()?.to_canonical()),
         Destination::Maildir(_) => None,
-    };
-    address.map(|address| address.to_canonical()).into_iter()
+    })
 }
