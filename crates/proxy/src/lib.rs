@@ -14,6 +14,7 @@ mod cli;
 mod clock;
 mod config;
 mod control;
+mod customers;
 mod descriptors;
 mod drive;
 mod explainer;

@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gatepost_admin::{Metrics, Readiness};
-use gatepost_core::{Clock, Desk, Direction, Observer};
+use gatepost_core::{Clock, Desk, Direction, DomainAct, Fault, Observer, Receipt};
 use gatepost_pipeline::{CurrentFusion, Followers};
 use gatepost_queue::MailQueue;
 use metrics::{counter, gauge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
 use crate::backlog;
 use crate::clock::SystemClock;
-use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
+use crate::config::{Config, LeftOut, Loaded, LogFormat, LogLevel, Registry, Sources};
 use crate::control::{self, server::Control};
+use crate::customers::{self, Entry, Order, Planned, Serving};
 use crate::descriptors;
 use crate::explainer;
 use crate::listen::{Door, Hall, Listener, bind};
@@ -35,6 +37,8 @@ use crate::spambox::Gatherer;
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
 
+/// How many changes of domains may wait for one that is being made.
+const ORDERS: usize = 32;
 /// How long the mail servers may take at start to say what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 /// How often we look which mail servers it is time to ask.
@@ -160,6 +164,8 @@ struct House {
     listeners: Vec<(String, Listener)>,
     /// Sockets that the service manager opened for us.
     inherited: Vec<TcpListener>,
+    /// The domains of the store that are not in service.
+    left_out: Vec<LeftOut>,
 }
 
 async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
@@ -185,6 +191,10 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut opened = services::open(&config, &registry, Arc::clone(&clock), OTHERS).await?;
+    let file = loaded.file;
+    let (loaded, left_out) = opened.register.load(loaded.sources).await?;
+    customers::tell(&*opened.services.alarms, &[], &left_out);
+    let config = Arc::new(loaded.config);
     // Where no records are kept, there are none to write into.
     let chronicle = opened.chronicle.take().filter(|_| config.archive.records_max > 0);
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
@@ -206,6 +216,14 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     opened
         .publish(&config, &registry, generation.handlers.clone(), &generation.ways)
         .await;
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
+    opened.register.attach(orders);
+    opened.register.publish(Serving {
+        config: Arc::clone(&config),
+        ways: Arc::clone(&generation.ways),
+        sources: loaded.sources,
+        left_out: left_out.clone(),
+    });
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
@@ -232,6 +250,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         health,
         listeners: Vec::new(),
         inherited: inherited()?,
+        left_out,
     };
     // The offers should be known to the first client, but no mail server keeps us from starting.
     let first = Arc::clone(&house.health.house.load().ways);
@@ -270,7 +289,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         tokio::spawn(school::keep(teacher, house.hall.drain.clone()));
     }
     let asking = tokio::spawn(keep_asking(Arc::clone(&house.health), house.hall.drain.clone()));
-    announce(&house, &loaded.file);
+    announce(&house, &file);
     if !house.opened.services.models.all().is_empty() {
         for doubt in explainer::unvouched(&config, &house.opened.fusion) {
             tracing::info!(doubt, "the classifiers know too little yet for a risk that is chosen");
@@ -285,8 +304,11 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => house.reload().await,
+            Some(order) = ordered.recv() => house.order(order).await,
         }
     }
+    // Whoever waits for an answer hears that there is none.
+    drop(ordered);
     let config = Arc::clone(&house.health.house.load().config);
     let opened = Arc::clone(&house.opened);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
@@ -514,41 +536,19 @@ impl House {
     /// Reads the configuration again. On any mistake the old one stays in service.
     async fn reload(&mut self) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
-        let before = self.health.house.load_full();
-        let done = Loaded::find(self.given.as_deref(), &self.registry).map_err(|mistakes| mistakes.to_string());
-        let done = done.and_then(|loaded| {
-            let config = Arc::new(lasting(loaded.config, &before.config));
-            wiring::build(
-                config,
-                &self.registry,
-                &self.opened.services,
-                &self.followers,
-                &self.opened.fusion,
-                Some(&before),
-            )
-        });
+        let sources = Sources::find(self.given.as_deref()).map_err(|mistake| mistake.to_string());
+        let done = match sources {
+            Ok(sources) => self.opened.register.load(sources).await,
+            Err(error) => Err(error),
+        };
         let done = match done {
-            Ok(generation) => self.open_listeners(&generation).await.map(|()| generation),
+            Ok((loaded, left_out)) => self.replace(loaded, left_out, None).await,
             Err(error) => Err(error),
         };
         match done {
-            Ok(generation) => {
-                let Generation {
-                    config, handlers, ways, ..
-                } = &generation;
-                self.opened
-                    .publish(config, &self.registry, handlers.clone(), ways)
-                    .await;
-                self.health.house.store(Arc::new(generation));
+            Ok(()) => {
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
                 tracing::info!("the configuration is reloaded");
-                let house = self.health.house.load_full();
-                tokio::spawn(async move {
-                    // Nobody comes through the old doors any more.
-                    before.ways.close(Some(&house.ways)).await;
-                    house.ways.ask_all().await;
-                    house.offer_anew();
-                });
             }
             Err(error) => {
                 counter!("gatepost_reloads_total", "result" => "refused").increment(1);
@@ -556,6 +556,80 @@ impl House {
             }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    /// Changes a domain that the store keeps, and says how it went.
+    async fn order(&mut self, order: Order) {
+        let receipt = match self.change(&order.act).await {
+            Ok(receipt) => receipt,
+            Err(fault) => Receipt::Failed(fault.to_string()),
+        };
+        // Whoever asked may have gone; it is done all the same.
+        let _ = order.answer.send(receipt);
+    }
+
+    async fn change(&mut self, act: &DomainAct) -> Result<Receipt, Fault> {
+        let planned = match self.opened.register.plan(act).await? {
+            Ok(planned) => planned,
+            Err(receipt) => return Ok(receipt),
+        };
+        let Planned {
+            loaded,
+            left_out,
+            entry,
+            receipt,
+        } = planned;
+        Ok(match self.replace(loaded, left_out, Some(&entry)).await {
+            Ok(()) => {
+                counter!("gatepost_domain_changes_total").increment(1);
+                let is_kept = entry.text.is_some();
+                tracing::info!(domain = &*entry.domain, is_kept, "a domain of the store is changed");
+                receipt
+            }
+            Err(why) => Receipt::Refused(why),
+        })
+    }
+
+    /// Puts a configuration into service, and what the store has by it into the store before. On any trouble all is as it was.
+    async fn replace(&mut self, loaded: Loaded, left_out: Vec<LeftOut>, entry: Option<&Entry>) -> Result<(), String> {
+        let before = self.health.house.load_full();
+        let config = Arc::new(lasting(loaded.config, &before.config));
+        let generation = wiring::build(
+            config,
+            &self.registry,
+            &self.opened.services,
+            &self.followers,
+            &self.opened.fusion,
+            Some(&before),
+        )?;
+        if let Some(entry) = entry {
+            let kept = self.opened.register.keep(entry).await;
+            kept.map_err(|fault| format!("the store: {fault}"))?;
+        }
+        self.open_listeners(&generation).await?;
+        let Generation {
+            config, handlers, ways, ..
+        } = &generation;
+        self.opened
+            .publish(config, &self.registry, handlers.clone(), ways)
+            .await;
+        customers::tell(&*self.opened.services.alarms, &self.left_out, &left_out);
+        self.left_out.clone_from(&left_out);
+        self.opened.register.publish(Serving {
+            config: Arc::clone(config),
+            ways: Arc::clone(ways),
+            sources: loaded.sources,
+            left_out,
+        });
+        self.health.house.store(Arc::new(generation));
+        let house = self.health.house.load_full();
+        tokio::spawn(async move {
+            // Nobody comes through the old doors any more.
+            before.ways.close(Some(&house.ways)).await;
+            house.ways.ask_all().await;
+            house.offer_anew();
+        });
+        Ok(())
     }
 
     /// Stops: no new sessions, the running ones to their next command boundary, then the observers. A second signal, or

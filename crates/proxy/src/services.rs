@@ -22,6 +22,7 @@ use crate::alarm::Watched;
 use crate::alarms::Bells;
 use crate::backlog::{self, Chronicle, Nowhere, Outward};
 use crate::config::{Config, Registry};
+use crate::customers::Register;
 use crate::explainer::Explainer;
 use crate::lock::DataLock;
 use crate::post::{Courier, Sentry};
@@ -58,6 +59,8 @@ pub struct Opened {
     pub gatherer: Arc<Gatherer>,
     /// Who delivers what is released, and our own letters.
     courier: Arc<Courier>,
+    /// The domains of customers that the store keeps.
+    pub register: Arc<Register>,
     store: Arc<RocksDb>,
     _lock: DataLock,
 }
@@ -192,7 +195,9 @@ pub async fn open(
         clock,
         seed,
     };
-    let desk = Arc::new(FrontDesk::new(means, wiring::desk_terms(config)));
+    let register = Arc::new(Register::new(store.within("domains"), registry.clone()));
+    let desk = FrontDesk::new(means, wiring::desk_terms(config)).with_domains(Arc::<Register>::clone(&register));
+    let desk = Arc::new(desk);
     services.desk = Arc::new(Door(Arc::downgrade(&desk)));
     Ok(Opened {
         services,
@@ -205,6 +210,7 @@ pub async fn open(
         explainer,
         gatherer,
         courier,
+        register,
         store: rocks,
         _lock: lock,
     })

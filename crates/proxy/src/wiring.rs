@@ -236,9 +236,9 @@ fn taken<'a>(config: &'a Config, listen: &'a Listen) -> BTreeSet<&'a str> {
     local.iter().map(|(_, route)| *route).chain(addressed).collect()
 }
 
-/// From where the waiting mail of each domain may be asked for.
-pub fn etrn(config: &Config) -> EtrnFrom {
-    let domains = config.domain.iter();
+/// From where the waiting mail of each domain may be asked for at a listener.
+pub fn etrn(config: &Config, listen: &Listen) -> EtrnFrom {
+    let domains = config.domain.iter().filter(|_| listen.direction == Direction::Inbound);
     EtrnFrom::new(domains.map(|(name, domain)| (&**name, domain.etrn_from(name, config))))
 }
 
@@ -294,6 +294,7 @@ pub fn build(
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
             .with_relays(nets(listen.trusted_relays.iter()))
+            .with_etrn(etrn(&config, listen))
             .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
@@ -445,6 +446,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
     if !listen.auth {
         offer.auth.clear();
     }
+    offer.etrn = etrn(config, listen).is_offered();
     let mut usual = Settings::new(config.hostname());
     usual.offer = offer;
     usual.limits = session::Limits {

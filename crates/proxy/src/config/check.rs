@@ -51,7 +51,9 @@ pub(super) fn check(
             .iter()
             .map(|domain| (domain.to_string(), ()))
             .collect(),
-        addressed: config.domain.values().flat_map(|own| own.addresses.values()).collect(),
+        addressed: (config.domain.values().flat_map(|own| own.addresses.values()))
+            .chain(&config.queue.notices)
+            .collect(),
         out,
         trusted: BTreeMap::new(),
     };
@@ -75,7 +77,7 @@ pub(super) struct Check<'a> {
     registry: &'a Registry,
     /// `local_domains`, to look them up.
     local: ByDomain<()>,
-    /// The routes of single addresses.
+    /// The routes of single addresses, and that of our own notices.
     addressed: BTreeSet<&'a String>,
     pub(super) out: &'a mut Vec<Mistake>,
     /// Whether there are authorities in these files; `None` is the system's.

@@ -26,6 +26,7 @@ mod stored;
 mod text;
 mod values;
 mod walk;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -47,11 +48,12 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
 pub use queue::Queue;
 pub use recipients::Recipients;
-pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use stored::{LeftOut, load_with};
 pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Size, Timespan};
+pub use written::table_of;
 
 /// The most octets of a path that a Unix address holds.
 const SOCKET_MAX: usize = 107;

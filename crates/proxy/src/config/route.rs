@@ -205,10 +205,16 @@ impl Default for RouteTimeouts {
     }
 }
 
+/// The mail servers of a route, each `host:port`.
+pub fn servers(route: &Route) -> impl Iterator<Item = String> {
+    let servers = route.upstream.iter().map(|host| &host.to);
+    let servers = servers.filter(|to| matches!(to, Destination::Smtp { .. }));
+    servers.map(ToString::to_string)
+}
+
 /// The addresses of a route's mail servers, of those that are named by address.
 pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
-    route.upstream.iter().filter_map(|host| match &host.to {
-        Destination::Smtp { host, .. } => Some(host.parse::<IpAddr>().ok()?.to_canonical()),
-        Destination::Maildir(_) => None,
-    })
+    let servers = route.upstream.servers();
+    let addresses = servers.filter_map(|(host, _)| host.parse::<IpAddr>().ok());
+    addresses.map(|address| address.to_canonical())
 }

@@ -379,7 +379,7 @@ fn all_mistakes_are_told_at_once_each_in_its_line() {
     for (n, line) in TWELVE.lines().enumerate() {
         let here: Vec<String> = told
             .iter()
-            .filter(|mistake| matches!(&mistake.place, mistake::Place::Text { line, .. } if *line == n + 1))
+            .filter(|mistake| matches!(&mistake.place, Place::Text { line, .. } if *line == n + 1))
             .map(Mistake::to_string)
             .collect();
         let words: Vec<&str> = line
@@ -697,7 +697,7 @@ fn lines_are_within(text: &str) -> Result<(), TestCaseError> {
     if let Err(told) = read(text, &[]) {
         prop_assert!(!told.0.is_empty());
         for mistake in told.0 {
-            let mistake::Place::Text { name, line, column } = &mistake.place else {
+            let Place::Text { name, line, column } = &mistake.place else {
                 return Err(TestCaseError::fail("no variable is set"));
             };
             let last = if &**name == "gatepost.toml" { text } else { DEFAULTS }

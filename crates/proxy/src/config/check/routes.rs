@@ -66,8 +66,8 @@ impl Check<'_> {
             &route.domains
         };
         let endless = |domain: &&LocalDomain| {
-            let lists = config.domain.iter().find(|(name, _)| ***name == *domain.name);
-            domain.below || lists.is_none_or(|(_, own)| own.recipients.is_none() && own.recipients_file.is_none())
+            let own = config.domain.get(&*domain.name);
+            domain.below || own.is_none_or(|own| own.recipients.is_none() && own.recipients_file.is_none())
         };
         if folder.to_string_lossy().contains("{user}")
             && let Some(domain) = own.iter().find(endless)
