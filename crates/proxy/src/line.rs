@@ -138,7 +138,6 @@ impl Line {
                 matches!(reply.class(), Class::Done | Class::GoOn)
             }
             Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
-            Outcome::Each(each, last) => each.iter().chain([last]).all(|reply| reply.class() == Class::Done),
             Outcome::Ready => true,
             Outcome::Each(each, last) => last.is_done() && each.iter().all(|reply| reply.is_done()),
             Outcome::Challenge(_) | Outcome::Lost(_) => false,
