@@ -280,6 +280,7 @@ pub fn build(
     let (mut doors, mut handlers) = (Vec::new(), Handlers::new());
     let services = &self::services(&config, services);
     let recipients = recipients(&config, services);
+    let etrn = etrn(&config);
     for listen in &config.listen {
         let tiers = tiers(&config, listen.pipeline(), registry, services, &mut handlers)?;
         let pipeline = Pipeline::new(
@@ -294,6 +295,7 @@ pub fn build(
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
             .with_relays(nets(listen.trusted_relays.iter()))
+            .with_etrn(etrn.clone())
             .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
@@ -440,6 +442,8 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         dsn: true,
         enhanced_status_codes: true,
         starttls: listen.tls == TlsStart::Starttls,
+        prdr: listen.prdr,
+        etrn: listen.direction == Direction::Inbound && etrn(config).is_offered(),
         ..Offer::default()
     };
     let mut offer = match listen.direction {
