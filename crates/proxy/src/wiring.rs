@@ -236,9 +236,9 @@ fn taken<'a>(config: &'a Config, listen: &'a Listen) -> BTreeSet<&'a str> {
     local.iter().map(|(_, route)| *route).chain(addressed).collect()
 }
 
-/// From where the waiting mail of each domain may be asked for.
-pub fn etrn(config: &Config) -> EtrnFrom {
-    let domains = config.domain.iter();
+/// From where the waiting mail of each domain may be asked for at a listener.
+pub fn etrn(config: &Config, listen: &Listen) -> EtrnFrom {
+    let domains = config.domain.iter().filter(|_| listen.direction == Direction::Inbound);
     EtrnFrom::new(domains.map(|(name, domain)| (&**name, domain.etrn_from(name, config))))
 }
 
@@ -280,7 +280,6 @@ pub fn build(
     let (mut doors, mut handlers) = (Vec::new(), Handlers::new());
     let services = &self::services(&config, services);
     let recipients = recipients(&config, services);
-    let etrn = etrn(&config);
     for listen in &config.listen {
         let tiers = tiers(&config, listen.pipeline(), registry, services, &mut handlers)?;
         let pipeline = Pipeline::new(
@@ -295,7 +294,7 @@ pub fn build(
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
             .with_relays(nets(listen.trusted_relays.iter()))
-            .with_etrn(etrn.clone())
+            .with_etrn(etrn(&config, listen))
             .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
@@ -346,11 +345,7 @@ pub fn desk_terms(config: &Config) -> Terms {
     Terms {
         staff: staff.with_users(config.desk.users()),
         requests_per_hour: config.desk.requests_per_hour,
-        reports: gatepost_desk::Reports {
-            deny_sender: config.desk.reports.deny_sender,
-            welcome_sender: config.desk.reports.welcome_sender,
-            brought_weight: config.desk.reports.brought_weight,
-        },
+        reports: config.desk.reports,
         release_welcomes: config.desk.release_welcomes,
     }
 }
@@ -443,7 +438,6 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         enhanced_status_codes: true,
         starttls: listen.tls == TlsStart::Starttls,
         prdr: listen.prdr,
-        etrn: listen.direction == Direction::Inbound && etrn(config).is_offered(),
         ..Offer::default()
     };
     let mut offer = match listen.direction {
@@ -453,6 +447,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
     if !listen.auth {
         offer.auth.clear();
     }
+    offer.etrn = etrn(config, listen).is_offered();
     let mut usual = Settings::new(config.hostname());
     usual.offer = offer;
     usual.limits = session::Limits {

@@ -27,7 +27,9 @@ const HANDS: u64 = 6;
 
 fn body(tag: u64) -> Vec<u8> {
     let mut body = format!("Subject: {tag}\r\n\r\n").into_bytes();
-    body.extend((0..(tag % 7) * 60_000).map(|n| (n * tag) as u8));
+    // One of seven is written alone.
+    let octets = if tag % 7 == 6 { 300_000 } else { (tag % 7) * 5_000 };
+    body.extend((0..octets).map(|n| (n * tag) as u8));
     body
 }
 

@@ -7,6 +7,7 @@ mod attachments;
 mod auth;
 mod corpus;
 mod dns_lists;
+mod domain;
 mod evaluate;
 mod explain;
 mod filters;
@@ -125,6 +126,11 @@ enum Verb {
     Reports {
         #[command(subcommand)]
         what: reports::Reports,
+    },
+    /// The domains of customers: lists and shows them, and keeps those in the store that no file has.
+    Domain {
+        #[command(subcommand)]
+        what: domain::What,
     },
     /// What the mail server said about recipients.
     Recipients {
@@ -255,7 +261,7 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
             find().map(|loaded| desk(&loaded, &registry, async |office| queue::run(office, &asked).await))
         }
         Verb::Train(train) => {
-            find().map(|loaded| train::run(&loaded.config, &registry, &train).unwrap_or_else(|why| failed(&why)))
+            find().map(|loaded| train::run(&loaded, &registry, &train).unwrap_or_else(|why| failed(&why)))
         }
         Verb::Store { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
@@ -287,6 +293,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
                 kept::records(office, &which, json).await
             })
         }),
+        Verb::Domain { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| domain::run(office, &what).await))
+        }
         Verb::Reports { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))
         }
@@ -322,7 +331,7 @@ fn desk<F>(loaded: &Loaded, registry: &Registry, work: F) -> ExitCode
 where
     F: AsyncFnOnce(&mut office::Office) -> Result<ExitCode, String>,
 {
-    office::at_the_desk(&loaded.config, registry, work).unwrap_or_else(|why| failed(&why))
+    office::at_the_desk(loaded, registry, work).unwrap_or_else(|why| failed(&why))
 }
 
 fn failed(why: &str) -> ExitCode {

@@ -8,6 +8,7 @@ use super::*;
 
 mod domains;
 mod recipients;
+mod routes;
 
 /// Stands for a linked filter.
 struct Conduct;
@@ -201,8 +202,9 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
             vec!["attachments"]
         ]
     );
-    assert!(
-        matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
+    assert_eq!(
+        config.route["default"].upstream.maildir(),
+        Some(Path::new("./gatepost-data/maildir"))
     );
     assert_eq!(config.data_dir, Config::default().data_dir);
     assert_eq!(config.admin.bind, Config::default().admin.bind);
@@ -377,7 +379,7 @@ fn all_mistakes_are_told_at_once_each_in_its_line() {
     for (n, line) in TWELVE.lines().enumerate() {
         let here: Vec<String> = told
             .iter()
-            .filter(|mistake| matches!(&mistake.place, mistake::Place::Text { line, .. } if *line == n + 1))
+            .filter(|mistake| matches!(&mistake.place, Place::Text { line, .. } if *line == n + 1))
             .map(Mistake::to_string)
             .collect();
         let words: Vec<&str> = line
@@ -695,7 +697,7 @@ fn lines_are_within(text: &str) -> Result<(), TestCaseError> {
     if let Err(told) = read(text, &[]) {
         prop_assert!(!told.0.is_empty());
         for mistake in told.0 {
-            let mistake::Place::Text { name, line, column } = &mistake.place else {
+            let Place::Text { name, line, column } = &mistake.place else {
                 return Err(TestCaseError::fail("no variable is set"));
             };
             let last = if &**name == "gatepost.toml" { text } else { DEFAULTS }

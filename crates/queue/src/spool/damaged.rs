@@ -36,13 +36,9 @@ pub fn set_aside(place: &Place, entry: &Entry, why: &str) -> io::Result<bool> {
     writeln!(file, "{why}")?;
     place.sync_file(&file, &tmp)?;
     place.rename(&tmp, &to.join(&note))?;
-    let moved = [entry.name(), entry.state()].map(|name| {
-        let from = place.folder(&entry.domain)?.join(&name);
-        absent(place.rename(&from, &to.join(&name)))
-    });
-    let [there, state] = moved;
-    let there = there?;
-    state?;
+    let from = place.folder(&entry.domain)?;
+    let there = absent(place.rename(&from.join(entry.name()), &to.join(entry.name())))?;
+    absent(place.rename(&from.join(entry.state()), &to.join(entry.state())))?;
     place.sync_folder(&to)?;
     place.sync_folder(&place.damaged())?;
     place.sync(&entry.domain)?;
