@@ -24,6 +24,7 @@ mod faults;
 mod floods;
 mod gone;
 mod house;
+mod icap;
 mod keeping;
 mod kept;
 mod keywords;
