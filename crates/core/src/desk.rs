@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gatepost_smtp::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::domains::{DomainAct, DomainRow};
 use crate::envelope::Login;
 use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
@@ -327,6 +328,8 @@ pub enum Request {
     },
     /// Make the models anew from all that was learned.
     Rebuild,
+    /// List, show or change the domains of customers.
+    Domain(DomainAct),
     /// Tell how much mail waits in the queue.
     CountWaiting {
         /// For this domain; for all where none is named.
@@ -444,6 +447,8 @@ pub enum Receipt {
     Explained(Box<Explanation>),
     /// Here are the versions of the models, the newest first, and what there is to say about them.
     Models(Vec<Version>, Vec<String>),
+    /// Here are the domains that were asked for.
+    Domains(Vec<DomainRow>),
     /// So much waits.
     Depth(Depth),
     /// Here are mails that wait, and where there are more: ask for those behind this id.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gatepost_core::{
-    Acting, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message, Octets,
-    Post, Query, Queue, Receipt, Request, Seed, Store, Time, Upkeep,
+    Acting, Change, Clock, Desk, DomainAct, Domains, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login,
+    Message, Octets, Post, Query, Queue, Receipt, Request, Seed, Store, Time, Upkeep, null::NoDomains,
 };
 use gatepost_pipeline::recipients;
 use gatepost_pipeline::run::guarded;
@@ -85,6 +85,7 @@ pub struct FrontDesk {
     audit: Audit,
     terms: ArcSwap<Terms>,
     handlers: ArcSwap<Handlers>,
+    domains: Arc<dyn Domains>,
 }
 
 impl FrontDesk {
@@ -95,7 +96,14 @@ impl FrontDesk {
             means,
             terms: ArcSwap::from_pointee(terms),
             handlers: ArcSwap::default(),
+            domains: Arc::new(NoDomains),
         }
+    }
+
+    /// The same with somebody who keeps the domains of customers.
+    #[must_use]
+    pub fn with_domains(self, domains: Arc<dyn Domains>) -> FrontDesk {
+        FrontDesk { domains, ..self }
     }
 
     /// Puts the filters of a configuration, and what it says about the desk, in place of the former ones.
@@ -204,6 +212,7 @@ impl FrontDesk {
             Request::Explain { mail, came, domain } => {
                 self.explain(who, mail, came.as_ref(), domain.as_deref(), now).await?
             }
+            Request::Domain(act) => self.domain(who, act).await?,
             Request::CountWaiting { domain } => self.count_waiting(who, domain.as_deref()).await?,
             Request::Waiting { which } => self.waiting(who, which).await?,
             Request::ShowWaiting { id, why } => self.show_waiting(who, id, why.as_deref()).await?,
@@ -302,6 +311,27 @@ impl FrontDesk {
         Ok(match who.view(&mail) {
             Some(view) => Receipt::Mail(view, octets),
             None => no_such_mail(),
+        })
+    }
+
+    async fn domain(&self, who: &Who<'_>, act: &DomainAct) -> Result<Receipt, Fault> {
+        Ok(match (self.domains.act(act).await?, act, &self.means.queue) {
+            (Receipt::Domains(rows), ..) => {
+                Receipt::Domains(rows.into_iter().filter(|row| who.runs(&row.domain)).collect())
+            }
+            (Receipt::Done(mut change), DomainAct::Remove { domain }, Some(queue)) => {
+                let domain = domain.to_lowercase();
+                // It is done; that the queue cannot be asked changes nothing.
+                let waits = queue.depth(Some(&domain)).await.map_or(0, |depth| depth.mails);
+                if waits > 0 {
+                    change.lines.push(format!(
+                        "{waits} mails wait for it, and have no way now: `gatepost queue list --domain {domain}` shows them, and \
+                         a domain that is added again takes them along"
+                    ));
+                }
+                Receipt::Done(change)
+            }
+            (other, ..) => other,
         })
     }
 

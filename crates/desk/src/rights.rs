@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_core::{Address, Came, Domain, List, Login, LoginBy, Mail, Reach, Request, Waiting};
+use gatepost_core::{Address, Came, Domain, DomainAct, List, Login, LoginBy, Mail, Reach, Request, Waiting};
 use gatepost_pipeline::Routes;
 
 use crate::users::Users;
@@ -142,8 +142,9 @@ impl Who<'_> {
     }
 
     /// Whether they look after a domain.
-    fn runs(&self, domain: &str) -> bool {
-        self.is_admin() || self.domains.contains(domain)
+    pub(crate) fn runs(&self, domain: &str) -> bool {
+        let is_below = |own: &&str| own.starts_with('.') && domain.len() > own.len() && domain.ends_with(*own);
+        self.is_admin() || self.domains.contains(domain) || self.domains.iter().any(is_below)
     }
 
     /// Whether mail to this address is their business.
@@ -236,6 +237,7 @@ impl Who<'_> {
                     )
                 }
             },
+            Request::Domain(act) => when(self.may_change(act), ADMINS),
             Request::CountWaiting { domain } => {
                 let mut which = Waiting::default();
                 which.domain.clone_from(domain);
@@ -255,6 +257,24 @@ impl Who<'_> {
             // What this version does not know yet is nobody's right but the operator's.
             _ => when(self.operator, OPERATOR),
         }
+    }
+
+    /// Whether a domain of a customer is theirs to see or to change. Whoever looks after one says what becomes of its mail and
+    /// that of its users, as far as it is not locked above; where it goes, who looks after it and what is asked about it is
+    /// for those above.
+    fn may_change(&self, act: &DomainAct) -> bool {
+        const THEIRS: [&str; 2] = ["policy", "users"];
+        let own =
+            |domain: &str| domain_of(domain.trim_start_matches('.')).is_some() && self.runs(&domain.to_lowercase());
+        self.is_admin()
+            || match act {
+                DomainAct::List => !self.domains.is_empty(),
+                DomainAct::Show { domain } => own(domain),
+                DomainAct::Set { domain, settings } => {
+                    own(domain) && settings.iter().all(|setting| THEIRS.contains(&setting.table()))
+                }
+                _ => false,
+            }
     }
 }
 
@@ -448,6 +468,38 @@ mod tests {
             })
             .is_err()
         );
+    }
+
+    #[test]
+    fn whoever_looks_after_a_domain_says_what_becomes_of_its_mail_and_no_more() {
+        let staff = staff();
+        let may = |name: &str, act: DomainAct| staff.who(&login(name)).may(&Request::Domain(act)).is_ok();
+        let set = |domain: &str, keys: &[&str]| DomainAct::Set {
+            domain: domain.into(),
+            settings: keys.iter().map(|key| gatepost_core::Setting::new(*key, "1")).collect(),
+        };
+        let show = |domain: &str| DomainAct::Show { domain: domain.into() };
+        assert!(may(
+            "eva@e.example",
+            set("E.example", &["policy.high.threshold", "users.ann.dry_run"])
+        ));
+        for keys in [
+            &["policy.dry_run", "admins"][..],
+            &["server.upstream"],
+            &["\"policy\".dry_run"],
+            &["policyx"],
+            &["spam"],
+        ] {
+            assert!(!may("eva@e.example", set("e.example", keys)), "{keys:?}");
+        }
+        assert!(may("eva@e.example", show("e.example")) && !may("eva@e.example", show("d.example")));
+        assert!(!may("eva@e.example", set("d.example", &["policy.dry_run"])) && may("eva@e.example", DomainAct::List));
+        assert!(!may("carl@e.example", DomainAct::List) && !may("carl@e.example", show("e.example")));
+        let remove = || DomainAct::Remove {
+            domain: "e.example".into(),
+        };
+        assert!(!may("eva@e.example", remove()) && may("root@d.example", remove()));
+        assert!(may("root@d.example", set("e.example", &["server.upstream", "admins"])));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatepost_core::desk::Mail;
-use gatepost_core::{Label, List, Query, Reach, Receipt, Request, Taught, Unlearn, Waiting, WaitingOrder};
+use gatepost_core::{
+    DomainAct, Label, List, Query, Reach, Receipt, Request, Setting, Taught, Unlearn, Waiting, WaitingOrder,
+};
 
 /// The most entries that are named.
 const NAMED: usize = 5;
@@ -78,6 +80,25 @@ fn query(query: &Query) -> String {
     match parts.is_empty() {
         true => "all".into(),
         false => parts.join(", "),
+    }
+}
+
+fn domain(act: &DomainAct) -> String {
+    let keys = |settings: &[Setting]| {
+        let said = |setting: &Setting| match &setting.value {
+            Some(value) => format!("{} = {value}", setting.key),
+            None => format!("no {}", setting.key),
+        };
+        let said: Vec<String> = settings.iter().map(said).collect();
+        names(said.iter().map(String::as_str))
+    };
+    match act {
+        DomainAct::Add { domain, settings } => format!("add the domain {}: {}", cut(domain), keys(settings)),
+        DomainAct::Set { domain, settings } => format!("change the domain {}: {}", cut(domain), keys(settings)),
+        DomainAct::Remove { domain } => format!("remove the domain {}", cut(domain)),
+        DomainAct::List => "list the domains".into(),
+        DomainAct::Show { domain } => format!("show the domain {}", cut(domain)),
+        _ => "something with a domain that is newer than this audit".into(),
     }
 }
 
@@ -240,6 +261,7 @@ pub fn of(request: &Request) -> String {
         Request::Other { filter, words } => {
             format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
         }
+        Request::Domain(act) => domain(act),
         Request::CheckStore => "check the store".into(),
         Request::CompactStore => "compact the store".into(),
         Request::Backup { to } => format!("back up to {}", cut(to)),
@@ -263,6 +285,7 @@ pub fn outcome(receipt: &Receipt) -> String {
         }
         Receipt::Explained(_) => "explained".into(),
         Receipt::Counted(count) => format!("found {count}"),
+        Receipt::Domains(rows) => format!("found {}", rows.len()),
         Receipt::Models(versions, _) => format!("found {}", versions.len()),
         Receipt::Depth(depth) => format!("found {}", depth.mails),
         Receipt::Waiting(mails, _) => format!("found {}", mails.len()),
@@ -285,6 +308,7 @@ pub fn changes(request: &Request) -> bool {
             | Request::Explain { .. }
             | Request::Models
             | Request::CheckStore
+            | Request::Domain(DomainAct::List | DomainAct::Show { .. })
             | Request::CountWaiting { .. }
             | Request::Waiting { .. }
             | Request::ShowWaiting { why: None, .. }

@@ -124,10 +124,14 @@ fn slot(
 
 /// The policy of a configuration.
 pub fn policy(config: &Config) -> Policy {
-    Policy::new(
+    let domains = || config.domain.iter();
+    let policy = Policy::new(
         &config.policy,
-        config.domain.iter().map(|(name, domain)| (&**name, &domain.policy)),
-    )
+        domains().map(|(name, domain)| (&**name, &domain.policy)),
+    );
+    domains().fold(policy, |policy, (name, domain)| {
+        policy.with_users(name, domain.users.iter().map(|(user, layer)| (user.as_str(), layer)))
+    })
 }
 
 /// Who exists in our domains: the lists of the configuration, and what the mail server said, as the store remembers it.
@@ -236,9 +240,9 @@ fn taken<'a>(config: &'a Config, listen: &'a Listen) -> BTreeSet<&'a str> {
     local.iter().map(|(_, route)| *route).chain(addressed).collect()
 }
 
-/// From where the waiting mail of each domain may be asked for.
-pub fn etrn(config: &Config) -> EtrnFrom {
-    let domains = config.domain.iter();
+/// From where the waiting mail of each domain may be asked for at a listener.
+pub fn etrn(config: &Config, listen: &Listen) -> EtrnFrom {
+    let domains = config.domain.iter().filter(|_| listen.direction == Direction::Inbound);
     EtrnFrom::new(domains.map(|(name, domain)| (&**name, domain.etrn_from(name, config))))
 }
 
@@ -294,6 +298,7 @@ pub fn build(
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
             .with_relays(nets(listen.trusted_relays.iter()))
+            .with_etrn(etrn(&config, listen))
             .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
@@ -344,11 +349,7 @@ pub fn desk_terms(config: &Config) -> Terms {
     Terms {
         staff: staff.with_users(config.desk.users()),
         requests_per_hour: config.desk.requests_per_hour,
-        reports: gatepost_desk::Reports {
-            deny_sender: config.desk.reports.deny_sender,
-            welcome_sender: config.desk.reports.welcome_sender,
-            brought_weight: config.desk.reports.brought_weight,
-        },
+        reports: config.desk.reports,
         release_welcomes: config.desk.release_welcomes,
     }
 }
@@ -371,7 +372,7 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>, sentry: Sentry) -> Outlet {
         ways: Arc::clone(ways),
         ours: ours(config),
         name: config.post.name.clone(),
-        rules: Arc::clone(policy(config).rules(None)),
+        rules: Arc::clone(policy(config).rules(None, None)),
         sentry,
     }
 }
@@ -440,6 +441,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         dsn: true,
         enhanced_status_codes: true,
         starttls: listen.tls == TlsStart::Starttls,
+        prdr: listen.prdr,
         ..Offer::default()
     };
     let mut offer = match listen.direction {
@@ -449,6 +451,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
     if !listen.auth {
         offer.auth.clear();
     }
+    offer.etrn = etrn(config, listen).is_offered();
     let mut usual = Settings::new(config.hostname());
     usual.offer = offer;
     usual.limits = session::Limits {

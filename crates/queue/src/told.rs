@@ -91,6 +91,25 @@ pub struct Event {
     pub size: u64,
 }
 
+impl Event {
+    /// Of a mail, by its id, its transaction and its domain; the rest is filled in.
+    pub fn new(what: What, id: impl Into<String>, transaction: impl Into<String>, domain: impl Into<String>) -> Event {
+        Event {
+            what,
+            id: id.into(),
+            transaction: transaction.into(),
+            domain: domain.into(),
+            from: String::new(),
+            recipients: Vec::new(),
+            route: None,
+            went: None,
+            said: String::new(),
+            waited: Duration::ZERO,
+            size: 0,
+        }
+    }
+}
+
 /// Who is told. Must not block, and must not call the queue.
 pub trait Follower: Send + Sync {
     /// Something happened.

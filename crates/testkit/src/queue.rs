@@ -1,6 +1,7 @@
 //! A queue in memory.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ struct Fate {
     more: Duration,
 }
 
-/// A queue that accepts everything and delivers nothing. Each recipient domain of what was accepted is a mail that waits;
+/// A queue that accepts everything, until it is told otherwise, and delivers nothing. Each recipient domain of what was accepted is a mail that waits;
 /// ids are numbers in order, so that tests can name them.
 #[derive(Default)]
 pub struct MemoryQueue {
@@ -70,12 +71,25 @@ pub struct MemoryQueue {
     /// What was ordered.
     pub orders: Book<(Waiting, WaitingOrder)>,
     fates: Mutex<BTreeMap<WaitingId, Fate>>,
+    holds: Mutex<BTreeMap<String, Holding>>,
+    full: AtomicBool,
 }
 
 impl MemoryQueue {
     /// An empty queue.
     pub fn new() -> Arc<MemoryQueue> {
         Arc::default()
+    }
+
+    /// Says from now on that mail for a domain (in lower case) may wait, or not.
+    pub fn hold(&self, domain: &str, holding: Holding) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.insert(domain.into(), holding);
+    }
+
+    /// Has no room for what comes now, whatever it said before; or has it again.
+    pub fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// What waits, the oldest first, with its octets.
@@ -138,12 +152,16 @@ fn is_meant(which: &Waiting, mail: &WaitingMail) -> bool {
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    fn holds(&self, _: &str) -> Holding {
-        Holding::Never
+    fn holds(&self, domain: &str) -> Holding {
+        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.get(domain).copied().unwrap_or(Holding::Never)
     }
 
     async fn accept(&self, mails: Vec<Queued>) -> Result<(), NotTaken> {
         self.book.check().map_err(NotTaken::Fault)?;
+        if self.full.load(Ordering::Relaxed) {
+            return Err(NotTaken::Full("the test filled it".into()));
+        }
         for mail in mails {
             self.book.enter(mail).map_err(NotTaken::Fault)?;
         }

@@ -7,6 +7,6 @@ use gatepost_testkit::{MemoryQueue, laws};
 fn the_queue_in_memory_keeps_the_laws() {
     laws::queue::run(|| Bench {
         queue: MemoryQueue::new(),
-        settle: Box::new(|| {}),
+        settle: Box::new(|| Box::pin(async {})),
     });
 }

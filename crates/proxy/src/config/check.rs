@@ -6,10 +6,12 @@ mod feeds;
 mod learning;
 mod mailboxes;
 mod policies;
+mod queue;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
@@ -49,8 +51,11 @@ pub(super) fn check(
             .iter()
             .map(|domain| (domain.to_string(), ()))
             .collect(),
-        addressed: config.domain.values().flat_map(|own| own.addresses.values()).collect(),
+        addressed: (config.domain.values().flat_map(|own| own.addresses.values()))
+            .chain(&config.queue.notices)
+            .collect(),
         out,
+        trusted: BTreeMap::new(),
     };
     check.listeners();
     check.routes();
@@ -60,6 +65,7 @@ pub(super) fn check(
     check.danger();
     check.policies();
     check.copies();
+    check.queue();
     check.rest();
     check.recipients()
 }
@@ -71,9 +77,11 @@ pub(super) struct Check<'a> {
     registry: &'a Registry,
     /// `local_domains`, to look them up.
     local: ByDomain<()>,
-    /// The routes of single addresses.
+    /// The routes of single addresses, and that of our own notices.
     addressed: BTreeSet<&'a String>,
     pub(super) out: &'a mut Vec<Mistake>,
+    /// Whether there are authorities in these files; `None` is the system's.
+    trusted: BTreeMap<Option<PathBuf>, Result<(), String>>,
 }
 
 impl Check<'_> {

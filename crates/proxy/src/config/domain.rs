@@ -35,7 +35,8 @@ const GREYLIST: &str = "greylist";
 pub struct DomainName(Box<str>);
 
 impl DomainName {
-    pub(super) const EXPECTED: &str = "a domain such as \"example.org\", or \".example.org\" for all below it";
+    /// What is expected where a name is wrong.
+    pub const EXPECTED: &str = "a domain such as \"example.org\", or \".example.org\" for all below it";
 
     /// Whether it stands for all domains below one.
     pub fn is_below(&self) -> bool {

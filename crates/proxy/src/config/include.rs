@@ -145,7 +145,9 @@ fn canonical(root: &mut Node, out: &mut Vec<Mistake>) {
     else {
         return;
     };
-    let as_written = std::mem::take(domains);
+    let mut as_written: Vec<(String, Node)> = std::mem::take(domains).into_iter().collect();
+    // Of two that are the same the one that is written first counts.
+    as_written.sort_by(|(_, one), (_, other)| one.key_place.cmp(&other.key_place));
     for (name, node) in as_written {
         match name.parse::<DomainName>() {
             Ok(canonical) => {

@@ -9,6 +9,7 @@
 
 mod check;
 mod domain;
+mod hosts;
 mod include;
 mod listen;
 mod load;
@@ -16,6 +17,7 @@ mod memory;
 mod mistake;
 mod node;
 mod post;
+mod queue;
 mod recipients;
 mod route;
 mod schema;
@@ -24,6 +26,7 @@ mod stored;
 mod text;
 mod values;
 mod walk;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,12 +46,14 @@ pub use load::load;
 pub use memory::{Archive, Desk};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
+pub use queue::Queue;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
 pub use stored::{LeftOut, load_with};
-pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
+pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Size, Timespan};
+pub use written::table_of;
 
 /// The most octets of a path that a Unix address holds.
 const SOCKET_MAX: usize = 107;
@@ -104,6 +109,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// Kept mail and the records of all mail.
     pub archive: Archive,
+    /// Mail that waits here while its mail server is away.
+    pub queue: Queue,
     /// Who may do what at the desk.
     pub desk: Desk,
     /// Mail of our own.
@@ -144,6 +151,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             capacity: Capacity::default(),
             archive: Archive::default(),
+            queue: Queue::default(),
             desk: Desk::default(),
             post: Post::default(),
             learning: gatepost_training::Settings::default(),
@@ -230,6 +238,10 @@ fn full_name<'a>(own: &'a str, hosts: &'a str) -> Option<&'a str> {
 pub struct Domain {
     /// What becomes of its mail.
     pub policy: Layer,
+    /// What is different for single users, by local part or address: `[domain."example.org".users.ann]` holds what a
+    /// `policy` holds, for mail to this recipient alone. Letter case does not count; `ann+tag` is `ann` where there is no
+    /// such entry of its own.
+    pub users: BTreeMap<String, Layer>,
     /// Its filters, by name.
     pub filters: BTreeMap<String, FilterException>,
     /// Logins that may change its lists and see its kept mail.
@@ -260,6 +272,12 @@ pub struct Domain {
     /// From where the customer's server may have waiting mail sent at once (ETRN); without this from the addresses of
     /// `server`, where they are written as addresses. `[]` for from nowhere.
     pub etrn_from: Option<Vec<Network>>,
+    /// How long its mail may wait here while all its mail servers are away: `"2d"`. Mail that all filters have seen, for
+    /// recipients who are known to exist, is then accepted, and delivered when a server is back. Without this such mail is
+    /// answered 451, and waits at its sender.
+    pub hold: Option<Timespan>,
+    /// The most octets of its mail that may wait; without this `domain_size` in `[queue]`.
+    pub queue_size: Option<Size>,
     /// Where its table is written.
     #[serde(skip)]
     pub written: Option<Place>,

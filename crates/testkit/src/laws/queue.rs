@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,11 @@ pub struct Bench<Q: ?Sized> {
     /// The queue, empty; its clock shows [`FakeClock::START`], and no mail server of any route is up.
     pub queue: Arc<Q>,
     /// Lets it do what it does by itself, until there is nothing to do.
-    pub settle: Box<dyn Fn() + Send + Sync>,
+    pub settle: Box<Settle>,
 }
+
+/// Comes to an end when there is nothing to do.
+pub type Settle = dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
 /// Checks all laws of a queue. `fresh` makes one for each of them, within a tokio runtime of several threads. It must hold
 /// mail for `d.example`, `e.example` and `xn--bcher-kva.example`.
@@ -313,7 +317,7 @@ async fn an_order_does_what_it_says_to_what_it_names(queue: &dyn Queue) {
     assert_eq!(list(queue, &all()).await.len(), 5, "nothing is lost by it");
 }
 
-async fn what_is_deleted_or_given_up_is_gone(queue: &dyn Queue, settle: &(dyn Fn() + Send + Sync)) {
+async fn what_is_deleted_or_given_up_is_gone(queue: &dyn Queue, settle: &Settle) {
     some(queue).await;
     let first = list(queue, &all()).await.remove(0);
     let own = by(|which| which.id = Some(first.id.to_string()));
@@ -325,7 +329,7 @@ async fn what_is_deleted_or_given_up_is_gone(queue: &dyn Queue, settle: &(dyn Fn
     let of_e = by(|which| which.domain = Some("e.example".into()));
     let waited = list(queue, &of_e).await.len() as u64;
     assert_eq!(order(queue, &of_e, WaitingOrder::Bounce).await, waited);
-    settle();
+    settle().await;
     assert!(list(queue, &of_e).await.is_empty(), "given up");
     assert_eq!(
         queue.depth(None).await.expect("a depth").mails,

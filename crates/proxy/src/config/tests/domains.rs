@@ -187,7 +187,7 @@ fn waiting_mail_is_asked_for_from_the_customers_own_server() {
         customer("a.example", "[::ffff:192.0.2.7]:25"),
         customer("b.example", "mail.b.example:25"),
     ));
-    let may = wiring::etrn(&loaded.config);
+    let may = wiring::etrn(&loaded.config, &loaded.config.listen[0]);
     for (domain, from, yes) in [
         ("a.example", "192.0.2.7", true),
         ("a.example", "192.0.2.8", false),
