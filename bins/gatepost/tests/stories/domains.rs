@@ -63,6 +63,7 @@ fn a_customer_is_added_shown_changed_and_removed_while_gatepost_runs() {
     assert_eq!(added, "acme.example is in the store and in service\n");
     // The session that was there before goes by the rules with which it began.
     before.ask("RCPT TO:<bob@acme.example>").begins("550 5.7.1");
+    before.quit();
     assert_eq!(to(&mut gatepost.client(), "acme.example", "first"), 250);
     let subjects = |server: &Upstream| {
         let taken = server.taken();
@@ -129,7 +130,6 @@ fn a_customer_is_added_shown_changed_and_removed_while_gatepost_runs() {
     gatepost.signal("HUP");
     gatepost.logs(&["the configuration is reloaded"]);
     assert_eq!(to(&mut gatepost.client(), "acme.example", "third"), 250);
-    thread::sleep(std::time::Duration::from_secs(2));
     gatepost.kill();
     gatepost.again();
     assert_eq!(to(&mut gatepost.client(), "acme.example", "fourth"), 250);
@@ -140,6 +140,8 @@ fn a_customer_is_added_shown_changed_and_removed_while_gatepost_runs() {
     after.ask("MAIL FROM:<ann@there.example>").is(250);
     after.ask("RCPT TO:<bob@acme.example>").begins("550 5.7.1");
     after.ask("RCPT TO:<bob@filed.example>").is(250);
+    after.ask("RSET").is(250);
+    after.quit();
     let audit = gatepost.tells(&["audit"]);
     for words in [
         "add the domain acme.example: server.upstream = ",
@@ -207,7 +209,7 @@ fn a_customers_mail_is_greylisted_and_looked_at_for_danger_and_not_for_spam() {
     let setup = provider(folder.path())
         .set("pipeline.inbound.tiers", "[['conduct'], ['greylist'], ['attachments']]")
         .set("filters.conduct.mode", "'enforce'")
-        .set("filters.greylist.mode", "'enforce'");
+        .set("filters.greylist.options.grace", "'0s'");
     let gatepost = Gatepost::start(&setup);
     let mut client = gatepost.client();
     client.ask("MAIL FROM:<ann@there.example>").is(250);
