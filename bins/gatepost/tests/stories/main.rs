@@ -25,6 +25,7 @@ mod faults;
 mod floods;
 mod gone;
 mod house;
+mod icap;
 mod keeping;
 mod kept;
 mod keywords;

@@ -239,6 +239,10 @@ fn full_name<'a>(own: &'a str, hosts: &'a str) -> Option<&'a str> {
 pub struct Domain {
     /// What becomes of its mail.
     pub policy: Layer,
+    /// What is different for single users, by local part or address: `[domain."example.org".users.ann]` holds what a
+    /// `policy` holds, for mail to this recipient alone. Letter case does not count; `ann+tag` is `ann` where there is no
+    /// such entry of its own.
+    pub users: BTreeMap<String, Layer>,
     /// Its filters, by name.
     pub filters: BTreeMap<String, FilterException>,
     /// Logins that may change its lists and see its kept mail.
