@@ -19,6 +19,7 @@ mod away;
 mod clamav;
 mod desk;
 mod dns;
+mod domains;
 mod failover;
 mod faults;
 mod floods;
