@@ -44,13 +44,13 @@ impl Explainer {
     /// The classifiers of a listener's pipeline, with whether they count for mail to a domain.
     fn classifiers(
         &self,
-        config: &Config,
+        (config, registry): (&Config, &Registry),
         listen: &Listen,
         domain: Option<&str>,
     ) -> Vec<(&'static str, bool, Arc<dyn Learner>)> {
+        let own = domain.and_then(|domain| config.own(domain));
         let mode = |name: &str| {
-            let exception = config.domain.iter().find(|(known, _)| Some(known.as_ref()) == domain);
-            let here = exception.and_then(|(_, domain)| domain.filters.get(name)?.mode);
+            let here = own.and_then(|(_, own)| own.mode(registry.get(name)?));
             here.unwrap_or(config.filter(name).mode)
         };
         let named = |name: &str| config.tiers(listen.pipeline()).iter().flatten().any(|own| own == name);
@@ -120,13 +120,17 @@ impl Explain for Explainer {
             None => listener(config, None).map_err(Fault::Broken)?,
         };
         let to = about.came.iter().flat_map(|came| &came.to);
-        let of = |to: &String| Address::parse(to, true).ok().map(|to| to.domain().key());
-        let domain = about.domain.clone().or_else(|| to.filter_map(of).next());
+        let to = to.filter_map(|to| Address::parse(to, true).ok()).next();
+        let domain = about.domain.clone().or_else(|| to.as_ref().map(|to| to.domain().key()));
         let policy = wiring::policy(config);
-        let rules = policy.rules(domain.as_deref());
+        // For one recipient by its own rules, unless somebody asks for a whole domain.
+        let rules = match (&about.domain, &to) {
+            (None, Some(to)) => policy.of(to),
+            (domain, _) => policy.rules(domain.as_deref(), None),
+        };
         let fusion = self.fusion.get();
 
-        let asked = self.classifiers(config, listen, domain.as_deref());
+        let asked = self.classifiers((config, registry), listen, domain.as_deref());
         let (mail, whose) = (Arc::clone(message), domain.clone());
         let mut witnesses = self
             .services
@@ -185,7 +189,7 @@ pub fn unvouched(config: &Config, fusion: &CurrentFusion) -> Vec<String> {
         .filter(|(_, domain)| domain.policy.ham_risk.is_some());
     let places = std::iter::once(None).chain(own.map(|(name, _)| Some(name.to_ascii_lowercase())));
     let doubtful = |place: Option<String>| {
-        let risk = policy.rules(place.as_deref()).ham_risk;
+        let risk = policy.rules(place.as_deref(), None).ham_risk;
         let fusion = fusion.as_ref().clone().with_risk(risk.share());
         if fusion.is_vouched() {
             return None;

@@ -9,10 +9,12 @@
 mod admission;
 mod alarm;
 mod alarms;
+mod backlog;
 mod cli;
 mod clock;
 mod config;
 mod control;
+mod customers;
 mod descriptors;
 mod drive;
 mod explainer;

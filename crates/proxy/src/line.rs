@@ -139,6 +139,7 @@ impl Line {
             }
             Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
             Outcome::Ready => true,
+            Outcome::Each(each, last) => last.is_done() && each.iter().all(|reply| reply.is_done()),
             Outcome::Challenge(_) | Outcome::Lost(_) => false,
         };
         outcome

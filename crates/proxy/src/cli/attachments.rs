@@ -44,7 +44,10 @@ pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), Stri
     let person = mail.person.as_deref();
     let built = |options: Options| {
         let options = options.read::<gatepost_attachments::Config>()?;
-        Ok((options.policy()?, options.how()?))
+        let mut how = options.how()?;
+        // Whoever lists files may want to put one on a list.
+        how.limits.hashes = true;
+        Ok((options.policy()?, how))
     };
     let (out, how) =
         built(config.filter(NAME).options()).map_err(|error: BuildError| format!("filters.{NAME}.options: {error}"))?;
@@ -64,8 +67,7 @@ pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), Stri
 /// The options of the domain of an address, where it has some of its own.
 fn of_domain(config: &Config, person: &str) -> Option<Options> {
     let (_, domain) = person.rsplit_once('@')?;
-    let mut all = config.domain.iter();
-    let (_, own) = all.find(|(name, _)| name.eq_ignore_ascii_case(domain.trim()))?;
+    let (_, own) = config.own(domain.trim())?;
     own.filters.get(NAME)?.options()
 }
 
@@ -180,7 +182,8 @@ mod tests {
 
     fn looked(mail: &str) -> (Policy, Contents) {
         let options = gatepost_attachments::Config::default();
-        let how = options.how().expect("the shipped bounds");
+        let mut how = options.how().expect("the shipped bounds");
+        how.limits.hashes = true;
         let contents = look(&Message::from_bytes(canonical(mail.as_bytes())), &how, &|| false);
         (options.policy().expect("the shipped policy"), contents)
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hosts::Hosts;
-use super::values::{HostName, LocalDomain, Timespan};
+use super::values::{Destination, HostName, LocalDomain, Timespan};
 
 /// A route: mail servers that serve the same domains, or Maildirs of our own.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -203,4 +203,18 @@ impl Default for RouteTimeouts {
             dot: Timespan::secs(300),
         }
     }
+}
+
+/// The mail servers of a route, each `host:port`.
+pub fn servers(route: &Route) -> impl Iterator<Item = String> {
+    let servers = route.upstream.iter().map(|host| &host.to);
+    let servers = servers.filter(|to| matches!(to, Destination::Smtp { .. }));
+    servers.map(ToString::to_string)
+}
+
+/// The addresses of a route's mail servers, of those that are named by address.
+pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
+    let servers = route.upstream.servers();
+    let addresses = servers.filter_map(|(host, _)| host.parse::<IpAddr>().ok());
+    addresses.map(|address| address.to_canonical())
 }

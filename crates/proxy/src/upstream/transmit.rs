@@ -122,6 +122,49 @@ pub(super) async fn transmit(
             line.content &= reply.is_done();
             Ok(answered(reply))
         }
+        Outcome::Each(each, last) => {
+            let delivery = told_apart(consignment.to, each, last);
+            line.content &= delivery.reply.is_done() && delivery.refused.is_empty();
+            Ok(delivery)
+        }
         other => Err(other),
+    }
+}
+
+/// What a server said of each recipient of a message, and then of the message.
+fn told_apart(to: &[usize], each: Vec<Reply>, last: Reply) -> Delivery {
+    let said = to.iter().copied().zip(each);
+    let refused: Vec<(usize, Reply)> = said.filter(|(_, reply)| !reply.is_done()).collect();
+    let reply = match refused.len() == to.len() && last.is_done() {
+        // Whatever it says of the message, nobody has it.
+        true => {
+            let later = refused.iter().find(|(_, reply)| reply.is_transient());
+            later.or(refused.first()).map_or(last, |(_, reply)| reply.clone())
+        }
+        false => last,
+    };
+    Delivery { reply, refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_of_each_goes_with_the_place_of_each() {
+        for (codes, last, reply, refused) in [
+            (&[250, 250][..], 250, 250, &[][..]),
+            (&[250, 550], 250, 250, &[4]),
+            (&[450, 250], 250, 250, &[2]),
+            (&[250, 550], 451, 451, &[4]),
+            (&[550, 550], 550, 550, &[2, 4]),
+            (&[550, 451], 250, 451, &[2, 4]),
+        ] {
+            let each = codes.iter().map(|code| Reply::plain(*code, "word")).collect();
+            let delivery = told_apart(&[2, 4], each, Reply::plain(last, "last"));
+            assert_eq!(delivery.reply.code(), reply, "{codes:?} {last}");
+            let places: Vec<usize> = delivery.refused.iter().map(|(place, _)| *place).collect();
+            assert_eq!(places, refused, "{codes:?} {last}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Everything is on loopback, on ports that were free a moment ago, in folders of its own, and ends with its owner, even
 //! when a test panics. No wait is without a bound.
 
+pub mod cicap;
 pub mod clamd;
 pub mod client;
 pub mod dovecot;
@@ -15,6 +16,7 @@ pub mod tls;
 pub mod upstream;
 pub mod wire;
 
+pub use cicap::Cicap;
 pub use clamd::Clamd;
 pub use client::{Client, Reply};
 pub use dovecot::Dovecot;

@@ -30,7 +30,7 @@ impl Check<'_> {
                 if let Some(other) = owners.insert(domain, name) {
                     self.error(&path, format!("`{domain}` is named by route `{other}` already"));
                 }
-                if !config.local_domains.iter().any(|local| local.includes(domain)) && !self.wrong(&["local_domains"]) {
+                if self.local.get(&domain.to_string()).is_none() && !self.wrong(&["local_domains"]) {
                     self.error(
                         &path,
                         format!("`{domain}` is not in local_domains, so its mail is refused before it is routed"),
@@ -38,7 +38,9 @@ impl Check<'_> {
                 }
             }
             if route.domains.is_empty()
+                && !self.addressed.contains(name)
                 && !config.listen.iter().any(|listen| listen.route == *name)
+                && config.queue.notices.as_ref() != Some(name)
                 && !self.wrong(&["listen"])
             {
                 self.warning(
@@ -64,8 +66,8 @@ impl Check<'_> {
             &route.domains
         };
         let endless = |domain: &&LocalDomain| {
-            let lists = config.domain.iter().find(|(name, _)| ***name == *domain.name);
-            domain.below || lists.is_none_or(|(_, own)| own.recipients.is_none() && own.recipients_file.is_none())
+            let own = config.domain.get(&*domain.name);
+            domain.below || own.is_none_or(|own| own.recipients.is_none() && own.recipients_file.is_none())
         };
         if folder.to_string_lossy().contains("{user}")
             && let Some(domain) = own.iter().find(endless)
