@@ -35,6 +35,7 @@ mod one_day;
 mod operation;
 mod passing;
 mod people;
+mod prdr;
 mod queueing;
 mod relaying;
 mod resend;

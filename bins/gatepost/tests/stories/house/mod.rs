@@ -1,4 +1,4 @@
-//! The stage of the stories: the binary, a real Postfix and Dovecot, a fake mail server and a client that says what it is
+//! The stage of the stories: the binary, a real Postfix, Exim and Dovecot, a fake mail server and a client that says what it is
 //! told.
 //!
 //! Everything is on loopback, on ports that were free a moment ago, in folders of its own, and ends with its owner, even
@@ -7,6 +7,7 @@
 pub mod clamd;
 pub mod client;
 pub mod dovecot;
+pub mod exim;
 pub mod gatepost;
 pub mod passwords;
 pub mod postfix;
@@ -18,6 +19,7 @@ pub mod wire;
 pub use clamd::Clamd;
 pub use client::{Client, Reply};
 pub use dovecot::Dovecot;
+pub use exim::Exim;
 pub use gatepost::Gatepost;
 pub use postfix::Postfix;
 pub use setup::Setup;
