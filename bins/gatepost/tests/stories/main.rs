@@ -37,6 +37,7 @@ mod one_day;
 mod operation;
 mod passing;
 mod people;
+mod prdr;
 mod queueing;
 mod relaying;
 mod resend;
