@@ -14,7 +14,7 @@ CROWD ?= 5000 5000 5000
 # The folder of `make suites`.
 SUITES ?=
 
-.PHONY: help run test ledger race crowd bench fuzz dist suites lint
+.PHONY: help run test ledger race queue crowd bench fuzz dist suites lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -30,6 +30,9 @@ ledger: ## nothing lost, nothing doubled: 10,000 mails under kill -9, and troubl
 
 race: ## Gatepost beside Postfix under the same loads over sockets (ROUNDS=3)
 	@tools/race.sh $(ROUNDS)
+
+queue: ## mail that waits: Gatepost's queue beside Postfix's, on one disk (ROUNDS=3)
+	@tools/queue-race.sh $(ROUNDS)
 
 crowd: ## what thousands of slow, idle and tarpitted clients cost the others (CROWD="SLOW IDLE TARPITTED")
 	@tools/crowd.sh $(CROWD)

@@ -43,15 +43,6 @@ refuses() { # port
   [[ $line = 5* ]] || die "port $1 does not refuse at RCPT: $line"
 }
 
-# The processor's seconds of a process and all below it, those that have ended too.
-seconds() { # pid
-  # A process may end while it is looked at.
-  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/([^)]*)/x/' | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
-    { parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17 }
-    END { for (pid in used) { up = pid; while (up != root && up in parent && up > 1) up = parent[up]; if (up == root) sum += used[pid] }
-          print sum / tick }'
-}
-
 # One load on one of them: mails a second, and CPU seconds per 1,000.
 run() { # who's port, pid (0: the sink itself), mails, arguments of smtp-source
   local port=$1 pid=$2 mails=$3 before=0 after=0 began took
@@ -65,7 +56,6 @@ run() { # who's port, pid (0: the sink itself), mails, arguments of smtp-source
   awk -v n="$mails" -v ns="$took" -v cpu="$(awk "BEGIN{print $after - $before}")" \
     'BEGIN { printf "%.1f %.4f\n", n * 1e9 / ns, cpu * 1000 / n }'
 }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 race() { # what, mails, arguments of smtp-source
   local what=$1 mails=$(($2 * scale / 100)) who port pid round

@@ -101,3 +101,14 @@ EOF
   # shellcheck disable=SC2034
   postfix=$(tr -d ' ' <"$at/queue/pid/master.pid")
 }
+
+# The processor's seconds of a process and all below it, those that have ended too.
+seconds() { # pid
+  # A process may end while it is looked at.
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/([^)]*)/x/' | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
+    { parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17 }
+    END { for (pid in used) { up = pid; while (up != root && up in parent && up > 1) up = parent[up]; if (up == root) sum += used[pid] }
+          print sum / tick }'
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }

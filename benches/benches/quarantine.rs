@@ -94,6 +94,7 @@ impl Quarantine {
                 post: Arc::new(null::NoPost),
                 learning: Arc::new(null::NoLearning),
                 explain: Arc::new(null::NoExplain),
+                queue: None,
                 upkeep: Arc::new(Nothing),
                 clock: clock.clone(),
                 seed: SEED,

@@ -54,6 +54,7 @@ fn office(services: &Services, fusion: &Arc<CurrentFusion>) -> Result<Arc<dyn De
         store: services.store.within("desk"),
         filters: services.store.within("filter"),
         kept: Arc::clone(&services.kept),
+        queue: None,
         post: Arc::clone(&services.post),
         learning: Arc::new(teacher),
         explain: Arc::new(null::NoExplain),

@@ -203,7 +203,7 @@ impl Kept for Archive {
 
     async fn record(&self, record: &Record) -> Result<(), Fault> {
         self.inner.open()?;
-        self.inner.records.add(&[record]).await
+        self.inner.records.put(record).await
     }
 
     async fn record_all(&self, records: &[&Record]) -> Result<(), Fault> {

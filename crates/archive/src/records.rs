@@ -156,6 +156,18 @@ impl Records {
         Ok(())
     }
 
+    /// Adds a record, or writes anew one that is there already.
+    pub async fn put(&self, record: &Record) -> Result<(), Fault> {
+        let key = record_key(&self.seed, &record.id);
+        let known = self.store.get(&place(&key), Time::from_millis(0)).await?.is_some();
+        self.add(&[record]).await?;
+        if known && self.counted.load(Ordering::Acquire) {
+            let less = |count: u64| Some(count.saturating_sub(1));
+            let _ = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+        Ok(())
+    }
+
     fn prepare(&self, record: &Record, writes: &mut Vec<Write>) -> Result<(), Fault> {
         let key = record_key(&self.seed, &record.id);
         let order = order(record.began, &key);

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use gatepost_smtp::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::domains::{DomainAct, DomainRow};
 use crate::envelope::Login;
 use crate::explain::{Came, Explanation};
 use crate::fault::Fault;
 use crate::kept::{KeptId, KeptMail, Label, Query};
 use crate::learner::{Taught, Unlearn, Version};
+use crate::queue::{Depth, Waiting, WaitingId, WaitingMail, WaitingOrder};
 use crate::record::Record;
 
 /// For whom an entry of a list holds.
@@ -326,6 +328,32 @@ pub enum Request {
     },
     /// Make the models anew from all that was learned.
     Rebuild,
+    /// List, show or change the domains of customers.
+    Domain(DomainAct),
+    /// Tell how much mail waits in the queue.
+    CountWaiting {
+        /// For this domain; for all where none is named.
+        domain: Option<String>,
+    },
+    /// List mail that waits, the oldest first, a page at a time.
+    Waiting {
+        /// Which.
+        which: Waiting,
+    },
+    /// Tell what is known of a mail that waits, and read it where a reason is given.
+    ShowWaiting {
+        /// The mail.
+        id: WaitingId,
+        /// Why, for the audit; without it the mail itself is not told.
+        why: Option<String>,
+    },
+    /// Do something with mails that wait: with all that are meant, not a page of them.
+    OrderWaiting {
+        /// Which.
+        which: Waiting,
+        /// What.
+        order: WaitingOrder,
+    },
     /// An act of a third party's filter, in words that only it knows.
     Other {
         /// The filter's name.
@@ -419,6 +447,14 @@ pub enum Receipt {
     Explained(Box<Explanation>),
     /// Here are the versions of the models, the newest first, and what there is to say about them.
     Models(Vec<Version>, Vec<String>),
+    /// Here are the domains that were asked for.
+    Domains(Vec<DomainRow>),
+    /// So much waits.
+    Depth(Depth),
+    /// Here are mails that wait, and where there are more: ask for those behind this id.
+    Waiting(Vec<WaitingMail>, Option<String>),
+    /// Here is what is known of the mail that waits, and the mail where a reason was given.
+    WaitingMail(Box<WaitingMail>, Option<Octets>),
     /// It may not be done: rights, limits, nonsense. In words for the one who asked.
     Refused(String),
     /// It could not be done now.

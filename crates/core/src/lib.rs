@@ -18,6 +18,7 @@ pub mod compute;
 pub mod context;
 pub mod desk;
 pub mod dns;
+pub mod domains;
 pub mod envelope;
 pub mod explain;
 pub mod fault;
@@ -56,6 +57,7 @@ pub use desk::{
     Upkeep,
 };
 pub use dns::{Dns, Lookup, Mx};
+pub use domains::{DomainAct, DomainRow, Domains, Setting};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
 pub use explain::{About, Came, Explain, Explanation, Witness};
 pub use fault::Fault;

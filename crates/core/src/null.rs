@@ -15,6 +15,7 @@ use crate::alarms::Alarms;
 use crate::compute::{Budget, Job, Threads};
 use crate::desk::{Desk, Receipt, Request};
 use crate::dns::{Dns, Lookup, Mx};
+use crate::domains::{DomainAct, Domains};
 use crate::envelope::Login;
 use crate::explain::{About, Explain, Explanation};
 use crate::fault::Fault;
@@ -48,6 +49,16 @@ impl Dns for NoDns {
     }
     async fn ns(&self, _: &str) -> Result<Lookup<Box<str>>, Fault> {
         Err(DNS)
+    }
+}
+
+/// No customers' domains beside those of the files.
+pub struct NoDomains;
+
+#[async_trait]
+impl Domains for NoDomains {
+    async fn act(&self, _: &DomainAct) -> Result<Receipt, Fault> {
+        Err(Fault::Unavailable("no service for the domains of customers"))
     }
 }
 

@@ -27,7 +27,8 @@ pub struct Consignment<'a> {
 pub struct Delivery {
     /// The server's reply to the final dot, or what it said instead.
     pub reply: Reply,
-    /// Recipients (by the same places) whom it accepted first and refused when a part of them was named again.
+    /// Recipients (by the same places) whom it accepted first and refused then: when a part of them was named again, or where
+    /// MAIL asked for a reply about each (PRDR), when it had the message. They have nothing.
     pub refused: Vec<(usize, Reply)>,
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gatepost_core::{
-    Acting, Change, Clock, Desk, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login, Message, Octets,
-    Post, Query, Receipt, Request, Seed, Store, Time, Upkeep,
+    Acting, Change, Clock, Desk, DomainAct, Domains, Explain, Fault, Filter, Kept, KeptId, KeptMail, Learning, Login,
+    Message, Octets, Post, Query, Queue, Receipt, Request, Seed, Store, Time, Upkeep, null::NoDomains,
 };
 use gatepost_pipeline::recipients;
 use gatepost_pipeline::run::guarded;
@@ -32,9 +32,9 @@ const RELEASE_PATIENCE: Duration = Duration::from_mins(50);
 /// How long one that touches all that is stored may take.
 const LONG_PATIENCE: Duration = Duration::from_hours(6);
 /// The most mails or records that are told at once.
-const FOUND_MAX: usize = 1_000;
+pub(crate) const FOUND_MAX: usize = 1_000;
 /// How many where nobody said.
-const FOUND: usize = 50;
+pub(crate) const FOUND: usize = 50;
 /// The largest mail that is told over the desk.
 const READ_MAX: u64 = 64 << 20;
 
@@ -63,6 +63,8 @@ pub struct Means {
     pub filters: Store,
     /// Kept mail and records.
     pub kept: Arc<dyn Kept>,
+    /// Mail that waits, where there is a queue.
+    pub queue: Option<Arc<dyn Queue>>,
     /// Delivering what is released.
     pub post: Arc<dyn Post>,
     /// Teaching.
@@ -83,6 +85,7 @@ pub struct FrontDesk {
     audit: Audit,
     terms: ArcSwap<Terms>,
     handlers: ArcSwap<Handlers>,
+    domains: Arc<dyn Domains>,
 }
 
 impl FrontDesk {
@@ -93,7 +96,14 @@ impl FrontDesk {
             means,
             terms: ArcSwap::from_pointee(terms),
             handlers: ArcSwap::default(),
+            domains: Arc::new(NoDomains),
         }
+    }
+
+    /// The same with somebody who keeps the domains of customers.
+    #[must_use]
+    pub fn with_domains(self, domains: Arc<dyn Domains>) -> FrontDesk {
+        FrontDesk { domains, ..self }
     }
 
     /// Puts the filters of a configuration, and what it says about the desk, in place of the former ones.
@@ -202,6 +212,11 @@ impl FrontDesk {
             Request::Explain { mail, came, domain } => {
                 self.explain(who, mail, came.as_ref(), domain.as_deref(), now).await?
             }
+            Request::Domain(act) => self.domain(who, act).await?,
+            Request::CountWaiting { domain } => self.count_waiting(who, domain.as_deref()).await?,
+            Request::Waiting { which } => self.waiting(who, which).await?,
+            Request::ShowWaiting { id, why } => self.show_waiting(who, id, why.as_deref()).await?,
+            Request::OrderWaiting { which, order } => self.order_waiting(who, which, order).await?,
             // Lists, and what only a filter knows.
             _ => self.offer(by, request, now).await?.unwrap_or_else(|| nobody(request)),
         })
@@ -289,18 +304,34 @@ impl FrontDesk {
         if !who.received(&mail) && why.is_none_or(|why| why.trim().is_empty()) {
             return Ok(Receipt::Refused("it came to somebody else: say why you read it".into()));
         }
-        if message.len() > READ_MAX {
-            return Ok(Receipt::Refused(format!(
-                "it has {} octets, and at most {READ_MAX} are shown",
-                message.len()
-            )));
-        }
-        let mut octets = Vec::with_capacity(usize::try_from(message.len()).unwrap_or(0));
-        std::io::Read::read_to_end(&mut message.read(), &mut octets)
-            .map_err(|_| Fault::Unavailable("the file of the kept mail"))?;
+        let octets = match octets(&message)? {
+            Ok(octets) => octets,
+            Err(why) => return Ok(Receipt::Refused(why)),
+        };
         Ok(match who.view(&mail) {
-            Some(view) => Receipt::Mail(view, Octets(octets)),
+            Some(view) => Receipt::Mail(view, octets),
             None => no_such_mail(),
+        })
+    }
+
+    async fn domain(&self, who: &Who<'_>, act: &DomainAct) -> Result<Receipt, Fault> {
+        Ok(match (self.domains.act(act).await?, act, &self.means.queue) {
+            (Receipt::Domains(rows), ..) => {
+                Receipt::Domains(rows.into_iter().filter(|row| who.runs(&row.domain)).collect())
+            }
+            (Receipt::Done(mut change), DomainAct::Remove { domain }, Some(queue)) => {
+                let domain = domain.to_lowercase();
+                // It is done; that the queue cannot be asked changes nothing.
+                let waits = queue.depth(Some(&domain)).await.map_or(0, |depth| depth.mails);
+                if waits > 0 {
+                    change.lines.push(format!(
+                        "{waits} mails wait for it, and have no way now: `gatepost queue list --domain {domain}` shows them, and \
+                         a domain that is added again takes them along"
+                    ));
+                }
+                Receipt::Done(change)
+            }
+            (other, ..) => other,
         })
     }
 
@@ -323,6 +354,18 @@ fn narrow(who: &Who<'_>, query: &Query) -> Result<Query, &'static str> {
     let mut query = who.narrowed(query)?;
     query.limit = Some(query.limit.unwrap_or(FOUND).min(FOUND_MAX));
     Ok(query)
+}
+
+/// A mail as it is told over the desk, or why it is not.
+pub(crate) fn octets(message: &Message) -> Result<Result<Octets, String>, Fault> {
+    if message.len() > READ_MAX {
+        let size = message.len();
+        return Ok(Err(format!("it has {size} octets, and at most {READ_MAX} are shown")));
+    }
+    let mut octets = Vec::with_capacity(usize::try_from(message.len()).unwrap_or(0));
+    std::io::Read::read_to_end(&mut message.read(), &mut octets)
+        .map_err(|_| Fault::Unavailable("the file of the mail"))?;
+    Ok(Ok(Octets(octets)))
 }
 
 pub(crate) fn done(lines: Vec<String>) -> Receipt {
@@ -356,7 +399,8 @@ fn patience(request: &Request) -> Duration {
         | Request::Unlearn(_)
         | Request::CountSamples(_)
         | Request::Rollback { .. }
-        | Request::Rebuild => LONG_PATIENCE,
+        | Request::Rebuild
+        | Request::OrderWaiting { .. } => LONG_PATIENCE,
         _ => PATIENCE,
     }
 }

@@ -18,6 +18,7 @@ mod release;
 pub mod rights;
 mod teach;
 pub mod users;
+mod waiting;
 mod words;
 
 pub use desk::{FrontDesk, Handlers, Means, Terms};

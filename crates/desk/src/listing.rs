@@ -4,21 +4,26 @@
 //! **Invariant:** only the reporter's own list is touched, with one address, which is neither ours nor the null sender. What
 //! the lists say, or that they fail, undoes nothing that was learned.
 
+use gatepost_core::schemars::{self, JsonSchema};
+use gatepost_core::serde::{Deserialize, Serialize};
 use gatepost_core::{Address, Author, Change, Label, List, Login, Message, Reach, Receipt, Request, Time};
 
 use crate::brought::Known;
 use crate::desk::FrontDesk;
 use crate::rights::{Who, address};
 
-/// What the operator wrote about reports.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a report of a person does beside teaching the classifiers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "gatepost_core::serde", default, deny_unknown_fields)]
+#[schemars(crate = "gatepost_core::schemars")]
 pub struct Reports {
-    /// Put the sender of reported spam on the reporter's own deny list; without this it is only taken off the allow list.
+    /// Put the sender of reported spam on the reporter's own deny list. Without this it is only taken off their allow list.
     pub deny_sender: bool,
-    /// Put the sender of mail that is reported as wanted on the reporter's own allow list; without this it is only taken
-    /// off the deny list.
+    /// Put the sender of mail that is reported as wanted on the reporter's own allow list. Without this it is only taken
+    /// off their deny list.
     pub welcome_sender: bool,
-    /// How much a mail counts that was brought and that we have nothing of ourselves, in hundredths.
+    /// How much a mail counts of which only the copy is there that the reporter sends along, in hundredths of one that we
+    /// have ourselves: such a copy may lack fields, or be changed.
     pub brought_weight: u32,
 }
 

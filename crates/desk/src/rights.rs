@@ -1,15 +1,15 @@
-//! Who may do what, and how much of a mail somebody sees: pure functions of the login and what the operator wrote.
+//! Who may do what: pure functions of the login and what the operator wrote. How much of it they see is in `views`.
 //!
 //! **Invariant:** the same words answer a mail that is not there and one that is somebody else's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_core::{
-    Address, Came, Domain, KeptMail, List, Login, LoginBy, Mail, Query, Reach, RecipientRecord, Record, Request, Scope,
-};
+use gatepost_core::{Address, Came, Domain, DomainAct, List, Login, LoginBy, Mail, Reach, Request, Waiting};
 use gatepost_pipeline::Routes;
 
 use crate::users::Users;
+
+mod views;
 
 /// What is said of a mail that is not there, or not theirs.
 pub const NO_SUCH_MAIL: &str = "there is no such mail, or it is not yours";
@@ -142,8 +142,9 @@ impl Who<'_> {
     }
 
     /// Whether they look after a domain.
-    fn runs(&self, domain: &str) -> bool {
-        self.is_admin() || self.domains.contains(domain)
+    pub(crate) fn runs(&self, domain: &str) -> bool {
+        let is_below = |own: &&str| own.starts_with('.') && domain.len() > own.len() && domain.ends_with(*own);
+        self.is_admin() || self.domains.contains(domain) || self.domains.iter().any(is_below)
     }
 
     /// Whether mail to this address is their business.
@@ -236,6 +237,17 @@ impl Who<'_> {
                     )
                 }
             },
+            Request::Domain(act) => when(self.may_change(act), ADMINS),
+            Request::CountWaiting { domain } => {
+                let mut which = Waiting::default();
+                which.domain.clone_from(domain);
+                self.narrowed_waiting(&which).map(|_| ())
+            }
+            Request::Waiting { which } | Request::OrderWaiting { which, .. } => {
+                self.narrowed_waiting(which).map(|_| ())
+            }
+            // Of which domain it is, is seen when it is found.
+            Request::ShowWaiting { .. } => when(self.is_admin() || !self.domains.is_empty(), ADMINS),
             Request::CheckStore | Request::CompactStore | Request::Backup { .. } => when(self.operator, OPERATOR),
             Request::Unlearn(_)
             | Request::CountSamples(_)
@@ -247,116 +259,22 @@ impl Who<'_> {
         }
     }
 
-    /// The query, narrowed to what is theirs.
-    pub fn narrowed(&self, query: &Query) -> Result<Query, &'static str> {
-        if self.is_admin() {
-            return Ok(query.clone());
-        }
-        let mut query = query.clone();
-        match (&query.recipient, &query.domain) {
-            (Some(recipient), _) if self.sees(recipient) => Ok(query),
-            (Some(_), _) => Err(NOT_YOURS),
-            (None, Some(domain)) => match domain_of(domain) {
-                Some(domain) if self.runs(&domain) => Ok(query),
-                _ => Err(ADMINS),
-            },
-            (None, None) => match (&self.name, self.address()) {
-                // An address that cannot be read is nobody's, and finds nothing.
-                (Some(name), None) if name.contains('@') => {
-                    query.recipient = Some(name.clone());
-                    Ok(query)
+    /// Whether a domain of a customer is theirs to see or to change. Whoever looks after one says what becomes of its mail and
+    /// that of its users, as far as it is not locked above; where it goes, who looks after it and what is asked about it is
+    /// for those above.
+    fn may_change(&self, act: &DomainAct) -> bool {
+        const THEIRS: [&str; 2] = ["policy", "users"];
+        let own =
+            |domain: &str| domain_of(domain.trim_start_matches('.')).is_some() && self.runs(&domain.to_lowercase());
+        self.is_admin()
+            || match act {
+                DomainAct::List => !self.domains.is_empty(),
+                DomainAct::Show { domain } => own(domain),
+                DomainAct::Set { domain, settings } => {
+                    own(domain) && settings.iter().all(|setting| THEIRS.contains(&setting.table()))
                 }
-                (_, Some(address)) => {
-                    query.recipient = Some(address.key());
-                    Ok(query)
-                }
-                _ => Err(NAME_A_DOMAIN),
-            },
-        }
-    }
-
-    /// What they see of a kept mail: their own recipients, and where they look after no domain not who of the others says
-    /// what it is; nothing where none is theirs. Of a dangerous one only those in domains that they look after.
-    pub fn view(&self, mail: &KeptMail) -> Option<KeptMail> {
-        let mut view = mail.clone();
-        let runs = |to: &str| address(to).is_some_and(|address| self.runs(&address.domain().key()));
-        let dangerous = mail.is_dangerous();
-        view.recipients.retain(|recipient| {
-            if dangerous {
-                runs(recipient)
-            } else {
-                self.sees(recipient)
+                _ => false,
             }
-        });
-        let others = |by: &str| self.name.as_deref() != Some(&*by.to_lowercase());
-        let plain = !self.is_admin() && self.domains.is_empty();
-        if let Some((_, by)) = view.label.as_mut().filter(|(_, by)| plain && others(by)) {
-            by.clear();
-        }
-        (self.is_admin() || !view.recipients.is_empty()).then_some(view)
-    }
-
-    /// Whether all of a kept mail is theirs, so that they may delete it.
-    pub fn owns(&self, mail: &KeptMail) -> bool {
-        self.is_admin() || (!mail.recipients.is_empty() && mail.recipients.iter().all(|to| self.sees(to)))
-    }
-
-    /// Whether a kept mail came to themselves, so that they need no reason to read it.
-    pub fn received(&self, mail: &KeptMail) -> bool {
-        let own = |to: &String| address(to).is_some_and(|address| self.is(&address));
-        mail.recipients.iter().any(own)
-    }
-
-    /// Whose mail it is that they report, as models tell domains apart: what they named; else the one domain of ours that
-    /// its recipients are in, or their own where it came to several; else that of their own address.
-    pub fn teaches(&self, kept: Option<&KeptMail>, named: Option<&str>) -> Option<String> {
-        let ours = |address: &Address| {
-            let domain = address.domain();
-            self.staff.local.is_local(domain).then(|| domain.key())
-        };
-        let own = |address: &&Address| self.is(address);
-        let to: Vec<Address> = kept
-            .iter()
-            .flat_map(|mail| mail.recipients.iter().filter_map(|to| address(to)))
-            .collect();
-        let domains: BTreeSet<String> = to.iter().filter_map(ours).collect();
-        match (named, kept.is_some(), domains.len()) {
-            (Some(named), ..) => domain_of(named),
-            (None, true, 1) => domains.into_iter().next(),
-            (None, true, _) => to.iter().find(own).and_then(ours),
-            (None, false, _) => self.address().as_ref().and_then(ours),
-        }
-    }
-
-    /// Why a domain that they name as that of some mail is none of ours; nothing where it is.
-    pub fn is_not_ours(&self, named: &str) -> Option<String> {
-        match Domain::parse(named.trim(), true) {
-            Ok(domain) if self.staff.local.is_local(&domain) => None,
-            Ok(_) => Some(format!(
-                "`{named}` is not among your domains, so no mail would be judged by what is learned for it: expected one of \
-                 local_domains"
-            )),
-            Err(_) => Some(format!("`{named}` is no domain")),
-        }
-    }
-
-    /// What they see of a record.
-    pub fn view_record(&self, mut record: Record) -> Option<Record> {
-        if self.is_admin() {
-            return Some(record);
-        }
-        let theirs = |row: &RecipientRecord| self.sees(&row.to);
-        record.recipients.retain(theirs);
-        // Findings about the others tell of their lists; replies, notes and costs may name them.
-        let ids: BTreeSet<_> = record.recipients.iter().map(|row| row.id).collect();
-        record.findings.retain(|finding| match finding.scope {
-            Scope::Everyone => true,
-            Scope::Only(who) => ids.contains(&who),
-        });
-        record.notes.clear();
-        record.calls.clear();
-        record.reply.clear();
-        (!record.recipients.is_empty()).then_some(record)
     }
 }
 
@@ -374,14 +292,6 @@ mod tests {
 
     fn login(name: &str) -> Login {
         Login::new(name, LoginBy::Auth)
-    }
-
-    fn mail(recipients: &[&str]) -> KeptMail {
-        serde_json::from_value(serde_json::json!({
-            "id": KeptId("1".into()), "transaction": "t", "at": 0, "until": null, "reason": "held", "from": "x@y.example",
-            "recipients": recipients, "subject": "s", "size": 1, "label": null,
-        }))
-        .expect("a kept mail")
     }
 
     fn add(reach: Reach) -> Request {
@@ -478,21 +388,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dangerous_is_for_administrators_only() {
-        let staff = staff();
-        let mut mail = mail(&["carl@d.example", "eva@e.example"]);
-        mail.reason = "dangerous".into();
-        let seen = |name: &str| staff.who(&login(name)).view(&mail).map(|mail| mail.recipients);
-        assert_eq!(seen("carl@d.example"), None, "not even their own");
-        assert_eq!(
-            seen("eva@e.example"),
-            Some(vec!["eva@e.example".to_owned()]),
-            "of her domain"
-        );
-        assert_eq!(seen("root@d.example"), Some(mail.recipients.clone()));
-    }
-
-    #[test]
     fn one_foreign_entry_of_an_import_is_enough_to_refuse_it() {
         let (staff, login) = (staff(), login("carl@d.example"));
         let entry = |reach| Listed::new(List::Allow, reach, "a@b.example", Time::ZERO, "carl");
@@ -500,67 +395,6 @@ mod tests {
         let may = |entries| staff.who(&login).may(&Request::Import { entries });
         assert!(may(vec![own.clone()]).is_ok());
         assert!(may(vec![own, entry(Reach::Site)]).is_err());
-    }
-
-    #[test]
-    fn a_person_sees_their_own_recipients_and_no_others() {
-        let (staff, carl) = (staff(), login("carl@d.example"));
-        let who = staff.who(&carl);
-        let both = mail(&["<carl@d.example>", "eva@e.example"]);
-        assert_eq!(
-            who.view(&both).map(|mail| mail.recipients),
-            Some(vec!["<carl@d.example>".into()])
-        );
-        assert!(who.received(&both) && !who.owns(&both) && who.owns(&mail(&["carl@d.example"])));
-        let mut labelled = both.clone();
-        for (by, seen) in [("eva@e.example", ""), ("Carl@d.example", "Carl@d.example")] {
-            labelled.label = Some((Label::Spam, by.into()));
-            let view = who.view(&labelled).expect("theirs");
-            assert_eq!(view.label, Some((Label::Spam, seen.into())));
-        }
-        assert_eq!(who.view(&mail(&["eva@e.example"])), None);
-        assert!(!who.owns(&mail(&[])), "a mail without recipients is nobody's");
-        let eva = login("eva@e.example");
-        assert!(
-            !staff.who(&eva).received(&mail(&["anna@e.example"])) && staff.who(&eva).owns(&mail(&["anna@e.example"]))
-        );
-    }
-
-    #[test]
-    fn a_login_without_a_domain_is_an_address_where_there_is_but_one() {
-        let carl = login("Carl");
-        let own = |domains: &[(&'static str, &'static str)]| {
-            let staff = Staff::new([], [], Routes::inbound(domains.iter().copied()));
-            let who = staff.who(&carl);
-            let narrowed = who.narrowed(&Query::default()).ok().and_then(|query| query.recipient);
-            assert_eq!(who.address().map(|address| address.key()), narrowed);
-            assert_eq!(who.teaches(None, None).is_some(), narrowed.is_some());
-            narrowed
-        };
-        assert_eq!(own(&[("d.example", "default")]).as_deref(), Some("carl@d.example"));
-        for domains in [
-            &[("d.example", "default"), ("e.example", "default")][..],
-            &[(".d.example", "default")],
-            &[],
-        ] {
-            assert_eq!(own(domains), None);
-        }
-    }
-
-    #[test]
-    fn a_query_is_narrowed_to_what_is_theirs() {
-        let staff = staff();
-        let ask = |name: &str, recipient: Option<&str>, domain: Option<&str>| {
-            let mut query = Query::default();
-            (query.recipient, query.domain) = (recipient.map(Into::into), domain.map(Into::into));
-            staff.who(&login(name)).narrowed(&query).map(|query| query.recipient)
-        };
-        assert_eq!(ask("carl@d.example", None, None), Ok(Some("carl@d.example".into())));
-        assert_eq!(ask("carl", None, None), Err(NAME_A_DOMAIN));
-        assert_eq!(ask("carl", Some("eva@e.example"), None), Err(NOT_YOURS));
-        assert_eq!(ask("carl", None, Some("d.example")), Err(ADMINS));
-        assert_eq!(ask("eva@e.example", None, Some("e.example")), Ok(None));
-        assert_eq!(ask("root@d.example", None, None), Ok(None));
     }
 
     #[test]
@@ -590,40 +424,6 @@ mod tests {
         assert!(!may("carl@d.example", &report(Some("d.example"))) && !may("carl@d.example", &explain(bytes())));
         assert!(may("eva@e.example", &report(Some("E.example"))) && !may("eva@e.example", &report(Some("d.example"))));
         assert!(may("root@d.example", &explain(bytes())) && may("root@d.example", &report(Some("d.example"))));
-    }
-
-    #[test]
-    fn the_lesson_of_a_mail_is_its_own_domains() {
-        let staff = staff();
-        let of = |name: &str, kept: Option<&KeptMail>| staff.who(&login(name)).teaches(kept, None);
-        let (one, two) = (
-            mail(&["carl@d.example", "<ann@D.example>"]),
-            mail(&["carl@d.example", "eva@e.example"]),
-        );
-        assert_eq!(of("root@d.example", Some(&one)), Some("d.example".into()));
-        assert_eq!(
-            of("root@d.example", Some(&two)),
-            None,
-            "it is of two domains, so of none"
-        );
-        assert_eq!(
-            of("carl@d.example", Some(&two)),
-            Some("d.example".into()),
-            "the one who says so got it"
-        );
-        assert_eq!(
-            of("root@d.example", Some(&mail(&["x@elsewhere.example"]))),
-            None,
-            "not ours"
-        );
-        assert_eq!(of("carl@d.example", None), Some("d.example".into()));
-        assert_eq!(of("carl", None), None);
-        assert_eq!(
-            staff
-                .who(&login("root@d.example"))
-                .teaches(Some(&one), Some("E.Example")),
-            Some("e.example".into())
-        );
     }
 
     #[test]
@@ -668,6 +468,38 @@ mod tests {
             })
             .is_err()
         );
+    }
+
+    #[test]
+    fn whoever_looks_after_a_domain_says_what_becomes_of_its_mail_and_no_more() {
+        let staff = staff();
+        let may = |name: &str, act: DomainAct| staff.who(&login(name)).may(&Request::Domain(act)).is_ok();
+        let set = |domain: &str, keys: &[&str]| DomainAct::Set {
+            domain: domain.into(),
+            settings: keys.iter().map(|key| gatepost_core::Setting::new(*key, "1")).collect(),
+        };
+        let show = |domain: &str| DomainAct::Show { domain: domain.into() };
+        assert!(may(
+            "eva@e.example",
+            set("E.example", &["policy.high.threshold", "users.ann.dry_run"])
+        ));
+        for keys in [
+            &["policy.dry_run", "admins"][..],
+            &["server.upstream"],
+            &["\"policy\".dry_run"],
+            &["policyx"],
+            &["spam"],
+        ] {
+            assert!(!may("eva@e.example", set("e.example", keys)), "{keys:?}");
+        }
+        assert!(may("eva@e.example", show("e.example")) && !may("eva@e.example", show("d.example")));
+        assert!(!may("eva@e.example", set("d.example", &["policy.dry_run"])) && may("eva@e.example", DomainAct::List));
+        assert!(!may("carl@e.example", DomainAct::List) && !may("carl@e.example", show("e.example")));
+        let remove = || DomainAct::Remove {
+            domain: "e.example".into(),
+        };
+        assert!(!may("eva@e.example", remove()) && may("root@d.example", remove()));
+        assert!(may("root@d.example", set("e.example", &["server.upstream", "admins"])));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! A request and its receipt in words, for the audit: bounded, and never a mail's content.
 
+use std::time::Duration;
+
 use gatepost_core::desk::Mail;
-use gatepost_core::{Label, List, Query, Reach, Receipt, Request, Taught, Unlearn};
+use gatepost_core::{
+    DomainAct, Label, List, Query, Reach, Receipt, Request, Setting, Taught, Unlearn, Waiting, WaitingOrder,
+};
 
 /// The most entries that are named.
 const NAMED: usize = 5;
@@ -77,6 +81,65 @@ fn query(query: &Query) -> String {
         true => "all".into(),
         false => parts.join(", "),
     }
+}
+
+fn domain(act: &DomainAct) -> String {
+    let keys = |settings: &[Setting]| {
+        let said = |setting: &Setting| match &setting.value {
+            Some(value) => format!("{} = {value}", setting.key),
+            None => format!("no {}", setting.key),
+        };
+        let said: Vec<String> = settings.iter().map(said).collect();
+        names(said.iter().map(String::as_str))
+    };
+    match act {
+        DomainAct::Add { domain, settings } => format!("add the domain {}: {}", cut(domain), keys(settings)),
+        DomainAct::Set { domain, settings } => format!("change the domain {}: {}", cut(domain), keys(settings)),
+        DomainAct::Remove { domain } => format!("remove the domain {}", cut(domain)),
+        DomainAct::List => "list the domains".into(),
+        DomainAct::Show { domain } => format!("show the domain {}", cut(domain)),
+        _ => "something with a domain that is newer than this audit".into(),
+    }
+}
+
+fn waiting(which: &Waiting) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in [
+        ("", &which.id),
+        ("in ", &which.domain),
+        ("to ", &which.recipient),
+        ("from ", &which.sender),
+    ] {
+        parts.extend(value.as_ref().map(|value| format!("{name}{}", cut(value))));
+    }
+    parts.extend(which.damaged.then(|| "damaged".to_owned()));
+    match parts.is_empty() {
+        true => "all".into(),
+        false => parts.join(", "),
+    }
+}
+
+fn ordered(order: &WaitingOrder) -> String {
+    match order {
+        WaitingOrder::Flush => "try mail that waits now".into(),
+        WaitingOrder::Hold(true) => "hold mail that waits".into(),
+        WaitingOrder::Hold(false) => "let mail that waits go on".into(),
+        WaitingOrder::Extend(by) => format!("give mail that waits {} more", span(*by)),
+        WaitingOrder::Delete => "delete mail that waits".into(),
+        WaitingOrder::Bounce => "give up mail that waits".into(),
+        _ => "do something newer than this audit with mail that waits".into(),
+    }
+}
+
+/// A span of time in the largest unit that tells it whole.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    for (unit, name) in [(86_400, "d"), (3_600, "h"), (60, "min")] {
+        if seconds >= unit && seconds % unit == 0 {
+            return format!("{} {name}", seconds / unit);
+        }
+    }
+    format!("{seconds} s")
 }
 
 /// What is asked for.
@@ -183,9 +246,22 @@ pub fn of(request: &Request) -> String {
         Request::Rollback { to: Some(to) } => format!("go back to version {to} of the models"),
         Request::Rollback { to: None } => "go back to the version of the models before".into(),
         Request::Rebuild => "rebuild the models".into(),
+        Request::CountWaiting { domain } => format!(
+            "count mail that waits: {}",
+            domain
+                .as_ref()
+                .map_or("all".into(), |domain| format!("in {}", cut(domain)))
+        ),
+        Request::Waiting { which } => format!("list mail that waits: {}", waiting(which)),
+        Request::ShowWaiting { id, why: None } => format!("look at the waiting mail {}", cut(&id.0)),
+        Request::ShowWaiting { id, why: Some(why) } => {
+            format!("read the waiting mail {}, because: {}", cut(&id.0), cut(why))
+        }
+        Request::OrderWaiting { which, order } => format!("{}: {}", ordered(order), waiting(which)),
         Request::Other { filter, words } => {
             format!("{}: {}", cut(filter), names(words.iter().map(String::as_str)))
         }
+        Request::Domain(act) => domain(act),
         Request::CheckStore => "check the store".into(),
         Request::CompactStore => "compact the store".into(),
         Request::Backup { to } => format!("back up to {}", cut(to)),
@@ -209,7 +285,12 @@ pub fn outcome(receipt: &Receipt) -> String {
         }
         Receipt::Explained(_) => "explained".into(),
         Receipt::Counted(count) => format!("found {count}"),
+        Receipt::Domains(rows) => format!("found {}", rows.len()),
         Receipt::Models(versions, _) => format!("found {}", versions.len()),
+        Receipt::Depth(depth) => format!("found {}", depth.mails),
+        Receipt::Waiting(mails, _) => format!("found {}", mails.len()),
+        Receipt::WaitingMail(_, None) => "found 1".into(),
+        Receipt::WaitingMail(_, Some(_)) => "read".into(),
         Receipt::Refused(why) => format!("refused: {}", cut(why)),
         Receipt::Failed(why) => format!("failed: {}", cut(why)),
         _ => "done".into(),
@@ -227,6 +308,10 @@ pub fn changes(request: &Request) -> bool {
             | Request::Explain { .. }
             | Request::Models
             | Request::CheckStore
+            | Request::Domain(DomainAct::List | DomainAct::Show { .. })
+            | Request::CountWaiting { .. }
+            | Request::Waiting { .. }
+            | Request::ShowWaiting { why: None, .. }
     )
 }
 

@@ -54,6 +54,7 @@ fn house(release_welcomes: bool) -> House {
         store: store.within("desk"),
         filters: store.within("filter"),
         kept: fakes.kept.clone(),
+        queue: None,
         post: fakes.post.clone(),
         learning: Arc::new(null::NoLearning),
         explain: Arc::new(null::NoExplain),

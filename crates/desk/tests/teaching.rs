@@ -134,6 +134,7 @@ fn house() -> House {
         store: store.within("desk"),
         filters: store.within("filter"),
         kept: fakes.kept.clone(),
+        queue: None,
         post: fakes.post.clone(),
         learning: school.clone(),
         explain: Arc::new(null::NoExplain),

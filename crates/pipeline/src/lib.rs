@@ -8,8 +8,10 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod by_domain;
 pub mod current;
 pub mod danger;
+pub mod etrn;
 pub mod followers;
 pub mod fusion;
 pub mod judge;
@@ -41,7 +43,9 @@ pub mod testimony;
 pub mod transaction;
 pub mod ways;
 
+pub use by_domain::ByDomain;
 pub use current::CurrentFusion;
+pub use etrn::EtrnFrom;
 pub use followers::Followers;
 pub use fusion::Fusion;
 pub use pipeline::Pipeline;

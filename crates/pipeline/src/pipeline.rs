@@ -8,6 +8,7 @@ use gatepost_core::{Phase, Phases, Services, Time};
 use ipnet::IpNet;
 
 use crate::current::CurrentFusion;
+use crate::etrn::EtrnFrom;
 use crate::followers::Followers;
 use crate::fusion::Fusion;
 use crate::offer;
@@ -31,6 +32,8 @@ pub struct Pipeline {
     ours: Ours,
     /// Hosts whose mail is judged by where they got it from.
     relays: Vec<IpNet>,
+    /// Who may ask for mail that waits.
+    etrn: EtrnFrom,
     services: Services,
     followers: Followers,
     /// How many transactions were given an id.
@@ -63,6 +66,7 @@ impl Pipeline {
             recipients: None,
             ours,
             relays: Vec::new(),
+            etrn: EtrnFrom::default(),
             services,
             followers,
             count,
@@ -89,6 +93,13 @@ impl Pipeline {
     #[must_use]
     pub fn with_relays(mut self, relays: Vec<IpNet>) -> Pipeline {
         self.relays = if self.routes.is_inbound() { relays } else { Vec::new() };
+        self
+    }
+
+    /// The same where these may ask for mail that waits for them; nobody may where nothing is said.
+    #[must_use]
+    pub fn with_etrn(mut self, from: EtrnFrom) -> Pipeline {
+        self.etrn = from;
         self
     }
 
@@ -156,6 +167,11 @@ impl Pipeline {
     pub fn is_relay(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.relays.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a client may ask for the mail that waits for a domain.
+    pub fn may_etrn(&self, domain: &str, client: IpAddr) -> bool {
+        self.etrn.may(domain, client)
     }
 
     /// What filters and transactions use.

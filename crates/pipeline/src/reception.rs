@@ -18,6 +18,7 @@ use gatepost_core::{
 };
 
 use crate::auth::Exchange;
+use crate::etrn;
 use crate::followers::Finished;
 use crate::judge::Rank;
 use crate::ledger;
@@ -146,6 +147,9 @@ impl Reception {
                 }
                 reply.into()
             }
+            Question::Etrn(whose) => etrn::answer(&self.pipeline, self.visit.client.address, &whose)
+                .await
+                .into(),
             Question::Reset(_) => {
                 self.drop_transaction(now, End::Reset).await;
                 refusal::OK.into()
@@ -154,7 +158,10 @@ impl Reception {
         if spoken.close && (spoken.reply.is_transient() || spoken.reply.is_permanent()) {
             return Answer::Close(spoken.reply);
         }
-        Answer::Reply(spoken.reply)
+        match spoken.each.is_empty() {
+            true => Answer::Reply(spoken.reply),
+            false => Answer::Each(spoken.each, spoken.reply),
+        }
     }
 
     fn note(&mut self, notes: Notes) {
@@ -233,10 +240,7 @@ impl Reception {
             delivered: false,
         };
         self.follow(Box::new(finished));
-        Some(Spoken {
-            reply,
-            close: judgement.close,
-        })
+        Some(Spoken::new(reply, judgement.close))
     }
 
     async fn mail(&mut self, now: Time, from: Path, params: MailParams) -> Spoken {

@@ -57,6 +57,18 @@ says! {
     NO_ROUTE = 451 4 3 5 "No way to the mail server, try again later";
     /// The mail server lost what it was told of this transaction.
     UPSTREAM_LOST = 451 4 4 2 "The mail server was lost within the transaction, send again";
+    /// The mail server is away, and there is no room for mail that waits for it (P-41).
+    NO_ROOM = 452 4 3 1 "No room for mail that waits, try again later";
+    /// Taken, to be delivered when the mail server is back.
+    QUEUED = 250 2 0 0 "Ok: queued as {id}";
+    /// The last word where some recipients get the mail and some do not (P-31).
+    FOR_SOME = 250 2 0 0 "Accepted for some recipients";
+    /// ETRN: there is no queue of that name, or none at all.
+    NO_QUEUE = 458 4 3 0 "No mail waits here by that name";
+    /// ETRN: the queue cannot tell.
+    QUEUE_AWAY = 458 4 3 0 "The queue does not answer at the moment, try again later";
+    /// ETRN for mail that is not the client's.
+    NOT_YOUR_MAIL = 459 4 7 1 "You may not ask for this mail";
     /// The client is gone; nobody hears it.
     CLIENT_GONE = 451 4 4 2 "The connection to the client was lost";
     /// After a refusal that closes.

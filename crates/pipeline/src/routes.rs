@@ -1,51 +1,89 @@
 //! Who is ours, and which mail server is theirs (P-16).
 //!
 //! **Invariant:** inbound, a recipient whose domain is not in the table has no route, whatever any filter wishes, and
-//! neither has one whose local part asks some servers to relay. There is no catch-all.
+//! neither has one whose local part asks some servers to relay. There is no catch-all. A single address may have a route of
+//! its own; what is its domain's, rights and rules, stays as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatepost_core::{Address, Domain, Path, Reply};
 
+use crate::by_domain::ByDomain;
 use crate::refusal;
 
 /// The routes of one pipeline.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    /// Local domains, in lower case, and their routes; outbound only the names count. `.example.org` stands for all
-    /// domains below that one.
-    local: BTreeMap<Box<str>, Arc<str>>,
+    /// Local domains and their routes; outbound only the names count. `.example.org` stands for all domains below that one.
+    local: ByDomain<Local>,
     /// Where `<postmaster>` without a domain goes.
     postmaster: Option<Arc<str>>,
     /// Where everything goes, outbound.
     everything: Option<Arc<str>>,
 }
 
+/// Where mail for one of our domains goes.
+#[derive(Clone, Debug)]
+struct Local {
+    route: Arc<str>,
+    /// Single addresses that go elsewhere, by their local parts in lower case.
+    addresses: BTreeMap<Box<str>, Arc<str>>,
+}
+
+impl Local {
+    fn new(route: &Arc<str>) -> Local {
+        Local {
+            route: Arc::clone(route),
+            addresses: BTreeMap::new(),
+        }
+    }
+
+    /// The route of a local part: its own, that of what stands before its `+`, or that of the domain.
+    fn of(&self, local: &str) -> &Arc<str> {
+        if self.addresses.is_empty() {
+            return &self.route;
+        }
+        let local = local.to_lowercase();
+        let untagged = local.split_once('+').map(|(name, _)| name);
+        let own = self.addresses.get(&*local);
+        own.or_else(|| self.addresses.get(untagged?)).unwrap_or(&self.route)
+    }
+}
+
 impl Routes {
     /// Inbound: only these domains, each with the name of its route; `.example.org` is all below that, at any depth, and
     /// not itself. `<postmaster>` goes to the first one's.
     pub fn inbound<'a>(domains: impl IntoIterator<Item = (&'a str, &'a str)>) -> Routes {
-        let mut routes = Routes {
-            local: BTreeMap::new(),
-            postmaster: None,
-            everything: None,
-        };
-        for (domain, route) in domains {
+        let domains = domains.into_iter();
+        let mut first = None;
+        let local = domains.map(|(domain, route)| {
             let route: Arc<str> = route.into();
-            routes.postmaster.get_or_insert_with(|| Arc::clone(&route));
-            routes.local.insert(key(domain), route);
+            first.get_or_insert_with(|| Arc::clone(&route));
+            (domain, Local::new(&route))
+        });
+        let local = local.collect();
+        Routes {
+            local,
+            postmaster: first,
+            everything: None,
         }
-        routes
+    }
+
+    /// The same where a single address of a domain that is there has a route of its own: its local part as it is written,
+    /// in any letter case; `ann+tag` goes where `ann` does. Outbound it changes nothing.
+    #[must_use]
+    pub fn with_address(mut self, domain: &str, local: &str, route: &str) -> Routes {
+        if let Some(there) = self.local.named_mut(domain) {
+            there.addresses.insert(local.to_lowercase().into(), route.into());
+        }
+        self
     }
 
     /// Outbound: everything by one route. The domains are those of our own people.
     pub fn outbound<'a>(route: &str, domains: impl IntoIterator<Item = &'a str>) -> Routes {
         let route: Arc<str> = route.into();
-        let local = domains
-            .into_iter()
-            .map(|domain| (key(domain), Arc::clone(&route)))
-            .collect();
+        let local = domains.into_iter().map(|domain| (domain, Local::new(&route))).collect();
         Routes {
             local,
             postmaster: Some(Arc::clone(&route)),
@@ -66,12 +104,12 @@ impl Routes {
         let Domain::Name(name) = mailbox.domain() else {
             return Err(refusal::NOT_LOCAL);
         };
-        let route = self.local(name).ok_or(refusal::NOT_LOCAL)?;
+        let local = self.local.get(name).ok_or(refusal::NOT_LOCAL)?;
         // user%there@here, there!user@here, "user@there"@here: some servers behind us would pass them on.
         if mailbox.local().contains(['%', '!', '@']) {
             Err(refusal::RELAY_TRICK)
         } else {
-            Ok(route)
+            Ok(local.of(mailbox.local()))
         }
     }
 
@@ -87,7 +125,7 @@ impl Routes {
 
     /// The local domain, where there is but one.
     pub fn only(&self) -> Option<&str> {
-        let mut names = self.local.keys();
+        let mut names = self.local.names();
         match (names.next(), names.next()) {
             (Some(name), None) if !name.starts_with('.') => Some(name),
             _ => None,
@@ -96,29 +134,21 @@ impl Routes {
 
     /// Whether a domain is one of ours.
     pub fn is_local(&self, domain: &Domain) -> bool {
-        matches!(domain, Domain::Name(name) if self.local(name).is_some())
+        matches!(domain, Domain::Name(name) if self.is_local_name(name))
     }
 
     /// The same of the name of a domain.
     pub fn is_local_name(&self, name: &str) -> bool {
-        self.local(name).is_some()
+        self.local.get(name).is_some()
     }
 
-    /// The route of a domain of ours: its own, or that of `.above`, which means all below `above`.
-    fn local(&self, name: &str) -> Option<&Arc<str>> {
-        let name = key(name);
-        let above = name
-            .match_indices('.')
-            .filter(|(at, _)| *at > 0)
-            .filter_map(|(at, _)| name.get(at..));
-        std::iter::once(&*name)
-            .chain(above)
-            .find_map(|domain| self.local.get(domain))
+    /// The names of local domains that are this one, in lower case, or lie below it, in no order.
+    pub fn at_or_below(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.local.names().filter(move |domain| {
+            let above = domain.strip_suffix(name);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.')) && !domain.starts_with('.')
+        })
     }
-}
-
-fn key(domain: &str) -> Box<str> {
-    domain.to_ascii_lowercase().into()
 }
 
 /// Whether mail to it must not be lost to a spam check: postmaster and abuse (RFC 5321 §4.5.1, RFC 2142).
@@ -226,6 +256,49 @@ mod tests {
                 route,
                 "{recipient}"
             );
+        }
+    }
+
+    #[test]
+    fn a_domain_and_those_below_it_are_found() {
+        let names = [
+            "example.org",
+            "a.example.org",
+            "b.a.example.org",
+            "notexample.org",
+            ".example.org",
+        ];
+        let routes = Routes::inbound(names.map(|name| (name, "default")));
+        let mut found: Vec<_> = routes.at_or_below("example.org").collect();
+        found.sort_unstable();
+        assert_eq!(found, ["a.example.org", "b.a.example.org", "example.org"]);
+        assert_eq!(routes.at_or_below("a.example.org").count(), 2);
+        assert_eq!(routes.at_or_below("org.example").count(), 0);
+    }
+
+    #[test]
+    fn a_single_address_may_have_a_route_of_its_own() {
+        let routes = inbound()
+            .with_address("example.ORG", "Boss", "office")
+            .with_address("example.org", "boss+press", "press")
+            .with_address("nowhere.example", "boss", "office");
+        for (recipient, route) in [
+            ("boss@example.org", "office"),
+            ("BOSS@EXAMPLE.org", "office"),
+            ("boss+any@example.org", "office"),
+            ("boss+press@example.org", "press"),
+            ("bos@example.org", "default"),
+            ("+boss@example.org", "default"),
+            ("boss@other.example", "second"),
+        ] {
+            assert_eq!(
+                routes.route(&to(recipient)).map(|route| &**route),
+                Ok(route),
+                "{recipient}"
+            );
+        }
+        for trick in ["boss%there.example@example.org", "boss@nowhere.example"] {
+            assert!(routes.route(&to(trick)).is_err(), "{trick}");
         }
     }
 

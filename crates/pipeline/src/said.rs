@@ -47,11 +47,11 @@ impl Said {
 
     /// How much it counts for mail to a domain: [`Mode::Off`] where it does not speak for it.
     pub fn mode_for(&self, domain: Option<&str>) -> Mode {
-        let exception = domain.and_then(|domain| self.domains.get(domain));
+        let exception = domain.and_then(|domain| self.domains.entry(domain));
         match (&self.audience, exception) {
-            (Audience::Domain(own), _) if domain != Some(own) => Mode::Off,
-            (Audience::Others, Some(exception)) if exception.filter.is_some() => Mode::Off,
-            (_, exception) => exception.and_then(|exception| exception.mode).unwrap_or(self.mode),
+            (Audience::Domain(own), exception) if exception.is_none_or(|(name, _)| *name != **own) => Mode::Off,
+            (Audience::Others, Some((_, exception))) if exception.filter.is_some() => Mode::Off,
+            (_, exception) => exception.and_then(|(_, exception)| exception.mode).unwrap_or(self.mode),
         }
     }
 

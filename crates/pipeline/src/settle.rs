@@ -1,7 +1,8 @@
-//! Many recipients, one reply (P-30): a pure function from the verdicts to what is kept, delivered and answered.
+//! Many recipients, one reply (P-30), or one for each (P-31): pure functions from the verdicts to what is kept, delivered and
+//! answered.
 //!
-//! **Invariant:** every recipient's copy is delivered, kept or taken, or the whole mail is answered 4xx or 5xx. Nobody's
-//! copy is dropped, and none is bounced.
+//! **Invariant:** every recipient's copy is delivered, kept or taken, or the sender hears 4xx or 5xx about it: about the whole
+//! mail, or where it asked for that, about this recipient. Nobody's copy is dropped, and none is bounced.
 
 use gatepost_core::message::Edit;
 use gatepost_core::{Fate, Marks, Reply, Terms, Verdict};
@@ -83,20 +84,63 @@ pub fn settle(verdicts: &[Verdict], separate: bool) -> Settlement {
         .collect::<Option<Vec<_>>>()
         .and_then(|replies| replies.into_iter().next())
     {
-        let mut copies = Vec::new();
-        for (who, terms) in verdicts
-            .iter()
-            .enumerate()
-            .filter_map(|(n, verdict)| Some((n, verdict.keep.clone()?)))
-            .filter(|(_, terms)| !terms.durable)
-        {
-            add(&mut copies, who, terms);
-        }
+        let copies = copies_of_refused(verdicts.iter().enumerate());
         return Settlement::Refuse { reply, copies };
     }
+    accept(verdicts.iter().enumerate(), separate)
+}
+
+/// What is done with a mail whose sender hears about each recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Apart {
+    /// For each recipient the 4xx or 5xx that is said about it; none where that depends on what becomes of its copy.
+    pub said: Vec<Option<Reply>>,
+    /// What is kept of refused copies, after the answer.
+    pub copies: Vec<Copy>,
+    /// What is done for the others, always [`Settlement::Accept`]; none where there are none.
+    pub rest: Option<Settlement>,
+}
+
+/// Settles a mail about whose recipients the sender hears one by one: nobody's fate is another's, and no copy is kept because
+/// it cannot be refused. With `separate`, recipients with different marks get deliveries of their own.
+pub fn settle_apart(verdicts: &[Verdict], separate: bool) -> Apart {
+    let said: Vec<Option<Reply>> = verdicts
+        .iter()
+        .map(|verdict| match &verdict.fate {
+            Fate::Defer(reply) | Fate::Refuse(reply) => Some(reply.clone()),
+            _ => None,
+        })
+        .collect();
+    let those = |fits: fn(&Fate) -> bool| {
+        verdicts
+            .iter()
+            .enumerate()
+            .filter(move |(_, verdict)| fits(&verdict.fate))
+    };
+    let rest = |fate: &Fate| !matches!(fate, Fate::Defer(_) | Fate::Refuse(_));
+    Apart {
+        copies: copies_of_refused(those(|fate| matches!(fate, Fate::Refuse(_)))),
+        rest: said.iter().any(Option::is_none).then(|| accept(those(rest), separate)),
+        said,
+    }
+}
+
+/// What is kept of copies that are refused.
+fn copies_of_refused<'v>(verdicts: impl Iterator<Item = (usize, &'v Verdict)>) -> Vec<Copy> {
+    let mut copies = Vec::new();
+    for (who, verdict) in verdicts {
+        if let Some(terms) = verdict.keep.clone().filter(|terms| !terms.durable) {
+            add(&mut copies, who, terms);
+        }
+    }
+    copies
+}
+
+/// Those get it, each in its way; a refusal is not said.
+fn accept<'v>(verdicts: impl Iterator<Item = (usize, &'v Verdict)>, separate: bool) -> Settlement {
     let (mut held, mut taken, mut copies) = (Vec::new(), Vec::new(), Vec::new());
     let mut goes: Vec<(usize, &Verdict)> = Vec::new();
-    for (who, verdict) in verdicts.iter().enumerate() {
+    for (who, verdict) in verdicts {
         let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
         let keep = |usual| {
             verdict
@@ -453,6 +497,43 @@ mod tests {
         };
         assert_eq!(who(&held), want);
         assert!(held.iter().all(|copy| copy.terms.durable));
+    }
+
+    #[test]
+    fn told_apart_every_recipient_has_its_own_fate() {
+        for (fates, said, rest) in [
+            ("DD", "- -", "d[0, 1]"),
+            ("D5", "- 550", "d[0]"),
+            ("5D", "550 -", "d[1]"),
+            ("D4", "- 451", "d[0]"),
+            ("45", "451 550", ""),
+            ("55", "550 550", ""),
+            ("H5", "- 550", "h[0]:held"),
+            ("4DHX5D", "451 - - - 550 -", "h[2]:held h[3]:discarded d[1, 5]"),
+        ] {
+            let verdicts: Vec<Verdict> = fates.chars().map(of).collect();
+            let apart = settle_apart(&verdicts, false);
+            let code = |said: &Option<Reply>| said.as_ref().map_or("-".into(), |reply| reply.code().to_string());
+            assert_eq!(
+                apart.said.iter().map(code).collect::<Vec<_>>().join(" "),
+                said,
+                "{fates}"
+            );
+            assert_eq!(apart.rest.as_ref().map(short).unwrap_or_default(), rest, "{fates}");
+        }
+        let none = settle_apart(&[], false);
+        assert_eq!((none.said.len(), none.rest), (0, None));
+    }
+
+    #[test]
+    fn told_apart_a_refused_copy_is_kept_beside_for_whoever_asks_for_it_and_a_denied_one_is_not() {
+        let (mut refused, mut denied) = (of('5'), of('5'));
+        refused.keep = Some(Terms::copy("refused"));
+        denied.keep = Some(Terms::durable("denied"));
+        let apart = settle_apart(&[denied, refused, of('D')], false);
+        let terms = Terms::copy("refused");
+        assert_eq!(apart.copies, [Copy { who: vec![1], terms }]);
+        assert_eq!(apart.rest.as_ref().map(short).unwrap_or_default(), "d[2]");
     }
 
     #[test]

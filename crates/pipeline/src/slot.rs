@@ -1,12 +1,13 @@
 //! One filter's place in a pipeline, and what the operator wrote beside it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::{Concern, Entry, Filter, Phase, Phases, Wishes};
 use serde::{Deserialize, Serialize};
+
+use crate::by_domain::ByDomain;
 
 /// How much the word of a filter counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -60,8 +61,46 @@ pub struct Slot {
     pub domains: Arc<Exceptions>,
 }
 
-/// What is different for mail to some domains, by their names in lower case.
-pub type Exceptions = BTreeMap<Box<str>, Exception>;
+/// What is different for mail to some domains; `.example.org` stands for all below that one.
+#[derive(Clone, Default)]
+pub struct Exceptions {
+    table: ByDomain<Exception>,
+    /// Whether the filter is asked in some of them, whatever its general mode.
+    asked: bool,
+}
+
+impl Exceptions {
+    /// What is different for a domain, from now on.
+    pub fn insert(&mut self, domain: &str, exception: Exception) {
+        self.asked |= exception.mode.is_some_and(|mode| mode != Mode::Off);
+        self.table.insert(domain, exception);
+    }
+
+    /// What is different for a domain, and the name under which it is written.
+    pub fn entry(&self, domain: &str) -> Option<(&str, &Exception)> {
+        self.table.entry(domain)
+    }
+
+    /// What is different for a domain.
+    pub fn get(&self, domain: &str) -> Option<&Exception> {
+        self.table.get(domain)
+    }
+
+    /// Whether nothing is different anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+}
+
+impl<N: AsRef<str>> FromIterator<(N, Exception)> for Exceptions {
+    fn from_iter<I: IntoIterator<Item = (N, Exception)>>(exceptions: I) -> Exceptions {
+        let mut all = Exceptions::default();
+        for (domain, exception) in exceptions {
+            all.insert(domain.as_ref(), exception);
+        }
+        all
+    }
+}
 
 /// What is different for mail to one domain. What is not given is as it is for all.
 ///
@@ -82,7 +121,7 @@ pub struct Exception {
 pub enum Audience {
     /// For everybody.
     Everyone,
-    /// For one domain, in lower case.
+    /// For one domain, or for all below one, as its exception is named.
     Domain(Box<str>),
     /// For all domains that have no instance of their own.
     Others,
@@ -120,12 +159,7 @@ impl Slot {
             return Vec::new();
         }
         if phase < Phase::Rcpt {
-            let modes = self
-                .domains
-                .values()
-                .map(|exception| exception.mode.unwrap_or(self.mode));
-            let on = self.mode != Mode::Off || modes.into_iter().any(|mode| mode != Mode::Off);
-            return if on {
+            return if self.mode != Mode::Off || self.domains.asked {
                 vec![(&self.filter, Audience::Everyone)]
             } else {
                 Vec::new()
@@ -149,7 +183,10 @@ impl Slot {
             .copied()
             .filter(|domain| self.mode_for(*domain) != Mode::Off)
         {
-            let own = domain.and_then(|name| Some((name, self.domains.get(name)?.filter.as_ref()?)));
+            let own = domain.and_then(|domain| {
+                let (name, exception) = self.domains.entry(domain)?;
+                Some((name, exception.filter.as_ref()?))
+            });
             let (filter, audience) = match own {
                 Some((name, filter)) => (filter, Audience::Domain(name.into())),
                 None => (&self.filter, Audience::Others),
@@ -202,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_filter_without_exceptions_is_asked_once_for_all() {
-        let slot = slot(Mode::Enforce, Exceptions::new());
+        let slot = slot(Mode::Enforce, Exceptions::default());
         assert_eq!(
             audiences(&slot, Phase::Rcpt, &[Some("a.example")]),
             [Audience::Everyone]
@@ -220,7 +257,7 @@ mod tests {
             mode: Some(Mode::Off),
             ..Exception::default()
         };
-        let slot = slot(Mode::Enforce, Exceptions::from([("off.example".into(), off)]));
+        let slot = slot(Mode::Enforce, Exceptions::from_iter([("off.example", off)]));
         assert_eq!(audiences(&slot, Phase::Rcpt, &[Some("off.example")]), []);
         assert_eq!(
             audiences(&slot, Phase::Rcpt, &[Some("on.example"), Some("off.example")]),
@@ -235,7 +272,7 @@ mod tests {
             mode: Some(Mode::Score),
             ..Exception::default()
         };
-        let slot = slot(Mode::Off, Exceptions::from([("on.example".into(), on)]));
+        let slot = slot(Mode::Off, Exceptions::from_iter([("on.example", on)]));
         assert_eq!(audiences(&slot, Phase::Connect, &[]), [Audience::Everyone]);
         assert_eq!(audiences(&slot, Phase::Rcpt, &[Some("other.example")]), []);
         assert_eq!(audiences(&slot, Phase::Rcpt, &[Some("on.example")]), [Audience::Others]);
@@ -247,11 +284,25 @@ mod tests {
             filter: Some(Arc::new(Mute)),
             ..Exception::default()
         };
-        let slot = slot(Mode::Enforce, Exceptions::from([("own.example".into(), own)]));
+        let slot = slot(Mode::Enforce, Exceptions::from_iter([("own.example", own)]));
         let domains = [Some("own.example"), Some("a.example"), None, Some("own.example")];
         assert_eq!(
             audiences(&slot, Phase::Rcpt, &domains),
             [Audience::Domain("own.example".into()), Audience::Others]
+        );
+    }
+
+    #[test]
+    fn an_instance_for_all_below_a_domain_speaks_once_for_all_of_them() {
+        let own = Exception {
+            filter: Some(Arc::new(Mute)),
+            ..Exception::default()
+        };
+        let slot = slot(Mode::Enforce, Exceptions::from_iter([(".own.example", own)]));
+        let domains = [Some("a.own.example"), Some("b.own.example"), Some("own.example")];
+        assert_eq!(
+            audiences(&slot, Phase::Rcpt, &domains),
+            [Audience::Domain(".own.example".into()), Audience::Others]
         );
     }
 }

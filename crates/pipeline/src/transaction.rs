@@ -1,22 +1,25 @@
 //! One mail, from MAIL to its end: envelope, opinions, verdicts, record, and what is done in their name.
 //!
 //! **Invariants:** a recipient has a route before anything else is asked about it; 250 to a message is said only after
-//! the mail server, a filter that took it, or the archive (durably) has it; after a 4xx or 5xx nothing of it is delivered
+//! the mail server, a filter that took it, or the queue or the archive (durably) has it; after a 4xx or 5xx nothing of it is delivered
 //! by any path; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
 
 mod accept;
+mod each;
+mod hold;
 mod shadow;
 mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use accept::Acceptance;
+use accept::{Acceptance, Gone};
 use gatepost_core::message::{Message, received};
 use gatepost_core::{
     Direction, End, Envelope, Fate, Level, MailParams, Path, Phase, RcptParams, Recipient, RecipientId,
     RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict, Via,
 };
+use hold::Word;
 
 use crate::followers::Finished;
 use crate::judge::{Judgement, Openness, Overruled, Rank, Whom, judge, openness};
@@ -44,11 +47,24 @@ pub struct Spoken {
     pub reply: Reply,
     /// The session is closed after it.
     pub close: bool,
+    /// What is said before it about each granted recipient, where the client asked for that; else nothing.
+    pub each: Vec<Reply>,
+}
+
+impl Spoken {
+    /// One reply.
+    pub fn new(reply: Reply, close: bool) -> Spoken {
+        Spoken {
+            reply,
+            close,
+            each: Vec::new(),
+        }
+    }
 }
 
 impl From<Reply> for Spoken {
     fn from(reply: Reply) -> Spoken {
-        Spoken { reply, close: false }
+        Spoken::new(reply, false)
     }
 }
 
@@ -56,7 +72,8 @@ impl From<Reply> for Spoken {
 enum Class {
     /// Those of one filter.
     Taken(Arc<str>),
-    /// Those of one route, and where `strict_split` is set, or there is no archive, of one policy and standing.
+    /// Those of one route, and where `strict_split` is set, or there is neither an archive nor a word on each recipient, of one
+    /// policy and standing.
     Route {
         route: Arc<str>,
         rules: Arc<Rules>,
@@ -101,7 +118,7 @@ pub(crate) struct Guest {
     /// Its local part, in lower case.
     user: Option<Box<str>>,
     role: bool,
-    /// Its place among those whom the mail server accepted; none if a filter takes it.
+    /// Its place among those whom the mail server accepted; none if a filter takes it, or its mail waits.
     place: Option<usize>,
     /// Its row in the record, if that had room.
     row: Option<usize>,
@@ -139,10 +156,15 @@ pub struct Transaction {
     touched: bool,
     /// The mail server was lost after it had accepted recipients.
     lost: bool,
+    /// The mail server is away, and the mail waits for it: it is asked about nobody more.
+    waits: bool,
     upstream_took: Duration,
     message: Option<Arc<Message>>,
     copies: Vec<(Terms, Vec<Path>)>,
+    /// The mail server or the queue has it.
     delivered: bool,
+    /// What was said about each recipient, where the client asked for that.
+    each: Vec<Reply>,
 }
 
 impl Transaction {
@@ -168,10 +190,12 @@ impl Transaction {
             accepted: 0,
             touched: false,
             lost: false,
+            waits: false,
             upstream_took: Duration::ZERO,
             message: None,
             copies: Vec::new(),
             delivered: false,
+            each: Vec::new(),
         }
     }
 
@@ -199,10 +223,9 @@ impl Transaction {
         }
         ledger::add_run(&mut self.record, run);
         match judgement.verdict.fate {
-            Fate::Defer(reply) | Fate::Refuse(reply) => Err(Spoken {
-                reply: self.worded(scene, None, reply),
-                close: judgement.close,
-            }),
+            Fate::Defer(reply) | Fate::Refuse(reply) => {
+                Err(Spoken::new(self.worded(scene, None, reply), judgement.close))
+            }
             _ => Ok(refusal::SENDER_OK),
         }
     }
@@ -334,17 +357,15 @@ impl Transaction {
         };
         let class = match (judgement.verdict.fate, judgement.taker) {
             (Fate::Defer(reply) | Fate::Refuse(reply), _) => {
-                return Spoken {
-                    reply: self.worded(scene, guest.domain.as_deref(), reply),
-                    close: judgement.close,
-                };
+                return Spoken::new(self.worded(scene, guest.domain.as_deref(), reply), judgement.close);
             }
             (Fate::Divert, Some(taker)) => Class::Taken(taker),
             _ => Class::Route {
                 route: Arc::clone(&route),
                 rules: Arc::clone(rules),
                 exempt: judgement.rank == Rank::Exempt || guest.role,
-                strict: rules.strict_split || !scene.pipeline.services().kept.keeps(),
+                // Without an archive a refusal must be said, to all or to each.
+                strict: rules.strict_split || !(scene.pipeline.services().kept.keeps() || self.envelope.params.prdr),
             },
         };
         self.write(row, |row| row.fate = "none".into());
@@ -355,28 +376,29 @@ impl Transaction {
             self.grant(recipient, guest, class);
             return refusal::RECIPIENT_OK.into();
         }
-        let reply = self
-            .ask_upstream(scene, ways, &route, &recipient, row, looked.as_ref())
+        let word = self
+            .ask_upstream(scene, ways, &route, &recipient, &guest, looked.as_ref())
             .await;
-        if reply.is_done() {
-            let place = self.accepted;
-            self.accepted += 1;
-            self.grant(
-                recipient,
-                Guest {
-                    place: Some(place),
-                    ..guest
-                },
-                class,
-            );
-        } else {
-            let fate = if reply.is_permanent() { "refuse" } else { "defer" };
-            self.write(row, |row| {
-                row.fate = fate.into();
-                row.because = vec![Tag::new("upstream.rcpt")];
-            });
+        match word {
+            Word::Waits => {
+                self.grant(recipient, guest, class);
+                refusal::RECIPIENT_OK.into()
+            }
+            Word::Said(reply) if reply.is_done() => {
+                let place = Some(self.accepted);
+                self.accepted += 1;
+                self.grant(recipient, Guest { place, ..guest }, class);
+                reply.into()
+            }
+            Word::Said(reply) => {
+                let fate = if reply.is_permanent() { "refuse" } else { "defer" };
+                self.write(row, |row| {
+                    row.fate = fate.into();
+                    row.because = vec![Tag::new("upstream.rcpt")];
+                });
+                reply.into()
+            }
         }
-        reply.into()
     }
 
     fn grant(&mut self, recipient: Recipient, guest: Guest, class: Class) {
@@ -392,14 +414,17 @@ impl Transaction {
         ways: &mut Ways,
         route: &Arc<str>,
         recipient: &Recipient,
-        row: Option<usize>,
+        guest: &Guest,
         looked: Option<&Looked>,
-    ) -> Reply {
+    ) -> Word {
         if self.lost {
-            return refusal::UPSTREAM_LOST;
+            return Word::Said(refusal::UPSTREAM_LOST);
+        }
+        if self.need_not_ask(scene, ways, route, guest, looked) {
+            return self.unasked(scene, guest, looked);
         }
         let Some(upstream) = ways.to(route).await else {
-            return refusal::NO_ROUTE;
+            return Word::Said(refusal::NO_ROUTE);
         };
         let named = match upstream.wants_name() {
             true => scene.named().await,
@@ -422,16 +447,13 @@ impl Transaction {
         let missing = upstream.missing().filter(|_| !self.touched).map(ToOwned::to_owned);
         self.record.notes.extend(missing);
         self.touched = true;
-        self.write(row, |row| row.went = Some(name));
+        self.write(guest.row, |row| row.went = Some(name));
         match answer {
             Ok(reply) => {
                 self.learn(scene, recipient, looked, &reply, to_rcpt).await;
-                relayed(reply)
+                Word::Said(relayed(reply))
             }
-            Err(loss) => {
-                self.lost = self.accepted > 0;
-                relayed(self.unheard(scene, looked, &loss))
-            }
+            Err(loss) => self.unanswered(scene, guest, looked, &loss),
         }
     }
 
@@ -463,7 +485,7 @@ impl Transaction {
         scene: &Scene<'_>,
         ways: &mut Ways,
         message: &Arc<Message>,
-        gone: &(dyn Fn() -> bool + Send + Sync),
+        gone: Gone<'_>,
     ) -> Spoken {
         let site = Arc::clone(scene.pipeline.policy().rules(None, None));
         let deadline = Deadline::after(site.soft_deadline.0, site.deadline.0);
@@ -490,15 +512,15 @@ impl Transaction {
             self.withhold(ways, "defer").await;
             return refusal::CLIENT_GONE.into();
         }
+        if self.hears_each() && !taken {
+            return self.answer_each(scene, ways, message, gone, &judgements).await;
+        }
         let verdicts: Vec<Verdict> = judgements.iter().map(|judgement| judgement.verdict.clone()).collect();
         let close = judgements.iter().any(|judgement| judgement.close);
         match settle(&verdicts, self.may_separate(scene)) {
             Settlement::Defer(reply) => {
                 self.withhold(ways, "defer").await;
-                Spoken {
-                    reply: self.worded(scene, None, reply),
-                    close,
-                }
+                Spoken::new(self.worded(scene, None, reply), close)
             }
             Settlement::Refuse { reply, copies } => {
                 self.withhold(ways, "refuse").await;
@@ -506,10 +528,8 @@ impl Transaction {
                 if scene.visit.direction == Direction::Inbound {
                     self.copies = self.addressed(copies);
                 }
-                Spoken {
-                    reply: self.refused(scene, &judgements, reply),
-                    close,
-                }
+                let all: Vec<usize> = (0..self.guests.len()).collect();
+                Spoken::new(self.refused(scene, &judgements, &all, reply), close)
             }
             Settlement::Accept {
                 held,
@@ -539,18 +559,22 @@ impl Transaction {
         self.guests.get(guest)?.row
     }
 
-    /// The refusal of the whole mail: the first recipient's, and with a code where it may come once more to all of them. A
-    /// bounce comes to nobody who could send it again.
-    fn refused(&self, scene: &Scene<'_>, judgements: &[Judgement], reply: Reply) -> Reply {
-        let domain = self.guests.first().and_then(|guest| guest.domain.as_deref());
+    /// The refusal of a mail for some recipients: the first one's, and with a code where it may come once more to all of
+    /// them. A bounce comes to nobody who could send it again.
+    fn refused(&self, scene: &Scene<'_>, judgements: &[Judgement], who: &[usize], reply: Reply) -> Reply {
+        let guest = |n: &usize| self.guests.get(*n);
+        let domain = who.first().and_then(guest).and_then(|guest| guest.domain.as_deref());
         let honoured = |guest: &Guest| scene.pipeline.honours_codes(guest.domain.as_deref());
         let may_return = !self.envelope.from.is_null()
-            && self.guests.iter().all(honoured)
-            && judgements.iter().all(|judgement| judgement.may_return);
-        let Some(first) = judgements.first().filter(|_| may_return) else {
+            && who.iter().all(|n| guest(n).is_some_and(honoured))
+            && who
+                .iter()
+                .all(|n| judgements.get(*n).is_some_and(|judgement| judgement.may_return));
+        let first = who.first().and_then(|n| judgements.get(*n));
+        let Some(first) = first.filter(|_| may_return) else {
             return self.worded(scene, domain, reply);
         };
-        let user = self.guests.first().and_then(|guest| guest.user.as_deref());
+        let user = who.first().and_then(guest).and_then(|guest| guest.user.as_deref());
         let template = &scene.pipeline.policy().rules(domain, user).refusal_with_code;
         let codes = Codes::new(&scene.pipeline.services().seed, &self.record.id, scene.now);
         let places = Places {
@@ -561,10 +585,11 @@ impl Transaction {
         refusal::worded(template.refuse(reasons::for_the_sender(&first.verdict.because)), places)
     }
 
-    /// Whether recipients with different marks may get deliveries of their own.
+    /// Whether recipients with different marks may get deliveries of their own: where what fails after the first one goes to
+    /// the queue, or is told to the sender.
     fn may_separate(&self, scene: &Scene<'_>) -> bool {
         let policy = scene.pipeline.policy();
-        scene.pipeline.services().queue.is_some()
+        (self.hears_each() || scene.pipeline.services().queue.is_some())
             && self
                 .guests
                 .iter()
@@ -704,13 +729,14 @@ impl Transaction {
             message,
             copies,
             delivered,
+            each,
             ..
         } = self;
         if message.is_some() || reply.is_some() {
             let text = reply.map(ToString::to_string).unwrap_or_default();
-            for row in guests.iter().filter_map(|guest| guest.row) {
-                if let Some(row) = record.recipients.get_mut(row) {
-                    row.reply.clone_from(&text);
+            for (n, guest) in guests.iter().enumerate() {
+                if let Some(row) = guest.row.and_then(|row| record.recipients.get_mut(row)) {
+                    row.reply = each.get(n).map_or_else(|| text.clone(), ToString::to_string);
                 }
             }
             record.reply = text;

@@ -27,14 +27,14 @@ impl Ways {
         self.current()
     }
 
+    /// Whether a mail server of the route is believed to answer.
+    pub fn is_up(&self, route: &str) -> bool {
+        self.upstreams.is_up(route)
+    }
+
     /// The way that is open.
     pub fn current(&mut self) -> Option<&mut (dyn Upstream + 'static)> {
         self.open.as_mut().map(|(_, upstream)| &mut **upstream)
-    }
-
-    /// The route of the way that is open.
-    pub fn route(&self) -> Option<&Arc<str>> {
-        self.open.as_ref().map(|(route, _)| route)
     }
 
     /// Ends the transaction there, if there is a way.

@@ -6,7 +6,7 @@ mod house;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use gatepost_core::{Concern, Finding, Opinion, Phase, RecipientId, Reply, Scope, Score, Standing, Tag, Wish};
+use gatepost_core::{Concern, Opinion, Phase, RecipientId, Reply, Scope, Score, Standing, Tag, Wish};
 use gatepost_pipeline::Slot;
 use house::*;
 use serde_json::{Map, Value};

@@ -496,7 +496,7 @@ async fn a_filter_may_be_off_for_one_domain() {
         mode: Some(Mode::Off),
         ..Exception::default()
     };
-    let domains = Arc::new(Exceptions::from([("d.example".into(), off)]));
+    let domains = Arc::new(Exceptions::from_iter([("d.example", off)]));
     let spam = Slot {
         domains,
         ..slot("spam", |phase, _| {
@@ -514,7 +514,7 @@ async fn an_instance_of_its_own_speaks_for_its_domain_alone() {
         filter: Some(at("own", Phase::Message, points(20)).filter),
         ..Exception::default()
     };
-    let domains = Arc::new(Exceptions::from([("d.example".into(), own)]));
+    let domains = Arc::new(Exceptions::from_iter([("d.example", own)]));
     let (house, archive) = house([Slot {
         domains,
         ..at("general", Phase::Message, points(1))
@@ -652,7 +652,7 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
         );
         let mail = session.server.mail();
         assert!(mail.len() == 2 && mail[0].contains("[ONLY]") && !mail[1].contains("[ONLY]"));
-        assert_eq!(*queue.0.lock().unwrap(), queued);
+        assert_eq!(*queue.taken.lock().unwrap(), queued);
     }
 }
 

@@ -44,13 +44,13 @@ impl Explainer {
     /// The classifiers of a listener's pipeline, with whether they count for mail to a domain.
     fn classifiers(
         &self,
-        config: &Config,
+        (config, registry): (&Config, &Registry),
         listen: &Listen,
         domain: Option<&str>,
     ) -> Vec<(&'static str, bool, Arc<dyn Learner>)> {
+        let own = domain.and_then(|domain| config.own(domain));
         let mode = |name: &str| {
-            let exception = config.domain.iter().find(|(known, _)| Some(known.as_ref()) == domain);
-            let here = exception.and_then(|(_, domain)| domain.filters.get(name)?.mode);
+            let here = own.and_then(|(_, own)| own.mode(registry.get(name)?));
             here.unwrap_or(config.filter(name).mode)
         };
         let named = |name: &str| config.tiers(listen.pipeline()).iter().flatten().any(|own| own == name);
@@ -130,7 +130,7 @@ impl Explain for Explainer {
         };
         let fusion = self.fusion.get();
 
-        let asked = self.classifiers(config, listen, domain.as_deref());
+        let asked = self.classifiers((config, registry), listen, domain.as_deref());
         let (mail, whose) = (Arc::clone(message), domain.clone());
         let mut witnesses = self
             .services

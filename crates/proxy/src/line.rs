@@ -8,6 +8,7 @@ use gatepost_core::smtp::Class;
 use gatepost_core::smtp::relay::{ClientMode, Input, Loss, Order, Outcome, Output, Relay, What, Whose};
 
 use crate::clock::ticks;
+use crate::hosts::seats::Seat;
 use crate::server::Server;
 use crate::wire::Wire;
 
@@ -29,6 +30,8 @@ pub struct Line {
     pub opened: Time,
     /// How many clients' sessions it has served.
     pub served: u32,
+    /// Its place among the connections that the server may have from us.
+    pub seat: Seat,
 }
 
 impl Line {
@@ -42,6 +45,7 @@ impl Line {
             content: true,
             opened: ticks(),
             served: 0,
+            seat: None,
         }
     }
 
@@ -135,6 +139,7 @@ impl Line {
             }
             Outcome::Recipients(replies) => replies.iter().all(|reply| reply.class() == Class::Done),
             Outcome::Ready => true,
+            Outcome::Each(each, last) => last.is_done() && each.iter().all(|reply| reply.is_done()),
             Outcome::Challenge(_) | Outcome::Lost(_) => false,
         };
         outcome

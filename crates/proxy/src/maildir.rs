@@ -1,13 +1,18 @@
 //! A way that ends here: mail is delivered to a Maildir, durably.
 //!
-//! For trying Gatepost out, and for domains whose mail somebody fetches from files. A message is one file, with a
-//! `Delivered-To` line for each recipient: written to `tmp`, synced, renamed into `new`, the directory synced. Only then
-//! is it accepted; so what was answered with 250 survives a power cut.
+//! For trying Gatepost out, for domains whose mail somebody fetches from files, and for mailboxes while a customer's
+//! server is away. A message is one file for each Maildir, with a `Delivered-To` line for each recipient who has it: written
+//! to `tmp`, synced, renamed into `new`, the directory synced. Only when all are there is it accepted; so what was answered
+//! with 250 survives a power cut, and of what was not nothing stays, but where the power was cut.
 
+mod folders;
+
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::{
@@ -19,9 +24,11 @@ const STORED: Reply = Reply::fixed(250, Enhanced(2, 0, 0), "Delivered to the Mai
 const NOT_STORED: Reply = Reply::fixed(451, Enhanced(4, 3, 1), "Local storage trouble, try again later");
 const NO_AUTH: Reply = Reply::fixed(535, Enhanced(5, 7, 8), "No mail server to authenticate with");
 
-/// A Maildir as an upstream.
+pub use folders::Folders;
+
+/// Maildirs as an upstream.
 pub struct Maildir {
-    directory: PathBuf,
+    folders: Arc<Folders>,
     name: String,
     recipients: Vec<Path>,
     /// The message of these recipients was delivered: the next one opens another transaction.
@@ -29,26 +36,15 @@ pub struct Maildir {
 }
 
 impl Maildir {
-    /// A way into a Maildir, which is made when it is not there.
-    pub fn new(directory: PathBuf) -> Maildir {
-        let name = format!("maildir:{}", directory.display());
+    /// A way into Maildirs, which are made when they are not there.
+    pub fn new(folders: Arc<Folders>) -> Maildir {
+        let name = format!("maildir:{}", folders.pattern().display());
         Maildir {
-            directory,
+            folders,
             name,
             recipients: Vec::new(),
             delivered: false,
         }
-    }
-
-    /// Makes the Maildir, so that trouble is found at start.
-    pub fn prepare(directory: &FilePath) -> io::Result<()> {
-        for part in ["tmp", "new", "cur"] {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory.join(part))?;
-        }
-        Ok(())
     }
 }
 
@@ -77,8 +73,14 @@ fn unix_lines(mut content: impl Read, to: &mut impl Write) -> io::Result<()> {
     }
 }
 
-fn store(directory: &FilePath, head: &str, message: &Edited) -> io::Result<()> {
-    Maildir::prepare(directory)?;
+/// A message that is written and synced, and not in its Maildir yet.
+struct Written {
+    file: tempfile::NamedTempFile,
+    new: PathBuf,
+}
+
+fn write(directory: &FilePath, head: &str, message: &Edited) -> io::Result<Written> {
+    folders::prepare(directory)?;
     // A name that nobody else has, whatever host or process writes here: random, and never one that is there.
     let mut file = tempfile::Builder::new()
         .prefix("gatepost.")
@@ -92,19 +94,34 @@ fn store(directory: &FilePath, head: &str, message: &Edited) -> io::Result<()> {
         out.flush()?;
     }
     file.as_file().sync_all()?;
-    let name = file
-        .path()
-        .file_name()
-        .map(ToOwned::to_owned)
-        .ok_or(io::ErrorKind::InvalidInput)?;
     let new = directory.join("new");
-    file.persist_noclobber(new.join(&name)).map_err(|error| error.error)?;
-    let synced = File::open(&new).and_then(|folder| folder.sync_all());
-    if synced.is_err() {
-        // It may be there after a power cut or not; nobody was promised that it is.
-        let _ = fs::remove_file(new.join(&name));
+    Ok(Written { file, new })
+}
+
+/// Stores a message in Maildirs, each behind a head of its own: in all of them or in none.
+fn store(heads: &BTreeMap<PathBuf, String>, message: &Edited) -> io::Result<()> {
+    let written = heads.iter().map(|(directory, head)| write(directory, head, message));
+    let written = written.collect::<io::Result<Vec<Written>>>()?;
+    let mut placed = Vec::with_capacity(written.len());
+    let mut folders = Vec::with_capacity(written.len());
+    let mut place = |Written { file, new }: Written| {
+        let name = file.path().file_name().map(ToOwned::to_owned);
+        let at = new.join(name.ok_or(io::ErrorKind::InvalidInput)?);
+        file.persist_noclobber(&at).map_err(|error| error.error)?;
+        placed.push(at);
+        folders.push(new);
+        Ok::<(), io::Error>(())
+    };
+    let done = written.into_iter().try_for_each(&mut place);
+    let synced = |folders: &[PathBuf]| folders.iter().try_for_each(|new| File::open(new)?.sync_all());
+    let done = done.and_then(|()| synced(&folders));
+    if done.is_err() {
+        // They may be there after a power cut or not; nobody was promised that they are.
+        for at in placed {
+            let _ = fs::remove_file(at);
+        }
     }
-    synced
+    done
 }
 
 #[async_trait]
@@ -118,22 +135,26 @@ impl Upstream for Maildir {
     }
 
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
-        let mut head = format!("Return-Path: <{}>\n", consignment.from);
-        for at in consignment.to {
-            if let Some(path) = self.recipients.get(*at) {
-                head.push_str(&format!("Delivered-To: {path}\n"));
-            }
+        let mut heads = BTreeMap::new();
+        for path in consignment.to.iter().filter_map(|at| self.recipients.get(*at)) {
+            let head: &mut String = heads
+                .entry(self.folders.of(path))
+                .or_insert_with(|| format!("Return-Path: <{}>\n", consignment.from));
+            head.push_str(&format!("Delivered-To: {path}\n"));
+        }
+        if heads.is_empty() {
+            return Err(Loss::new(Whose::Us, What::OutOfPlace));
         }
         self.delivered = true;
         if (consignment.gone)() {
             return Err(Loss::new(Whose::Client, What::Gone));
         }
-        let (directory, message) = (self.directory.clone(), consignment.message);
-        let stored = tokio::task::spawn_blocking(move || store(&directory, &head, &message)).await;
+        let message = consignment.message;
+        let stored = tokio::task::spawn_blocking(move || store(&heads, &message)).await;
         let reply = match stored.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(()) => STORED,
             Err(error) => {
-                tracing::error!(directory = %self.directory.display(), %error, "the Maildir takes no mail");
+                tracing::error!(directory = %self.folders.pattern().display(), %error, "the Maildir takes no mail");
                 NOT_STORED
             }
         };

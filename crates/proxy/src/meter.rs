@@ -96,7 +96,20 @@ pub fn describe() {
     describe_gauge!("gatepost_spool_disk_bytes", "Octets of messages in the spool");
     describe_gauge!(
         "gatepost_upstream_up",
-        "Whether the mail server answered the last probe, by route"
+        "Whether a mail server answers, by route; NaN where the route is configured no longer"
+    );
+    describe_gauge!(
+        "gatepost_upstream_host_up",
+        "Whether each mail server answers, by route and host; NaN where it is configured no longer"
+    );
+    describe_gauge!("gatepost_routes_down", "Routes of whose mail servers none answers");
+    describe_counter!(
+        "gatepost_upstream_failovers_total",
+        "Mails that another host of the route took over, by route and step (mail, rcpt, data)"
+    );
+    describe_counter!(
+        "gatepost_upstream_full_total",
+        "Recipients deferred because all connections to the route's hosts were taken, by route"
     );
     describe_gauge!(
         "gatepost_ham_confirmed",

@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gatepost_admin::{Metrics, Readiness};
-use gatepost_core::{Clock, Desk, Direction, Observer};
+use gatepost_core::{Clock, Desk, Direction, DomainAct, Fault, Observer, Receipt};
 use gatepost_pipeline::{CurrentFusion, Followers};
+use gatepost_queue::MailQueue;
 use metrics::{counter, gauge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
+use crate::backlog;
 use crate::clock::SystemClock;
-use crate::config::{Config, Loaded, LogFormat, LogLevel, Registry};
+use crate::config::{Config, LeftOut, Loaded, LogFormat, LogLevel, Registry, Sources};
 use crate::control::{self, server::Control};
+use crate::customers::{self, Entry, Order, Planned, Serving};
 use crate::descriptors;
 use crate::explainer;
 use crate::listen::{Door, Hall, Listener, bind};
@@ -33,8 +37,14 @@ use crate::spambox::Gatherer;
 use crate::tarpit::Tarpit;
 use crate::wiring::{self, Generation};
 
+/// How many changes of domains may wait for one that is being made.
+const ORDERS: usize = 32;
 /// How long the mail servers may take at start to say what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+/// How often we look which mail servers it is time to ask.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many routes `/ready` names.
+const NAMED: usize = 20;
 /// How long a command of the command line, which has the store, is waited for at the start.
 const OTHERS: Duration = Duration::from_secs(10);
 /// How long the store may take to put itself in order at the end.
@@ -43,6 +53,8 @@ const SETTLING: Duration = Duration::from_secs(10);
 const FAREWELLS: Duration = Duration::from_secs(1);
 /// How long the classifiers may take at the end to write down what they learned; what is not written is in the log.
 const LAST_LESSONS: Duration = Duration::from_secs(20);
+/// How long deliveries of waiting mail may take that are under way at the end.
+const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 /// How long observers may take at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 /// How long copies of refused mail may take that are under way at the end.
@@ -74,10 +86,15 @@ pub(crate) fn level(level: LogLevel) -> &'static str {
         LogLevel::Warn => "warn",
         LogLevel::Info => {
             "warn,gatepost=info,gatepost_proxy=info,gatepost_pipeline=info,gatepost_archive=info,\
-             gatepost_store_rocksdb=info,audit=info,mail=info"
+             gatepost_store_rocksdb=info,gatepost_queue=info,queue=info,audit=info,mail=info"
         }
-        LogLevel::Debug => "info,gatepost_proxy=debug,gatepost_pipeline=debug,gatepost_archive=debug,mail=info",
-        LogLevel::Trace => "debug,gatepost_proxy=trace,gatepost_pipeline=trace,mail=info",
+        LogLevel::Debug => {
+            "info,gatepost_proxy=debug,gatepost_pipeline=debug,gatepost_archive=debug,\
+             gatepost_queue=debug,queue=debug,mail=info"
+        }
+        LogLevel::Trace => {
+            "debug,gatepost_proxy=trace,gatepost_pipeline=trace,gatepost_queue=trace,queue=trace,mail=info"
+        }
     }
 }
 
@@ -85,6 +102,8 @@ pub(crate) fn level(level: LogLevel) -> &'static str {
 struct Health {
     house: ArcSwap<Generation>,
     fusion: Arc<CurrentFusion>,
+    queue: MailQueue,
+    clock: Arc<dyn Clock>,
     admission: Arc<Admission>,
     tarpit: Arc<Tarpit>,
     followers: Followers,
@@ -94,12 +113,19 @@ struct Health {
 impl Readiness for Health {
     fn missing(&self) -> Vec<String> {
         let house = self.house.load();
-        let mut missing: Vec<String> = house
-            .ways
-            .down()
-            .into_iter()
-            .map(|route| format!("route `{route}`: the mail server does not answer"))
-            .collect();
+        let mut missing = Vec::new();
+        // With the mail server of one customer away we can still take the mail of the others.
+        if !house.ways.leads_somewhere() {
+            let down = house.ways.down();
+            let told = down
+                .iter()
+                .take(NAMED)
+                .map(|route| format!("route `{route}`: the mail server does not answer"));
+            missing.extend(told);
+            if down.len() > NAMED {
+                missing.push(format!("and {} more routes", down.len() - NAMED));
+            }
+        }
         if self.drain.is_cancelled() {
             missing.push("stopping".into());
         }
@@ -109,10 +135,19 @@ impl Readiness for Health {
     fn gauge(&self) {
         let house = self.house.load();
         gauge!("gatepost_sessions").set(self.admission.open() as f64);
+        gauge!("gatepost_routes_down").set(house.ways.down().len() as f64);
         gauge!("gatepost_tarpitted").set(self.tarpit.waiting() as f64);
         gauge!("gatepost_spool_memory_bytes").set(house.room.in_memory() as f64);
         gauge!("gatepost_spool_disk_bytes").set(house.room.on_disk() as f64);
         gauge!("gatepost_followers_waiting").set(self.followers.waiting() as f64);
+        let waiting = self.queue.depth_now();
+        let oldest = waiting
+            .oldest
+            .map_or(0, |at| self.clock.now().millis().saturating_sub(at));
+        gauge!("gatepost_queue_mails").set(waiting.mails as f64);
+        gauge!("gatepost_queue_bytes").set(waiting.octets as f64);
+        gauge!("gatepost_queue_oldest_seconds").set(oldest as f64 / 1e3);
+        gauge!("gatepost_queue_damaged").set(waiting.damaged as f64);
         gauge!("gatepost_ham_confirmed").set(self.fusion.get().ham().count);
         gauge!("gatepost_ham_risk_unvouched").set(explainer::unvouched(&house.config, &self.fusion).len() as f64);
     }
@@ -129,6 +164,8 @@ struct House {
     listeners: Vec<(String, Listener)>,
     /// Sockets that the service manager opened for us.
     inherited: Vec<TcpListener>,
+    /// The domains of the store that are not in service.
+    left_out: Vec<LeftOut>,
 }
 
 async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
@@ -146,13 +183,20 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     descriptors::raise(config.capacity.sessions, config.capacity.tarpitted);
     let metrics = Metrics::install()?;
     meter::describe();
+    backlog::describe();
     // Registered before anything is open, so that no signal meets the default of ending us on the spot.
     let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = services::open(&config, &registry, Arc::clone(&clock), OTHERS).await?;
+    let mut opened = services::open(&config, &registry, Arc::clone(&clock), OTHERS).await?;
+    let file = loaded.file;
+    let (loaded, left_out) = opened.register.load(loaded.sources).await?;
+    customers::tell(&*opened.services.alarms, &[], &left_out);
+    let config = Arc::new(loaded.config);
+    // Where no records are kept, there are none to write into.
+    let chronicle = opened.chronicle.take().filter(|_| config.archive.records_max > 0);
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Log(style)), Arc::new(Meter)];
     if config.archive.records_max > 0 {
         observers.push(Arc::new(Recorder::new(Arc::clone(&opened.services.kept))));
@@ -172,6 +216,14 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     opened
         .publish(&config, &registry, generation.handlers.clone(), &generation.ways)
         .await;
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
+    opened.register.attach(orders);
+    opened.register.publish(Serving {
+        config: Arc::clone(&config),
+        ways: Arc::clone(&generation.ways),
+        sources: loaded.sources,
+        left_out: left_out.clone(),
+    });
     let hall = Hall {
         clock,
         admission: Arc::new(Admission::default()),
@@ -182,6 +234,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let health = Arc::new(Health {
         house: ArcSwap::from_pointee(generation),
         fusion: Arc::clone(&opened.fusion),
+        queue: opened.queue.clone(),
+        clock: Arc::clone(&hall.clock),
         admission: Arc::clone(&hall.admission),
         tarpit: Arc::clone(&hall.tarpit),
         followers: followers.clone(),
@@ -196,6 +250,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         health,
         listeners: Vec::new(),
         inherited: inherited()?,
+        left_out,
     };
     // The offers should be known to the first client, but no mail server keeps us from starting.
     let first = Arc::clone(&house.health.house.load().ways);
@@ -222,6 +277,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let desk: Arc<dyn Desk> = Arc::<gatepost_desk::FrontDesk>::clone(&house.opened.desk);
     let control = tokio::spawn(control.serve(Arc::clone(&desk), finished.clone()));
     let reporting = tokio::spawn(keep_reporting(desk, &house));
+    let delivering = tokio::spawn(deliver(house.opened.queue.clone(), house.hall.drain.clone()));
+    let chronicling = chronicle.map(|chronicle| tokio::spawn(chronicle.keep(finished.clone())));
     let keeping_house = tokio::spawn(keep_house(Arc::clone(&house.opened.archive), house.hall.drain.clone()));
     let until = finished.clone();
     let health: Arc<dyn Readiness> = Arc::<Health>::clone(&house.health);
@@ -232,7 +289,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         tokio::spawn(school::keep(teacher, house.hall.drain.clone()));
     }
     let asking = tokio::spawn(keep_asking(Arc::clone(&house.health), house.hall.drain.clone()));
-    announce(&house, &loaded.file);
+    announce(&house, &file);
     if !house.opened.services.models.all().is_empty() {
         for doubt in explainer::unvouched(&config, &house.opened.fusion) {
             tracing::info!(doubt, "the classifiers know too little yet for a risk that is chosen");
@@ -247,24 +304,40 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => house.reload().await,
+            Some(order) = ordered.recv() => house.order(order).await,
         }
     }
+    // Whoever waits for an answer hears that there is none.
+    drop(ordered);
     let config = Arc::clone(&house.health.house.load().config);
     let opened = Arc::clone(&house.opened);
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
+    // A mail that is on its way to its server has this long; what is cut waits again.
+    let _ = tokio::time::timeout(LAST_DELIVERIES, delivering).await;
     // A letter that is just being sent is sent; nothing is sent twice if it is not.
     let _ = tokio::time::timeout(FAREWELLS, reporting).await;
     finished.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     let _ = tokio::time::timeout(LAST_RECORDS, control).await;
     let _ = tokio::time::timeout(LAST_RECORDS, keeping_house).await;
+    if let Some(chronicling) = chronicling {
+        let _ = tokio::time::timeout(LAST_RECORDS, chronicling).await;
+    }
+    if let Err(fault) = opened.queue.close().await {
+        tracing::warn!(%fault, "the queue was not closed well: the next start looks after it");
+    }
     if tokio::time::timeout(LAST_LESSONS, opened.learned()).await.is_err() {
         tracing::warn!("the models are not written down: the next start learns from the log");
     }
     opened.archive.close().await;
     let _ = tokio::time::timeout(SETTLING, opened.settle()).await;
     Ok(())
+}
+
+/// Delivers mail that waits, until `end`.
+async fn deliver(queue: MailQueue, end: CancellationToken) {
+    queue.run(end.cancelled()).await;
 }
 
 fn announce(house: &House, file: &Option<PathBuf>) {
@@ -339,16 +412,15 @@ fn keep_reporting(desk: Arc<dyn Desk>, house: &House) -> impl Future<Output = ()
     reports::keep(desk, clock, filters, drain)
 }
 
-/// Asks the mail servers now and then what they offer.
+/// Asks each mail server, when it is time for it, whether it is there and what it offers.
 async fn keep_asking(health: Arc<Health>, drain: CancellationToken) {
     loop {
-        let wait = health.house.load().ways.ask_again_in();
         tokio::select! {
             () = drain.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
         let house = health.house.load_full();
-        if house.ways.ask_all().await {
+        if house.ways.ask_due() {
             house.offer_anew();
         }
     }
@@ -464,41 +536,19 @@ impl House {
     /// Reads the configuration again. On any mistake the old one stays in service.
     async fn reload(&mut self) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
-        let before = self.health.house.load_full();
-        let done = Loaded::find(self.given.as_deref(), &self.registry).map_err(|mistakes| mistakes.to_string());
-        let done = done.and_then(|loaded| {
-            let config = Arc::new(lasting(loaded.config, &before.config));
-            wiring::build(
-                config,
-                &self.registry,
-                &self.opened.services,
-                &self.followers,
-                &self.opened.fusion,
-                Some(&before),
-            )
-        });
+        let sources = Sources::find(self.given.as_deref()).map_err(|mistake| mistake.to_string());
+        let done = match sources {
+            Ok(sources) => self.opened.register.load(sources).await,
+            Err(error) => Err(error),
+        };
         let done = match done {
-            Ok(generation) => self.open_listeners(&generation).await.map(|()| generation),
+            Ok((loaded, left_out)) => self.replace(loaded, left_out, None).await,
             Err(error) => Err(error),
         };
         match done {
-            Ok(generation) => {
-                let Generation {
-                    config, handlers, ways, ..
-                } = &generation;
-                self.opened
-                    .publish(config, &self.registry, handlers.clone(), ways)
-                    .await;
-                self.health.house.store(Arc::new(generation));
+            Ok(()) => {
                 counter!("gatepost_reloads_total", "result" => "ok").increment(1);
                 tracing::info!("the configuration is reloaded");
-                let house = self.health.house.load_full();
-                tokio::spawn(async move {
-                    // Nobody comes through the old doors any more.
-                    before.ways.close().await;
-                    house.ways.ask_all().await;
-                    house.offer_anew();
-                });
             }
             Err(error) => {
                 counter!("gatepost_reloads_total", "result" => "refused").increment(1);
@@ -506,6 +556,80 @@ impl House {
             }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    /// Changes a domain that the store keeps, and says how it went.
+    async fn order(&mut self, order: Order) {
+        let receipt = match self.change(&order.act).await {
+            Ok(receipt) => receipt,
+            Err(fault) => Receipt::Failed(fault.to_string()),
+        };
+        // Whoever asked may have gone; it is done all the same.
+        let _ = order.answer.send(receipt);
+    }
+
+    async fn change(&mut self, act: &DomainAct) -> Result<Receipt, Fault> {
+        let planned = match self.opened.register.plan(act).await? {
+            Ok(planned) => planned,
+            Err(receipt) => return Ok(receipt),
+        };
+        let Planned {
+            loaded,
+            left_out,
+            entry,
+            receipt,
+        } = planned;
+        Ok(match self.replace(loaded, left_out, Some(&entry)).await {
+            Ok(()) => {
+                counter!("gatepost_domain_changes_total").increment(1);
+                let is_kept = entry.text.is_some();
+                tracing::info!(domain = &*entry.domain, is_kept, "a domain of the store is changed");
+                receipt
+            }
+            Err(why) => Receipt::Refused(why),
+        })
+    }
+
+    /// Puts a configuration into service, and what the store has by it into the store before. On any trouble all is as it was.
+    async fn replace(&mut self, loaded: Loaded, left_out: Vec<LeftOut>, entry: Option<&Entry>) -> Result<(), String> {
+        let before = self.health.house.load_full();
+        let config = Arc::new(lasting(loaded.config, &before.config));
+        let generation = wiring::build(
+            config,
+            &self.registry,
+            &self.opened.services,
+            &self.followers,
+            &self.opened.fusion,
+            Some(&before),
+        )?;
+        if let Some(entry) = entry {
+            let kept = self.opened.register.keep(entry).await;
+            kept.map_err(|fault| format!("the store: {fault}"))?;
+        }
+        self.open_listeners(&generation).await?;
+        let Generation {
+            config, handlers, ways, ..
+        } = &generation;
+        self.opened
+            .publish(config, &self.registry, handlers.clone(), ways)
+            .await;
+        customers::tell(&*self.opened.services.alarms, &self.left_out, &left_out);
+        self.left_out.clone_from(&left_out);
+        self.opened.register.publish(Serving {
+            config: Arc::clone(config),
+            ways: Arc::clone(ways),
+            sources: loaded.sources,
+            left_out,
+        });
+        self.health.house.store(Arc::new(generation));
+        let house = self.health.house.load_full();
+        tokio::spawn(async move {
+            // Nobody comes through the old doors any more.
+            before.ways.close(Some(&house.ways)).await;
+            house.ways.ask_all().await;
+            house.offer_anew();
+        });
+        Ok(())
     }
 
     /// Stops: no new sessions, the running ones to their next command boundary, then the observers. A second signal, or
@@ -537,7 +661,7 @@ impl House {
         let _ = tokio::time::timeout(LAST_RECORDS, self.followers.drained()).await;
         let _ = tokio::time::timeout(LAST_COPIES, self.opened.gatherer.drained()).await;
         let ways = Arc::clone(&self.health.house.load().ways);
-        let _ = tokio::time::timeout(FAREWELLS, ways.close()).await;
+        let _ = tokio::time::timeout(FAREWELLS, ways.close(None)).await;
         tracing::info!("stopped");
     }
 }

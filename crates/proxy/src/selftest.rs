@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use crate::config::{ClientAddress, Config, Destination, Route};
+use crate::config::{ClientAddress, Config, Route};
 use crate::proxy_header;
 
 /// How long a connection and a reply may take.
@@ -50,37 +50,43 @@ impl Report {
 pub fn run(config: &Config, to: Option<&str>) -> Result<(), String> {
     let mut worst = false;
     for (name, route) in &config.route {
-        let Destination::Smtp { host, port } = &route.upstream else {
+        if route.upstream.maildir().is_some() {
             println!("route {name}: {}: no mail server, nothing to test\n", route.upstream);
-            continue;
-        };
-        println!("route {name}: {host}:{port}");
-        let domain = route
-            .domains
-            .first()
-            .or(config.local_domains.first())
-            .map(ToString::to_string);
-        let domain = domain.as_deref().unwrap_or("localhost").trim_start_matches('.');
-        let to = to.map_or_else(|| format!("postmaster@{domain}"), str::to_owned);
-        let mut report = Report::default();
-        let software = test(config, route, (host, *port), &to, domain, &mut report);
-        for (grade, line) in &report.0 {
-            let sign = match grade {
-                Grade::Ok => "  ok      ",
-                Grade::Note => "  note    ",
-                Grade::Warning => "  WARNING ",
-                Grade::Danger => "  DANGER  ",
-            };
-            println!("{sign} {line}");
         }
-        worst |= report.0.iter().any(|(grade, _)| *grade == Grade::Danger);
-        println!("\n{}", advice(software, route, config.hostname(), *port));
+        for (host, port) in route.upstream.servers() {
+            worst |= server(config, name, route, (host, port), to);
+        }
     }
     if worst {
         Err("DANGER: apply the lines above to the mail server, then run selftest again".into())
     } else {
         Ok(())
     }
+}
+
+/// Tests one mail server of a route, and says whether it is in danger.
+fn server(config: &Config, name: &str, route: &Route, (host, port): (&str, u16), to: Option<&str>) -> bool {
+    println!("route {name}: {host}:{port}");
+    let domain = route
+        .domains
+        .first()
+        .or(config.local_domains.first())
+        .map(ToString::to_string);
+    let domain = domain.as_deref().unwrap_or("localhost").trim_start_matches('.');
+    let to = to.map_or_else(|| format!("postmaster@{domain}"), str::to_owned);
+    let mut report = Report::default();
+    let software = test(config, route, (host, port), &to, domain, &mut report);
+    for (grade, line) in &report.0 {
+        let sign = match grade {
+            Grade::Ok => "  ok      ",
+            Grade::Note => "  note    ",
+            Grade::Warning => "  WARNING ",
+            Grade::Danger => "  DANGER  ",
+        };
+        println!("{sign} {line}");
+    }
+    println!("\n{}", advice(software, route, config.hostname(), port));
+    report.0.iter().any(|(grade, _)| *grade == Grade::Danger)
 }
 
 /// A plain session with a server.

@@ -13,13 +13,16 @@ use gatepost_core::{
 use gatepost_desk::{FrontDesk, Handlers, Means};
 use gatepost_dns::Resolver;
 use gatepost_pipeline::CurrentFusion;
+use gatepost_queue::MailQueue;
 use gatepost_spf_dkim_dmarc::{Identifier, Settings};
 use gatepost_store_rocksdb::RocksDb;
 use gatepost_training::Teacher;
 
 use crate::alarm::Watched;
 use crate::alarms::Bells;
+use crate::backlog::{self, Chronicle, Nowhere, Outward};
 use crate::config::{Config, Registry};
+use crate::customers::Register;
 use crate::explainer::Explainer;
 use crate::lock::DataLock;
 use crate::post::{Courier, Sentry};
@@ -30,6 +33,8 @@ use crate::upkeep::Whole;
 use crate::ways::Ways;
 use crate::wiring::{self, private};
 
+/// The queue's folder in the data folder.
+pub const QUEUE: &str = "queue";
 /// Where the seed lies in the store.
 const SEED: &[u8] = b"seed";
 
@@ -39,6 +44,10 @@ pub struct Opened {
     pub services: Services,
     /// Kept mail and records.
     pub archive: Arc<Archive>,
+    /// Mail that waits.
+    pub queue: MailQueue,
+    /// Who writes down what becomes of it; whoever runs the queue has that done, too.
+    pub chronicle: Option<Chronicle>,
     /// The door for human acts.
     pub desk: Arc<FrontDesk>,
     /// How classifiers are weighed: the teacher publishes it, all pipelines read it.
@@ -50,6 +59,8 @@ pub struct Opened {
     pub gatherer: Arc<Gatherer>,
     /// Who delivers what is released, and our own letters.
     courier: Arc<Courier>,
+    /// The domains of customers that the store keeps.
+    pub register: Arc<Register>,
     store: Arc<RocksDb>,
     _lock: DataLock,
 }
@@ -72,7 +83,10 @@ impl Opened {
     /// Puts a configuration, its filters and its ways behind the desk and the courier.
     pub async fn publish(&self, config: &Arc<Config>, registry: &Registry, handlers: Handlers, ways: &Arc<Ways>) {
         let sentry = Sentry::new(config, registry, &handlers, &self.services);
-        self.courier.publish(wiring::outlet(config, ways, sentry));
+        let outlet = Arc::new(wiring::outlet(config, ways, sentry));
+        let outward = Outward::new(config, Arc::clone(&outlet));
+        self.courier.publish(outlet);
+        self.queue.publish(config.queue.settings(), Arc::new(outward)).await;
         self.gatherer.publish(wiring::policy(config));
         self.desk.publish(handlers, wiring::desk_terms(config));
         self.archive.settings(config.archive.settings());
@@ -145,6 +159,15 @@ pub async fn open(
         Arc::clone(&services.post),
         Arc::clone(&services.alarms),
     ));
+    let (teller, chronicle) = backlog::pair(Arc::clone(&services.kept));
+    let means = gatepost_queue::Means {
+        kept: Arc::clone(&services.kept),
+        clock: Arc::clone(&clock),
+        seed,
+        follower: Arc::new(teller),
+    };
+    let queue = open_queue(config, means).await?;
+    services.queue = Some(Arc::new(queue.clone()));
     services.models = Shelves::new();
     // Each filter once, so that every classifier's model has its place before what it learned is loaded.
     wiring::handlers(config, registry, &services)?;
@@ -158,29 +181,36 @@ pub async fn open(
         store: store.within("desk"),
         filters: services.store.clone(),
         kept: Arc::clone(&services.kept),
+        queue: services.queue.clone(),
         post: Arc::clone(&services.post),
         learning: Arc::clone(&services.learning),
         explain: Arc::<Explainer>::clone(&explainer),
         upkeep: Arc::new(Whole::new(
             Arc::clone(&rocks),
             Arc::clone(&archive),
+            queue.clone(),
             config.data_dir.join(school::FOLDER),
             Arc::clone(&clock),
         )),
         clock,
         seed,
     };
-    let desk = Arc::new(FrontDesk::new(means, wiring::desk_terms(config)));
+    let register = Arc::new(Register::new(store.within("domains"), registry.clone()));
+    let desk = FrontDesk::new(means, wiring::desk_terms(config)).with_domains(Arc::<Register>::clone(&register));
+    let desk = Arc::new(desk);
     services.desk = Arc::new(Door(Arc::downgrade(&desk)));
     Ok(Opened {
         services,
         archive,
+        queue,
+        chronicle: Some(chronicle),
         desk,
         fusion,
         teacher,
         explainer,
         gatherer,
         courier,
+        register,
         store: rocks,
         _lock: lock,
     })
@@ -224,6 +254,30 @@ fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<RocksDb, String
         ..gatepost_store_rocksdb::Settings::default()
     };
     RocksDb::open(&data.join("store"), settings, Arc::clone(clock)).map_err(|error| error.to_string())
+}
+
+/// The queue, and in the log what was found in it.
+async fn open_queue(config: &Config, means: gatepost_queue::Means) -> Result<MailQueue, String> {
+    let (folder, settings) = (config.data_dir.join(QUEUE), config.queue.settings());
+    // A hundred thousand names take a moment.
+    let opened =
+        tokio::task::spawn_blocking(move || MailQueue::open(&folder, settings, Arc::new(Nowhere), means)).await;
+    let (queue, found) = opened
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    if !found.entries.is_empty() {
+        tracing::info!(mails = found.entries.len(), "mail waits for its mail servers");
+    }
+    if found.damaged > 0 {
+        tracing::error!(
+            mails = found.damaged,
+            "mail of the queue cannot be read and is set aside: `gatepost queue list --damaged`"
+        );
+    }
+    for path in &found.strange {
+        tracing::warn!(path = %path.display(), "this is not ours and lies in the queue's folder: it is left alone");
+    }
+    Ok(queue)
 }
 
 /// The installation's secret number: made at the first start, the same ever after.

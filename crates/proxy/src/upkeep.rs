@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use gatepost_archive::Archive;
 use gatepost_core::{Clock, Fault, Upkeep, async_trait};
+use gatepost_queue::MailQueue;
 use gatepost_store_rocksdb::RocksDb;
 
 use crate::learned;
 use crate::lock::DataLock;
 use crate::school::FOLDER as LEARNED;
+use crate::services::QUEUE;
 use crate::wiring::private;
 
 /// The store's folder within data folder and backup.
@@ -26,6 +28,7 @@ pub const KEPT: &str = "kept";
 pub struct Whole {
     store: Arc<RocksDb>,
     archive: Arc<Archive>,
+    queue: MailQueue,
     learned: PathBuf,
     clock: Arc<dyn Clock>,
     /// One copy at a time.
@@ -34,10 +37,17 @@ pub struct Whole {
 
 impl Whole {
     /// That of this installation, with the folder of what the classifiers learned.
-    pub fn new(store: Arc<RocksDb>, archive: Arc<Archive>, learned: PathBuf, clock: Arc<dyn Clock>) -> Whole {
+    pub fn new(
+        store: Arc<RocksDb>,
+        archive: Arc<Archive>,
+        queue: MailQueue,
+        learned: PathBuf,
+        clock: Arc<dyn Clock>,
+    ) -> Whole {
         Whole {
             store,
             archive,
+            queue,
             learned,
             clock,
             one: tokio::sync::Mutex::new(()),
@@ -97,6 +107,7 @@ impl Upkeep for Whole {
         // The store first: a mail kept meanwhile is then a file that its index does not know, which is mended at start.
         self.store.backup(&whole.join(STORE)).await?;
         self.archive.backup(&whole.join(KEPT)).await?;
+        self.queue.backup(&whole.join(QUEUE)).await?;
         let (from, into) = (self.learned.clone(), whole.join(LEARNED));
         let copied = tokio::task::spawn_blocking(move || learned::copy(&from, &into)).await;
         let copied = copied.map_err(|error| Fault::Broken(error.to_string()))?;
@@ -104,7 +115,7 @@ impl Upkeep for Whole {
         std::fs::rename(&whole, to).map_err(|error| broken(to, error))?;
         Ok(vec![
             format!(
-                "the store, kept mail and what the classifiers learned are copied to {}",
+                "the store, kept mail, waiting mail and what the classifiers learned are copied to {}",
                 to.display()
             ),
             "to put it back, stop gatepost and say `gatepost store restore` with this folder".into(),
@@ -158,6 +169,18 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
     if has_learned {
         learned::copy(&from.join(LEARNED), &taught).map_err(wrong)?;
     }
+    // Mail that waits now came after that copy, or is in it: it must not make room for what may be delivered long since.
+    let waits = has_mail(&data.join(QUEUE)).map_err(wrong)?;
+    let waiting = nursery.path().join(QUEUE);
+    let mut back = 0;
+    if !waits && from.join(QUEUE).is_dir() {
+        private(&waiting).map_err(wrong)?;
+        for part in ["mail", "damaged"] {
+            if from.join(QUEUE).join(part).is_dir() {
+                back += copy_mails(&from.join(QUEUE).join(part), &waiting.join(part)).map_err(wrong)?;
+            }
+        }
+    }
     let mut lines = RocksDb::restore(&from.join(STORE), &data.join(STORE)).map_err(|error| error.to_string())?;
     let mut replace = |name: &str, what: &str, coming: &Path| -> Result<(), String> {
         let place = data.join(name);
@@ -173,12 +196,36 @@ pub fn restore(data: &Path, from: &Path) -> Result<Vec<String>, String> {
     if has_learned {
         replace(LEARNED, "what the classifiers learned", &taught)?;
     }
+    if waits {
+        lines.push("mail waits in the queue: it stays, and that of the backup was not put back".into());
+    } else if waiting.is_dir() {
+        replace(QUEUE, "the empty queue", &waiting)?;
+        lines.push(format!(
+            "{back} files of waiting mail are back: what was delivered since the backup is delivered again"
+        ));
+    }
     std::fs::File::open(data)
         .and_then(|folder| folder.sync_all())
         .map_err(wrong)?;
     lines.push(format!("{mails} kept mails are back"));
     lines.push("what stands aside is yours to delete; mail that was deleted here may still be in the backup".into());
     Ok(lines)
+}
+
+/// Whether a folder is a queue in which anything waits.
+fn has_mail(queue: &Path) -> io::Result<bool> {
+    let folders = match std::fs::read_dir(queue.join("mail")) {
+        Ok(folders) => folders,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for folder in folders {
+        let folder = folder?;
+        if folder.file_type()?.is_dir() && std::fs::read_dir(folder.path())?.next().is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A name for what a restore moves aside.

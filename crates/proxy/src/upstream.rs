@@ -1,28 +1,38 @@
-//! A client's way to the mail server: who is named to it, what it is given, and what becomes of a connection that is lost.
+//! A client's way to the mail servers of a route: who is named to them, what they are given, and what becomes of a
+//! connection that is lost.
 //!
-//! **Invariant:** the dot is written only after the last look, in one write with the end of the message; a connection
-//! of which anything is doubtful is dropped, never reused.
+//! **Invariants:** another host is tried only before the dot (P-42): after it the client hears 451 and comes again. A host
+//! that takes over hears the recipients that the one before accepted; if it does not accept them all, the client hears 451
+//! and nobody gets the mail. Who logged in as a client stays with the host that believed it. A connection of which anything
+//! is doubtful is dropped, never reused.
 
-use std::io::Read;
+mod reach;
+mod transmit;
+
 use std::sync::Arc;
 
-use gatepost_core::smtp::Class;
-use gatepost_core::smtp::relay::{Client, ClientMode, Loss, Order, Outcome, What, Whose};
+use gatepost_core::smtp::relay::{ClientMode, Loss, Order, Outcome, What, Whose};
+use gatepost_core::smtp::{Class, Offer};
 use gatepost_core::{
     Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Upstream, Visit, async_trait,
 };
 use metrics::counter;
 
+use crate::clock::ticks;
+use crate::hosts::Hosts;
 use crate::line::Line;
 use crate::server::Server;
+use reach::Whom;
+use transmit::{Named, transmit};
 
-/// So many octets of content are encoded before they are written.
-const BLOCK: usize = 64 * 1024;
-
-/// A way to one mail server. Nothing is connected before the first recipient.
+/// A way to the hosts of one route. Nothing is connected before the first recipient.
 pub struct Way {
-    server: Arc<Server>,
+    hosts: Arc<Hosts>,
+    /// The host that is spoken to, or was last.
+    at: usize,
     line: Option<Box<Line>>,
+    /// For whom connections were opened last.
+    whom: Option<Arc<Whom>>,
     /// Whom the server accepted in the open transaction, in order.
     accepted: Vec<(Path, RcptParams)>,
     missing: Option<&'static str>,
@@ -30,165 +40,225 @@ pub struct Way {
     logged_in: bool,
 }
 
+/// A mail as MAIL and RCPT tell it.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    from: &'a Path,
+    params: &'a MailParams,
+    to: &'a Path,
+    rcpt: &'a RcptParams,
+}
+
 impl Way {
-    /// A way to a server.
-    pub fn new(server: Arc<Server>) -> Way {
+    /// A way to one of these.
+    pub fn new(hosts: Arc<Hosts>) -> Way {
         Way {
-            server,
+            hosts,
+            at: 0,
             line: None,
+            whom: None,
             accepted: Vec::new(),
             missing: None,
             logged_in: false,
         }
     }
 
-    /// The line to the server; if there is none yet, and `fresh`, one that has served nobody else.
-    async fn line(&mut self, visit: &Visit, fresh: bool) -> Result<&mut Line, Loss> {
-        if self.line.as_ref().is_none_or(|line| !line.relay.is_open()) {
-            self.drop_line();
-            if self.logged_in {
-                // On another connection the mail server would take the client for a stranger, or for ourselves.
-                return Err(Loss::new(Whose::Upstream, What::Gone));
-            }
-            let client = Client {
-                ip: visit.client.address,
-                port: visit.client.port,
-                name: visit.reverse.clone(),
-                helo: visit.helo.clone(),
-                tls: visit.client.tls.is_some(),
-                login: visit.login.as_ref().map(|login| login.name.clone()),
-            };
-            let line = match (!fresh).then(|| self.resting(&client)).flatten() {
-                Some(line) => line,
-                None => Box::new(self.server.open(client, visit.client.local).await?),
-            };
-            self.missing = line.relay.missing();
-            if let Some(missing) = self.missing {
-                counter!("gatepost_upstream_missing_total", "route" => self.server.route.clone()).increment(1);
-                tracing::error!(
-                    route = self.server.route,
-                    upstream = self.server.address,
-                    missing,
-                    "the mail server does not offer what `client_address` asks for"
-                );
-            }
-            self.line = Some(line);
-        }
-        self.line.as_deref_mut().ok_or(Loss::new(Whose::Us, What::OutOfPlace))
-    }
-
-    /// One that has served others and may serve this client.
-    fn resting(&self, client: &Client) -> Option<Box<Line>> {
-        std::iter::from_fn(|| self.server.idle.take())
-            .find_map(|mut line| line.relay.reuse(client.clone()).then_some(line))
+    fn server(&self) -> Option<&Arc<Server>> {
+        self.hosts.server(self.at)
     }
 
     fn drop_line(&mut self) {
         self.line = None;
-        self.accepted.clear();
     }
 
+    /// The transaction and its connection are lost.
     fn lost(&mut self, outcome: Outcome) -> Loss {
         self.drop_line();
+        self.accepted.clear();
         match outcome {
             Outcome::Lost(loss) => {
-                if loss.whose == Whose::Upstream {
-                    self.server.failed();
-                }
+                self.count(&loss);
                 loss
             }
             _ => Loss::new(Whose::Us, What::OutOfPlace),
         }
     }
 
-    async fn transmit(&mut self, consignment: &Consignment<'_>) -> Result<Delivery, Outcome> {
-        let Some(line) = self.line.as_deref_mut() else {
-            return Err(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)));
-        };
-        let mut refused = Vec::new();
-        // A part of the recipients, or a second batch of the same mail: they are named again (P-32).
-        if consignment.to.len() != self.accepted.len() || !line.relay.in_transaction() {
-            let some: Vec<_> = consignment
-                .to
-                .iter()
-                .map_while(|at| self.accepted.get(*at).cloned())
-                .collect();
-            // Whoever is to get the mail must be known here; a list that disagrees decides nothing.
-            if some.is_empty() || some.len() != consignment.to.len() {
-                return Err(Outcome::Lost(Loss::new(Whose::Us, What::OutOfPlace)));
-            }
-            let replay = Order::Replay {
-                from: consignment.from,
-                params: consignment.params,
-                to: &some,
-            };
-            match line.order(replay).await {
-                Outcome::Recipients(replies) => {
-                    let named = consignment.to.iter().copied().zip(replies);
-                    refused.extend(named.filter(|(_, reply)| reply.class() != Class::Done));
-                    // All refused: that is the answer. Some: nobody gets it now, and the client, coming again, hears
-                    // the truth about each at RCPT.
-                    if let Some((_, reply)) = refused.first() {
-                        let all = refused.len() == some.len();
-                        let reply = if all { reply.clone() } else { CHANGED_ITS_MIND };
-                        return Ok(Delivery {
-                            reply,
-                            refused: Vec::new(),
-                        });
-                    }
-                }
-                other => return Err(other),
-            }
+    fn count(&self, loss: &Loss) {
+        if let Some(server) = self.server().filter(|_| loss.whose == Whose::Upstream) {
+            server.failed();
         }
-        match line.order(Order::Data).await {
-            Outcome::Replied(reply) if reply.class() == Class::GoOn => {}
-            Outcome::Replied(reply) => return Ok(Delivery { reply, refused }),
-            other => return Err(other),
-        }
-        let gone = || Outcome::Lost(Loss::new(Whose::Client, What::Gone));
-        let mut content = consignment.message.read();
-        let mut block = vec![0; BLOCK.min(usize::try_from(consignment.message.len()).unwrap_or(BLOCK).max(1))];
+    }
+
+    /// Counts that another host is asked, and tells why.
+    fn moves_on(&self, step: &'static str, loss: &Loss) {
+        self.count(loss);
+        let Some(server) = self.server() else { return };
+        tracing::warn!(
+            route = &*server.route,
+            upstream = server.address,
+            step,
+            why = %loss.reply(),
+            said = loss.said().map(ToString::to_string),
+            "the mail server left before it had the mail: another one is tried"
+        );
+        counter!("gatepost_upstream_failovers_total", "route" => server.route.to_string(), "step" => step).increment(1);
+    }
+
+    /// Whether another host may be asked to take over.
+    fn may_move(&self, loss: &Loss) -> bool {
+        let others = self.hosts.all().len() > 1;
+        others && !self.logged_in && loss.whose == Whose::Upstream && !loss.after_dot
+    }
+
+    /// The first recipient of a transaction.
+    async fn begin(&mut self, whom: Arc<Whom>, said: Said<'_>, mut but: Vec<usize>) -> Result<Reply, Loss> {
+        self.whom = Some(Arc::clone(&whom));
+        self.accepted.clear();
+        let mut fresh = false;
+        let mut lost: Option<Loss> = None;
+        // What a server that knows the client said to that one, in words.
+        let mut word = None;
         loop {
-            match content.read(&mut block) {
-                Ok(0) => break,
-                Ok(count) => line.relay.body(&block[..count]),
-                Err(error) => {
-                    tracing::error!(%error, "the spooled message cannot be read again");
-                    line.relay.abort();
-                    return Err(Outcome::Lost(Loss::new(Whose::Us, What::Gone)));
-                }
+            let kept = self.line.as_deref().is_some_and(|line| line.relay.is_open());
+            if !kept && let Err(loss) = self.reach(&whom, fresh, &mut but).await {
+                return match (word, lost) {
+                    _ if loss.whose == Whose::Client => Err(loss),
+                    (Some(word), _) => Ok(word),
+                    (None, Some(lost)) if loss.whose == Whose::Upstream => Err(lost),
+                    _ => Err(loss),
+                };
             }
-            if line.relay.buffered() >= BLOCK {
-                if (consignment.gone)() {
-                    line.relay.abort();
-                    return Err(gone());
+            let lacking = self.lacking(&said);
+            let Some(line) = self.line.as_deref_mut() else {
+                return Err(Loss::new(Whose::Us, What::OutOfPlace));
+            };
+            if let Some(reply) = lacking {
+                return Ok(reply);
+            }
+            let reused = line.relay.is_used();
+            let introduced = line.relay.introduced() || self.hosts.server(self.at).is_some_and(|it| it.proxy_header);
+            let Said { from, params, to, rcpt } = said;
+            let began = ticks();
+            let outcome = line.order(Order::Envelope { from, params, to, rcpt }).await;
+            let took = ticks().since(began);
+            let ended = match &outcome {
+                Outcome::Lost(loss) => loss.what == What::Gone || reused && loss.what != What::Silent,
+                Outcome::Recipient(reply) => reply.code() == 421,
+                _ => false,
+            };
+            if (kept || reused) && ended && !fresh {
+                // It ended while it was idle: nothing of this transaction is lost with it.
+                self.drop_line();
+                fresh = true;
+                continue;
+            }
+            let loss = match outcome {
+                Outcome::Recipient(reply) if reply.code() != 421 => {
+                    self.hosts.served(self.at);
+                    return Ok(self.noted(&said, reply));
                 }
-                match line.flush().await {
-                    Ok(()) => {}
-                    Err(Outcome::Replied(reply)) if reply.is_permanent() || reply.is_transient() => {
-                        line.relay.abort();
-                        return Ok(Delivery { reply, refused });
+                Outcome::Recipient(reply) => {
+                    if introduced {
+                        word = Some(reply.clone());
                     }
-                    Err(outcome) => {
-                        line.relay.abort();
-                        return Err(outcome);
-                    }
+                    Loss::new(Whose::Upstream, What::Refused(reply))
+                }
+                Outcome::Lost(loss) => loss,
+                other => return Err(self.lost(other)),
+            };
+            if ended || loss.what == What::Silent {
+                self.hosts.left(self.at, &loss, took, introduced);
+            }
+            if !self.may_move(&loss) {
+                let loss = self.lost(Outcome::Lost(loss));
+                return word.map_or(Err(loss), Ok);
+            }
+            self.moves_on("mail", &loss);
+            but.push(self.at);
+            self.drop_line();
+            fresh = true;
+            lost.get_or_insert(loss);
+        }
+    }
+
+    /// One more recipient of the transaction that is open.
+    async fn go_on(&mut self, said: Said<'_>) -> Result<Reply, Loss> {
+        let Said { to, rcpt, .. } = said;
+        let outcome = match self.line.as_deref_mut() {
+            Some(line) => line.order(Order::Rcpt { to, params: rcpt }).await,
+            None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
+        };
+        let loss = match outcome {
+            Outcome::Recipient(reply) if reply.code() != 421 => return Ok(self.noted(&said, reply)),
+            // With the connection go the recipients that were accepted on it: the transaction is lost, not this one only.
+            Outcome::Recipient(_) => Loss::new(Whose::Upstream, What::Gone),
+            Outcome::Lost(loss) => loss,
+            other => return Err(self.lost(other)),
+        };
+        let Some(whom) = self.whom.clone().filter(|_| self.may_move(&loss)) else {
+            return Err(self.lost(Outcome::Lost(loss)));
+        };
+        self.moves_on("rcpt", &loss);
+        let mut but = vec![self.at];
+        self.drop_line();
+        if self.accepted.is_empty() {
+            return self.begin(whom, said, but).await;
+        }
+        let accepted = std::mem::take(&mut self.accepted);
+        loop {
+            let Ok(line) = self.reach(&whom, true, &mut but).await else {
+                return Err(loss);
+            };
+            let Said { from, params, to, rcpt } = said;
+            let again = Order::Replay {
+                from,
+                params,
+                to: &accepted,
+            };
+            let outcome = match line.order(again).await {
+                Outcome::Recipients(replies) if replies.iter().all(|reply| reply.class() == Class::Done) => {
+                    line.order(Order::Rcpt { to, params: rcpt }).await
+                }
+                Outcome::Recipients(replies) if replies.iter().any(|reply| reply.code() == 421) => {
+                    Outcome::Lost(Loss::new(Whose::Upstream, What::Gone))
+                }
+                // It says otherwise of those of whom the client heard yes.
+                Outcome::Recipients(_) => return Err(self.lost(Outcome::Lost(loss))),
+                other => other,
+            };
+            match outcome {
+                Outcome::Recipient(reply) if reply.code() != 421 => {
+                    self.accepted = accepted;
+                    return Ok(self.noted(&said, reply));
+                }
+                Outcome::Lost(loss) if loss.whose != Whose::Upstream => return Err(self.lost(Outcome::Lost(loss))),
+                _ => {
+                    but.push(self.at);
+                    self.drop_line();
                 }
             }
         }
-        // The last look: nobody may be delivered to twice because a client gave up while the filters worked.
-        if (consignment.gone)() {
-            line.relay.abort();
-            return Err(gone());
+    }
+
+    /// Remembers who was accepted.
+    fn noted(&mut self, said: &Said<'_>, reply: Reply) -> Reply {
+        if reply.class() == Class::Done {
+            self.accepted.push((said.to.clone(), said.rcpt.clone()));
         }
-        line.relay.end();
-        match line.run().await {
-            Outcome::Replied(reply) => {
-                line.content &= reply.is_done();
-                Ok(Delivery { reply, refused })
-            }
-            other => Err(other),
+        reply
+    }
+
+    /// What is said in place of a server that cannot take the mail, and that the client could not know of, since others
+    /// can: not what it may offer again after its next restart, so both what it says and what it said must lack it.
+    fn lacking(&self, said: &Said<'_>) -> Option<Reply> {
+        let (server, line) = (self.server()?, self.line.as_deref()?);
+        let known = self.hosts.offered(self.at)?;
+        if !server.among_others {
+            return None;
         }
+        lacks(&known, said)?;
+        lacks(line.relay.offer(), said)
     }
 
     async fn authenticate(&mut self, outcome: Outcome) -> Result<Reply, Loss> {
@@ -203,15 +273,31 @@ impl Way {
     }
 }
 
-const CHANGED_ITS_MIND: Reply = Reply::fixed(
-    451,
-    Enhanced(4, 3, 0),
-    "The mail server no longer takes some recipient, try again later",
-);
+/// Why a server that offers this cannot take a mail.
+fn lacks(offer: &Offer, said: &Said<'_>) -> Option<Reply> {
+    let utf8 = |path: &Path| path.mailbox().is_some_and(|mailbox| mailbox.needs_utf8());
+    if !offer.smtputf8 && (said.params.smtputf8 || utf8(said.from) || utf8(said.to)) {
+        return Some(NO_UTF8);
+    }
+    let limit = offer.size.filter(|limit| *limit != 0)?;
+    let size = said.params.size?;
+    (size > limit).then_some(TOO_LARGE)
+}
+
 const NO_SECRETS: Reply = Reply::fixed(
     454,
     Enhanced(4, 7, 0),
     "No secure way to the mail server, try again later",
+);
+const NO_UTF8: Reply = Reply::fixed(
+    550,
+    Enhanced(5, 6, 7),
+    "The mail server of this recipient reads no UTF-8 addresses",
+);
+const TOO_LARGE: Reply = Reply::fixed(
+    552,
+    Enhanced(5, 3, 4),
+    "The mail server of this recipient takes no message of that size",
 );
 
 #[async_trait]
@@ -224,43 +310,11 @@ impl Upstream for Way {
         to: &Path,
         rcpt: &RcptParams,
     ) -> Result<Reply, Loss> {
-        let kept = self.line.is_some();
-        let opened = self.line(visit, false).await?.relay.in_transaction();
-        let reused = self.line.as_deref().is_some_and(|line| line.relay.is_used());
-        if !opened {
-            self.accepted.clear();
-        }
-        let order = if opened {
-            Order::Rcpt { to, params: rcpt }
-        } else {
-            Order::Envelope { from, params, to, rcpt }
-        };
-        let mut outcome = match self.line.as_deref_mut() {
-            Some(line) => line.order(order).await,
-            None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
-        };
-        let ended = match &outcome {
-            Outcome::Lost(loss) => loss.what == What::Gone || reused && loss.what != What::Silent,
-            Outcome::Recipient(reply) => reply.code() == 421,
-            _ => false,
-        };
-        if (kept || reused) && !opened && ended {
-            // It ended while it was idle: nothing of this transaction is lost with it.
-            self.drop_line();
-            outcome = self.line(visit, true).await?.order(order).await;
-        }
-        match outcome {
-            // With the connection go the recipients that were accepted on it: the transaction is lost, not this one only.
-            Outcome::Recipient(reply) if reply.code() == 421 && opened => {
-                Err(self.lost(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone))))
-            }
-            Outcome::Recipient(reply) => {
-                if reply.class() == Class::Done {
-                    self.accepted.push((to.clone(), rcpt.clone()));
-                }
-                Ok(reply)
-            }
-            other => Err(self.lost(other)),
+        let opened = |line: &Line| line.relay.is_open() && line.relay.in_transaction();
+        let said = Said { from, params, to, rcpt };
+        match self.line.as_deref().is_some_and(opened) {
+            true => self.go_on(said).await,
+            false => self.begin(Arc::new(Whom::of(visit)), said, Vec::new()).await,
         }
     }
 
@@ -270,19 +324,44 @@ impl Upstream for Way {
     }
 
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
-        match self.transmit(&consignment).await {
-            // The list of recipients stays: the next batch names some of them by their places in it. The server's own
-            // transaction ends here, though, or the next mail would be added to it.
-            Ok(delivery) => {
-                if let Some(line) = self.line.as_deref_mut() {
-                    let open = line.relay.is_open() && line.relay.in_transaction();
-                    if open && !matches!(line.order(Order::Reset).await, Outcome::Replied(reply) if reply.is_done()) {
-                        self.line = None;
+        let mut but = Vec::new();
+        let mut first = None;
+        loop {
+            let named = Named {
+                accepted: &self.accepted,
+                elsewhere: first.is_some(),
+            };
+            let sent = match self.line.as_deref_mut() {
+                Some(line) => transmit(line, named, &consignment).await,
+                None => Err(Outcome::Lost(Loss::new(Whose::Upstream, What::Gone))),
+            };
+            match sent {
+                // The list of recipients stays: the next batch names some of them by their places in it. The server's own
+                // transaction ends here, though, or the next mail would be added to it.
+                Ok(delivery) => {
+                    if let Some(line) = self.line.as_deref_mut() {
+                        let open = line.relay.is_open() && line.relay.in_transaction();
+                        if open && !matches!(line.order(Order::Reset).await, Outcome::Replied(reply) if reply.is_done())
+                        {
+                            self.line = None;
+                        }
                     }
+                    return Ok(delivery);
                 }
-                Ok(delivery)
+                Err(Outcome::Lost(loss)) if self.may_move(&loss) && !(consignment.gone)() => {
+                    self.moves_on("data", &loss);
+                    but.push(self.at);
+                    first.get_or_insert(loss);
+                }
+                Err(outcome) => return Err(self.lost(outcome)),
             }
-            Err(outcome) => Err(self.lost(outcome)),
+            let Some(whom) = self.whom.clone() else {
+                return Err(Loss::new(Whose::Us, What::OutOfPlace));
+            };
+            if self.reach(&whom, true, &mut but).await.is_err() {
+                self.accepted.clear();
+                return Err(first.unwrap_or(Loss::new(Whose::Upstream, What::Gone)));
+            }
         }
     }
 
@@ -297,14 +376,17 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
-        if self.line.as_deref().is_some_and(|line| line.relay.is_used()) {
-            self.drop_line();
+        let whom = Arc::clone(self.whom.insert(Arc::new(Whom::of(visit))));
+        let fit = |line: &Line| line.relay.is_open() && !line.relay.is_used();
+        if !self.line.as_deref().is_some_and(fit) {
+            self.accepted.clear();
+            self.reach(&whom, true, &mut Vec::new()).await?;
         }
-        let line = self.line(visit, true).await?;
-        if line.fallen_back {
-            return Ok(NO_SECRETS);
-        }
-        let outcome = line.order(Order::Auth { mechanism, initial }).await;
+        let outcome = match self.line.as_deref_mut() {
+            Some(line) if line.fallen_back => return Ok(NO_SECRETS),
+            Some(line) => line.order(Order::Auth { mechanism, initial }).await,
+            None => Outcome::Lost(Loss::new(Whose::Upstream, What::Gone)),
+        };
         self.authenticate(outcome).await
     }
 
@@ -322,23 +404,35 @@ impl Upstream for Way {
     }
 
     async fn close(&mut self) {
-        if let Some(line) = self.line.take()
-            && line.relay.is_open()
-            && let Err(line) = self.server.idle.rest(line)
-        {
+        let Some(line) = self.line.take().filter(|line| line.relay.is_open()) else {
+            return;
+        };
+        let rested = match self.server() {
+            // Who waits for a place must not wait for one that only rests.
+            Some(server) if !server.seats.are_wanted() => server.idle.rest(line),
+            _ => Err(line),
+        };
+        if let Err(line) = rested {
             line.farewell().await;
         }
     }
 
     fn name(&self) -> &str {
-        &self.server.address
+        self.server().map_or("", |server| &server.address)
     }
 
     fn wants_name(&self) -> bool {
-        self.line.is_none() && self.server.settings.client != ClientMode::None
+        self.line.is_none()
+            && self
+                .server()
+                .is_some_and(|server| server.settings.client != ClientMode::None)
     }
 
     fn missing(&self) -> Option<&str> {
         self.missing
+    }
+
+    fn introduces(&self) -> bool {
+        self.server().is_some_and(|server| server.introduces())
     }
 }

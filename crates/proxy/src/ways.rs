@@ -2,254 +2,291 @@
 //!
 //! What a mail server offers is asked now and then by a connection of its own, so that EHLO can be answered without one.
 //! A server that was never reached offers nothing; one that is away offers what it did.
+//!
+//! **Bounds:** at most [`LANE`] probes are under way at once, and as many again of servers that let their clients wait, so
+//! that a thousand dead servers keep no living one from being asked. A route of which a reload changed nothing is taken over
+//! as it is, connections included.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use futures_util::future::BoxFuture;
 use gatepost_core::smtp::Offer;
-use gatepost_core::smtp::relay::{ClientMode, FallBack, Timeouts, TlsMode};
 use gatepost_core::{Upstream, Upstreams};
-use metrics::gauge;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use crate::config::{ClientAddress, Config, Destination, IfNotOffered, Route, RouteTls};
-use crate::idle::{Idle, Keep};
-use crate::maildir::Maildir;
-use crate::server::Server;
-use crate::tls::{self, BadTls, Trust};
+use crate::clock::ticks;
+use crate::config::{Config, Route, RouteTls};
+use crate::hosts::dice::Dice;
+use crate::hosts::health::Health;
+use crate::hosts::{Hosts, Known, offers};
+use crate::login::Login;
+use crate::maildir::{Folders, Maildir};
+use crate::outfit::{BadRoute, Outfitter};
 use crate::upstream::Way;
 
-/// How soon a mail server that did not answer is asked again.
-const RETRY: Duration = Duration::from_secs(10);
+/// How many probes are under way at once.
+const LANE: usize = 64;
+/// After a reload all are asked anew, where they are no more than these.
+const FEW: usize = 32;
+/// Where they are more, an answer that is younger is believed: reloads may follow one another.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// One route.
-pub struct Leading {
-    name: String,
+struct Leading {
+    name: Arc<str>,
+    /// What was said of it, to see whether it is said again.
+    said: Route,
     end: End,
-    /// How long an answer to EHLO holds.
-    valid: Duration,
-    offer: ArcSwapOption<Offer>,
-    up: AtomicBool,
 }
 
 enum End {
-    Server(Arc<Server>),
-    Maildir(PathBuf),
+    Servers(Arc<Hosts>),
+    Maildir(Arc<Folders>, Offer),
 }
 
 impl Leading {
-    fn new(name: &str, route: &Route, hostname: &str) -> Result<Leading, BadTls> {
-        let valid = *route.offer_valid;
-        let (host, port) = match &route.upstream {
-            Destination::Maildir(directory) => {
-                let offer = Offer {
-                    size: Some(0),
-                    eight_bit_mime: true,
-                    smtputf8: true,
-                    ..Offer::default()
-                };
-                return Ok(Leading {
-                    name: name.into(),
-                    end: End::Maildir(directory.clone()),
-                    valid,
-                    offer: ArcSwapOption::from_pointee(offer),
-                    up: AtomicBool::new(true),
-                });
-            }
-            Destination::Smtp { host, port } => (host, *port),
+    /// Whether it need not be built anew. A certificate authority is read again at each reload, so who is verified by one
+    /// is built anew.
+    fn is_still(&self, route: &Route, login: Option<&Login>, outfitter: &Outfitter<'_>) -> bool {
+        let servers = match &self.end {
+            End::Servers(hosts) => hosts.all(),
+            End::Maildir(folders, _) => return self.said == *route && folders.home() == outfitter.home(),
         };
-        let (mode, trust) = match (route.tls, &route.ca_file) {
-            (RouteTls::None, _) => (TlsMode::None, None),
-            (RouteTls::Opportunistic, _) => (TlsMode::Opportunistic, Some(Trust::Anyone)),
-            (RouteTls::Required, _) => (TlsMode::Required, Some(Trust::Anyone)),
-            (RouteTls::Verified, None) => (TlsMode::Verified, Some(Trust::System)),
-            (RouteTls::Verified, Some(file)) => (TlsMode::Verified, Some(Trust::Authority(file))),
+        let same = |server: &crate::server::Server| {
+            server.login.as_deref() == login
+                && *server.settings.hostname == *outfitter.hostname()
+                && server.among_others == outfitter.among_others()
         };
-        let tls = match trust {
-            None => None,
-            Some(trust) => {
-                let called = route.server_name.as_deref().unwrap_or(host);
-                Some((tls::connector(trust)?, tls::server_name(called)?))
-            }
-        };
-        let client = match route.client_address {
-            ClientAddress::Xclient => ClientMode::XClient,
-            ClientAddress::Xforward => ClientMode::XForward,
-            ClientAddress::None | ClientAddress::Proxy => ClientMode::None,
-        };
-        let fall_back = match route.if_not_offered {
-            IfNotOffered::Refuse => FallBack::Refuse,
-            IfNotOffered::GoOn => FallBack::GoOn,
-        };
-        let timeouts = Timeouts {
-            greeting: *route.timeouts.greeting,
-            command: *route.timeouts.command,
-            data: *route.timeouts.data,
-            block: *route.timeouts.block,
-            dot: *route.timeouts.dot,
-        };
-        let address = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
-        let server = Server {
-            route: name.into(),
-            address,
-            settings: Server::settings(hostname, mode, client, fall_back, timeouts),
-            tls,
-            proxy_header: route.client_address == ClientAddress::Proxy,
-            connect: *route.timeouts.connect,
-            idle: Arc::new(Idle::new(Keep {
-                idle: *route.keep.idle,
-                connections: route.keep.connections,
-                sessions: route.keep.sessions,
-            })),
-        };
-        Ok(Leading {
-            name: name.into(),
-            end: End::Server(Arc::new(server)),
-            valid,
-            offer: ArcSwapOption::empty(),
-            up: AtomicBool::new(false),
-        })
+        self.said == *route && route.tls != RouteTls::Verified && servers.iter().all(|host| same(&host.server))
     }
 
-    /// Asks the mail server what it offers. Says whether that is something else than before.
-    async fn ask(&self) -> bool {
-        let End::Server(server) = &self.end else { return false };
-        let (was_up, asked) = (self.up.load(Ordering::Relaxed), server.probe().await);
-        self.up.store(asked.is_ok(), Ordering::Relaxed);
-        gauge!("gatepost_upstream_up", "route" => self.name.clone()).set(if asked.is_ok() { 1.0 } else { 0.0 });
-        match asked {
-            Ok(offer) => {
-                if !was_up {
-                    tracing::info!(route = self.name, upstream = server.address, "the mail server answers");
-                }
-                let new = self.offer.load().as_deref() != Some(&offer);
-                self.offer.store(Some(Arc::new(offer)));
-                new
-            }
-            Err(loss) => {
-                tracing::error!(
-                    route = self.name,
-                    upstream = server.address,
-                    why = %loss.reply(),
-                    "the mail server does not answer: mail is deferred"
-                );
-                false
-            }
+    fn hosts(&self) -> Option<&Arc<Hosts>> {
+        match &self.end {
+            End::Servers(hosts) => Some(hosts),
+            End::Maildir(..) => None,
         }
     }
+
+    /// What a client may be offered for mail that takes it.
+    fn offer(&self) -> Option<Arc<Offer>> {
+        match &self.end {
+            End::Servers(hosts) => hosts.offer(),
+            End::Maildir(_, offer) => Some(Arc::new(offer.clone())),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.hosts().is_none_or(|hosts| hosts.is_up())
+    }
+}
+
+/// Where probes take turns; the same for all generations.
+struct Lanes {
+    quick: Semaphore,
+    slow: Semaphore,
+    /// Some server offers something else than before.
+    news: AtomicBool,
 }
 
 /// All routes.
 pub struct Ways {
-    routes: BTreeMap<String, Leading>,
+    routes: BTreeMap<String, Arc<Leading>>,
+    lanes: Arc<Lanes>,
+    dice: Arc<Dice>,
 }
 
 impl Ways {
-    /// The routes of a configuration. What `before` knew of the same servers' offers is taken over.
-    pub fn new(config: &Config, before: Option<&Ways>) -> Result<Ways, BadTls> {
+    /// The routes of a configuration. What `before` knew of the same servers is taken over.
+    pub fn new(config: &Config, before: Option<&Ways>) -> Result<Ways, BadRoute> {
+        let lanes = || Lanes {
+            quick: Semaphore::new(LANE),
+            slow: Semaphore::new(LANE),
+            news: AtomicBool::new(false),
+        };
+        let dice = before.map_or_else(|| Arc::new(Dice::new()), |before| Arc::clone(&before.dice));
+        let mut outfitter = Outfitter::new(config);
         let mut routes = BTreeMap::new();
         for (name, route) in &config.route {
-            let leading = Leading::new(name, route, config.hostname())?;
             let known = before.and_then(|before| before.routes.get(name));
-            if let (
-                End::Server(new),
-                Some(Leading {
-                    end: End::Server(old),
-                    offer,
-                    up,
-                    ..
-                }),
-            ) = (&leading.end, known)
-                && new.address == old.address
-            {
-                leading.offer.store(offer.load_full());
-                leading.up.store(up.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
+            let login = outfitter.login(name, route)?;
+            let leading = match known {
+                Some(known) if known.is_still(route, login.as_ref(), &outfitter) => Arc::clone(known),
+                known => {
+                    let (called, old) = (Arc::from(name.as_str()), known.and_then(|known| known.hosts()));
+                    let end = match route.upstream.maildir() {
+                        Some(folder) => maildir(folder, outfitter.home()),
+                        None => {
+                            let known = |address: &str| {
+                                let mut hosts = old.map(|old| old.all()).unwrap_or_default().iter();
+                                let host = hosts.find(|host| host.server.address == address);
+                                host.map_or_else(|| Known::nothing(ticks()), |host| host.known.anew(ticks()))
+                            };
+                            let hosts = outfitter.hosts(&called, route, login, known)?;
+                            let valid = *route.offer_valid;
+                            End::Servers(Arc::new(Hosts::new(
+                                Arc::clone(&called),
+                                hosts,
+                                valid,
+                                Arc::clone(&dice),
+                            )))
+                        }
+                    };
+                    Arc::new(Leading {
+                        name: called,
+                        said: route.clone(),
+                        end,
+                    })
+                }
+            };
             routes.insert(name.clone(), leading);
         }
-        Ok(Ways { routes })
+        Ok(Ways {
+            routes,
+            lanes: before.map_or_else(|| Arc::new(lanes()), |before| Arc::clone(&before.lanes)),
+            dice,
+        })
     }
 
     /// Makes the Maildirs, so that trouble with them is found at start.
     pub fn prepare(&self) -> Result<(), String> {
         for leading in self.routes.values() {
-            if let End::Maildir(directory) = &leading.end {
-                Maildir::prepare(directory)
-                    .map_err(|error| format!("route `{}`: {}: {error}", leading.name, directory.display()))?;
+            if let End::Maildir(folders, _) = &leading.end {
+                folders
+                    .prepare()
+                    .map_err(|error| format!("route `{}`: {}: {error}", leading.name, folders.pattern().display()))?;
             }
         }
         Ok(())
     }
 
-    /// What may be offered where these routes are taken: what all of them offer.
+    /// What may be offered where these routes are taken. Of one: what it offers, or nothing before it was reached. Of
+    /// several: what any of them offers, as far as they were reached ([`offers::either`]).
     pub fn offer<'a>(&self, own: &Offer, routes: impl IntoIterator<Item = &'a str>) -> Offer {
-        let nothing = Offer::default();
-        routes.into_iter().fold(own.clone(), |offer, name| {
-            let theirs = self.routes.get(name).and_then(|leading| leading.offer.load_full());
-            offer.intersect(theirs.as_deref().unwrap_or(&nothing))
-        })
+        let names: BTreeSet<&str> = routes.into_iter().collect();
+        let theirs = names
+            .into_iter()
+            .filter_map(|name| self.routes.get(name)?.offer())
+            .reduce(|all, one| Arc::new(offers::either(&all, &one)));
+        own.intersect(&theirs.unwrap_or_default())
     }
 
-    /// Asks every mail server once, all at the same time; says whether one offers something else than before.
-    pub async fn ask_all(self: &Arc<Self>) -> bool {
-        let mut asking = tokio::task::JoinSet::new();
-        for name in self.routes.keys() {
-            let (ways, name) = (Arc::clone(self), name.clone());
-            asking.spawn(async move {
-                match ways.routes.get(&name) {
-                    Some(leading) => leading.ask().await,
-                    None => false,
-                }
-            });
-        }
-        asking.join_all().await.into_iter().any(|new| new)
+    fn hosts(&self) -> impl Iterator<Item = &Arc<Hosts>> {
+        self.routes.values().filter_map(|leading| leading.hosts())
     }
 
-    /// Ends the connections that wait for the next client, and lets none wait any more.
-    pub async fn close(&self) {
-        for leading in self.routes.values() {
-            if let End::Server(server) = &leading.end {
-                server.idle.close().await;
+    /// Asks those of whose health `wanted` holds, each in its turn.
+    fn asking(&self, wanted: impl Fn(&Health) -> bool) -> Vec<BoxFuture<'static, bool>> {
+        let mut all: Vec<BoxFuture<'static, bool>> = Vec::new();
+        for hosts in self.hosts() {
+            for claim in hosts.claim(&wanted) {
+                let (hosts, lanes) = (Arc::clone(hosts), Arc::clone(&self.lanes));
+                all.push(Box::pin(async move {
+                    let lane = if claim.slow { &lanes.slow } else { &lanes.quick };
+                    let _turn = lane.acquire().await;
+                    let new = hosts.ask(claim).await;
+                    if new {
+                        lanes.news.store(true, Ordering::Release);
+                    }
+                    new
+                }));
             }
         }
+        all
     }
 
-    /// How long until somebody should be asked again.
-    pub fn ask_again_in(&self) -> Duration {
-        let wait = |leading: &Leading| match leading.end {
-            End::Maildir(_) => None,
-            End::Server(_) if leading.up.load(Ordering::Relaxed) => Some(leading.valid.max(RETRY)),
-            End::Server(_) => Some(RETRY),
-        };
-        self.routes
-            .values()
-            .filter_map(wait)
-            .min()
-            .unwrap_or(Duration::from_secs(86_400))
+    /// Asks every mail server, of many those whose last answer is not fresh; says whether one offers something else than
+    /// before.
+    pub async fn ask_all(&self) -> bool {
+        let now = ticks();
+        let count: usize = self.hosts().map(|hosts| hosts.all().len()).sum();
+        let wanted = |health: &Health| count <= FEW || health.is_stale(now, FRESH);
+        let mut asking: JoinSet<bool> = self.asking(wanted).into_iter().collect();
+        let mut new = false;
+        while let Some(answer) = asking.join_next().await {
+            new |= answer.unwrap_or(false);
+        }
+        new
     }
 
-    /// The routes whose mail server did not answer the last time.
+    /// Begins to ask every mail server for which it is time, and waits for none. Whether one of those that were asked
+    /// offered something else than before, since somebody asked that.
+    pub fn ask_due(&self) -> bool {
+        let now = ticks();
+        for question in self.asking(|health| health.is_due(now)) {
+            tokio::spawn(question);
+        }
+        self.lanes.news.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends the connections that wait for the next client, but those of servers that `after` has taken over, and lets none
+    /// wait any more.
+    pub async fn close(&self, after: Option<&Ways>) {
+        let mut ending = JoinSet::new();
+        for (name, leading) in &self.routes {
+            let heir = after.and_then(|after| after.routes.get(name));
+            let Some(hosts) = leading
+                .hosts()
+                .filter(|_| !heir.is_some_and(|heir| Arc::ptr_eq(heir, leading)))
+            else {
+                continue;
+            };
+            let heirs = heir
+                .and_then(|heir| heir.hosts())
+                .map(|heirs| heirs.all())
+                .unwrap_or_default();
+            for host in hosts.all() {
+                if after.is_some() && !heirs.iter().any(|heir| heir.server.address == host.server.address) {
+                    hosts.forget(host);
+                }
+                let idle = Arc::clone(&host.server.idle);
+                ending.spawn(async move { idle.close().await });
+            }
+            if after.is_some() && heirs.is_empty() {
+                hosts.forget_route();
+            }
+        }
+        while ending.join_next().await.is_some() {}
+    }
+
+    /// The routes of whose mail servers none answers.
     pub fn down(&self) -> Vec<&str> {
-        let down = self
-            .routes
-            .values()
-            .filter(|leading| !leading.up.load(Ordering::Relaxed));
-        down.map(|leading| leading.name.as_str()).collect()
+        let down = self.routes.values().filter(|leading| !leading.is_up());
+        down.map(|leading| &*leading.name).collect()
     }
+
+    /// Whether mail can go anywhere: at least one route is up, or there is none.
+    pub fn leads_somewhere(&self) -> bool {
+        self.routes.is_empty() || self.routes.values().any(|leading| leading.is_up())
+    }
+}
+
+fn maildir(folder: &Path, home: &str) -> End {
+    let offer = Offer {
+        size: Some(0),
+        eight_bit_mime: true,
+        smtputf8: true,
+        ..Offer::default()
+    };
+    End::Maildir(Arc::new(Folders::new(folder.into(), home.into())), offer)
 }
 
 impl Upstreams for Ways {
     fn upstream(&self, route: &str) -> Option<Box<dyn Upstream>> {
         Some(match &self.routes.get(route)?.end {
-            End::Server(server) => Box::new(Way::new(Arc::clone(server))),
-            End::Maildir(directory) => Box::new(Maildir::new(directory.clone())),
+            End::Servers(hosts) => Box::new(Way::new(Arc::clone(hosts))),
+            End::Maildir(folders, _) => Box::new(Maildir::new(Arc::clone(folders))),
         })
     }
+
+    fn is_up(&self, route: &str) -> bool {
+        self.routes.get(route).is_some_and(|leading| leading.is_up())
+    }
 }
+
+#[cfg(test)]
+mod tests;

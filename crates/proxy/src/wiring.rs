@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a generation is built whole or not at all; what runs on an older one goes on undisturbed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +15,16 @@ use gatepost_desk::rights::Staff;
 use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
 use gatepost_pipeline::routes::Routes;
-use gatepost_pipeline::slot::{Exception, Slot};
+use gatepost_pipeline::slot::{Exception, Exceptions, Slot};
 use gatepost_pipeline::stamp::Ours;
-use gatepost_pipeline::{CurrentFusion, Followers, Pipeline, Recipients};
+use gatepost_pipeline::{ByDomain, CurrentFusion, EtrnFrom, Followers, Pipeline, Recipients};
 use ipnet::IpNet;
 
 use crate::admission;
-use crate::config::{Config, Limits, LineEnds, Listen, LocalDomain, Registry, Timeouts, TlsStart, TlsVersion};
+use crate::config::{
+    Config, DomainName, FilterException, Limits, LineEnds, Listen, LocalDomain, Registry, Timeouts, TlsStart,
+    TlsVersion,
+};
 use crate::listen::{ByNetwork, Door, Secure};
 use crate::post::{Outlet, Sentry};
 use crate::spool::Room;
@@ -100,23 +103,20 @@ fn slot(
     slot.mode = said.mode;
     slot.on_fault = said.on_fault;
     slot.patience = *said.patience;
-    let mut exceptions = BTreeMap::new();
+    let mut exceptions = Exceptions::default();
     for (domain, here) in &config.domain {
-        let Some(here) = here.filters.get(name) else { continue };
-        let filter = here
-            .options()
-            .map(|options| entry.build(options, services))
-            .transpose()
-            .map_err(wrong)?;
-        let key = domain.to_ascii_lowercase().into_boxed_str();
-        exceptions.insert(
-            key,
-            Exception {
-                mode: here.mode,
-                on_fault: here.on_fault,
-                filter,
-            },
-        );
+        let (mode, own) = (here.mode(entry), here.filters.get(name));
+        if mode.is_none() && own.is_none() {
+            continue;
+        }
+        let filter = own.and_then(FilterException::options);
+        let filter = filter.map(|options| entry.build(options, services));
+        let exception = Exception {
+            mode,
+            on_fault: own.and_then(|own| own.on_fault),
+            filter: filter.transpose().map_err(wrong)?,
+        };
+        exceptions.insert(domain, exception);
     }
     slot.domains = Arc::new(exceptions);
     Ok(slot)
@@ -181,24 +181,34 @@ pub fn ours(config: &Config) -> Ours {
 }
 
 /// Each local domain at a listener with its route: as `local_domains` has them, and what routes name below them.
-fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> impl Iterator<Item = (&'a LocalDomain, &'a str)> {
-    let is_local = |domain: &LocalDomain| config.local_domains.iter().any(|local| local.includes(domain));
-    let named = config
+fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> Vec<(String, &'a str)> {
+    let text = |domain: &LocalDomain| domain.to_string();
+    let named: Vec<(String, &str)> = config
         .route
         .iter()
-        .flat_map(|(name, route)| route.domains.iter().map(move |domain| (domain, name.as_str())));
+        .flat_map(|(name, route)| route.domains.iter().map(move |domain| (text(domain), name.as_str())))
+        .collect();
+    let by_name: ByDomain<&str> = named.iter().map(|(domain, route)| (domain, *route)).collect();
+    let local: ByDomain<()> = config.local_domains.iter().map(|domain| (text(domain), ())).collect();
     let rest = config.local_domains.iter().map(|domain| {
-        let route = config
-            .route
-            .iter()
-            .find(|(_, route)| route.domains.iter().any(|theirs| theirs.includes(domain)));
-        (domain, route.map_or(listen.route.as_str(), |(name, _)| name))
+        let domain = text(domain);
+        let route = by_name.get(&domain).copied().unwrap_or(&listen.route);
+        (domain, route)
     });
     // What is named for itself comes last, and so wins over what a wider name would say.
-    rest.chain(named.filter(move |(domain, _)| is_local(domain)))
+    let mut all: Vec<_> = rest.collect();
+    all.extend(named.into_iter().filter(|(domain, _)| local.get(domain).is_some()));
+    all
 }
 
-fn routes(config: &Config, listen: &Listen) -> Routes {
+/// Single addresses of local domains that have routes of their own: domain, local part, route.
+fn addressed(config: &Config) -> impl Iterator<Item = (&DomainName, &String, &String)> {
+    let domains = config.domain.iter();
+    domains.flat_map(|(domain, own)| own.addresses.iter().map(move |(local, route)| (domain, local, route)))
+}
+
+/// Where a listener sends mail.
+pub fn routes(config: &Config, listen: &Listen) -> Routes {
     match listen.direction {
         Direction::Inbound => home_routes(config, listen),
         Direction::Outbound => {
@@ -210,10 +220,30 @@ fn routes(config: &Config, listen: &Listen) -> Routes {
 
 /// Where mail for our own domains goes, as a listener has it.
 fn home_routes(config: &Config, listen: &Listen) -> Routes {
-    let local: Vec<_> = local_routes(config, listen)
-        .map(|(domain, route)| (domain.to_string(), route))
-        .collect();
-    Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)))
+    let mut local = local_routes(config, listen);
+    let by_name: ByDomain<&str> = local.iter().map(|(domain, route)| (domain, *route)).collect();
+    // Addresses of a domain that is ours by a wider name only: the domain goes where that goes.
+    let more = config.domain.iter().filter(|(_, own)| !own.addresses.is_empty());
+    let more = more.filter_map(|(domain, _)| Some((domain.to_string(), *by_name.get(domain)?)));
+    let more: Vec<_> = more.filter(|(domain, _)| by_name.named(domain).is_none()).collect();
+    local.extend(more);
+    let routes = Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)));
+    addressed(config).fold(routes, |routes, (domain, local, route)| {
+        routes.with_address(domain, local, route)
+    })
+}
+
+/// The names of all routes that a listener for mail from the world takes.
+fn taken<'a>(config: &'a Config, listen: &'a Listen) -> BTreeSet<&'a str> {
+    let local = local_routes(config, listen);
+    let addressed = addressed(config).map(|(_, _, route)| route.as_str());
+    local.iter().map(|(_, route)| *route).chain(addressed).collect()
+}
+
+/// From where the waiting mail of each domain may be asked for at a listener.
+pub fn etrn(config: &Config, listen: &Listen) -> EtrnFrom {
+    let domains = config.domain.iter().filter(|_| listen.direction == Direction::Inbound);
+    EtrnFrom::new(domains.map(|(name, domain)| (&**name, domain.etrn_from(name, config))))
 }
 
 /// The services, and among them one that tells whom a mail is from as this configuration wants it.
@@ -268,6 +298,7 @@ pub fn build(
         let pipeline = pipeline
             .with_recipients(Arc::clone(&recipients))
             .with_relays(nets(listen.trusted_relays.iter()))
+            .with_etrn(etrn(&config, listen))
             .with_fusion(Arc::clone(fusion));
         let pipeline = Arc::new(pipeline);
         let secure = secure(&config, listen)?;
@@ -318,11 +349,7 @@ pub fn desk_terms(config: &Config) -> Terms {
     Terms {
         staff: staff.with_users(config.desk.users()),
         requests_per_hour: config.desk.requests_per_hour,
-        reports: gatepost_desk::Reports {
-            deny_sender: config.desk.reports.deny_sender,
-            welcome_sender: config.desk.reports.welcome_sender,
-            brought_weight: config.desk.reports.brought_weight,
-        },
+        reports: config.desk.reports,
         release_welcomes: config.desk.release_welcomes,
     }
 }
@@ -417,12 +444,13 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         ..Offer::default()
     };
     let mut offer = match listen.direction {
-        Direction::Inbound => ways.offer(&own, local_routes(config, listen).map(|(_, route)| route)),
+        Direction::Inbound => ways.offer(&own, taken(config, listen)),
         Direction::Outbound => ways.offer(&own, [listen.route.as_str()]),
     };
     if !listen.auth {
         offer.auth.clear();
     }
+    offer.etrn = etrn(config, listen).is_offered();
     let mut usual = Settings::new(config.hostname());
     usual.offer = offer;
     usual.limits = session::Limits {

@@ -183,11 +183,19 @@ impl Resend {
         }
         let mail = self.memory.mail(message)?;
         let until = cx.now() + self.life();
+        let used = || {
+            let note = format!("{code}: another mail came in with it before");
+            Ok(Opinion::none().with(remark(USED, note)))
+        };
+        // A mail that one of them must not get uses the code up for none of the others.
+        if !self.memory.is_free(code, &recipients, mail, cx.now()).await? {
+            return used();
+        }
+        // Nor does one of two that come in the same moment get in, though both may have used up a part of it.
         for recipient in recipients {
             let claim = self.memory.claim(code, recipient, mail, until, cx.now()).await?;
             if claim == Claim::Used {
-                let note = format!("{code}: another mail came in with it before");
-                return Ok(Opinion::none().with(remark(USED, note)));
+                return used();
             }
         }
         Ok(let_in(CODE, written, message))

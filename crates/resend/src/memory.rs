@@ -159,6 +159,17 @@ impl Memory {
         Ok(kept.and_then(|octets| Offered::decode(&octets)))
     }
 
+    /// Whether a code has let no other mail in to any of these.
+    pub async fn is_free(&self, code: &Code, recipients: &[Hash], mail: Hash, now: Time) -> Result<bool, Fault> {
+        for recipient in recipients {
+            let used = self.store.get(&used(code, *recipient), now).await?;
+            if used.is_some_and(|before| *before != mail) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Uses a code up for one recipient and one mail.
     pub async fn claim(
         &self,
@@ -168,7 +179,7 @@ impl Memory {
         until: Time,
         now: Time,
     ) -> Result<Claim, Fault> {
-        let key = [b"used", code.as_str().as_bytes(), &recipient].concat();
+        let key = used(code, recipient);
         Ok(
             match self.store.swap(&key, None, Some(&mail), Some(until), now).await? {
                 Swap::Done => Claim::Granted,
@@ -191,6 +202,11 @@ impl Memory {
         let key = [b"guess", &guesser[..]].concat();
         self.store.add(&key, guesses, now + GUESSING, now).await
     }
+}
+
+/// Where it is kept which mail a code has let in to a recipient.
+fn used(code: &Code, recipient: Hash) -> Vec<u8> {
+    [b"used", code.as_str().as_bytes(), &recipient].concat()
 }
 
 #[cfg(test)]

@@ -271,3 +271,25 @@ async fn who_else_guesses_in_a_network_takes_no_code_from_its_owner() {
     let (wishes, _) = scene.comes(&format!("Subject: {}\r\n\r\n", code())).await;
     assert!(wishes.contains(&Wish::Exempt), "hers is for her alone: {wishes:?}");
 }
+
+#[tokio::test]
+async fn a_mail_that_one_must_not_get_uses_the_code_up_for_nobody() {
+    let mut scene = Scene::new("{}");
+    let path = |text| Path::reverse(text, true).expect("a path");
+    let to = |id, text| Recipient::new(RecipientId(id), path(text), RcptParams::default());
+    let (carl, eve) = (to(0, "carl@d.example"), to(1, "eve@d.example"));
+    scene.envelope.recipients = vec![carl.clone(), eve.clone()];
+    let mut refused = scene.record("refuse", &format!("554 5.7.1 {}", code()));
+    let mut second = refused.recipients[0].clone();
+    (second.id, second.to) = (RecipientId(1), "eve@d.example".into());
+    refused.recipients.push(second);
+    scene.ends(&refused).await;
+    let subject = |text: &str| format!("Subject: {text} {}\r\n\r\n", code());
+    let mut comes = async |recipients: Vec<Recipient>, text: &str| {
+        scene.envelope.recipients = recipients;
+        scene.comes(&subject(text)).await.0.contains(&Wish::Exempt)
+    };
+    assert!(comes(vec![eve.clone()], "first").await);
+    assert!(!comes(vec![carl.clone(), eve], "second").await, "Eve has had hers");
+    assert!(comes(vec![carl], "third").await, "Carl has not");
+}

@@ -80,6 +80,17 @@ pub struct RcptParams {
     pub orcpt: Option<Box<str>>,
 }
 
+/// Whose waiting mail is asked for with ETRN (RFC 1985).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Etrn {
+    /// That of a domain, in lower case.
+    Domain(Box<str>),
+    /// `@`: that of a domain and of all below it.
+    Below(Box<str>),
+    /// `#`: that of a queue of this name, whatever it may mean to a server that has several.
+    Queue(Box<str>),
+}
+
 /// One command of a client. Its `Debug` leaves out what AUTH carries.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Command {
@@ -107,7 +118,9 @@ pub enum Command {
     StartTls,
     /// AUTH with its mechanism in upper case and perhaps an initial response, base64 as written (RFC 4954).
     Auth(Box<str>, Option<Box<str>>),
-    /// A verb of an extension that is not offered: BDAT, ETRN, XCLIENT, XFORWARD, TURN, ATRN, BURL ...
+    /// ETRN.
+    Etrn(Etrn),
+    /// A verb of an extension that is not offered: BDAT, XCLIENT, XFORWARD, TURN, ATRN, BURL ...
     NotOffered,
 }
 
@@ -150,6 +163,7 @@ impl fmt::Debug for Command {
             Command::Expn => f.write_str("Expn"),
             Command::Help => f.write_str("Help"),
             Command::StartTls => f.write_str("StartTls"),
+            Command::Etrn(whose) => f.debug_tuple("Etrn").field(whose).finish(),
             Command::NotOffered => f.write_str("NotOffered"),
         }
     }

@@ -19,7 +19,7 @@ pub mod session;
 pub mod time;
 
 pub use address::{Address, Domain, Path};
-pub use command::{BodyType, Command, Helo, MailParams, Notify, RcptParams, Ret};
+pub use command::{BodyType, Command, Etrn, Helo, MailParams, Notify, RcptParams, Ret};
 pub use offer::Offer;
 pub use reply::{Class, Enhanced, Reply};
 pub use time::Time;

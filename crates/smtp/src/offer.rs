@@ -28,6 +28,8 @@ pub struct Offer {
     pub xforward: Option<Vec<Box<str>>>,
     /// PRDR (draft-hall-prdr-00).
     pub prdr: bool,
+    /// ETRN (RFC 1985).
+    pub etrn: bool,
 }
 
 impl Offer {
@@ -61,6 +63,7 @@ impl Offer {
                 "XCLIENT" => add_words(offer.xclient.get_or_insert_default(), words),
                 "XFORWARD" => add_words(offer.xforward.get_or_insert_default(), words),
                 "PRDR" => offer.prdr = true,
+                "ETRN" => offer.etrn = true,
                 _ => {}
             }
         }
@@ -69,8 +72,8 @@ impl Offer {
 
     /// What a client may be offered where this side offers `self` and every message goes on to `upstream`.
     ///
-    /// SIZE is the smaller limit, 8BITMIME, SMTPUTF8, DSN and PRDR need both sides, PIPELINING, STARTTLS and
-    /// ENHANCEDSTATUSCODES are this side's own. AUTH is what the upstream offers, less the mechanisms that are bound
+    /// SIZE is the smaller limit, 8BITMIME, SMTPUTF8 and DSN need both sides, PIPELINING, STARTTLS, ENHANCEDSTATUSCODES,
+    /// PRDR and ETRN are this side's own: what an upstream without PRDR says is said to each recipient, and the queue is ours. AUTH is what the upstream offers, less the mechanisms that are bound
     /// to the TLS connection or negotiate a security layer of their own and so cannot pass a side that ends TLS; a
     /// listener without AUTH empties it.
     pub fn intersect(&self, upstream: &Offer) -> Offer {
@@ -92,7 +95,8 @@ impl Offer {
             auth: upstream.auth.iter().filter(|m| can_cross(m)).cloned().collect(),
             xclient: None,
             xforward: None,
-            prdr: self.prdr && upstream.prdr,
+            prdr: self.prdr,
+            etrn: self.etrn,
         }
     }
 
@@ -138,6 +142,7 @@ impl Offer {
             (self.dsn, "DSN"),
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.prdr, "PRDR"),
+            (self.etrn, "ETRN"),
         ] {
             if offered {
                 line(&[keyword]);
@@ -212,7 +217,7 @@ mod tests {
     fn an_answer_to_ehlo_is_read_in_any_letter_case() {
         let offer = everything();
         assert_eq!(offer.size, Some(50_000_000));
-        assert!(offer.pipelining && offer.eight_bit_mime && offer.smtputf8 && offer.dsn && offer.prdr);
+        assert!(offer.pipelining && offer.eight_bit_mime && offer.smtputf8 && offer.dsn && offer.prdr && offer.etrn);
         assert_eq!(offer.auth.len(), 7);
         assert!(offer.has_auth("plain"));
         assert_eq!(
@@ -248,17 +253,17 @@ mod tests {
         assert_eq!(
             ehlo(&both, false),
             "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-STARTTLS\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
-             250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250 PRDR\r\n"
+             250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-PRDR\r\n250 ETRN\r\n"
         );
         assert_eq!(
             ehlo(&both, true),
             "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-AUTH PLAIN LOGIN SCRAM-SHA-256\r\n\
-             250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250 PRDR\r\n"
+             250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-PRDR\r\n250 ETRN\r\n"
         );
         let poor = own.intersect(&Offer::default());
         assert_eq!(
             ehlo(&poor, true),
-            "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250 ENHANCEDSTATUSCODES\r\n"
+            "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-ENHANCEDSTATUSCODES\r\n250-PRDR\r\n250 ETRN\r\n"
         );
     }
 

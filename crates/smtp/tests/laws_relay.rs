@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gatepost_smtp::relay::{
     Client, ClientMode, FallBack, Input, Order, Outcome, Output, Relay, RelaySettings, Timeouts, TlsMode, What, Whose,
 };
-use gatepost_smtp::{Address, Helo, MailParams, Path, RcptParams, Time};
+use gatepost_smtp::{Address, Helo, MailParams, Path, RcptParams, Reply, Time};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -32,6 +32,7 @@ struct Server {
     starttls: bool,
     xclient: bool,
     xforward: bool,
+    prdr: bool,
     /// How it answers, one after another and then from the beginning.
     moods: Vec<u8>,
     mood: usize,
@@ -39,6 +40,8 @@ struct Server {
     greeted: bool,
     in_data: bool,
     from: Option<String>,
+    /// MAIL asked for a reply to each.
+    each: bool,
     to: Vec<String>,
     opened: Vec<String>,
     taken: Vec<Message>,
@@ -85,13 +88,25 @@ impl Server {
                     .copied()
                     .collect();
                 self.in_data = false;
-                let message = Message {
+                let mut message = Message {
                     from: self.from.take().expect("a sender"),
                     to: std::mem::take(&mut self.to),
                     content,
                 };
+                if std::mem::take(&mut self.each) && message.to.len() > 1 {
+                    out.push_str("353 one by one\r\n");
+                    let (mut some, all) = (Vec::new(), message.to);
+                    for to in all {
+                        let (good, answer) = self.reply("250 2.0.0 yours\r\n", 550);
+                        if good {
+                            some.push(to);
+                        }
+                        out.push_str(&answer);
+                    }
+                    message.to = some;
+                }
                 let (good, answer) = self.reply("250 2.0.0 queued\r\n", 552);
-                if good {
+                if good && !message.to.is_empty() {
                     self.taken.push(message);
                 }
                 out.push_str(&answer);
@@ -125,6 +140,7 @@ impl Server {
                     (self.starttls, "STARTTLS"),
                     (self.xclient, "XCLIENT NAME ADDR HELO"),
                     (self.xforward, "XFORWARD NAME ADDR SOURCE"),
+                    (self.prdr, "PRDR"),
                 ] {
                     if on {
                         answer.push_str(&format!("250-{word}\r\n"));
@@ -152,7 +168,10 @@ impl Server {
             }
             "MAIL" => {
                 assert!(self.from.is_none(), "nested MAIL");
-                let from = rest
+                let plain = rest.strip_suffix(" PRDR");
+                assert_eq!(plain.is_some(), self.prdr, "asked for where it is offered");
+                let from = plain
+                    .unwrap_or(rest)
                     .strip_prefix("FROM:<")
                     .and_then(|rest| rest.strip_suffix('>'))
                     .expect("a path")
@@ -161,6 +180,7 @@ impl Server {
                 let (good, answer) = self.reply("250 2.1.0 ok\r\n", 550);
                 if good {
                     self.from = Some(from);
+                    self.each = self.prdr;
                 }
                 answer
             }
@@ -226,6 +246,7 @@ enum End {
 struct Terms {
     pipelining: bool,
     starttls: bool,
+    prdr: bool,
     client: ClientMode,
 }
 
@@ -278,6 +299,7 @@ impl Run {
         let server = Server {
             pipelining: terms.pipelining,
             starttls: terms.starttls,
+            prdr: terms.prdr,
             xclient: terms.client == ClientMode::XClient,
             xforward: terms.client == ClientMode::XForward,
             moods,
@@ -354,7 +376,11 @@ impl Run {
 
     fn transaction(&mut self, n: usize, wish: &Wish) -> Option<()> {
         let from = path(&format!("s{n}@b.example"));
-        let (params, rcpt) = (MailParams::default(), RcptParams::default());
+        let rcpt = RcptParams::default();
+        let params = MailParams {
+            prdr: true,
+            ..MailParams::default()
+        };
         let mut granted = Vec::new();
         for r in 0..wish.recipients {
             let to = path(&format!("r{r}@d.example"));
@@ -432,10 +458,17 @@ impl Run {
         self.ended = true;
         let outcome = self.outcome()?;
         self.ended = false;
-        let Outcome::Replied(reply) = outcome else {
-            panic!("{outcome:?}")
+        let reply = match outcome {
+            Outcome::Replied(reply) => reply,
+            Outcome::Each(each, last) => {
+                assert_eq!(each.len(), granted.len());
+                let mut replies = each.iter();
+                granted.retain(|_| replies.next().is_some_and(Reply::is_done));
+                last
+            }
+            other => panic!("{other:?}"),
         };
-        if reply.is_done() {
+        if reply.is_done() && !granted.is_empty() {
             let to = granted.iter().map(Path::to_string).collect();
             self.reported.push(Message {
                 from: from.to_string(),
@@ -505,9 +538,11 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let client = select(vec![ClientMode::None, ClientMode::XClient, ClientMode::XForward]);
-    (any::<bool>(), any::<bool>(), client).prop_map(|(pipelining, starttls, client)| Terms {
+    let flag = any::<bool>;
+    (flag(), flag(), flag(), client).prop_map(|(pipelining, starttls, prdr, client)| Terms {
         pipelining,
         starttls,
+        prdr,
         client,
     })
 }
@@ -585,6 +620,9 @@ fn lie() -> impl Strategy<Value = Vec<u8>> {
         b"250-mx\r\n250 PIPELINING\r\n",
         b"250 ok\r\n250 ok\r\n",
         b"250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n",
+        b"250-mx\r\n250 PRDR\r\n",
+        b"353 each\r\n",
+        b"353 each\r\n250 yes\r\n250 all\r\n",
         b"354 go\r\n",
         b"354 go\r\n250 queued\r\n",
         b"421 bye\r\n",

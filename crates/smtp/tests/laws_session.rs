@@ -39,6 +39,8 @@ const LINES: &[&str] = &[
     "NOOP",
     "VRFY x",
     "HELP",
+    "ETRN c.example",
+    "ETRN #c",
     "BDAT",
     "what",
     "",
@@ -122,7 +124,7 @@ fn cut() -> impl Strategy<Value = Cut> {
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Helo { extended: bool, name: &'static str },
-    Mail { from: &'static str, size: bool },
+    Mail { from: &'static str, params: bool },
     Rcpt { to: &'static str },
     Data,
     Text { text: &'static str, end: bool },
@@ -132,19 +134,20 @@ enum Act {
     Auth { initial: &'static str },
     AuthAsk,
     Bad { line: &'static str, code: u16 },
+    Etrn { whose: &'static str },
     Quit,
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    use Act::{Auth, AuthAsk, Bad, Data, Helo, Idle, Mail, Quit, Rcpt, Rset, StartTls, Text};
+    use Act::{Auth, AuthAsk, Bad, Data, Etrn, Helo, Idle, Mail, Quit, Rcpt, Rset, StartTls, Text};
     let name = || select(&["c.example", "c.example", "c.example", "no.example", "lost.example"][..]);
     let path = || select(&["a", "a", "a", "a", "a", "no", "later", "lost", "mute"][..]);
     prop_oneof![
         4 => (any::<bool>(), name()).prop_map(|(extended, name)| Helo { extended, name }),
-        8 => (path(), any::<bool>()).prop_map(|(from, size)| Mail { from, size }),
+        8 => (path(), any::<bool>()).prop_map(|(from, params)| Mail { from, params }),
         8 => path().prop_map(|to| Rcpt { to }),
         6 => Just(Data),
-        8 => (select(&["fine", "refuse me", "defer me", "lose me", "a\rb", "fine"][..]), any::<bool>())
+        8 => (select(&["fine", "refuse me", "defer me", "lose me", "to each", "a\rb", "fine"][..]), any::<bool>())
             .prop_map(|(text, end)| Text { text, end }),
         2 => Just(Rset),
         2 => select(&[("NOOP", 250), ("VRFY x", 252), ("HELP", 214), ("EXPN x", 502)][..])
@@ -152,8 +155,9 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(StartTls),
         2 => select(&["Z29vZA==", "YmFk"][..]).prop_map(|initial| Auth { initial }),
         1 => Just(AuthAsk),
-        1 => select(&[("what", 500), ("ETRN x", 502), ("N\0OOP", 500), ("RSET x", 501), ("MAIL FROM:a b", 501)][..])
+        1 => select(&[("what", 500), ("ETRN a b", 501), ("N\0OOP", 500), ("RSET x", 501), ("MAIL FROM:a b", 501)][..])
             .prop_map(|(line, code)| Bad { line, code }),
+        1 => select(&["c.example", "no.example", "@c.example"][..]).prop_map(|whose| Etrn { whose }),
         1 => Just(Quit),
     ]
 }
@@ -174,6 +178,7 @@ struct Model {
     tls: bool,
     authenticated: bool,
     sender: Option<&'static str>,
+    prdr: bool,
     granted: u32,
     asked: u32,
     text: String,
@@ -191,6 +196,7 @@ impl Model {
             tls: false,
             authenticated: false,
             sender: None,
+            prdr: false,
             granted: 0,
             asked: 0,
             text: String::new(),
@@ -240,6 +246,12 @@ impl Model {
                 }
                 self.mode = Mode::Commands;
                 let said = &self.text;
+                if said.contains("to each") && !said.contains('\r') {
+                    let each = self.prdr && self.granted == 2;
+                    self.junk = 0;
+                    self.clean();
+                    return Some((line, if each { vec![353, 250, 550, 250] } else { vec![250] }));
+                }
                 let code = if said.contains('\r') {
                     550
                 } else if said.contains("refuse me") {
@@ -273,7 +285,12 @@ impl Model {
         }
         let line = match act {
             Act::Helo { extended, name } => format!("{} {name}", if extended { "EHLO" } else { "HELO" }),
-            Act::Mail { from, size } => format!("MAIL FROM:<{from}@b.example>{}", if size { " SIZE=10" } else { "" }),
+            Act::Mail { from, params } => {
+                format!(
+                    "MAIL FROM:<{from}@b.example>{}",
+                    if params { " SIZE=10 PRDR" } else { "" }
+                )
+            }
             Act::Rcpt { to } => format!("RCPT TO:<{to}@d.example>"),
             Act::Data => "DATA".into(),
             Act::Rset => "RSET".into(),
@@ -281,6 +298,7 @@ impl Model {
             Act::StartTls => "STARTTLS".into(),
             Act::Auth { initial } => format!("AUTH PLAIN {initial}"),
             Act::AuthAsk => "AUTH LOGIN".into(),
+            Act::Etrn { whose } => format!("ETRN {whose}"),
             Act::Quit => "QUIT".into(),
             Act::Text { .. } => return None,
         };
@@ -304,13 +322,14 @@ impl Model {
                 }
                 self.heard(by(name))
             }
-            Act::Mail { size: true, .. } if self.greeted == Some(false) => self.heard(555),
+            Act::Mail { params: true, .. } if self.greeted == Some(false) => self.heard(555),
             Act::Mail { .. } if self.greeted.is_none() || self.sender.is_some() => self.heard(503),
             Act::Mail { .. } if self.mails >= 4 => self.heard(421),
-            Act::Mail { from, .. } => {
+            Act::Mail { from, params } => {
                 self.mails += 1;
                 if by(from) == 250 {
                     self.sender = Some(from);
+                    self.prdr = params;
                 }
                 self.heard(by(from))
             }
@@ -362,7 +381,13 @@ impl Model {
                 self.mode = Mode::Credentials;
                 vec![334]
             }
+            // What an extension brings is not there after HELO.
+            Act::Etrn { .. } | Act::Bad { line: "ETRN a b", .. } if self.greeted == Some(false) => self.heard(502),
             Act::Bad { code, .. } => self.heard(code),
+            Act::Etrn { .. } if self.greeted.is_none() || self.sender.is_some() => self.heard(503),
+            Act::Etrn { .. } if self.junk() => self.heard(421),
+            Act::Etrn { whose } if whose.starts_with('@') => vec![459],
+            Act::Etrn { whose } => self.heard(by(whose)),
             Act::Text { .. } => return None,
         };
         Some((format!("{line}\r\n"), codes))
@@ -376,7 +401,10 @@ fn prelude() -> impl Strategy<Value = Vec<Act>> {
         extended: true,
         name: "c.example",
     };
-    let mail = Mail { from: "a", size: false };
+    let mail = Mail {
+        from: "a",
+        params: true,
+    };
     select(vec![
         vec![],
         vec![helo],
@@ -522,6 +550,7 @@ fn the_random_sessions_reach_every_question() {
         "AuthLine",
         "Connect",
         "Data",
+        "Etrn",
         "Helo",
         "Mail",
         "Message",

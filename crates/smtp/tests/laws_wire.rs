@@ -421,7 +421,7 @@ proptest! {
         words in vec(select(EHLO), 0..14),
         tls in any::<bool>(),
     ) {
-        let everything = Offer::parse(["SIZE 9", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "STARTTLS", "PRDR"]);
+        let everything = Offer::parse(["SIZE 9", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "STARTTLS", "PRDR", "ETRN"]);
         let offer = everything.intersect(&Offer::parse(words));
         let mut wire = Vec::new();
         offer.write_ehlo("mx.example", tls, &mut wire);

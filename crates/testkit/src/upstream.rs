@@ -1,6 +1,6 @@
 //! A mail server that does as a test says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,12 +40,15 @@ pub enum Dies {
 #[derive(Default)]
 struct Orders {
     rcpt: BTreeMap<String, Reply>,
+    each: BTreeMap<String, Reply>,
     mail: Option<Reply>,
     dot: Vec<Reply>,
     dot_always: Option<Reply>,
     auth: Option<Reply>,
     dies: Option<Dies>,
     down: bool,
+    /// Routes that are believed to be away, and are.
+    away: BTreeSet<Box<str>>,
     slow: Duration,
     missing: Option<String>,
 }
@@ -111,6 +114,20 @@ impl ScriptedUpstreams {
         self.state().orders.down = down;
     }
 
+    /// The mail servers of a route are away, and believed to be; or all are there again.
+    pub fn away(&self, route: Option<&str>) {
+        let mut state = self.state();
+        match route {
+            Some(route) => drop(state.orders.away.insert(route.into())),
+            None => state.orders.away.clear(),
+        }
+    }
+
+    /// Refuses those addresses, of the recipients of the next messages whose sender wants a word on each (PRDR).
+    pub fn each(&self, address: &str, reply: Reply) {
+        self.state().orders.each.insert(address.to_ascii_lowercase(), reply);
+    }
+
     /// Takes so long for its reply to the dot.
     pub fn slow(&self, slow: Duration) {
         self.state().orders.slow = slow;
@@ -145,6 +162,10 @@ impl Upstreams for ScriptedUpstreams {
             missing,
         }))
     }
+
+    fn is_up(&self, route: &str) -> bool {
+        !self.state().orders.away.contains(route)
+    }
 }
 
 /// One client's way.
@@ -169,7 +190,11 @@ impl Way {
     }
 
     fn connect(&mut self) -> Result<(), Loss> {
-        if self.server.state().orders.down {
+        let down = {
+            let orders = &self.server.state().orders;
+            orders.down || orders.away.contains(&self.route)
+        };
+        if down {
             return Err(self.lost(What::Unreachable, false));
         }
         if !std::mem::replace(&mut self.open, true) {
@@ -252,6 +277,7 @@ impl Upstream for Way {
         if dies == Some(Dies::AtDot) {
             return Err(self.lost(What::Gone, true));
         }
+        let refused: Vec<(usize, Reply)>;
         let reply = {
             let mut state = self.server.state();
             let next = if state.orders.dot.is_empty() {
@@ -260,7 +286,13 @@ impl Upstream for Way {
                 Some(state.orders.dot.remove(0))
             };
             let reply = next.or_else(|| state.orders.dot_always.clone()).unwrap_or(TAKEN);
-            if reply.is_done() {
+            let asked = params.prdr && to.len() > 1;
+            let own = |to: &Path| state.orders.each.get(&to.to_string().to_ascii_lowercase());
+            let own = |to: &Path| own(to).filter(|_| asked).cloned();
+            let places = consignment.to.iter().zip(&to);
+            refused = places.filter_map(|(place, to)| Some((*place, own(to)?))).collect();
+            let to: Vec<Path> = to.into_iter().filter(|to| own(to).is_none()).collect();
+            if reply.is_done() && !to.is_empty() {
                 state.delivered.push(Delivered {
                     route: self.route.clone(),
                     from: from.clone(),
@@ -276,10 +308,7 @@ impl Upstream for Way {
         }
         self.mail = Some((from, params, accepted));
         self.sent = true;
-        Ok(Delivery {
-            reply,
-            refused: Vec::new(),
-        })
+        Ok(Delivery { reply, refused })
     }
 
     async fn reset(&mut self) {

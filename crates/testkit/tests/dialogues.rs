@@ -9,6 +9,16 @@ fn the_dialogues_go_as_written() {
     dialogue::run_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/dialogues"));
 }
 
+#[test]
+fn mail_waits_as_written() {
+    dialogue::run_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/dialogues/queue"));
+}
+
+#[test]
+fn each_recipient_is_told_as_written() {
+    dialogue::run_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/dialogues/prdr"));
+}
+
 fn failure(script: &str) -> Box<dialogue::Failure> {
     dialogue::run("script.smtp", script, Path::new(".")).expect_err("this script must fail")
 }

@@ -11,6 +11,8 @@
 //! The mail server lives in the test's process; [`receiver`] says why. [`killer`] tells how kills are brought into all
 //! phases, and [`phase`] how it is found out afterwards into which they fell.
 //!
+//! [`five`] is the same over five mail servers, where mail may wait; [`full`] is a queue whose disk is full.
+//!
 //! `make test` runs a short form. `make ledger` runs the long one: 10,000 mails in less than ten minutes.
 #![allow(
     clippy::disallowed_types,
@@ -27,6 +29,8 @@ mod books;
 mod chance;
 mod chaos;
 mod disks;
+mod five;
+mod full;
 #[path = "../stories/house/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories use more of their house")]
 mod house;
@@ -190,4 +194,20 @@ fn no_trouble_costs_mail_and_each_raises_an_alarm() {
 #[ignore = "minutes: make ledger"]
 fn much_trouble_costs_no_mail_and_each_raises_an_alarm() {
     suffer(3, 400);
+}
+
+#[test]
+fn some_hundred_letters_reach_four_customers_over_five_servers() {
+    let orders = five::Orders { letters: 300, kills: 4 };
+    five::run(any_seed(), orders);
+}
+
+#[test]
+#[ignore = "minutes: make ledger"]
+fn ten_thousand_letters_reach_four_customers_over_five_servers() {
+    let orders = five::Orders {
+        letters: 10_000,
+        kills: 60,
+    };
+    five::run(any_seed(), orders);
 }

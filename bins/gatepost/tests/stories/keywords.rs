@@ -135,9 +135,9 @@ fn parameters_and_verbs_of_hidden_extensions_are_refused() {
 }
 
 #[test]
-fn the_smallest_size_of_all_servers_behind_a_listener_is_offered() {
+fn of_several_routes_the_richest_offer_is_made_and_the_poor_ones_are_spared() {
     let small = Upstream::start(Script::new().offering(&["SIZE 10000000", "8BITMIME"]));
-    let large = Upstream::start(Script::new().offering(&["SIZE 50000000", "8BITMIME", "DSN"]));
+    let large = Upstream::start(Script::new().offering(&["SIZE 50000000", "8BITMIME", "SMTPUTF8", "DSN"]));
     let setup = Setup::before(large.address)
         .set("local_domains", "['example.org', 'other.example']")
         .set("limits.message_size", "'100 MB'")
@@ -149,6 +149,29 @@ fn the_smallest_size_of_all_servers_behind_a_listener_is_offered() {
     let offer = client.ask("EHLO client.there.example");
     assert_eq!(
         offer.lines[1..],
-        ["PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        [
+            "PIPELINING",
+            "SIZE 50000000",
+            "8BITMIME",
+            "SMTPUTF8",
+            "DSN",
+            "ENHANCEDSTATUSCODES"
+        ]
     );
+    // What the recipient's own server cannot do is left out, or refused to that recipient alone.
+    for (parameters, poor, rich) in [
+        ("SIZE=20000000", "552 5.3.4", "250"),
+        ("SMTPUTF8", "550 5.6.7", "250"),
+        ("RET=HDRS SIZE=9000000 BODY=8BITMIME", "250", "250"),
+    ] {
+        for (to, hears) in [("eve@other.example", poor), ("bob@example.org", rich)] {
+            client.ask(&format!("MAIL FROM:<a@b.example> {parameters}")).is(250);
+            client.ask(&format!("RCPT TO:<{to}>")).begins(hears);
+            client.ask("RSET").is(250);
+        }
+    }
+    client.quit();
+    let sessions = small.quiet();
+    let mut heard = sessions.iter().flat_map(|session| &session.commands);
+    assert!(!heard.any(|command| command.contains("RET=") || command.contains("SMTPUTF8")));
 }

@@ -143,6 +143,7 @@ pub fn house_with(reports: Reports) -> House {
         store: store.within("desk"),
         filters: store.within("filter"),
         kept: fakes.kept.clone(),
+        queue: None,
         post: fakes.post.clone(),
         learning: school.clone(),
         explain: Arc::new(null::NoExplain),

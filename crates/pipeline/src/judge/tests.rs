@@ -119,7 +119,7 @@ fn a_mode_differs_by_domain() {
         mode: Some(Mode::Off),
         ..Exception::default()
     };
-    slot.domains = Arc::new(Exceptions::from([("off.example".into(), off)]));
+    slot.domains = Arc::new(Exceptions::from_iter([("off.example", off)]));
     let said = [said_as(&slot, wish(reject()))];
     let fate = |domain| {
         let whom = Whom { domain, ..WHO };

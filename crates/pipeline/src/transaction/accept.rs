@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::message::{Edit, Edits, Message};
-use gatepost_core::{
-    Caller, Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, NotTaken, Queued, Reply,
-    Terms,
-};
+use gatepost_core::smtp::relay::Loss;
+use gatepost_core::{Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Reply, Terms};
 
 use super::Transaction;
 use crate::refusal::{self, Places, relayed, worded};
@@ -18,10 +16,21 @@ use crate::stamp::Stamp;
 use crate::ways::Ways;
 
 /// How long the archive or the queue may take for one mail.
-const KEEPING: Duration = Duration::from_secs(30);
+pub(super) const KEEPING: Duration = Duration::from_secs(30);
 
 /// How long mail that nobody asked about may wait for what stands on it.
 const PROVING: Duration = Duration::from_secs(15);
+
+/// The last look: whether the client has hung up.
+pub(super) type Gone<'a> = &'a (dyn Fn() -> bool + Send + Sync);
+
+/// How a delivery ended.
+pub(super) struct Went {
+    /// The mail server's word.
+    pub(super) reply: Reply,
+    /// Recipients about whom it said something else; they have nothing.
+    pub(super) refused: Vec<(usize, Reply)>,
+}
 
 /// What [`Transaction::accept`] does.
 pub(super) struct Acceptance {
@@ -43,7 +52,7 @@ impl Transaction {
         scene: &Scene<'_>,
         ways: &mut Ways,
         message: &Arc<Message>,
-        gone: &(dyn Fn() -> bool + Send + Sync),
+        gone: Gone<'_>,
         deadline: Deadline,
         acceptance: Acceptance,
     ) -> Reply {
@@ -55,6 +64,14 @@ impl Transaction {
             Ok(reply) => return reply,
             Err(reply) => reply,
         };
+        self.withdraw(scene, kept).await;
+        self.withhold(ways, if reply.is_permanent() { "refuse" } else { "defer" })
+            .await;
+        reply
+    }
+
+    /// Takes back what was kept of mail that is not accepted.
+    pub(super) async fn withdraw(&mut self, scene: &Scene<'_>, kept: Vec<KeptId>) {
         for id in kept {
             let withdrawn = guarded(KEEPING, scene.pipeline.services().kept.withdraw(&id)).await;
             if let Err(fault) = withdrawn {
@@ -62,9 +79,6 @@ impl Transaction {
                 self.record.notes.push(format!("kept:{id} was not withdrawn: {fault}"));
             }
         }
-        self.withhold(ways, if reply.is_permanent() { "refuse" } else { "defer" })
-            .await;
-        reply
     }
 
     #[allow(clippy::too_many_arguments, reason = "one step of `accept`, which alone calls it")]
@@ -73,7 +87,7 @@ impl Transaction {
         scene: &Scene<'_>,
         ways: &mut Ways,
         message: &Arc<Message>,
-        gone: &(dyn Fn() -> bool + Send + Sync),
+        gone: Gone<'_>,
         deadline: Deadline,
         acceptance: Acceptance,
         kept: &mut Vec<KeptId>,
@@ -92,20 +106,9 @@ impl Transaction {
                 self.write(self.row(*n), |row| row.went = taker.as_deref().map(Into::into));
             }
         }
-        if let Some((first, rest)) = batches.split_first() {
-            let edits = self.stamp(scene, message, batches.iter().any(breaks_signature)).await;
-            let reply = self.deliver(scene, ways, message, gone, &edits, first).await;
-            if !reply.is_done() {
-                return Err(reply);
-            }
-            self.delivered = true;
-            for batch in rest {
-                let reply = self.deliver(scene, ways, message, &|| false, &edits, batch).await;
-                if !reply.is_done() {
-                    self.rescue(scene, ways, message, &edits, batch, &reply).await;
-                }
-            }
-            answer = Some(reply);
+        if !batches.is_empty() {
+            let edits = self.stamp(scene, message, &batches).await;
+            answer = Some(self.send(scene, ways, message, gone, &edits, &batches).await?);
         } else if self.touched {
             ways.reset().await;
         }
@@ -121,8 +124,53 @@ impl Transaction {
         Ok(answer.unwrap_or_else(|| worded(refusal::KEPT, Places::id(&self.record.id))))
     }
 
+    /// Delivers in batches, or puts them into the queue while the mail server is away. The first one's fate is the answer.
+    async fn send(
+        &mut self,
+        scene: &Scene<'_>,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        gone: Gone<'_>,
+        edits: &Edits,
+        batches: &[Batch],
+    ) -> Result<Reply, Reply> {
+        let Some((first, rest)) = batches.split_first() else {
+            return Err(worded(refusal::LOCAL, Places::id(&self.record.id)));
+        };
+        if !rest.is_empty() && !self.waits && scene.pipeline.services().queue.is_some() {
+            // What fails after the first one goes to the queue, and nothing is asked then any more.
+            self.prove(scene, message).await;
+        }
+        if !self.waits {
+            match self.deliver(ways, message, gone, edits, first).await {
+                Ok(Went { reply, refused }) if reply.is_done() => {
+                    self.delivered = true;
+                    self.rescue_refused(scene, message, edits, first, refused).await;
+                    for batch in rest {
+                        match self.deliver(ways, message, &|| false, edits, batch).await {
+                            Ok(Went { reply, refused }) if reply.is_done() => {
+                                self.rescue_refused(scene, message, edits, batch, refused).await;
+                            }
+                            Ok(Went { reply, .. }) => self.rescue(scene, message, edits, batch, &reply).await,
+                            Err(loss) => {
+                                self.rescue(scene, message, edits, batch, &relayed(loss.reply())).await;
+                            }
+                        }
+                    }
+                    return Ok(reply);
+                }
+                Ok(Went { reply, .. }) => return Err(reply),
+                Err(loss) => self.may_wait(scene, &loss)?,
+            }
+            self.waits = true;
+        }
+        let reply = self.enqueue(scene, ways, message, gone, edits, batches).await?;
+        self.delivered = true;
+        Ok(reply)
+    }
+
     /// Keeps a copy; its id, or nothing where that failed.
-    async fn keep(
+    pub(super) async fn keep(
         &mut self,
         scene: &Scene<'_>,
         message: &Arc<Message>,
@@ -184,9 +232,9 @@ impl Transaction {
 
     /// The edits that every delivery gets. What is proven of a mail whose signature a tag will break stands on it in any
     /// case (P-54).
-    async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>, breaks_signature: bool) -> Edits {
+    pub(super) async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>, batches: &[Batch]) -> Edits {
         let sender = scene.visit.sender(&self.envelope.from);
-        let wanted = scene.pipeline.ours().results || breaks_signature;
+        let wanted = scene.pipeline.ours().results || batches.iter().any(breaks_signature);
         if wanted && scene.visit.direction == Direction::Inbound {
             // Asked for what becomes known by it; a fault is told by those who know nothing.
             let _ = guarded(PROVING, scene.names.memo.identity(sender.clone(), message)).await;
@@ -219,22 +267,25 @@ impl Transaction {
         edits.into()
     }
 
-    /// One delivery: the mail server's word, or what stands for it.
-    async fn deliver(
+    /// One delivery: what the mail server said.
+    pub(super) async fn deliver(
         &mut self,
-        scene: &Scene<'_>,
         ways: &mut Ways,
         message: &Arc<Message>,
-        gone: &(dyn Fn() -> bool + Send + Sync),
+        gone: Gone<'_>,
         stamp: &Edits,
         batch: &Batch,
-    ) -> Reply {
+    ) -> Result<Went, Loss> {
+        let said = |reply| Went {
+            reply,
+            refused: Vec::new(),
+        };
         let Some(upstream) = ways.current() else {
-            return refusal::UPSTREAM_LOST;
+            return Ok(said(refusal::UPSTREAM_LOST));
         };
         let places: Vec<usize> = batch.who.iter().filter_map(|n| self.guests.get(*n)?.place).collect();
         if places.len() != batch.who.len() {
-            return worded(refusal::LOCAL, Places::id(&self.record.id));
+            return Ok(said(worded(refusal::LOCAL, Places::id(&self.record.id))));
         }
         let mut edits = stamp.clone();
         edits.extend(batch.marks.edits.iter().cloned());
@@ -257,18 +308,17 @@ impl Transaction {
                     for n in &batch.who {
                         self.write(self.row(*n), |row| row.went = Some(name.clone()));
                     }
-                    for (place, reply) in refused {
-                        let who: Vec<usize> = (0..self.guests.len())
-                            .filter(|n| self.guests.get(*n).is_some_and(|guest| guest.place == Some(place)))
-                            .collect();
-                        let rest = Batch {
-                            who,
-                            marks: batch.marks.clone(),
-                        };
-                        self.rescue(scene, ways, message, stamp, &rest, &reply).await;
-                    }
                 }
-                reply
+                let guest = |place| {
+                    let is = |n: &&usize| self.guests.get(**n).is_some_and(|guest| guest.place == Some(place));
+                    batch.who.iter().find(is).copied()
+                };
+                let refused = refused.into_iter();
+                let refused = refused.filter_map(|(place, reply)| Some((guest(place)?, reply)));
+                Ok(Went {
+                    reply,
+                    refused: refused.collect(),
+                })
             }
             Err(loss) => {
                 if loss.after_dot {
@@ -276,54 +326,45 @@ impl Transaction {
                         .notes
                         .push("the mail server was lost after the final dot and may have the mail".into());
                 }
-                relayed(loss.reply())
+                Err(loss)
             }
+        }
+    }
+
+    /// The same for those whom the mail server refused at the last.
+    async fn rescue_refused(
+        &mut self,
+        scene: &Scene<'_>,
+        message: &Arc<Message>,
+        stamp: &Edits,
+        batch: &Batch,
+        refused: Vec<(usize, Reply)>,
+    ) {
+        for (who, reply) in refused {
+            let rest = Batch {
+                who: vec![who],
+                marks: batch.marks.clone(),
+            };
+            self.rescue(scene, message, stamp, &rest, &reply).await;
         }
     }
 
     /// What some recipients could not get after others got theirs: it goes to the queue if it may yet be taken, else, or
     /// where there is no queue, it is kept. Nobody's copy is bounced.
-    async fn rescue(
-        &mut self,
-        scene: &Scene<'_>,
-        ways: &Ways,
-        message: &Arc<Message>,
-        stamp: &Edits,
-        batch: &Batch,
-        reply: &Reply,
-    ) {
+    async fn rescue(&mut self, scene: &Scene<'_>, message: &Arc<Message>, stamp: &Edits, batch: &Batch, reply: &Reply) {
         self.record.notes.push(format!(
             "{} recipients could not be delivered to: {reply}",
             batch.who.len()
         ));
-        if let (Some(queue), Some(route), false) =
-            (&scene.pipeline.services().queue, ways.route(), reply.is_permanent())
+        let queue = scene.pipeline.services().queue.as_ref();
+        if queue.is_some_and(|_| !reply.is_permanent())
+            && let Some(queued) = self.queued(scene, message, stamp, batch)
+            && self.put(scene, vec![queued]).await.is_ok()
         {
-            let recipients = batch.who.iter().filter_map(|n| self.envelope.recipients.get(*n));
-            let mut edits = stamp.clone();
-            edits.extend(batch.marks.edits.iter().cloned());
-            let queued = Queued::new(
-                self.record.id.clone(),
-                scene.now,
-                route.to_string(),
-                Caller::of(scene.visit),
-                self.envelope.from.clone(),
-                self.envelope.params.clone(),
-                recipients
-                    .map(|recipient| (recipient.path.clone(), recipient.params.clone()))
-                    .collect(),
-                Arc::new(edits.apply(message)),
-            );
-            let taken = guarded(KEEPING, async { Ok(queue.accept(vec![queued]).await) }).await;
-            match taken.unwrap_or_else(|fault| Err(NotTaken::Fault(fault))) {
-                Ok(()) => {
-                    for n in &batch.who {
-                        self.write(self.row(*n), |row| row.went = Some("queue".into()));
-                    }
-                    return;
-                }
-                Err(why) => self.record.notes.push(format!("the queue did not take it: {why}")),
+            for n in &batch.who {
+                self.write(self.row(*n), |row| row.went = Some("queue".into()));
             }
+            return;
         }
         if self
             .keep(scene, message, &batch.who, &Terms::durable("undelivered"))

@@ -10,13 +10,13 @@ use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::smtp::session::{Answer, Question, Why};
 use gatepost_core::{
     Clock, Concern, Consignment, Context, Delivery, Depth, Direction, End, Facts, Fault, Filter, Helo, Holding,
-    Keeping, Kept, KeptId, KeptMail, Label, Login, MailParams, Message, NotTaken, Observer, Opinion, Path, Phase,
-    Phases, Query, Queue, Queued, RcptParams, Recipient, Record, Reply, Seed, Services, Tag, Time, Upstream, Upstreams,
-    Visit, Waiting, WaitingId, WaitingMail, WaitingOrder, Wish, Wishes, async_trait,
+    Identify, Keeping, Kept, KeptId, KeptMail, Label, Login, MailParams, Message, NotTaken, Observer, Opinion, Path,
+    Phase, Phases, Query, Queue, Queued, RcptParams, Recipient, Record, Reply, Seed, Services, Tag, Time, Upstream,
+    Upstreams, Visit, Waiting, WaitingId, WaitingMail, WaitingOrder, Wish, Wishes, async_trait,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients};
 use gatepost_pipeline::{
-    Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot,
+    EtrnFrom, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot,
 };
 
 pub const MAIL: &str = "From: a@b.example\r\nSubject: hi\r\nMessage-ID: <1@b.example>\r\n\r\nbody\r\n";
@@ -133,7 +133,7 @@ pub fn taking(
             takes,
             log: Arc::clone(log),
         }),
-        domains: Arc::new(Exceptions::new()),
+        domains: Arc::new(Exceptions::default()),
     }
 }
 
@@ -166,6 +166,10 @@ pub struct Script {
     pub rcpt: BTreeMap<String, Result<Reply, Loss>>,
     pub deliveries: VecDeque<Result<Delivery, Loss>>,
     pub auth: VecDeque<Reply>,
+    /// All mail servers are believed to be away.
+    pub away: bool,
+    /// Places that are refused when the next message is there.
+    pub refused: Vec<(usize, Reply)>,
     pub heard: Vec<String>,
     pub mail: Vec<String>,
 }
@@ -231,7 +235,7 @@ impl Upstream for Way {
         script.mail.push(text);
         let done = Delivery {
             reply: Reply::plain(250, "queued as 1"),
-            refused: Vec::new(),
+            refused: std::mem::take(&mut script.refused),
         };
         script.deliveries.pop_front().unwrap_or(Ok(done))
     }
@@ -265,6 +269,9 @@ impl Upstreams for Server {
             route: route.into(),
             server: self.clone(),
         }))
+    }
+    fn is_up(&self, _: &str) -> bool {
+        !self.0.lock().unwrap().away
     }
 }
 
@@ -304,23 +311,51 @@ impl Kept for Archive {
     }
 }
 
+/// A queue: for each accepted mail its recipients, and `proven` where that is so.
 #[derive(Default)]
-pub struct Spool(pub Mutex<Vec<String>>);
+pub struct Spool {
+    pub taken: Mutex<Vec<String>>,
+    /// What is said of domains; of all others that nobody asked for it.
+    pub holds: Mutex<BTreeMap<String, Holding>>,
+    /// What is said to mails from now on.
+    pub refuses: Mutex<Option<NotTaken>>,
+    /// How much waits for each domain, and how much of that is not being delivered just now.
+    pub waits: Mutex<BTreeMap<String, (u64, u64)>>,
+    pub orders: Log,
+}
+
+impl Spool {
+    pub fn hold(&self, domain: &str, holding: Holding) {
+        self.holds.lock().unwrap().insert(domain.into(), holding);
+    }
+    pub fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut *self.taken.lock().unwrap())
+    }
+}
 
 #[async_trait]
 impl Queue for Spool {
-    fn holds(&self, _: &str) -> Holding {
-        Holding::Never
+    fn holds(&self, domain: &str) -> Holding {
+        let holds = self.holds.lock().unwrap();
+        holds.get(domain).copied().unwrap_or(Holding::Never)
     }
     async fn accept(&self, mails: Vec<Queued>) -> Result<(), NotTaken> {
+        if let Some(why) = &*self.refuses.lock().unwrap() {
+            return Err(why.clone());
+        }
         for mail in mails {
-            let who: Vec<_> = mail.recipients.iter().map(|(to, _)| to.to_string()).collect();
-            self.0.lock().unwrap().push(who.join(" "));
+            assert!(!mail.params.prdr, "nobody waits for a word on each");
+            let mut who: Vec<_> = mail.recipients.iter().map(|(to, _)| to.to_string()).collect();
+            who.extend(mail.proven.then(|| "proven".into()));
+            self.taken.lock().unwrap().push(who.join(" "));
         }
         Ok(())
     }
-    async fn depth(&self, _: Option<&str>) -> Result<Depth, Fault> {
-        Ok(Depth::default())
+    async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
+        let mut depth = Depth::default();
+        let waits = self.waits.lock().unwrap();
+        depth.mails = domain.and_then(|domain| waits.get(domain)).map_or(0, |(all, _)| *all);
+        Ok(depth)
     }
     async fn list(&self, _: &Waiting) -> Result<Vec<WaitingMail>, Fault> {
         Ok(Vec::new())
@@ -328,8 +363,10 @@ impl Queue for Spool {
     async fn show(&self, _: &WaitingId) -> Result<Option<(WaitingMail, Arc<Message>)>, Fault> {
         Ok(None)
     }
-    async fn order(&self, _: &Waiting, _: WaitingOrder) -> Result<u64, Fault> {
-        Ok(0)
+    async fn order(&self, which: &Waiting, order: WaitingOrder) -> Result<u64, Fault> {
+        let domain = which.domain.clone().expect("one domain");
+        self.orders.lock().unwrap().push(format!("{order:?} {domain}"));
+        Ok(self.waits.lock().unwrap().get(&domain).map_or(0, |(_, idle)| *idle))
     }
 }
 
@@ -361,6 +398,10 @@ pub struct House {
     pub archive: Option<Arc<Archive>>,
     pub queue: Option<Arc<Spool>>,
     pub lists: Option<Lists>,
+    /// Of whom mail is proven to be, and how.
+    pub identify: Option<Arc<dyn Identify>>,
+    /// Whose mail which client may ask for.
+    pub etrn: EtrnFrom,
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
@@ -373,6 +414,8 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
         archive: None,
         queue: None,
         lists: None,
+        identify: None,
+        etrn: EtrnFrom::default(),
     }
 }
 
@@ -413,6 +456,13 @@ impl House {
         self.lists = Some(lists);
         self
     }
+    /// There is a queue, which holds mail for `d.example`.
+    pub fn holding(mut self) -> (House, Arc<Spool>) {
+        let queue = Arc::new(Spool::default());
+        queue.hold("d.example", Holding::Yes);
+        self.queue = Some(Arc::clone(&queue));
+        (self, queue)
+    }
     pub fn outbound(mut self) -> House {
         self.direction = Direction::Outbound;
         self
@@ -435,17 +485,21 @@ impl House {
             }
             Direction::Outbound => Routes::outbound("out", ["d.example"]),
         };
-        let services = services(self.archive, self.queue);
+        let mut services = services(self.archive, self.queue);
+        if let Some(identify) = self.identify {
+            services.identify = identify;
+        }
         let followers = Followers::new(observers, 100);
         let recipients = self
             .lists
             .map(|lists| Arc::new(Recipients::new(&services.store, services.seed).with_lists(Arc::new(lists))));
         let ours = Ours::new("mx.d.example");
         let pipeline = Pipeline::new("test", self.tiers, policy, routes, ours, services, followers);
-        match recipients {
+        let pipeline = match recipients {
             Some(recipients) => pipeline.with_recipients(recipients),
             None => pipeline,
-        }
+        };
+        pipeline.with_etrn(self.etrn)
     }
 
     /// A session that has said EHLO.
@@ -525,12 +579,12 @@ impl Session {
     }
 
     pub async fn mail(&mut self, from: &str) -> String {
+        self.mail_with(from, MailParams::default()).await
+    }
+
+    pub async fn mail_with(&mut self, from: &str, params: MailParams) -> String {
         let from = Path::reverse(from, false).unwrap();
-        self.say(Question::Mail {
-            from,
-            params: MailParams::default(),
-        })
-        .await
+        self.say(Question::Mail { from, params }).await
     }
 
     pub async fn rcpt(&mut self, to: &str) -> String {
@@ -567,8 +621,24 @@ impl Session {
         match answer {
             Answer::Reply(reply) => reply.to_string(),
             Answer::Close(reply) => format!("{reply}, and the end"),
+            Answer::Each(each, last) => {
+                let each: Vec<_> = each.iter().chain([&last]).map(ToString::to_string).collect();
+                each.join("\n")
+            }
             other => format!("{other:?}"),
         }
+    }
+
+    /// A transaction whose client wants a word on each recipient; those words and the last one.
+    pub async fn each(&mut self, to: &[&str]) -> Vec<String> {
+        let mut params = MailParams::default();
+        params.prdr = true;
+        assert!(self.mail_with("a@b.example", params).await.starts_with("250"));
+        for to in to {
+            let reply = self.rcpt(to).await;
+            assert!(reply.starts_with("250"), "{to}: {reply}");
+        }
+        self.send(MAIL).await.lines().map(ToOwned::to_owned).collect()
     }
 
     /// A whole transaction; the replies to the recipients and to the message.

@@ -64,8 +64,7 @@ pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), Stri
 /// The options of the domain of an address, where it has some of its own.
 fn of_domain(config: &Config, person: &str) -> Option<Options> {
     let (_, domain) = person.rsplit_once('@')?;
-    let mut all = config.domain.iter();
-    let (_, own) = all.find(|(name, _)| name.eq_ignore_ascii_case(domain.trim()))?;
+    let (_, own) = config.own(domain.trim())?;
     own.filters.get(NAME)?.options()
 }
 

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use gatepost_core::Concern;
 
-use crate::config::{Config, Loaded, Registry};
+use crate::config::{Config, Domain, Loaded, Registry};
+
+/// The most domains whose modes are told one by one.
+const NAMED: usize = 5;
 
 /// The registry, and the run order of each pipeline.
 pub(super) fn table(loaded: &Loaded, registry: &Registry) -> String {
@@ -63,7 +66,7 @@ pub(super) fn table(loaded: &Loaded, registry: &Registry) -> String {
                 "  {}. {}",
                 n + 1,
                 tier.iter()
-                    .map(|filter| asked(config, filter))
+                    .map(|filter| asked(config, registry, filter))
                     .collect::<Vec<_>>()
                     .join(", ")
             );
@@ -74,12 +77,20 @@ pub(super) fn table(loaded: &Loaded, registry: &Registry) -> String {
 }
 
 /// A filter, its mode, and the modes that it has for single domains.
-fn asked(config: &Config, name: &str) -> String {
+fn asked(config: &Config, registry: &Registry, name: &str) -> String {
     let mut modes = word(&config.filter(name).mode);
-    for (domain, own) in &config.domain {
-        if let Some(mode) = own.filters.get(name).and_then(|own| own.mode) {
-            let _ = write!(modes, "; {}: {}", &**domain, word(&mode));
-        }
+    let entry = registry.get(name);
+    let own = |domain: &Domain| entry.and_then(|entry| domain.mode(entry));
+    let all: Vec<_> = config
+        .domain
+        .iter()
+        .filter_map(|(domain, here)| Some((domain, own(here)?)))
+        .collect();
+    for (domain, mode) in all.iter().take(NAMED) {
+        let _ = write!(modes, "; {domain}: {}", word(mode));
+    }
+    if all.len() > NAMED {
+        let _ = write!(modes, "; another mode for {} domains more", all.len() - NAMED);
     }
     format!("{name} ({modes})")
 }

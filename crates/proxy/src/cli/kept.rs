@@ -240,7 +240,7 @@ pub async fn run(office: &mut Office, what: &Kept) -> Result<ExitCode, String> {
     }
 }
 
-fn object<T: serde::Serialize>(value: &T) -> String {
+pub(super) fn object<T: serde::Serialize>(value: &T) -> String {
     harmless(&serde_json::to_string(value).unwrap_or_default())
 }
 
@@ -264,7 +264,7 @@ fn row(mail: &KeptMail) -> String {
 }
 
 /// The mail as it came; on a terminal without what would move its cursor.
-fn print(octets: &[u8]) -> ExitCode {
+pub(super) fn print(octets: &[u8]) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let written = if out.is_terminal() {
         let text = String::from_utf8_lossy(octets);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use gatepost_core::{List, Listed, Reach, Receipt, Request, Source};
 
+use super::kept::nothing;
 use super::office::{Office, say, tell};
 use super::when::shown;
 use crate::log::harmless;
@@ -108,8 +109,14 @@ impl Which {
 pub async fn run(office: &mut Office, what: &Lists, imported: &Imported) -> Result<ExitCode, String> {
     match what {
         Lists::List { which, json } => {
-            let print = |listed: &Listed| say(&if *json { line(listed) } else { row(listed) });
-            pages(office, which.list(), which.named(), print).await
+            let mut found = false;
+            let print = |listed: &Listed| {
+                found = true;
+                say(&if *json { line(listed) } else { row(listed) });
+            };
+            let code = pages(office, which.list(), which.named(), print).await?;
+            nothing(!found && code == ExitCode::SUCCESS);
+            Ok(code)
         }
         Lists::Add { which, entries } => {
             let (list, reach, entries) = (which.list(), which.reach(), entries.clone());

@@ -7,6 +7,7 @@ mod attachments;
 mod auth;
 mod corpus;
 mod dns_lists;
+mod domain;
 mod evaluate;
 mod explain;
 mod filters;
@@ -16,6 +17,7 @@ mod kept;
 mod lists;
 mod model;
 mod office;
+mod queue;
 mod replay;
 mod reports;
 mod resolver;
@@ -95,6 +97,8 @@ enum Verb {
         #[command(subcommand)]
         what: kept::Kept,
     },
+    /// Mail that waits until its mail server takes it: how much, or what is done with it.
+    Queue(queue::Queue),
     /// Teaches the classifiers that mails are spam.
     Spam(teach::Mails),
     /// Teaches the classifiers that mails are wanted.
@@ -126,6 +130,11 @@ enum Verb {
     Reports {
         #[command(subcommand)]
         what: reports::Reports,
+    },
+    /// The domains of customers: lists and shows them, and keeps those in the store that no file has.
+    Domain {
+        #[command(subcommand)]
+        what: domain::What,
     },
     /// What the mail server said about recipients.
     Recipients {
@@ -252,8 +261,11 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         Verb::Kept { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| kept::run(office, &what).await))
         }
+        Verb::Queue(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| queue::run(office, &asked).await))
+        }
         Verb::Train(train) => {
-            find().map(|loaded| train::run(&loaded.config, &registry, &train).unwrap_or_else(|why| failed(&why)))
+            find().map(|loaded| train::run(&loaded, &registry, &train).unwrap_or_else(|why| failed(&why)))
         }
         Verb::Store { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| store::run(office, &what).await))
@@ -287,6 +299,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }),
         Verb::Shadow(asked) => {
             find().map(|loaded| desk(&loaded, &registry, async |office| shadow::run(office, &asked).await))
+        }
+        Verb::Domain { what } => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| domain::run(office, &what).await))
         }
         Verb::Reports { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))
@@ -323,7 +338,7 @@ fn desk<F>(loaded: &Loaded, registry: &Registry, work: F) -> ExitCode
 where
     F: AsyncFnOnce(&mut office::Office) -> Result<ExitCode, String>,
 {
-    office::at_the_desk(&loaded.config, registry, work).unwrap_or_else(|why| failed(&why))
+    office::at_the_desk(loaded, registry, work).unwrap_or_else(|why| failed(&why))
 }
 
 fn failed(why: &str) -> ExitCode {

@@ -11,9 +11,10 @@ use std::time::Duration;
 use gatepost_core::{Clock, Desk, Login, LoginBy, Receipt, Request};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Registry};
+use crate::config::{Config, Loaded, Registry};
 use crate::control;
 use crate::control::client::Line;
+use crate::customers::{self, Serving};
 use crate::services::{self, Opened};
 use crate::upkeep;
 use crate::ways::Ways;
@@ -32,7 +33,8 @@ pub enum Office {
 
 impl Office {
     /// Finds the daemon, or opens the store.
-    pub async fn open(config: &Config, registry: &Registry) -> Result<Office, String> {
+    pub async fn open(loaded: &Loaded, registry: &Registry) -> Result<Office, String> {
+        let config = &loaded.config;
         let socket = control::path(config)?;
         if let Some(line) = Line::connect(&socket).await? {
             return Ok(Office::Daemon(line));
@@ -59,11 +61,18 @@ impl Office {
                 .await
                 .map_err(|fault| format!("the archive: {fault}"))?;
         }
-        let handlers = wiring::handlers(config, registry, &opened.services)?;
-        let ways = Arc::new(Ways::new(config, None).map_err(|error| error.to_string())?);
-        opened
-            .publish(&Arc::new(config.clone()), registry, handlers, &ways)
-            .await;
+        let (loaded, left_out) = opened.register.load(loaded.sources.clone()).await?;
+        customers::tell(&*opened.services.alarms, &[], &left_out);
+        let config = Arc::new(loaded.config);
+        let handlers = wiring::handlers(&config, registry, &opened.services)?;
+        let ways = Arc::new(Ways::new(&config, None).map_err(|error| error.to_string())?);
+        opened.publish(&config, registry, handlers, &ways).await;
+        opened.register.publish(Serving {
+            config,
+            ways,
+            sources: loaded.sources,
+            left_out,
+        });
         Ok(Office::Here(Box::new(opened), operator()))
     }
 
@@ -89,10 +98,19 @@ impl Office {
         })
     }
 
+    /// Refuses what only the daemon can do, and says what comes of that.
+    pub fn runs(&self, so: &str) -> Result<(), String> {
+        match self {
+            Office::Daemon(_) => Ok(()),
+            Office::Here(..) => Err(format!("no daemon runs: start gatepost; {so}")),
+        }
+    }
+
     /// Closes what was opened.
     pub async fn close(self) {
         if let Office::Here(opened, _) = self {
             opened.learned().await;
+            let _ = opened.queue.close().await;
             opened.archive.close().await;
         }
     }
@@ -121,7 +139,7 @@ pub fn own(data: &Path) -> Result<(), String> {
 }
 
 /// Runs `work` with a desk at hand and tells how it went. What it returns goes to standard output.
-pub fn at_the_desk<F>(config: &Config, registry: &Registry, work: F) -> Result<ExitCode, String>
+pub fn at_the_desk<F>(loaded: &Loaded, registry: &Registry, work: F) -> Result<ExitCode, String>
 where
     F: AsyncFnOnce(&mut Office) -> Result<ExitCode, String>,
 {
@@ -131,7 +149,7 @@ where
         .build();
     let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
     runtime.block_on(async {
-        let mut office = Office::open(config, registry).await?;
+        let mut office = Office::open(loaded, registry).await?;
         let done = work(&mut office).await;
         office.close().await;
         done

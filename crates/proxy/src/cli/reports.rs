@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use gatepost_core::{Change, Receipt, Request};
 
+use super::kept::nothing;
 use super::office::{Office, say, tell};
 use crate::log::harmless;
 use crate::reports::FILTER;
@@ -42,11 +43,15 @@ pub async fn run(office: &mut Office, what: &Reports) -> Result<ExitCode, String
             Ok(tell(&office.submit(request(&["end", &place])).await?))
         }
         Reports::List => {
-            all(office, "list", |change| {
+            let mut found = false;
+            let code = all(office, "list", |change| {
+                found |= !change.lines.is_empty();
                 change.lines.iter().for_each(|line| say(&harmless(line)));
                 true
             })
-            .await
+            .await?;
+            nothing(!found && code == ExitCode::SUCCESS);
+            Ok(code)
         }
         Reports::Run => {
             all(office, "daily", |change| {
@@ -60,7 +65,7 @@ pub async fn run(office: &mut Office, what: &Reports) -> Result<ExitCode, String
 }
 
 /// Asks for page after page, and tells whether all were well.
-async fn all(office: &mut Office, verb: &str, page: impl Fn(&Change) -> bool) -> Result<ExitCode, String> {
+async fn all(office: &mut Office, verb: &str, mut page: impl FnMut(&Change) -> bool) -> Result<ExitCode, String> {
     let (mut well, mut after) = (true, None::<String>);
     loop {
         let asked = match &after {

@@ -2,22 +2,26 @@
 
 mod codes;
 mod danger;
+mod feeds;
 mod learning;
 mod mailboxes;
 mod policies;
+mod queue;
 mod routes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatepost_core::Direction;
+use gatepost_pipeline::ByDomain;
 use gatepost_pipeline::policy::Rules;
 use gatepost_pipeline::recipients::Lists;
 
 use super::listen::{Limits, Listen, Timeouts, TlsStart};
 use super::mistake::{Gravity, Mistake, Place, nearest};
-use super::source::{Node, dotted};
+use super::node::{Node, dotted};
 use super::values::Size;
 use super::walk::listing;
 use super::{Config, Registry};
@@ -42,15 +46,26 @@ pub(super) fn check(
         tree,
         root,
         registry,
+        local: config
+            .local_domains
+            .iter()
+            .map(|domain| (domain.to_string(), ()))
+            .collect(),
+        addressed: (config.domain.values().flat_map(|own| own.addresses.values()))
+            .chain(&config.queue.notices)
+            .collect(),
         out,
+        trusted: BTreeMap::new(),
     };
     check.listeners();
     check.routes();
+    check.feeds();
     check.pipelines();
     check.mailboxes();
     check.danger();
     check.policies();
     check.copies();
+    check.queue();
     check.rest();
     check.recipients()
 }
@@ -60,7 +75,13 @@ pub(super) struct Check<'a> {
     tree: &'a Node,
     root: &'a Node,
     registry: &'a Registry,
+    /// `local_domains`, to look them up.
+    local: ByDomain<()>,
+    /// The routes of single addresses, and that of our own notices.
+    addressed: BTreeSet<&'a String>,
     pub(super) out: &'a mut Vec<Mistake>,
+    /// Whether there are authorities in these files; `None` is the system's.
+    trusted: BTreeMap<Option<PathBuf>, Result<(), String>>,
 }
 
 impl Check<'_> {
@@ -112,10 +133,17 @@ impl Check<'_> {
         self.tree.at(path).map(|node| node.key.clone()).unwrap_or_default()
     }
 
+    /// Whether there is a table of a kind: as it was written, or as it came to be.
+    fn is_there(&self, table: &str, name: &str) -> bool {
+        [self.root, self.tree]
+            .iter()
+            .any(|tree| tree.at(&[table, name]).is_some())
+    }
+
     /// Tells that `name` is not among the tables of a kind.
     fn reference(&mut self, path: &[&str], table: &str, name: &str) {
-        let names = self.root.at(&[table]).map(Node::names).unwrap_or_default();
-        if !names.contains(&name) {
+        if !self.is_there(table, name) {
+            let names = self.tree.at(&[table]).map(Node::names).unwrap_or_default();
             let near =
                 nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             let there = if names.is_empty() {

@@ -1,4 +1,4 @@
-//! From the sources to a [`Config`], or to all mistakes: layers, schema, inheritance, reading, meaning, filters.
+//! From the sources to a [`Config`], or to all mistakes: layers, schema, inheritance, domains, reading, meaning, filters.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,21 +8,27 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::mistake::{Gravity, Mistake, Mistakes};
-use super::source::{Node, Sources, What};
+use super::node::{Node, What};
+use super::source::Sources;
 use super::walk::walk;
-use super::{Config, Loaded, Registry, Table, check, machine_name, schema};
+use super::{Config, Loaded, Registry, Table, check, domain, machine_name, schema};
 
 /// The most mistakes that are told; a file with more is no configuration.
 const MOST: usize = 1000;
 
 /// Reads and checks the configuration; what cannot be used is told whole.
 pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> {
-    let mut root = sources.layers().map_err(|mistake| Mistakes(vec![mistake]))?;
-    forget_unlinked(&mut root, registry);
     let mut mistakes = Vec::new();
+    let layers = sources.layers(&mut mistakes);
+    let mut root = layers.map_err(|mistake| Mistakes(vec![mistake]))?;
+    forget_unlinked(&mut root, registry);
     let config = walk(&schema(registry), root.clone(), &mut mistakes).and_then(|mut rest| {
         inherit(&mut rest);
+        domain::fold(&mut rest, &root, &mut mistakes);
         let mut config: Config = read(&mut rest, &mut mistakes)?;
+        for (name, domain) in &mut config.domain {
+            domain.written = rest.at(&["domain", name]).map(|node| node.key_place.clone());
+        }
         config.lists = check::check(&config, &rest, &root, registry, &mut mistakes);
         build(&mut rest, registry, &mut mistakes);
         Some(config)
@@ -40,6 +46,7 @@ pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> 
                 config,
                 file: sources.file.as_ref().map(|(path, _)| path.clone()),
                 warnings,
+                sources: sources.clone(),
             })
         }
         _ => Err(Mistakes(errors)),
@@ -135,10 +142,9 @@ impl Clock for Still {
 /// Builds each filter from its options, for all and for each domain, and tells what it will not have.
 fn build(root: &mut Node, registry: &Registry, out: &mut Vec<Mistake>) {
     let services = Services::null(Arc::new(Still), Seed::new([0; 16]));
-    let domains: Vec<String> = root
-        .at(&["domain"])
-        .map(|domains| domains.names().into_iter().map(str::to_owned).collect())
-        .unwrap_or_default();
+    let domains = root.at(&["domain"]).map(Node::names).unwrap_or_default().into_iter();
+    let own = |domain: &&str| root.at(&["domain", domain, "filters"]).is_some();
+    let domains: Vec<String> = domains.filter(own).map(str::to_owned).collect();
     let places = std::iter::once(vec!["filters"]).chain(domains.iter().map(|domain| vec!["domain", domain, "filters"]));
     for place in places {
         for (name, entry) in registry {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gatepost_archive::Settings;
-use gatepost_desk::{Users, Welcome};
+use gatepost_desk::{Reports, Users, Welcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -115,30 +115,6 @@ impl Default for Desk {
             release_welcomes: false,
             socket: None,
             reports: Reports::default(),
-        }
-    }
-}
-
-/// What a report of a person does beside teaching the classifiers.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Reports {
-    /// Put the sender of reported spam on the reporter's own deny list. Without this it is only taken off their allow list.
-    pub deny_sender: bool,
-    /// Put the sender of mail that is reported as wanted on the reporter's own allow list. Without this it is only taken
-    /// off their deny list.
-    pub welcome_sender: bool,
-    /// How much a mail counts of which only the copy is there that the reporter sends along, in hundredths of one that we
-    /// have ourselves: such a copy may lack fields, or be changed.
-    pub brought_weight: u32,
-}
-
-impl Default for Reports {
-    fn default() -> Reports {
-        Reports {
-            deny_sender: true,
-            welcome_sender: true,
-            brought_weight: 50,
         }
     }
 }

@@ -22,6 +22,16 @@ pub enum Place {
 impl Place {
     /// What stands for the name of a file where there is none.
     pub const EMBEDDED: &'static str = "embedded defaults";
+    /// What stands before the name of a domain for what the store has of it.
+    pub const STORE: &'static str = "store: ";
+
+    /// The domain in the store where it is written.
+    pub fn stored(&self) -> Option<&str> {
+        match self {
+            Place::Text { name, .. } => name.strip_prefix(Place::STORE),
+            Place::Variable(_) => None,
+        }
+    }
 
     /// Whether it is in the embedded defaults, where nobody of the site wrote it.
     pub fn is_embedded(&self) -> bool {

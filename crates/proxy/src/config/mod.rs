@@ -1,22 +1,32 @@
-//! What the operator writes: one TOML file, and `GATEPOST_` variables over it.
+//! What the operator writes: one TOML file, `GATEPOST_` variables over it, and beside it a folder of small files and the
+//! domains of the store.
 //!
 //! [`load`] reads all of it and tells *all* mistakes at once, each with its place. **Invariants:** a [`Config`] out of
 //! [`load`] has no mistake that can be seen without the network; every table that inherits (`listen.limits`,
-//! `listen.timeouts`, what is said for a domain) is already filled in. The environment is read here and nowhere else.
+//! `listen.timeouts`, what is said for a domain) is already filled in; a domain that has a route of its own is among
+//! `local_domains` and among those of its route. The environment is read here and nowhere else.
 //! **Absent on purpose:** the network. A name that does not resolve is found when it is used.
 
 mod check;
+mod domain;
+mod hosts;
+mod include;
 mod listen;
 mod load;
 mod memory;
 mod mistake;
+mod node;
 mod post;
+mod queue;
 mod recipients;
 mod route;
 mod schema;
 mod source;
+mod stored;
+mod text;
 mod values;
 mod walk;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,16 +40,20 @@ use gatepost_pipeline::slot::{Mode, OnFault, Slot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use domain::DomainName;
 pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
 pub use load::load;
 pub use memory::{Archive, Desk};
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, Place};
 pub use post::Post;
+pub use queue::Queue;
 pub use recipients::Recipients;
-pub use route::{ClientAddress, IfNotOffered, Route, RouteTls};
+pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
-pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Timespan};
+pub use stored::{LeftOut, load_with};
+pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Size, Timespan};
+pub use written::table_of;
 
 /// The most octets of a path that a Unix address holds.
 const SOCKET_MAX: usize = 107;
@@ -60,6 +74,10 @@ pub struct Config {
     /// The domains whose mail we take from the world: `example.org` is that domain alone, `.example.org` all below it.
     /// Mail to all others is refused on inbound listeners. Required where there is one.
     pub local_domains: Vec<LocalDomain>,
+    /// A folder of more files, one for each customer: its `*.toml` hold tables of `[domain]` and `[route]`, and are read in
+    /// the order of their names, at start and at SIGHUP. Looked for from the folder of this file. What editors leave there
+    /// (`.x.toml`, `x.toml~`) is passed over. Without this none is read.
+    pub include: Option<PathBuf>,
     /// The folder for what is remembered.
     pub data_dir: PathBuf,
     /// The folder for messages that are under way and too large for memory; without this `spool` in `data_dir`.
@@ -74,8 +92,9 @@ pub struct Config {
     pub recipients: Recipients,
     /// What becomes of mail.
     pub policy: Layer,
-    /// What is different for mail to some domains, by their names: `[domain."example.org"]`.
-    pub domain: BTreeMap<HostName, Domain>,
+    /// What is different for mail to some domains, by their names: `[domain."example.org"]`, or `[domain.".example.org"]` for
+    /// all below it.
+    pub domain: BTreeMap<DomainName, Domain>,
     /// The pipelines, by name. `inbound` and `outbound` are those that listeners use unless they name another.
     pub pipeline: BTreeMap<String, Pipeline>,
     /// The filters, by name. A filter is asked where it stands in a pipeline's tiers.
@@ -90,6 +109,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// Kept mail and the records of all mail.
     pub archive: Archive,
+    /// Mail that waits here while its mail server is away.
+    pub queue: Queue,
     /// Who may do what at the desk.
     pub desk: Desk,
     /// Mail of our own.
@@ -114,6 +135,7 @@ impl Default for Config {
         Config {
             hostname: None,
             local_domains: Vec::new(),
+            include: None,
             data_dir: "./gatepost-data".into(),
             spool_dir: None,
             drain: Timespan::secs(45),
@@ -129,6 +151,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             capacity: Capacity::default(),
             archive: Archive::default(),
+            queue: Queue::default(),
             desk: Desk::default(),
             post: Post::default(),
             learning: gatepost_training::Settings::default(),
@@ -230,6 +253,34 @@ pub struct Domain {
     /// A file of more of them, one a line; `#` at the beginning of a line or after a space begins a comment. Read again at
     /// SIGHUP: if there is a mistake in it then, the list in service stays.
     pub recipients_file: Option<PathBuf>,
+    /// The route of its mail, by name. Whoever names this or `server` need not name the domain in `local_domains`: it is ours
+    /// by that. A domain that has either is a feed: its mail is looked at for danger, greylisted as all mail is, and not
+    /// looked at for spam unless `spam` says so.
+    pub route: Option<String>,
+    /// Its own mail server: the keys of a route, which is called as the domain is.
+    #[schemars(with = "Route")]
+    pub server: Option<Route>,
+    /// Single addresses whose mail takes another route, by their local parts: `boss = "office"`. `boss+tag` goes where `boss`
+    /// does. Who is not named here goes where the domain does; who exists is none of its business.
+    pub addresses: BTreeMap<String, String>,
+    /// Whether strangers wait before their first mail to it is taken; without this as the filter `greylist` does for all.
+    pub greylist: Option<bool>,
+    /// Whether its mail is looked at for spam; without this not where it is a feed, and else as all mail is. What looks for
+    /// danger is asked in any case, and so are command mailboxes and the lists of who is welcome. The mode that `filters`
+    /// says for a filter counts before this.
+    pub spam: Option<bool>,
+    /// From where the customer's server may have waiting mail sent at once (ETRN); without this from the addresses of
+    /// `server`, where they are written as addresses. `[]` for from nowhere.
+    pub etrn_from: Option<Vec<Network>>,
+    /// How long its mail may wait here while all its mail servers are away: `"2d"`. Mail that all filters have seen, for
+    /// recipients who are known to exist, is then accepted, and delivered when a server is back. Without this such mail is
+    /// answered 451, and waits at its sender.
+    pub hold: Option<Timespan>,
+    /// The most octets of its mail that may wait; without this `domain_size` in `[queue]`.
+    pub queue_size: Option<Size>,
+    /// Where its table is written.
+    #[serde(skip)]
+    pub written: Option<Place>,
 }
 
 /// Which filters are asked, and in which order.
@@ -415,6 +466,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// What is hardly meant so.
     pub warnings: Vec<Mistake>,
+    /// What it was read from.
+    pub sources: Sources,
 }
 
 impl Loaded {

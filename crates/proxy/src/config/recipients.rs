@@ -76,6 +76,18 @@ impl Check<'_> {
             if own.recipients.is_none() && own.recipients_file.is_none() {
                 continue;
             }
+            if domain.is_below() {
+                let key = if own.recipients.is_some() {
+                    "recipients"
+                } else {
+                    "recipients_file"
+                };
+                self.error(
+                    &["domain", domain, key],
+                    "a list is that of one domain: name it without the dot before it",
+                );
+                continue;
+            }
             let mut entries = Vec::new();
             for (n, text) in own.recipients.iter().flatten().enumerate() {
                 match List::entry(domain, text) {

@@ -1,19 +1,36 @@
 //! Where mail goes.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hosts::Hosts;
 use super::values::{Destination, HostName, LocalDomain, Timespan};
 
-/// A route: one mail server, or a Maildir of our own.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+/// A route: mail servers that serve the same domains, or Maildirs of our own.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The mail server, `"host:port"`, where a name is looked up at each connection; or `"maildir:PATH"`, a folder into
-    /// which mail is delivered durably.
-    pub upstream: Destination,
+    /// The mail server, `"host:port"`, where a name is looked up at each connection. Or a list of at most 16, each as a
+    /// text or as `{ to = "host:port", priority = 20, weight = 3 }`: the lowest `priority` (10 where none is said) is tried
+    /// first; among equals each gets mail by its `weight` (1 to 1000; 1 where none is said). The next one is tried where one
+    /// is away or leaves before the end of a message is sent, and never after that. Or `"maildir:PATH"`, a folder into which
+    /// mail is delivered durably; with `{domain}` and `{user}` in the path one for each mailbox, where `{user}` is the local
+    /// part in lower case without what follows a `+`, and octets other than letters, digits, `.`, `_` and `-` are written
+    /// `%41`.
+    pub upstream: Hosts,
+    /// Which addresses of the mail servers are connected to.
+    #[serde(default)]
+    pub address_family: AddressFamily,
+    /// How many connections one mail server may have from us at once; one that has so many is passed over, and where all
+    /// have, mail is deferred. 0: no limit. Probes are not counted.
+    #[serde(default)]
+    pub connections: u32,
+    /// Our own name and password at the mail servers.
+    #[serde(default)]
+    pub login: RouteLogin,
     /// The domains whose mail takes this route; without this all `local_domains` that no other route names, for the route
     /// of an inbound listener.
     #[serde(default)]
@@ -24,7 +41,7 @@ pub struct Route {
     /// Authorities that may have signed its certificate, a PEM file; without this those of the system. For `verified`.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The name in its certificate; without this the host of `upstream`. For `verified`.
+    /// The name in its certificate, for all hosts; without this the host in `upstream`. For `verified`.
     #[serde(default)]
     pub server_name: Option<HostName>,
     /// How the mail server learns the address of the client. It must allow that to Gatepost, and to nobody else.
@@ -33,7 +50,8 @@ pub struct Route {
     /// What happens where the server does not offer what `client_address` asks for.
     #[serde(default)]
     pub if_not_offered: IfNotOffered,
-    /// For how long the server's answer to EHLO is taken as what it offers.
+    /// For how long the server's answer to EHLO is taken as what it offers; then it is asked again. One that is down is asked
+    /// every ten seconds.
     #[serde(default = "ten_minutes")]
     pub offer_valid: Timespan,
     /// Connections that are kept for the next client.
@@ -46,7 +64,7 @@ pub struct Route {
 
 /// Connections to the mail server that have served one client and wait for the next: where the server is not told who the
 /// client is (`client_address` is `none` or `xforward`), nobody logged in, and it has refused nothing on them.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteKeep {
     /// How long one waits; less than the mail server's patience. `"0s"`: each client session has a connection of its own.
@@ -63,6 +81,50 @@ impl Default for RouteKeep {
             idle: Timespan::secs(2),
             connections: 8,
             sessions: 100,
+        }
+    }
+}
+
+/// Our own name and password at the mail servers of a route: said by AUTH PLAIN or LOGIN, under TLS only, on each connection.
+/// The files are read at start and at SIGHUP; nobody else should be able to read them.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteLogin {
+    /// The user name.
+    pub user: Option<String>,
+    /// A file with the user name, in place of `user`.
+    pub user_file: Option<PathBuf>,
+    /// A file with the password, one line. Without it nobody logs in.
+    pub password_file: Option<PathBuf>,
+}
+
+impl RouteLogin {
+    /// Whether anything is said of it.
+    pub fn is_there(&self) -> bool {
+        *self != RouteLogin::default()
+    }
+}
+
+/// Addresses of which kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressFamily {
+    /// Both: those that a name has are tried in turn, at most eight.
+    #[default]
+    Any,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+}
+
+impl AddressFamily {
+    /// Whether an address is of this kind.
+    pub fn has(self, address: IpAddr) -> bool {
+        match self {
+            AddressFamily::Any => true,
+            AddressFamily::Ipv4 => address.is_ipv4(),
+            AddressFamily::Ipv6 => address.is_ipv6(),
         }
     }
 }
@@ -113,7 +175,7 @@ pub enum IfNotOffered {
 }
 
 /// How long we wait for a mail server.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteTimeouts {
     /// For the connection.
@@ -141,4 +203,18 @@ impl Default for RouteTimeouts {
             dot: Timespan::secs(300),
         }
     }
+}
+
+/// The mail servers of a route, each `host:port`.
+pub fn servers(route: &Route) -> impl Iterator<Item = String> {
+    let servers = route.upstream.iter().map(|host| &host.to);
+    let servers = servers.filter(|to| matches!(to, Destination::Smtp { .. }));
+    servers.map(ToString::to_string)
+}
+
+/// The addresses of a route's mail servers, of those that are named by address.
+pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
+    let servers = route.upstream.servers();
+    let addresses = servers.filter_map(|(host, _)| host.parse::<IpAddr>().ok());
+    addresses.map(|address| address.to_canonical())
 }

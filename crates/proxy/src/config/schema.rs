@@ -75,9 +75,10 @@ pub fn reference(registry: &Registry) -> String {
 }
 
 /// Tables whose keys are explained elsewhere.
-const TOLD: [(&str, &str); 4] = [
+const TOLD: [(&str, &str); 5] = [
     ("[listen.limits]", "[limits]"),
     ("[listen.timeouts]", "[timeouts]"),
+    ("[domain.NAME.server]", "[route.NAME]"),
     ("[domain.NAME.policy]", "[policy]"),
     ("[domain.NAME.filters]", "[filters]"),
 ];

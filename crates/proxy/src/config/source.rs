@@ -10,9 +10,11 @@ use std::sync::Arc;
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
 use serde_json::Value as Json;
-use toml_edit::{Document, Item, TableLike};
 
+use super::include;
 use super::mistake::{Gravity, Mistake, Place};
+use super::node::{Node, What, dotted};
+use super::text::tree;
 
 /// The configuration of a Gatepost that has none.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -34,6 +36,8 @@ pub struct Sources {
     pub file: Option<(PathBuf, String)>,
     /// The environment: names and values.
     pub variables: Vec<(String, String)>,
+    /// The domains of the store: names, and the TOML text of their tables.
+    pub stored: Vec<(String, String)>,
 }
 
 impl Sources {
@@ -83,11 +87,16 @@ impl Sources {
     pub fn of(file: Option<(PathBuf, Vec<u8>)>, variables: Vec<(String, String)>) -> Result<Sources, Mistake> {
         let file = file.map(|(path, octets)| Ok((text(&path, octets)?, path)));
         let file = file.transpose()?.map(|(text, path)| (path, text));
-        Ok(Sources { file, variables })
+        Ok(Sources {
+            file,
+            variables,
+            stored: Vec::new(),
+        })
     }
 
-    /// Puts the layers on one another. A syntax error is the only mistake that can be told then.
-    pub(super) fn layers(&self) -> Result<Node, Mistake> {
+    /// Puts the layers on one another, and the files of the included folder and the domains of the store beside what they
+    /// say. After a syntax error in the file nothing else can be told.
+    pub(super) fn layers(&self, out: &mut Vec<Mistake>) -> Result<Node, Mistake> {
         let mut defaults = Written::read(Place::EMBEDDED, DEFAULTS)?;
         let mut figment = Figment::new();
         let mut file = None;
@@ -119,12 +128,15 @@ impl Sources {
             place: whole.clone(),
             key_place: whole,
         };
-        Ok(layers.node(Value::from(values), &[], String::new(), &root))
+        let mut root = layers.node(Value::from(values), &[], String::new(), &root);
+        let file = self.file.as_ref().map(|(path, _)| path.as_path());
+        include::beside(&mut root, file, &self.stored, out);
+        Ok(root)
     }
 }
 
 /// The text of a file.
-fn text(path: &Path, octets: Vec<u8>) -> Result<String, Mistake> {
+pub(super) fn text(path: &Path, octets: Vec<u8>) -> Result<String, Mistake> {
     String::from_utf8(octets).map_err(|error| {
         let valid = error.as_bytes().get(..error.utf8_error().valid_up_to());
         let valid = String::from_utf8_lossy(valid.unwrap_or_default()).into_owned();
@@ -152,91 +164,48 @@ struct Spot {
 
 impl Written {
     fn read(name: &str, text: &str) -> Result<Written, Mistake> {
-        let name: Arc<str> = name.into();
-        let document = Document::parse(text).map_err(|error| {
-            let place = Place::at(&name, text, error.span().map_or(0, |span| span.start));
-            Mistake {
-                place,
-                key: String::new(),
-                gravity: Gravity::Error,
-                message: format!("this is no TOML: {}", error.message().trim().replace('\n', "; ")),
-            }
-        })?;
         let mut written = Written {
-            name,
+            name: name.into(),
             values: Dict::new(),
             spots: HashMap::new(),
         };
-        let start = Place::at(&written.name, text, 0);
-        let spot = Spot {
-            place: start.clone(),
-            key_place: start,
-        };
-        written.values = written.table(text, document.as_table(), &mut Vec::new(), &spot);
+        if let Value::Dict(_, values) = written.value(&tree(name, text)?, &mut Vec::new()) {
+            written.values = values;
+        }
         Ok(written)
     }
 
-    fn table(&mut self, text: &str, table: &dyn TableLike, path: &mut Vec<String>, parent: &Spot) -> Dict {
-        let mut dict = Dict::new();
-        for (name, item) in table.iter() {
-            let key_place = match table.key(name).and_then(toml_edit::Key::span) {
-                Some(span) => Place::at(&self.name, text, span.start),
-                None => parent.key_place.clone(),
-            };
-            path.push(name.to_owned());
-            let value = self.item(text, item, path, key_place);
-            path.pop();
-            if let Some(value) = value {
-                dict.insert(name.to_owned(), value);
-            }
-        }
-        dict
-    }
-
-    fn item(&mut self, text: &str, item: &Item, path: &mut Vec<String>, key_place: Place) -> Option<Value> {
-        let place = match item.span() {
-            // A header's span begins at its bracket; what one looks for is the name in it.
-            Some(span) if item.is_value() => Place::at(&self.name, text, span.start),
-            _ => key_place.clone(),
+    fn value(&mut self, node: &Node, path: &mut Vec<String>) -> Value {
+        let spot = Spot {
+            place: node.place.clone(),
+            key_place: node.key_place.clone(),
         };
-        let spot = Spot { place, key_place };
-        self.spots.insert(path.clone(), spot.clone());
-        Some(match item {
-            Item::None => return None,
-            Item::Table(table) => self.table(text, table, path, &spot).into(),
-            Item::ArrayOfTables(tables) => {
-                let mut list = Vec::new();
-                for (n, table) in tables.iter().enumerate() {
-                    let place = table
-                        .span()
-                        .map_or(spot.place.clone(), |span| Place::at(&self.name, text, span.start));
-                    let spot = Spot {
-                        place: place.clone(),
-                        key_place: place,
-                    };
-                    path.push(n.to_string());
-                    self.spots.insert(path.clone(), spot.clone());
-                    list.push(Value::from(self.table(text, table, path, &spot)));
-                    path.pop();
-                }
-                list.into()
+        self.spots.insert(path.clone(), spot);
+        let mut inner = |step: String, node: &Node| {
+            path.push(step);
+            let value = self.value(node, path);
+            path.pop();
+            value
+        };
+        match &node.what {
+            What::Table(table) => {
+                let values = table
+                    .iter()
+                    .map(|(name, node)| (name.clone(), inner(name.clone(), node)));
+                values.collect::<Dict>().into()
             }
-            Item::Value(toml_edit::Value::Array(array)) => {
-                let mut list = Vec::new();
-                for (n, value) in array.iter().enumerate() {
-                    path.push(n.to_string());
-                    list.extend(self.item(text, &Item::Value(value.clone()), path, spot.place.clone()));
-                    path.pop();
-                }
-                list.into()
+            What::List(list) => {
+                let values = list.iter().enumerate().map(|(n, node)| inner(n.to_string(), node));
+                values.collect::<Vec<Value>>().into()
             }
-            Item::Value(toml_edit::Value::InlineTable(table)) => self.table(text, table, path, &spot).into(),
-            Item::Value(toml_edit::Value::String(text)) => text.value().as_str().into(),
-            Item::Value(toml_edit::Value::Integer(number)) => (*number.value()).into(),
-            Item::Value(toml_edit::Value::Float(number)) => (*number.value()).into(),
-            Item::Value(toml_edit::Value::Boolean(yes)) => (*yes.value()).into(),
-            Item::Value(toml_edit::Value::Datetime(date)) => date.value().to_string().into(),
-        })
+            What::Leaf(Json::Bool(yes)) => (*yes).into(),
+            What::Leaf(Json::Number(number)) => match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => whole.into(),
+                (None, float) => float.unwrap_or_default().into(),
+            },
+            What::Leaf(Json::String(text)) => text.as_str().into(),
+            What::Leaf(_) => "".into(),
+        }
     }
 }
 
@@ -391,125 +360,4 @@ fn json(number: Num) -> Json {
     };
     let float = || number.to_f64().and_then(serde_json::Number::from_f64).map(Json::Number);
     whole.or_else(float).unwrap_or_else(|| "not a number".into())
-}
-
-/// The key of `name` within the table `key`, quoted where TOML wants it.
-pub(super) fn dotted(key: &str, name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let name = if bare { name.into() } else { format!("{name:?}") };
-    if key.is_empty() { name } else { format!("{key}.{name}") }
-}
-
-/// A value of all layers together, with the place where it was written.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// Its key, dotted, as it was written: `listen[0].bind`.
-    pub key: String,
-    pub place: Place,
-    pub key_place: Place,
-    pub what: What,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum What {
-    Table(BTreeMap<String, Node>),
-    List(Vec<Node>),
-    Leaf(Json),
-}
-
-impl Node {
-    pub fn json(&self) -> Json {
-        match &self.what {
-            What::Table(table) => table
-                .iter()
-                .map(|(name, node)| (name.clone(), node.json()))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
-            What::List(list) => list.iter().map(Node::json).collect::<Vec<_>>().into(),
-            What::Leaf(leaf) => leaf.clone(),
-        }
-    }
-
-    /// The value at a path of names and numbers.
-    pub fn at(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, step| match &node.what {
-            What::Table(table) => table.get(*step),
-            What::List(list) => list.get(step.parse::<usize>().ok()?),
-            What::Leaf(_) => None,
-        })
-    }
-
-    /// The value at a path, or the nearest there is above it.
-    pub fn near(&self, path: &[&str]) -> &Node {
-        (0..=path.len())
-            .rev()
-            .find_map(|n| self.at(path.get(..n)?))
-            .unwrap_or(self)
-    }
-
-    /// The names in a table; nothing in anything else.
-    pub fn names(&self) -> Vec<&str> {
-        match &self.what {
-            What::Table(table) => table.keys().map(String::as_str).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Takes the value at a path out, or the nearest above it; `None` for the whole.
-    pub fn take(&mut self, path: &[String]) -> Option<Node> {
-        let (first, rest) = path.split_first()?;
-        match &mut self.what {
-            What::Table(table) => match table.get_mut(first) {
-                Some(node) => node.take(rest).or_else(|| table.remove(first)),
-                None => None,
-            },
-            What::List(list) => {
-                let n = first.parse::<usize>().ok()?;
-                let inner = list.get_mut(n)?.take(rest);
-                inner.or_else(|| Some(list.remove(n)))
-            }
-            What::Leaf(_) => None,
-        }
-    }
-
-    /// Lays this table under another one: what `over` does not say is taken from here.
-    pub fn under(&self, over: &mut Node) {
-        if let (What::Table(under), What::Table(table)) = (&self.what, &mut over.what) {
-            for (name, node) in under {
-                match table.get_mut(name) {
-                    Some(inner) => node.under(inner),
-                    None => {
-                        table.insert(name.clone(), node.clone());
-                    }
-                }
-            }
-        }
-    }
-
-    /// The value of a name, if it is there.
-    pub fn within(&mut self, name: &str) -> Option<&mut Node> {
-        match &mut self.what {
-            What::Table(table) => table.get_mut(name),
-            _ => None,
-        }
-    }
-
-    /// Gives a table a value.
-    pub fn put(&mut self, name: &str, value: Node) {
-        if let What::Table(table) = &mut self.what {
-            table.insert(name.to_owned(), value);
-        }
-    }
-
-    pub fn mistake(&self, message: impl Into<String>) -> Mistake {
-        Mistake {
-            place: self.place.clone(),
-            key: self.key.clone(),
-            gravity: Gravity::Error,
-            message: message.into(),
-        }
-    }
 }

@@ -6,8 +6,10 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod domains;
 mod people;
 mod recipients;
+mod routes;
 
 /// Stands for a linked filter.
 struct Conduct;
@@ -158,6 +160,7 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Mistakes> {
         &Sources {
             file: Some(("gatepost.toml".into(), text.into())),
             variables,
+            stored: Vec::new(),
         },
         &linked(),
     )
@@ -200,8 +203,9 @@ fn the_embedded_defaults_are_a_proxy_on_loopback() {
             vec!["attachments"]
         ]
     );
-    assert!(
-        matches!(&config.route["default"].upstream, Destination::Maildir(path) if path == Path::new("./gatepost-data/maildir"))
+    assert_eq!(
+        config.route["default"].upstream.maildir(),
+        Some(Path::new("./gatepost-data/maildir"))
     );
     assert_eq!(config.data_dir, Config::default().data_dir);
     assert_eq!(config.admin.bind, Config::default().admin.bind);
@@ -376,7 +380,7 @@ fn all_mistakes_are_told_at_once_each_in_its_line() {
     for (n, line) in TWELVE.lines().enumerate() {
         let here: Vec<String> = told
             .iter()
-            .filter(|mistake| matches!(&mistake.place, mistake::Place::Text { line, .. } if *line == n + 1))
+            .filter(|mistake| matches!(&mistake.place, Place::Text { line, .. } if *line == n + 1))
             .map(Mistake::to_string)
             .collect();
         let words: Vec<&str> = line
@@ -520,7 +524,7 @@ fn a_listener_and_a_domain_inherit_what_they_do_not_say() {
     let config = read(&file, &[]).unwrap_or_else(|told| panic!("{told}")).config;
     let limits = &config.listen[0].limits;
     assert_eq!((limits.mails, limits.recipients, limits.errors), (7, 200, 20));
-    let own = &config.domain[&"example.org".parse::<HostName>().unwrap()].filters;
+    let own = &config.domain[&"example.org".parse::<DomainName>().unwrap()].filters;
     assert_eq!(
         own["conduct"]
             .options
@@ -694,7 +698,7 @@ fn lines_are_within(text: &str) -> Result<(), TestCaseError> {
     if let Err(told) = read(text, &[]) {
         prop_assert!(!told.0.is_empty());
         for mistake in told.0 {
-            let mistake::Place::Text { name, line, column } = &mistake.place else {
+            let Place::Text { name, line, column } = &mistake.place else {
                 return Err(TestCaseError::fail("no variable is set"));
             };
             let last = if &**name == "gatepost.toml" { text } else { DEFAULTS }

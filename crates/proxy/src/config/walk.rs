@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 
 use super::mistake::{Gravity, Mistake, nearest};
-use super::source::{Node, What};
+use super::node::{Node, What};
 
 /// The most names that a mistake lists.
 const LISTED: usize = 20;

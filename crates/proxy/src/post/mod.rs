@@ -73,8 +73,8 @@ impl Courier {
     }
 
     /// Shows the ways of a configuration.
-    pub fn publish(&self, outlet: Outlet) {
-        self.outlet.store(Some(Arc::new(outlet)));
+    pub fn publish(&self, outlet: Arc<Outlet>) {
+        self.outlet.store(Some(outlet));
     }
 
     fn outlet(&self) -> Result<Arc<Outlet>, Fault> {

@@ -31,7 +31,7 @@ fn courier_beside(fakes: &Fakes, maildir: &FilePath, direction: &str) -> Courier
     services.identify = Arc::new(NoIdentify) as Arc<dyn Identify>;
     let sentry = Sentry::new(&config, &Registry::new(), &Handlers::new(), &services);
     let courier = Courier::new(fakes.kept.clone(), fakes.clock.clone(), Fakes::SEED);
-    courier.publish(wiring::outlet(&config, &ways, sentry));
+    courier.publish(Arc::new(wiring::outlet(&config, &ways, sentry)));
     courier
 }
 

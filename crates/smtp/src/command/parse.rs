@@ -1,8 +1,8 @@
 //! One line of a client into a [`Command`].
 
 use super::write::{MAX_ENVID, MAX_XTEXT, is_orcpt, is_xtext};
-use super::{BadCommand, BodyType, Command, Helo, MailParams, Notify, RcptParams, Ret};
-use crate::address::{Path, is_unseen};
+use super::{BadCommand, BodyType, Command, Etrn, Helo, MailParams, Notify, RcptParams, Ret};
+use crate::address::{Domain, Path, is_unseen};
 use crate::offer::Offer;
 
 /// The most octets of an argument of HELO or EHLO: a domain's (RFC 5321 §4.5.3.1.2).
@@ -55,6 +55,7 @@ impl Command {
             b"EXPN" => Ok(Command::Expn),
             b"HELP" => Ok(Command::Help),
             b"AUTH" => auth(argument()?),
+            b"ETRN" if offer.etrn => etrn(argument()?),
             b"BDAT" | b"ETRN" | b"TURN" | b"ATRN" | b"BURL" | b"SEND" | b"SOML" | b"SAML" | b"XCLIENT"
             | b"XFORWARD" | b"XEXCH50" => Ok(Command::NotOffered),
             _ => Err(no_command(verb, rest)),
@@ -89,6 +90,20 @@ fn helo(name: &str, extended: bool) -> Result<Command, BadCommand> {
     Ok(Command::Helo(Helo {
         name: name.into(),
         extended,
+    }))
+}
+
+/// RFC 1985 §5.1: a domain; one with those below it behind `@`; the name of a queue behind `#`.
+fn etrn(argument: &str) -> Result<Command, BadCommand> {
+    let name = |text| match Domain::parse(text, false) {
+        Ok(Domain::Name(name)) => Ok(name.to_ascii_lowercase().into()),
+        _ => Err(BadCommand::Syntax),
+    };
+    let queue = |text: &str| (1..=MAX_HELO).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    Ok(Command::Etrn(match argument.split_at_checked(1) {
+        Some(("@", domain)) => Etrn::Below(name(domain)?),
+        Some(("#", text)) if queue(text) => Etrn::Queue(text.into()),
+        _ => Etrn::Domain(name(argument)?),
     }))
 }
 
@@ -319,6 +334,31 @@ mod tests {
         ] {
             assert_eq!(parse(line), Ok(command), "{line}");
         }
+    }
+
+    #[test]
+    fn whose_mail_is_asked_for_is_a_domain_or_more_where_etrn_is_offered() {
+        let with = Offer::parse(["ETRN"]);
+        let read = |line: &str| Command::parse(line.as_bytes(), &with);
+        for (line, whose) in [
+            ("ETRN Example.ORG", Etrn::Domain("example.org".into())),
+            ("etrn @example.org", Etrn::Below("example.org".into())),
+            ("ETRN #uucp", Etrn::Queue("uucp".into())),
+        ] {
+            assert_eq!(read(line), Ok(Command::Etrn(whose)), "{line}");
+        }
+        for line in [
+            "ETRN",
+            "ETRN @",
+            "ETRN #",
+            "ETRN a b",
+            "ETRN [192.0.2.1]",
+            "ETRN a@b.example",
+            "ETRN ##\u{e4}",
+        ] {
+            assert_eq!(read(line), Err(BadCommand::Syntax), "{line}");
+        }
+        assert_eq!(parse("ETRN example.org"), Ok(Command::NotOffered));
     }
 
     #[test]

@@ -30,6 +30,31 @@ impl Relay {
             State::Data if class == Class::Done => self.lose(Whose::Upstream, What::Malformed),
             // An early answer to a message that is not ended yet can only be a refusal, and is the last word.
             State::Body(_) if matches!(class, Class::Done | Class::GoOn) => self.lose(Whose::Upstream, What::Malformed),
+            State::Dot if reply.code() == 353 && self.prdr => {
+                self.sent = self.granted + 1;
+                self.state = State::Each(Vec::with_capacity(self.granted));
+            }
+            State::Each(each) if class == Class::GoOn => {
+                self.state = State::Each(each);
+                self.lose(Whose::Upstream, What::Malformed);
+            }
+            State::Each(each) if ends && each.len() < self.granted => {
+                // Without the last word nobody knows what became of the others.
+                self.state = State::Each(each);
+                self.lose(Whose::Upstream, What::Gone);
+            }
+            State::Each(mut each) if each.len() < self.granted => {
+                each.push(reply);
+                self.state = State::Each(each);
+            }
+            State::Each(each) => {
+                self.in_transaction = false;
+                self.granted = 0;
+                self.done(Outcome::Each(each, reply));
+                if ends {
+                    self.close();
+                }
+            }
             State::Dot if class == Class::GoOn => {
                 self.state = State::Dot;
                 self.lose(Whose::Upstream, What::Malformed);

@@ -36,6 +36,8 @@ pub enum What {
     Missing(&'static str),
     /// The server is this Gatepost itself.
     Loop,
+    /// All connections that we may have to it are taken; the driver says so.
+    Busy,
     /// The driver ordered what cannot be done now: RCPT without MAIL, a second order before the first is answered.
     OutOfPlace,
     /// An answer to a challenge that cannot stand in a line of base64 (RFC 4954 §4).
@@ -122,6 +124,15 @@ impl Loss {
                     )
                 }
             }
+            What::Busy => {
+                const {
+                    Reply::fixed(
+                        451,
+                        Enhanced(4, 3, 2),
+                        "All connections to the mail server are taken, try again later",
+                    )
+                }
+            }
             What::Loop => const { Reply::fixed(451, Enhanced(4, 4, 6), "Mail loops here, try again later") },
             What::Missing(_) | What::OutOfPlace | What::BadText => {
                 const { Reply::fixed(451, Enhanced(4, 3, 5), "Local error, try again later") }
@@ -154,6 +165,7 @@ mod tests {
             What::Refused(Reply::plain(250, "come in")),
             What::Missing("XCLIENT"),
             What::Loop,
+            What::Busy,
             What::OutOfPlace,
             What::BadText,
         ]

@@ -10,7 +10,7 @@
 //! [`Outcome::Lost`] is never good news: it is worded as 4xx unless the fault is the client's. Memory is bounded by what
 //! [`ReplyReader`] keeps and by what the driver itself puts in.
 //!
-//! **Absent on purpose:** the socket, the handshake, the PROXY header, a queue, PRDR and CHUNKING.
+//! **Absent on purpose:** the socket, the handshake, the PROXY header, a queue and CHUNKING.
 
 mod answers;
 mod introduce;
@@ -63,6 +63,8 @@ enum State {
     Auth,
     Body(BodyWriter),
     Dot,
+    /// Behind 353: the replies so far, one for each recipient, before the last word.
+    Each(Vec<Reply>),
     Closed,
 }
 
@@ -119,6 +121,8 @@ pub struct Relay {
     /// AUTH was tried.
     logged_in: bool,
     in_transaction: bool,
+    /// Its MAIL asked for PRDR.
+    prdr: bool,
     /// It served another client before: the next transaction begins with RSET, and goes on only if that is taken.
     used: bool,
 }
@@ -160,6 +164,7 @@ impl Relay {
             as_client: false,
             logged_in: false,
             in_transaction: false,
+            prdr: false,
             used: false,
         }
     }
@@ -184,12 +189,22 @@ impl Relay {
         idle && !self.in_transaction && !self.tried_xclient && !self.logged_in
     }
 
+    /// The login on this connection is our own, not a client's: so it may serve others.
+    pub fn own_login(&mut self) {
+        self.logged_in = false;
+    }
+
+    /// Whether the server was told by XCLIENT who the client is: what it refuses from then on, it may refuse to that one.
+    pub fn introduced(&self) -> bool {
+        self.tried_xclient
+    }
+
     /// Whether it served another client, and has not taken the RSET that separates that one from this.
     pub fn is_used(&self) -> bool {
         self.used
     }
 
-    /// What the server offers, from [`Outcome::Ready`] on. PRDR is left out: this machine does not speak it.
+    /// What the server offers, from [`Outcome::Ready`] on.
     pub fn offer(&self) -> &Offer {
         &self.offer
     }
@@ -410,7 +425,7 @@ impl Relay {
             State::Idle | State::Challenged | State::Body(_) | State::Closed => None,
             State::Greeting => Some(timeouts.greeting),
             State::Data => Some(timeouts.data),
-            State::Dot => Some(timeouts.dot),
+            State::Dot | State::Each(_) => Some(timeouts.dot),
             _ => Some(timeouts.command),
         }
     }
@@ -441,7 +456,10 @@ impl Relay {
                 Some(Err(_)) => return self.lose(Whose::Upstream, What::Malformed),
                 Some(Ok((reply, offer))) => {
                     self.sent = self.sent.saturating_sub(1);
-                    self.disarm();
+                    // All the replies behind 353 have one deadline.
+                    if !matches!(self.state, State::Each(_)) {
+                        self.disarm();
+                    }
                     self.answer(reply, offer);
                 }
             }
@@ -466,7 +484,7 @@ impl Relay {
     }
 
     fn lose(&mut self, whose: Whose, what: What) {
-        let after_dot = matches!(self.state, State::Dot);
+        let after_dot = matches!(self.state, State::Dot | State::Each(_));
         self.outcome = Some(Outcome::Lost(Loss { whose, after_dot, what }));
         self.close();
     }

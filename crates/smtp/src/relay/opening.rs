@@ -29,7 +29,6 @@ impl Relay {
                             return self.lose(Whose::Us, What::Loop);
                         }
                         self.offer = offer.unwrap_or_default();
-                        self.offer.prdr = false;
                         self.open();
                     }
                     500 | 502 | 504 if extended => self.greet(false),

@@ -80,7 +80,7 @@ impl Default for Timeouts {
 }
 
 /// What is the same for all connections to one mail server.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelaySettings {
     /// What we say in EHLO; a host name or an address literal.
     pub hostname: Box<str>,
@@ -126,7 +126,8 @@ pub enum Order<'a> {
         /// The recipients, at least one.
         to: &'a [(Path, RcptParams)],
     },
-    /// Asks to send the message: [`Outcome::Replied`]; at 354 [`Relay::body`](super::Relay::body) and [`Relay::end`](super::Relay::end) follow.
+    /// Asks to send the message: [`Outcome::Replied`]; at 354 [`Relay::body`](super::Relay::body) and [`Relay::end`](super::Relay::end) follow,
+    /// and then [`Outcome::Replied`] or [`Outcome::Each`].
     Data,
     /// Drops the transaction: [`Outcome::Replied`]. After another reply than 2xx the connection is closed.
     Reset,
@@ -209,6 +210,9 @@ pub enum Outcome {
     Recipient(Reply),
     /// Likewise for each recipient of a [`Order::Replay`], in its order.
     Recipients(Vec<Reply>),
+    /// To the dot, where MAIL asked for PRDR: a reply for each accepted recipient, in the order in which they were named, and
+    /// the last word. Whom it accepts there has the message only if the last word is 2xx.
+    Each(Vec<Reply>, Reply),
     /// The server's challenge, the text behind 334.
     Challenge(Box<str>),
     /// The connection is lost, and with it the transaction.

@@ -57,6 +57,7 @@ impl Relay {
         replies: Option<Vec<Reply>>,
     ) {
         let left = to.len();
+        self.prdr = params.prdr && self.offer.prdr;
         if reset {
             self.later.extend_from_slice(b"RSET\r\n");
         }

@@ -15,7 +15,7 @@ pub struct Facts {
     pub bad_line: bool,
     /// Refused commands.
     pub errors: u32,
-    /// Commands that did nothing, since the last accepted message.
+    /// Commands that brought no mail, since the last accepted message.
     pub junk: u32,
     /// Transactions that were asked for.
     pub mails: u32,

@@ -56,6 +56,9 @@ impl Session {
                 self.say(&reply);
                 self.tell();
             }
+            Open::Etrn => {
+                self.decide(said(answer));
+            }
             Open::Rset => {
                 self.transaction = None;
                 self.say(&says::OK);
@@ -148,7 +151,7 @@ impl Session {
         };
         let last = match answer {
             Answer::Each(each, last) => {
-                if prdr && each.len() as u64 == u64::from(granted) {
+                if prdr && granted > 1 && each.len() as u64 == u64::from(granted) {
                     self.say(&says::EACH);
                     for reply in each {
                         let line = reply.text().split('\n').next().unwrap_or_default().to_owned();

@@ -118,6 +118,7 @@ enum Open {
     Data,
     Message,
     Spoilt(Reply),
+    Etrn,
     Rset,
     /// The transaction ends because of this HELO, which is asked next.
     ResetByHelo(Helo),

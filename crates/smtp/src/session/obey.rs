@@ -3,7 +3,7 @@
 use super::{End, Greeting, Open, Question, Session, State, Step, Transaction, Why, says};
 use super::{FLUSH_AFTER, FLUSH_AT};
 use crate::address::Path;
-use crate::command::{BadCommand, Command, Helo, MailParams, RcptParams};
+use crate::command::{BadCommand, Command, Etrn, Helo, MailParams, RcptParams};
 use crate::line::LineFault;
 use crate::offer::Offer;
 use crate::reply::Reply;
@@ -112,6 +112,7 @@ impl Session {
             }
             Command::StartTls => self.start_tls(),
             Command::Auth(mechanism, initial) => self.auth(mechanism, initial),
+            Command::Etrn(whose) => self.etrn(whose),
             Command::NotOffered => self.refuse(says::NOT_OFFERED),
         }
     }
@@ -182,6 +183,19 @@ impl Session {
             return self.refuse(says::NEEDS_SMTPUTF8);
         }
         Some(self.ask(Question::Rcpt { to, params }, Open::Rcpt))
+    }
+
+    fn etrn(&mut self, whose: Etrn) -> Option<Step> {
+        if self.greeting == Greeting::None {
+            return self.refuse(says::HELO_FIRST);
+        }
+        if self.transaction.is_some() {
+            return self.refuse(says::IN_TRANSACTION);
+        }
+        if self.is_too_much_junk() {
+            return None;
+        }
+        Some(self.ask(Question::Etrn(whose), Open::Etrn))
     }
 
     fn start_tls(&mut self) -> Option<Step> {

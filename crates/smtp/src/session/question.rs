@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::address::Path;
 use crate::body::Notes;
-use crate::command::{Helo, MailParams, RcptParams};
+use crate::command::{Etrn, Helo, MailParams, RcptParams};
 use crate::reply::Reply;
 
 /// Something that only the driver can answer. Each is answered once; none is asked while another is open.
@@ -66,6 +66,9 @@ pub enum Question {
         /// What was not canonical in it.
         notes: Notes,
     },
+    /// ETRN, outside of a transaction (RFC 1985): whoever is there asks for mail that waits for him. 250 to 253, 458 or 459 is
+    /// said; what is done is the driver's affair.
+    Etrn(Etrn),
     /// The open transaction is over without a message. Whatever is answered, the machine goes on.
     Reset(Why),
 }
@@ -109,6 +112,7 @@ impl fmt::Debug for Question {
                 .field("size", size)
                 .field("notes", notes)
                 .finish(),
+            Question::Etrn(whose) => f.debug_tuple("Etrn").field(whose).finish(),
             Question::Reset(why) => f.debug_tuple("Reset").field(why).finish(),
         }
     }
@@ -125,7 +129,7 @@ pub enum Answer {
     /// More is wanted of an AUTH exchange: base64, perhaps empty, said after 334.
     Challenge(Box<str>),
     /// To `Message`: one reply of one line for each granted recipient, in the order of their RCPT, and the last word. If MAIL did
-    /// not ask for PRDR, or the number is wrong, the client hears the last word only.
+    /// not ask for PRDR, there is but one recipient, or the number is wrong, the client hears the last word only.
     Each(Vec<Reply>, Reply),
     /// Said, a 4xx or 5xx, and then the session closes; an open transaction is over without a message.
     Close(Reply),

@@ -34,7 +34,7 @@ pub struct Limits {
     pub command_line: usize,
     /// Octets of a line within an AUTH exchange, the client's and ours (RFC 4954 §4).
     pub auth_line: usize,
-    /// Commands that do nothing (NOOP, RSET, HELO, EHLO, VRFY, EXPN, HELP) since the last accepted message; one more
+    /// Commands that bring no mail (NOOP, RSET, HELO, EHLO, VRFY, EXPN, HELP, ETRN) since the last accepted message; one more
     /// closes with 421 4.7.0.
     pub junk: u32,
     /// Refused commands in the session; after so many the next command closes with 421 4.7.0.

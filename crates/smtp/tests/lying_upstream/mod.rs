@@ -46,8 +46,13 @@ pub fn lies(script: Vec<Vec<u8>>, acts: &[u8], client: ClientMode, tls: TlsMode,
     let mut script = script.into_iter();
     let mut acts = acts.iter();
     let (mut in_body, mut ending, mut dot_seen, mut lost) = (false, false, false, false);
+    let mut granted = 0;
     let (from, to) = (path("a@b.example"), path("c@d.example"));
-    let (params, rcpt) = (MailParams::default(), RcptParams::default());
+    let rcpt = RcptParams::default();
+    let params = MailParams {
+        prdr: true,
+        ..MailParams::default()
+    };
     let many = vec![(to.clone(), rcpt.clone()); 70];
     for _ in 0..400 {
         match relay.poll(NOW) {
@@ -81,6 +86,7 @@ pub fn lies(script: Vec<Vec<u8>>, acts: &[u8], client: ClientMode, tls: TlsMode,
                         lost = true;
                     }
                     Outcome::Replied(reply) if in_body && reply.is_done() => assert!(ending && dot_seen, "{reply}"),
+                    Outcome::Each(each, _) => assert!(ending && dot_seen && !each.is_empty() && each.len() <= granted),
                     Outcome::Recipients(replies) => assert_eq!(replies.len(), many.len()),
                     _ => {}
                 }
@@ -93,6 +99,7 @@ pub fn lies(script: Vec<Vec<u8>>, acts: &[u8], client: ClientMode, tls: TlsMode,
                     relay.order(Order::AuthLine("AA=="));
                     continue;
                 }
+                granted = relay.granted();
                 let Some(act) = acts.next() else { return };
                 let order = match act {
                     0 | 1 if relay.in_transaction() => Order::Rcpt { to: &to, params: &rcpt },

@@ -508,6 +508,7 @@ pub fn command_comes_back(line: &[u8]) {
         Command::Help => "HELP",
         Command::StartTls => "STARTTLS",
         Command::Auth(..) => "AUTH",
+        Command::Etrn(_) => "ETRN",
         Command::NotOffered => said,
     };
     assert_eq!(said, verb);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_smtp::session::{Answer, End, Input, Output, Question, Session, Settings, Tls};
-use gatepost_smtp::{Offer, Path, Reply, Time};
+use gatepost_smtp::{Etrn, Offer, Path, Reply, Time};
 
 /// What a session may hold beyond the octets of the client that it remembers: a block of content, and replies up to
 /// where they are written.
@@ -47,6 +47,8 @@ pub fn generous() -> Settings {
         enhanced_status_codes: true,
         starttls: true,
         auth: vec!["PLAIN".into(), "LOGIN".into()],
+        prdr: true,
+        etrn: true,
         ..Offer::default()
     };
     settings
@@ -263,7 +265,7 @@ impl Run {
                 assert!(self.granted > Some(0), "{question:?} without a recipient");
             }
             Question::Reset(_) => assert!(self.granted.is_some(), "Reset without a transaction"),
-            Question::Helo(_) | Question::Auth { .. } | Question::AuthLine(_) => {
+            Question::Helo(_) | Question::Auth { .. } | Question::AuthLine(_) | Question::Etrn(_) => {
                 assert_eq!(self.granted, None, "{question:?} within a transaction");
             }
             Question::Connect | Question::AuthCancelled => {}
@@ -325,6 +327,12 @@ pub fn fate(question: &Question, sender: &str, content: &[u8]) -> Answer {
         Question::Rcpt { to, .. } => by_path(to),
         Question::Data if sender.starts_with("mute") => reply(451, "no data"),
         Question::Data => reply(354, "go on"),
+        Question::Etrn(Etrn::Domain(name)) => by_name(name),
+        Question::Etrn(_) => reply(459, "not yours"),
+        Question::Message { .. } if says(b"to each") => {
+            let two = vec![Reply::new(250, None, "yes"), Reply::new(550, None, "no")];
+            Answer::Each(two, Reply::new(250, None, "for some"))
+        }
         Question::Message { .. } if says(b"refuse me") => reply(554, "no"),
         Question::Message { .. } if says(b"defer me") => reply(451, "later"),
         Question::Message { .. } if says(b"lose me") => reply(421, "lost"),

@@ -1,6 +1,6 @@
 //! The statements that order the mail server about, and those that look at what came of it all.
 
-use gatepost_core::Record;
+use gatepost_core::{Fault, Record};
 
 use super::script::{BadScript, bad, span, word};
 use super::talk::{Talk, Trouble, differs, same};
@@ -30,8 +30,20 @@ impl Talk {
             "mail" => server.mail(answer(how)?),
             "dot" => server.dot(answer(how)?),
             "auth" => server.auth(answer(how)?),
+            "each" => {
+                let (address, text) = word(how);
+                let Some(reply) = reply(text) else {
+                    return Ok(bad("`upstream each ADDRESS 550 5.7.1 words`")?);
+                };
+                server.each(address, reply);
+            }
             "down" => server.down(true),
-            "up" => server.down(false),
+            "away" if how.trim().is_empty() => server.away(Some("default")),
+            "away" => server.away(Some(how.trim())),
+            "up" => {
+                server.down(false);
+                server.away(None);
+            }
             "slow" => server.slow(span(how)?),
             "missing" => server.missing(Some(how)),
             "dies" => server.dies(match how.trim() {
@@ -48,7 +60,7 @@ impl Talk {
             }),
             _ => {
                 return Ok(bad(
-                    "`upstream` rcpt, mail, dot, auth, down, up, slow, missing or dies",
+                    "`upstream` rcpt, each, mail, dot, auth, down, away, up, slow, missing or dies",
                 )?);
             }
         }
@@ -92,6 +104,49 @@ impl Talk {
             "lacks" if !content.contains(how) => Ok(()),
             "has" | "lacks" => differs(rest, content),
             _ => Ok(bad("`delivered` NUMBER, from, to, route, canonical, has or lacks")?),
+        }
+    }
+
+    /// What the queue is told to say, and what it has taken.
+    pub(super) fn queue(&self, rest: &str) -> Result<(), Trouble> {
+        let queue = &self.house.queue;
+        queue.fill(rest == "full");
+        queue.book.fail(match rest {
+            "fails" => Some(Fault::Unavailable("queue")),
+            "full" | "well" => None,
+            _ => return Ok(bad("`queue full`, `queue fails` or `queue well`")?),
+        });
+        Ok(())
+    }
+
+    /// What the queue has taken.
+    pub(super) fn queued(&self, rest: &str) -> Result<(), Trouble> {
+        let (what, how) = word(rest.trim());
+        if what.parse::<usize>().is_ok() {
+            return same("queued", what, self.house.queue.book.len());
+        }
+        let Some(last) = self.house.queue.book.last() else {
+            return differs(rest, "nothing was queued");
+        };
+        let mut octets = Vec::new();
+        // What is in memory can be read.
+        let _ = std::io::Read::read_to_end(&mut last.message.read(), &mut octets);
+        let content = String::from_utf8_lossy(&octets);
+        let to: Vec<_> = last.recipients.iter().map(|(to, _)| to.to_string()).collect();
+        let got = match what {
+            "to" => to.join(" "),
+            "from" if last.from.is_null() => "<>".into(),
+            "from" => last.from.to_string(),
+            "route" => last.route.clone(),
+            "proven" => if last.proven { "yes" } else { "no" }.into(),
+            "has" if content.contains(how) => return Ok(()),
+            "lacks" if !content.contains(how) => return Ok(()),
+            "has" | "lacks" => return differs(rest, content),
+            _ => return Ok(bad("`queued` NUMBER, to, from, route, proven yes|no, has or lacks")?),
+        };
+        match how.trim().eq_ignore_ascii_case(&got) {
+            true => Ok(()),
+            false => differs(how, got),
         }
     }
 

@@ -11,13 +11,13 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::Treat;
 use gatepost_core::smtp::session::Settings;
 use gatepost_core::{
-    Address, Clock, Desk, Direction, Entry, Filter, Login, LoginBy, Message, Observer, Record, Services, Site, Time,
-    Upstreams, Visit, null, registry,
+    Address, Clock, Desk, Direction, Entry, Filter, Holding, Login, LoginBy, Message, Observer, Record, Services, Site,
+    Time, Upstreams, Visit, null, registry,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients, Spans};
 use gatepost_pipeline::{
-    CurrentFusion, Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception, Routes,
-    Slot,
+    CurrentFusion, EtrnFrom, Exception, Exceptions, Followers, Layer, Mode, OnFault, Ours, Pipeline, Policy, Reception,
+    Routes, Slot,
 };
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
@@ -86,6 +86,8 @@ pub(super) struct House {
     recipients: Option<(Lists, Spans)>,
     archive: bool,
     queues: bool,
+    /// Who may ask for waiting mail.
+    etrn: Vec<(String, Vec<IpNet>)>,
     ledger: Arc<Ledger>,
     /// Who may look for proofs, and the settings where the script wants it.
     proofs: (Option<Proofs>, Option<Map<String, Value>>),
@@ -137,6 +139,7 @@ impl House {
             recipients: None,
             archive: false,
             queues: false,
+            etrn: Vec::new(),
             ledger: Arc::default(),
             proofs: (brought.proofs, None),
             office: (brought.office, None),
@@ -260,6 +263,25 @@ impl House {
             "proofs" => return bad("a test that brings the service for `proofs`: `run_all_with`"),
             "archive" => self.archive = true,
             "queue" => self.queues = true,
+            "hold" => {
+                self.queues = true;
+                let holding = |full| if full { Holding::Full } else { Holding::Yes };
+                match words(rest)[..] {
+                    [domain] => self.queue.hold(domain, holding(false)),
+                    [domain, "full"] => self.queue.hold(domain, holding(true)),
+                    _ => return bad("`hold DOMAIN` or `hold DOMAIN full`"),
+                }
+            }
+            "etrn" => match words(rest)[..] {
+                [domain, network] => {
+                    let alone = network.parse().map(|address: IpAddr| address.into());
+                    let network = network.parse().or(alone);
+                    let network = network.map_err(|_| BadScript(format!("a host or network, not `{rest}`")))?;
+                    self.etrn.push((domain.to_owned(), vec![network]));
+                    self.settings.offer.etrn = true;
+                }
+                _ => return bad("`etrn DOMAIN HOST` or `etrn DOMAIN NETWORK`"),
+            },
             _ => return bad(format!("a statement, not `{what}`; see gatepost_testkit::dialogue")),
         }
         Ok(())
@@ -298,6 +320,7 @@ impl House {
             "session" => patience.session = Some(time()?),
             "pipelining" => offer.pipelining = truth()?,
             "starttls" => offer.starttls = truth()?,
+            "prdr" => offer.prdr = truth()?,
             "auth" => offer.auth = vec![value.as_str().unwrap_or("PLAIN").into()],
             "strict" => strictness.bare_lf = if truth()? { Treat::Refuse } else { Treat::Normalise },
             "lax" => strictness.rest = if truth()? { Treat::Normalise } else { Treat::Refuse },
@@ -363,7 +386,10 @@ impl House {
         let pipeline = Pipeline::new("dialogue", tiers, policy, routes, ours, services, followers);
         let pipeline = pipeline
             .with_relays(self.relays.clone())
-            .with_fusion(Arc::clone(&self.fusion));
+            .with_fusion(Arc::clone(&self.fusion))
+            .with_etrn(EtrnFrom::new(
+                self.etrn.iter().map(|(domain, from)| (domain.as_str(), from.clone())),
+            ));
         self.pipeline = Some(Arc::new(match known {
             Some(known) => pipeline.with_recipients(known),
             None => pipeline,
@@ -400,7 +426,7 @@ impl House {
                 .build(Options::new(options.clone()), services)
                 .map_err(|error| BadScript(format!("options of {}: {error}", placed.name)))
         };
-        let mut exceptions = Exceptions::new();
+        let mut exceptions = Exceptions::default();
         for (domain, differs) in &self.domains {
             for (_, mode, options) in differs.filters.iter().filter(|(name, ..)| *name == placed.name) {
                 let mut exception = Exception {
@@ -412,7 +438,7 @@ impl House {
                     merge(&mut whole, options.clone());
                     exception.filter = Some(build(&whole)?);
                 }
-                exceptions.insert(domain.as_str().into(), exception);
+                exceptions.insert(domain, exception);
             }
         }
         let mut slot = Slot::of(entry, build(&placed.options)?);

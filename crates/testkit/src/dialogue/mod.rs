@@ -21,6 +21,8 @@
 //! remember known=7d unknown=2h              its answers are remembered, for so long
 //! archive                                   there is an archive
 //! queue                                     there is a queue
+//! hold d.example [full]                     there is, and mail for the domain may wait; or it might, and there is no room
+//! etrn d.example 192.0.2.9                   whose mail server may ask for its mail, which is offered then
 //! proofs arc_sealers=["f.example"]          names and proofs are looked for in the zone, with these settings ([`run_all_with`])
 //!
 //! client 192.0.2.1 2525                     somebody connects, at the next line that needs it
@@ -45,7 +47,10 @@
 //! upstream rcpt x@d.example 550 5.1.1 no    what the mail server answers
 //! upstream mail|dot|auth 451 4.3.0 words    (`ok` for the usual answer)
 //! upstream dies at rcpt | before the dot | at the dot | after the dot | never
+//! upstream each x@d.example 550 5.7.1 no    what it says of him when it has a message whose sender asked for a word on each
 //! upstream down | up | slow 30s
+//! upstream away [ROUTE]                      that of a route, or `default`, is away and believed to be
+//! queue full | fails | well                 it takes nothing from now on, or takes all again
 //! forget x@d.example | all                  what was remembered of its answers
 //! desk ann add|remove|import allow|deny|red site|domain:D|person:A ENTRY ..      ann does that to a list
 //! desk ann reports spam|ham last [domain:D]                                      what the server took last, at a desk that a test brings
@@ -62,6 +67,7 @@
 //! delivered has text | lacks text | canonical                                   of the last one
 //! kept reason dangerous                      why the one mail in the archive is there
 //! kept 1 | withdrawn 1 | queued 1           what the archive holds, gave back, what the queue has
+//! queued to|from|route TEXT | has|lacks TEXT | proven yes|no                    the last mail in the queue
 //! asked 3 l.example                         how often DNS was asked for a name and what lies below it
 //! alarm raised|over KIND ABOUT | lacks WORD what an operator was told
 //! record fate|would|because|level|score|finding|end|note|has|lacks WORDS        of the last record

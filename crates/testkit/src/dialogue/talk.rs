@@ -260,7 +260,8 @@ impl Talk {
                     .map_or(0, |kept| kept.len()),
             )?,
             "withdrawn" => same("withdrawn", rest, self.house.fakes.kept.withdrawn.len())?,
-            "queued" => same("queued", rest, self.house.queue.book.len())?,
+            "queued" => self.queued(rest)?,
+            "queue" if !rest.trim().is_empty() => self.queue(rest.trim())?,
             "records" => {
                 let records = self.house.records().await;
                 same("records", rest, records.len())?;

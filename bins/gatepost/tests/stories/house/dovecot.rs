@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -130,6 +130,11 @@ impl Dovecot {
             self.lmtp,
             boxes.join(", ")
         )
+    }
+
+    /// The folder with a home for each of them, named by their whole address; their mail is in `Maildir` there.
+    pub fn homes(&self) -> PathBuf {
+        self.folder.path().join("home")
     }
 
     /// The log so far.

@@ -12,7 +12,10 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::{eventually, free_address};
 
-/// Local mailboxes, all `@example.org`; whoever else is named there is refused with 550.
+/// The domain of whoever names none.
+const DOMAIN: &str = "example.org";
+
+/// Local mailboxes, all in its domain; whoever else is named there is refused with 550.
 pub const MAILBOXES: [&str; 3] = ["alice", "bob", "postmaster"];
 
 /// A delivered mail: to whom, and its file.
@@ -25,7 +28,7 @@ pub struct Delivered {
 /// A running Postfix. Dropping it stops it.
 pub struct Postfix {
     pub address: SocketAddr,
-    child: Child,
+    child: Option<Child>,
     undertaker: Child,
     folder: TempDir,
 }
@@ -55,11 +58,18 @@ impl Postfix {
     /// One whose clients on loopback are in `mynetworks` and may say XCLIENT, as behind a proxy. Mail to strangers is
     /// discarded. `more` are further lines of main.cf.
     pub fn start(more: &str) -> Postfix {
-        (0..3).find_map(|_| Postfix::try_start(more)).expect("a free port")
+        Postfix::of(DOMAIN, more)
+    }
+
+    /// The same for another domain than `example.org`.
+    pub fn of(domain: &str, more: &str) -> Postfix {
+        (0..3)
+            .find_map(|_| Postfix::try_start(domain, more))
+            .expect("a free port")
     }
 
     /// Nothing, where somebody else took the port meanwhile.
-    fn try_start(more: &str) -> Option<Postfix> {
+    fn try_start(domain: &str, more: &str) -> Option<Postfix> {
         assert!(
             Path::new("/usr/sbin/postfix").exists(),
             "this test needs a real Postfix in /usr/sbin: `make test` installs Debian's package before it runs the tests"
@@ -80,7 +90,7 @@ impl Postfix {
         let shown = at.display();
         let boxes: Vec<_> = MAILBOXES
             .iter()
-            .map(|name| format!("{{ {name}@example.org = {name}/ }}"))
+            .map(|name| format!("{{ {name}@{domain} = {name}/ }}"))
             .collect();
         let main = format!(
             "compatibility_level = 3.6\nqueue_directory = {shown}/queue\ndata_directory = {shown}/data\n\
@@ -88,7 +98,7 @@ impl Postfix {
              inet_interfaces = 127.0.0.1\ninet_protocols = all\nmynetworks = 127.0.0.0/8\n\
              myhostname = backend.example.org\nmydestination =\nrelayhost =\n\
              default_transport = discard\nrelay_transport = discard\nlocal_transport = error\n\
-             virtual_mailbox_domains = example.org\nvirtual_mailbox_base = {shown}/mail\n\
+             virtual_mailbox_domains = {domain}\nvirtual_mailbox_base = {shown}/mail\n\
              virtual_mailbox_maps = inline:{{ {} }}\nvirtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\n\
              alias_maps =\nlocal_header_rewrite_clients =\nsmtpd_authorized_xclient_hosts = 127.0.0.1\n\
              smtpd_authorized_xforward_hosts = 127.0.0.1\n\
@@ -100,24 +110,23 @@ impl Postfix {
         let master = format!("{address} inet n - n - - smtpd\n{MASTER}");
         fs::write(at.join("config/master.cf"), master).expect("master.cf");
         let undertaker = undertaker(at);
-        let child = Command::new("/usr/sbin/postfix")
-            .arg("-c")
-            .arg(at.join("config"))
-            .arg("start-fg")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("postfix starts");
+        let child = Some(run(at));
         let mut postfix = Postfix {
             address,
             child,
             undertaker,
             folder,
         };
-        let ours = eventually("a Postfix that answers", || {
-            if let Ok(Some(status)) = postfix.child.try_wait() {
-                let log = postfix.log();
+        postfix.answers().then_some(postfix)
+    }
+
+    /// Waits until it answers; `false` where somebody else has the port.
+    fn answers(&mut self) -> bool {
+        let address = self.address;
+        eventually("a Postfix that answers", || {
+            let child = self.child.as_mut().expect("a Postfix that was started");
+            if let Ok(Some(status)) = child.try_wait() {
+                let log = self.log();
                 let taken = log.contains("Address already in use");
                 assert!(
                     taken,
@@ -127,8 +136,33 @@ impl Postfix {
             }
             let greeting = Client::try_connect(address).ok()?.try_reply()?;
             greeting.text().contains("backend.example.org").then_some(true)
+        })
+    }
+
+    /// Goes away without a word: every process of it ends, and nobody listens any more.
+    #[track_caller]
+    pub fn leaves(&mut self) {
+        let done = Command::new("/usr/sbin/postfix")
+            .arg("-c")
+            .arg(self.folder.path().join("config"))
+            .arg("abort")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(done.is_ok_and(|done| done.success()), "it does not go: {}", self.log());
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("a child");
+        }
+        eventually("nobody at its port", || {
+            Client::try_connect(self.address).is_err().then_some(())
         });
-        ours.then_some(postfix)
+    }
+
+    /// Is back at the same port, with the same mailboxes.
+    #[track_caller]
+    pub fn returns(&mut self) {
+        self.child = Some(run(self.folder.path()));
+        assert!(self.answers(), "its port is taken: {}", self.log());
     }
 
     /// The log so far.
@@ -161,6 +195,11 @@ impl Postfix {
                 .any(|queue| has_files(&self.folder.path().join("queue").join(queue)));
             (came > 0 && came == went && !queued).then_some(())
         });
+        self.delivered()
+    }
+
+    /// What is in the mailboxes so far.
+    pub fn delivered(&self) -> Vec<Delivered> {
         let mut delivered = Vec::new();
         for to in MAILBOXES {
             let folder = self.folder.path().join("mail").join(to).join("new");
@@ -180,9 +219,23 @@ impl Drop for Postfix {
         drop(self.undertaker.stdin.take());
         let _ = self.undertaker.wait();
         // What started it, and waits for it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
+}
+
+fn run(folder: &Path) -> Child {
+    Command::new("/usr/sbin/postfix")
+        .arg("-c")
+        .arg(folder.join("config"))
+        .arg("start-fg")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postfix starts")
 }
 
 /// Ends the Postfix of a folder, and the folder, when its owner lets go of it, be it by dying: Postfix leaves the process

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 
@@ -160,6 +160,10 @@ pub struct Mail {
     pub complete: bool,
     /// Whether it was answered with 250.
     pub taken: bool,
+    /// When its end had come and the answer was about to be sent.
+    pub at: Option<Instant>,
+    /// The answer could not be sent as a whole: nobody heard it.
+    pub unheard: bool,
     /// Whether it came under TLS.
     pub secure: bool,
 }
@@ -211,6 +215,10 @@ impl Session {
         self.commands.iter().any(|command| command.starts_with(beginning))
     }
 }
+
+/// What a server remembers of its connections, by their number.
+#[allow(dead_code, reason = "the ledger has servers that come and go")]
+pub type Memory = Arc<Mutex<BTreeMap<usize, Session>>>;
 
 /// A running server. Dropping it closes everything.
 pub struct Upstream {
@@ -272,6 +280,12 @@ impl Upstream {
     /// From the next connection on it behaves like this.
     pub fn now(&self, script: Script) {
         *self.script.lock().expect("a lock") = script;
+    }
+
+    /// What it remembers, to be read when it is gone.
+    #[allow(dead_code, reason = "the ledger has servers that come and go")]
+    pub fn memory(&self) -> Memory {
+        Arc::clone(&self.sessions)
     }
 
     /// All connections in order.
@@ -448,13 +462,20 @@ impl Serving {
                 self.act(self.script.act("<body>"))?;
             }
         }
-        self.note(|session| session.mails.last_mut().expect("MAIL before DATA").complete = true);
+        self.note(|session| {
+            let mail = session.mails.last_mut().expect("MAIL before DATA");
+            (mail.complete, mail.at) = (true, Some(Instant::now()));
+        });
         let act = self.script.act("<dot>");
         // Taken is what it means to answer, whether or not anybody hears it.
         if promised(&act) == Some(250) {
             self.note(|session| session.mails.last_mut().expect("MAIL before DATA").taken = true);
         }
-        self.act(act).map(|_| ())
+        let acted = self.act(act);
+        if acted.is_err() {
+            self.note(|session| session.mails.last_mut().expect("MAIL before DATA").unheard = true);
+        }
+        acted.map(|_| ())
     }
 }
 

@@ -22,7 +22,7 @@ use self::progress::Progress;
 use self::tally::Tally;
 use super::office::{self, Office, say};
 use crate::clock::ticks;
-use crate::config::{Config, Registry};
+use crate::config::{Config, Loaded, Registry};
 use crate::log::harmless;
 
 /// The largest mail that is read: more than a mail of this size does not fit through the control socket in the worst case.
@@ -82,16 +82,17 @@ impl Train {
 }
 
 /// Does it.
-pub fn run(config: &Config, registry: &Registry, train: &Train) -> Result<ExitCode, String> {
+pub fn run(loaded: &Loaded, registry: &Registry, train: &Train) -> Result<ExitCode, String> {
+    let config = &loaded.config;
     let plan = sources::plan(&train.paths, train.label()).map_err(|why| harmless(&why))?;
     if train.dry_run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?;
         return runtime.block_on(teach(config, train, plan, async |_| Ok(Vec::new())));
     }
-    office::at_the_desk(config, registry, async |office| {
+    office::at_the_desk(loaded, registry, async |office| {
         teach(config, train, plan, async |request| {
-            trained(submit(office, config, registry, request).await?)
+            trained(submit(office, loaded, registry, request).await?)
         })
         .await
     })
@@ -100,7 +101,7 @@ pub fn run(config: &Config, registry: &Registry, train: &Train) -> Result<ExitCo
 /// Submits a request, once more where the daemon was lost meanwhile: what was learned of it already is known the second time.
 async fn submit(
     office: &mut Office,
-    config: &Config,
+    loaded: &Loaded,
     registry: &Registry,
     request: Request,
 ) -> Result<Receipt, String> {
@@ -110,7 +111,7 @@ async fn submit(
     match office.submit(request.clone()).await {
         Ok(receipt) => Ok(receipt),
         Err(_) => {
-            *office = Office::open(config, registry).await?;
+            *office = Office::open(loaded, registry).await?;
             office.submit(request).await
         }
     }

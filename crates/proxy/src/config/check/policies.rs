@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_pipeline::policy::{Layer, Locks, Rules};
-use gatepost_pipeline::recipients::List;
+use gatepost_pipeline::policy::{Layer, Locks, Policy, Rules};
 
 use super::Check;
 use crate::config::Domain;
@@ -22,7 +21,7 @@ impl Check<'_> {
         for (domain, own) in &config.domain {
             let path = ["domain", domain, "policy"];
             let rules = self.layer(&path, &site, &own.policy, "[policy]");
-            if !config.local_domains.iter().any(|local| local.covers(domain)) && !self.wrong(&["local_domains"]) {
+            if self.local.get(domain).is_none() && !self.wrong(&["local_domains"]) {
                 self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
             }
             self.users(domain, own, &site.locked, &rules);
@@ -61,7 +60,7 @@ impl Check<'_> {
         let mut known = BTreeMap::new();
         for (user, layer) in &own.users {
             let path = ["domain", domain, "users", user];
-            match List::entry(domain, user) {
+            match Policy::user(domain, user) {
                 Ok(mailbox) => {
                     if let Some(other) = known.insert(mailbox, user) {
                         self.error(
@@ -93,10 +92,10 @@ impl Check<'_> {
         if self.wrong(&["local_domains"]) {
             return;
         }
+        let local = self.local.clone();
         let foreign = |rules: &Rules| {
-            let is_ours = |domain: &&str| config.local_domains.iter().any(|local| local.covers(domain));
             let mut domains = rules.spambox_domains();
-            let found = domains.find(|domain| !is_ours(domain))?;
+            let found = domains.find(|domain| local.get(domain).is_none())?;
             Some(format!(
                 "{found} is not in local_domains: copies go to addresses of ours only"
             ))

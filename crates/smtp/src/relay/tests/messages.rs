@@ -115,3 +115,84 @@ fn an_aborted_message_gets_no_dot() {
     talk.relay.end();
     talk.until_wait(&["lost Upstream Gone", "close"]);
 }
+
+/// Two recipients were accepted of a server that offers PRDR, the message has been sent, and the server has said 353.
+fn asked_for_each(replies: &str) -> Talk {
+    let mut talk = Talk::ready("250-mx.example\r\n250-PIPELINING\r\n250 PRDR\r\n");
+    let params = MailParams {
+        prdr: true,
+        ..MailParams::default()
+    };
+    let (from, rcpt) = (path("a@b.example"), RcptParams::default());
+    let order = Order::Envelope {
+        from: &from,
+        params: &params,
+        to: &path("c@d.example"),
+        rcpt: &rcpt,
+    };
+    talk.order(order, &["> MAIL FROM:<a@b.example> PRDR | RCPT TO:<c@d.example>"]);
+    talk.server("250 ok\r\n250 ok\r\n", &["recipient 250 ok"]);
+    let to = path("e@d.example");
+    talk.order(Order::Rcpt { to: &to, params: &rcpt }, &["> RCPT TO:<e@d.example>"]);
+    talk.server("250 ok\r\n", &["recipient 250 ok"]);
+    talk.order(Order::Data, &["> DATA"]);
+    talk.server("354 go\r\n", &["replied 354 go"]);
+    talk.relay.end();
+    talk.until_wait(&["> ."]);
+    talk.server(replies, &[]);
+    talk
+}
+
+#[test]
+fn under_prdr_each_recipient_has_a_reply_and_there_is_a_last_word() {
+    let mut talk = asked_for_each("353 one by one\r\n250 yes\r\n55");
+    talk.server("0 no\r\n", &[]);
+    talk.server("250 for some\r\n", &["each 250 550 and 250 for some"]);
+    assert!(talk.relay.is_open() && !talk.relay.in_transaction());
+    let mut talk = asked_for_each("353-one\r\n353 by one\r\n");
+    talk.server("451 a\r\n550 b\r\n421 bye\r\n", &["each 451 550 and 421 bye", "close"]);
+}
+
+#[test]
+fn under_prdr_a_server_may_answer_for_all_at_once() {
+    for reply in ["250 yes", "451 later", "550 no"] {
+        asked_for_each("").server(&format!("{reply}\r\n"), &[&format!("replied {reply}")]);
+    }
+}
+
+#[test]
+fn replies_to_each_that_break_off_leave_all_in_doubt() {
+    let lost = |what| [format!("lost Upstream {what} after the dot"), "close".into()];
+    for (reply, what) in [
+        ("250 yes\r\n354 what\r\n", "Malformed"),
+        ("250 yes\r\n421 bye\r\n", "Gone"),
+        ("353 again\r\n", "Malformed"),
+    ] {
+        let lost = lost(what);
+        asked_for_each("353 one by one\r\n").server(reply, &lost.each_ref().map(String::as_str));
+    }
+    for reply in ["", "250 yes\r\n", "250 yes\r\n250 yes\r\n25"] {
+        let mut talk = asked_for_each("353 one by one\r\n");
+        talk.server(reply, &[]);
+        let lost = lost("Gone");
+        talk.give(Input::Eof, &lost.each_ref().map(String::as_str));
+    }
+    // Nobody asked for it here.
+    let mut talk = Talk::in_body();
+    talk.relay.end();
+    talk.until_wait(&["> ."]);
+    talk.server(
+        "353 one by one\r\n",
+        &["lost Upstream Malformed after the dot", "close"],
+    );
+}
+
+#[test]
+fn all_replies_to_each_have_one_deadline() {
+    let mut talk = asked_for_each("353 one by one\r\n");
+    let dot = Timeouts::default().dot;
+    talk.now = talk.now + dot / 2;
+    talk.server("250 yes\r\n", &[]);
+    talk.now = talk.now + dot / 2;
+    talk.give(Input::Tick, &["lost Upstream Silent after the dot", "close"]);
+}

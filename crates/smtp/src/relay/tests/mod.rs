@@ -71,6 +71,10 @@ fn told(outcome: &Outcome) -> String {
                     .join(" ")
             )
         }
+        Outcome::Each(each, last) => {
+            let each: Vec<_> = each.iter().map(|r| r.code().to_string()).collect();
+            format!("each {} and {last}", each.join(" "))
+        }
         Outcome::Challenge(text) => format!("challenge {text}"),
         Outcome::Lost(Loss { whose, after_dot, what }) => {
             let what = match what {

@@ -66,12 +66,6 @@ fn our_own_greeting_is_a_loop_and_our_neighbours_is_none() {
 }
 
 #[test]
-fn prdr_is_never_asked_for() {
-    let talk = Talk::ready("250-mx.example\r\n250-DSN\r\n250 PRDR\r\n");
-    assert!(talk.relay.offer().dsn && !talk.relay.offer().prdr);
-}
-
-#[test]
 fn what_is_said_before_it_is_asked_is_malformed() {
     Talk::new(settings()).server(
         "220 mx.example\r\n250 mx.example\r\n",

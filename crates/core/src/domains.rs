@@ -1,0 +1,121 @@
+//! The domains of customers that the store keeps, as the desk speaks of them.
+//!
+//! What a domain says is the TOML text of its table in the configuration. **Absent on purpose:** what it may say and where
+//! its mail goes, which is the configuration's; the core carries the text.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::desk::Receipt;
+use crate::fault::Fault;
+
+/// What is done with a customer's domain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DomainAct {
+    /// Put one into the store, and into service.
+    Add {
+        /// Its name.
+        domain: String,
+        /// What its table says.
+        settings: Vec<Setting>,
+    },
+    /// Change single keys of one that the store has.
+    Set {
+        /// Its name.
+        domain: String,
+        /// The keys.
+        settings: Vec<Setting>,
+    },
+    /// Take one out of the store, and out of service.
+    Remove {
+        /// Its name.
+        domain: String,
+    },
+    /// List all, those of the files, too.
+    List,
+    /// Show one: what it says, where it is written, how its mail server is, and what the customer has to set up.
+    Show {
+        /// Its name.
+        domain: String,
+    },
+}
+
+/// One key of a domain's table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The key, dotted, as TOML writes it below the table: `server.tls`.
+    pub key: String,
+    /// Its value, as TOML writes it; a word that is no value of TOML is a text. None takes the key out.
+    pub value: Option<String>,
+}
+
+impl Setting {
+    /// A key that gets a value.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Setting {
+        Setting {
+            key: key.into(),
+            value: Some(value.into()),
+        }
+    }
+
+    /// A key that goes.
+    pub fn without(key: impl Into<String>) -> Setting {
+        Setting {
+            key: key.into(),
+            value: None,
+        }
+    }
+
+    /// The first step of the key: the table or value of the domain that is changed.
+    pub fn table(&self) -> &str {
+        self.key.split('.').next().unwrap_or_default().trim()
+    }
+}
+
+impl DomainAct {
+    /// The most keys of one act.
+    pub const SETTINGS_MAX: usize = 1_000;
+
+    /// The domain that is meant; none where it is all of them.
+    pub fn domain(&self) -> Option<&str> {
+        match self {
+            DomainAct::Add { domain, .. }
+            | DomainAct::Set { domain, .. }
+            | DomainAct::Remove { domain }
+            | DomainAct::Show { domain } => Some(domain),
+            DomainAct::List => None,
+        }
+    }
+}
+
+/// A domain, as it is listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DomainRow {
+    /// Its name; `.example.org` for all below that one.
+    pub domain: String,
+    /// Where its table is written.
+    pub written: String,
+    /// Whether the store has it.
+    pub stored: bool,
+    /// The name of its route.
+    pub route: String,
+    /// Where that leads.
+    pub leads: String,
+    /// Whether a mail server of it is believed to answer; not known of one that is not in service.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub up: Option<bool>,
+    /// Why it is not in service.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub left_out: Option<String>,
+}
+
+/// Who keeps the domains, and puts them into service.
+#[async_trait]
+pub trait Domains: Send + Sync {
+    /// Does it, durably; what is wrong with it is told whole, and nothing is changed then. The desk has checked rights.
+    async fn act(&self, act: &DomainAct) -> Result<Receipt, Fault>;
+}

@@ -1,0 +1,52 @@
+//! ETRN: a customer's mail server that is back asks for its mail.
+
+mod house;
+
+use gatepost_core::smtp::Etrn;
+use gatepost_core::smtp::session::Question;
+use gatepost_pipeline::EtrnFrom;
+use house::*;
+
+#[tokio::test(start_paused = true)]
+async fn whose_mail_it_is_may_ask_for_it_and_nobody_else() {
+    let (mut house, queue) = house([]).holding();
+    let customer = "192.0.2.7/32".parse().expect("a network");
+    house.etrn = EtrnFrom::new([("d.example", vec![customer])]);
+    let mut session = house.session().await;
+    let domain = |name: &str| Etrn::Domain(name.into());
+    let mut ask = async |whose: Etrn| session.say(Question::Etrn(whose)).await;
+
+    assert_eq!(ask(domain("d.example")).await, "251 2.0.0 No mail waits for d.example");
+    assert!(lines(&queue.orders).is_empty());
+    queue.waits.lock().unwrap().insert("d.example".into(), (3, 2));
+    let started = "253 2.0.0 2 waiting mails for d.example are tried now";
+    assert_eq!(ask(domain("d.example")).await, started);
+    assert_eq!(ask(Etrn::Below("d.example".into())).await, started);
+    assert_eq!(lines(&queue.orders), ["Flush d.example", "Flush d.example"]);
+    queue.waits.lock().unwrap().insert("d.example".into(), (3, 0));
+    assert!(ask(domain("d.example")).await.starts_with("250 2.0.0 "));
+    lines(&queue.orders);
+
+    for whose in [
+        domain("e.example"),
+        domain("there.example"),
+        Etrn::Below("example".into()),
+    ] {
+        let reply = ask(whose.clone()).await;
+        // Of all that lies below `example` it may ask for its own.
+        let own = matches!(whose, Etrn::Below(_));
+        assert_eq!(reply.starts_with("459 4.7.1 "), !own, "{whose:?}: {reply}");
+    }
+    assert_eq!(lines(&queue.orders), ["Flush d.example"]);
+    assert!(ask(Etrn::Queue("d.example".into())).await.starts_with("458 4.3.0 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_may_ask_where_nobody_was_named() {
+    let (house, queue) = house([]).holding();
+    queue.waits.lock().unwrap().insert("d.example".into(), (1, 1));
+    let mut session = house.session().await;
+    let reply = session.say(Question::Etrn(Etrn::Domain("d.example".into()))).await;
+    assert!(reply.starts_with("459 4.7.1 "), "{reply}");
+    assert!(lines(&queue.orders).is_empty());
+}

@@ -1,0 +1,280 @@
+//! What becomes of mail that waits, told: a line of the log and a metric for each event, and a note in the record of the
+//! transaction, where whoever looks for the mail finds it.
+//!
+//! **Invariant:** nobody waits for a note: where too many are to be written, the newest are in the log only, and counted. A
+//! record is written by the observers of its transaction, perhaps a moment after its mail left the queue; it is waited for a
+//! little.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::{Kept, Query, Record};
+use gatepost_queue::{Event, Follower, What};
+use metrics::{counter, histogram};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+
+/// The most notes that wait to be written.
+const WAITING: usize = 10_000;
+/// The most notes about waiting that a record has; of a mail that was tried for days the last ones are in the log.
+const NOTES: usize = 50;
+/// The most recipients that a line names.
+const NAMED: usize = 20;
+/// How often a record is looked for that is not there yet, and how long between.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Tells the log and the metrics, and hands on what belongs into records.
+pub struct Teller {
+    notes: mpsc::Sender<Event>,
+}
+
+/// Writes into records what became of mail.
+pub struct Chronicle {
+    kept: Arc<dyn Kept>,
+    notes: mpsc::Receiver<Event>,
+}
+
+/// A teller, and the chronicle that it hands notes to.
+pub fn pair(kept: Arc<dyn Kept>) -> (Teller, Chronicle) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Teller { notes: sender }, Chronicle { kept, notes: receiver })
+}
+
+/// Says in words what each metric is; once, at start.
+pub fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(
+        "gatepost_queue_events_total",
+        "What happened to mail that waits, by what: accepted, delivered, deferred, away, unsure, failed, expired, delayed, \
+         notified, archived, given_up, deleted, damaged"
+    );
+    describe_histogram!(
+        "gatepost_queue_wait_seconds",
+        "How long mail waited that was then delivered"
+    );
+    describe_gauge!("gatepost_queue_mails", "Mails that wait");
+    describe_gauge!("gatepost_queue_bytes", "Octets of mail that waits");
+    describe_gauge!("gatepost_queue_oldest_seconds", "How long the oldest mail has waited");
+    describe_gauge!("gatepost_queue_damaged", "Mails that cannot be read and were set aside");
+    describe_counter!(
+        "gatepost_queue_notes_lost_total",
+        "Events of mail that waits that are in the log and not in the record of their transaction"
+    );
+}
+
+/// The first recipients, and how many there are beyond them.
+fn named(recipients: &[String]) -> String {
+    let mut out = String::new();
+    for to in recipients.iter().take(NAMED) {
+        let _ = write!(out, "{}<{to}>", if out.is_empty() { "" } else { " " });
+    }
+    if let Some(more) = recipients.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let _ = write!(out, " and {more} more");
+    }
+    out
+}
+
+impl Follower for Teller {
+    fn told(&self, event: &Event) {
+        counter!("gatepost_queue_events_total", "what" => event.what.name()).increment(1);
+        if event.what == What::Delivered {
+            histogram!("gatepost_queue_wait_seconds").record(event.waited.as_secs_f64());
+        }
+        line(event);
+        // What begins is in the record already, as the mail's way.
+        if event.what == What::Accepted || event.transaction.is_empty() {
+            return;
+        }
+        // Where no records are kept, nobody receives.
+        if let Err(TrySendError::Full(_)) = self.notes.try_send(event.clone()) {
+            counter!("gatepost_queue_notes_lost_total").increment(1);
+        }
+    }
+}
+
+/// The line of the log.
+fn line(event: &Event) {
+    let Event {
+        what,
+        id,
+        transaction,
+        domain,
+        from,
+        recipients,
+        route,
+        went,
+        said,
+        waited,
+        size,
+        ..
+    } = event;
+    let (what, to, waited) = (what.name(), named(recipients), waited.as_secs());
+    let (route, went) = (
+        route.as_deref().unwrap_or_default(),
+        went.as_deref().unwrap_or_default(),
+    );
+    macro_rules! tell {
+        ($level:ident, $words:literal) => {
+            tracing::$level!(
+                target: "queue", what, transaction, id, domain, from, to, route, went, said, waited, size, $words
+            )
+        };
+    }
+    match event.what {
+        What::Accepted => tell!(debug, "mail waits"),
+        What::Delivered => tell!(info, "waiting mail is delivered"),
+        What::Deferred => tell!(info, "waiting mail is tried again: its mail server said so"),
+        What::Away => tell!(info, "waiting mail is tried again: its mail server is away"),
+        What::Unsure => tell!(
+            warn,
+            "waiting mail is tried again, and may be there twice: the mail server was lost when it had all of it"
+        ),
+        What::Failed => tell!(warn, "waiting mail was refused by its mail server"),
+        What::Expired => tell!(warn, "waiting mail is given up"),
+        What::Delayed => tell!(info, "a sender is told that mail waits"),
+        What::Notified => tell!(info, "a sender is told that mail did not arrive"),
+        What::Archived => tell!(warn, "mail that nobody took is in the archive"),
+        What::GivenUp => tell!(warn, "a notice of our own could not be delivered"),
+        What::Deleted => tell!(info, "waiting mail was deleted"),
+        What::Damaged => tell!(error, "waiting mail cannot be read and was set aside"),
+        _ => tell!(info, "something became of waiting mail"),
+    }
+}
+
+/// What is written into the record.
+fn note(event: &Event) -> String {
+    let mut note = format!("queue: {} {}", event.what.name(), named(&event.recipients));
+    if let Some(went) = &event.went {
+        let _ = write!(note, " {went}");
+    }
+    let _ = write!(note, " after {} s", event.waited.as_secs());
+    if !event.said.is_empty() {
+        let _ = write!(note, ": {}", event.said);
+    }
+    note
+}
+
+/// Enters an event into a record. Whether that changes anything.
+fn enter(record: &mut Record, event: &Event) -> bool {
+    let went = match event.what {
+        What::Delivered | What::Archived => event.went.as_ref(),
+        _ => None,
+    };
+    for to in &event.recipients {
+        if let Some(went) = went
+            && let Some(row) = record.recipients.iter_mut().find(|row| row.to == *to)
+        {
+            row.went = Some(went.clone());
+        }
+    }
+    let notes = record.notes.iter().filter(|note| note.starts_with("queue: ")).count();
+    let note = note(event);
+    // A server that is away for days says the same thing often enough.
+    let is_new = record.notes.last().is_none_or(|last| *last != note);
+    if is_new && (notes < NOTES || event.what.is_end()) {
+        record.notes.push(note);
+    }
+    is_new || went.is_some()
+}
+
+impl Chronicle {
+    /// Writes notes until nobody tells anything any more, or until `end` and then those that are told already.
+    pub async fn keep(mut self, end: CancellationToken) {
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = self.notes.recv() => event,
+                () = end.cancelled(), if !self.notes.is_closed() => {
+                    self.notes.close();
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
+            if !self.write(&event).await {
+                counter!("gatepost_queue_notes_lost_total").increment(1);
+            }
+        }
+    }
+
+    async fn write(&self, event: &Event) -> bool {
+        let mut query = Query::default();
+        query.transaction = Some(event.transaction.clone());
+        query.limit = Some(1);
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let Ok(found) = self.kept.records(&query).await else {
+                return false;
+            };
+            let Some(mut record) = found.into_iter().find(|record| record.id == event.transaction) else {
+                // One that is older than a few looks will not come any more.
+                if event.waited > PAUSE * LOOKS {
+                    return false;
+                }
+                continue;
+            };
+            return !enter(&mut record, event) || self.kept.record(&record).await.is_ok();
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{Direction, RecipientId, RecipientRecord};
+    use gatepost_testkit::MemoryKept;
+
+    use super::*;
+
+    fn event(what: What) -> Event {
+        let mut event = Event::new(what, "0k5m2r9hq0000", "t1", "acme.example");
+        event.recipients = vec!["ann@acme.example".into()];
+        event.went = Some("mx.acme.example:25".into());
+        event.said = "250 2.0.0 ok".into();
+        event.waited = Duration::from_secs(7_200);
+        event
+    }
+
+    fn record() -> Record {
+        let client = "192.0.2.1".parse().expect("an address");
+        let mut record = Record::new("t1".into(), 0, Direction::Inbound, "mx".into(), client, 1);
+        let mut row = RecipientRecord::new(RecipientId(0), "ann@acme.example".into());
+        row.went = Some("queue".into());
+        record.recipients.push(row);
+        record
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_for_a_mail_finds_what_became_of_it() {
+        let kept = MemoryKept::new();
+        kept.record(&record()).await.expect("kept");
+        let (teller, chronicle) = pair(kept.clone());
+        teller.told(&event(What::Unsure));
+        teller.told(&event(What::Delivered));
+        drop(teller);
+        chronicle.keep(CancellationToken::new()).await;
+        let found = kept.records(&Query::default()).await.expect("records");
+        let record = found.first().expect("the last one written");
+        assert_eq!(record.recipients[0].went.as_deref(), Some("mx.acme.example:25"));
+        let last = record.notes.last().expect("a note");
+        assert_eq!(
+            last,
+            "queue: delivered <ann@acme.example> mx.acme.example:25 after 7200 s: 250 2.0.0 ok"
+        );
+    }
+
+    #[test]
+    fn a_mail_that_is_tried_for_days_fills_no_record() {
+        let mut record = record();
+        for n in 0..1_000 {
+            let mut away = event(What::Away);
+            away.said = n.to_string();
+            enter(&mut record, &away);
+        }
+        enter(&mut record, &event(What::Delivered));
+        assert_eq!(record.notes.len(), NOTES + 1);
+    }
+}

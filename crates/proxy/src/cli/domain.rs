@@ -1,0 +1,286 @@
+//! `gatepost domain`: the domains of customers.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use gatepost_core::{DomainAct, DomainRow, Receipt, Request, Setting};
+use toml_edit::{Array, Value};
+
+use super::kept::nothing;
+use super::office::{Office, say, tell};
+use crate::log::harmless;
+
+/// What is done with domains.
+#[derive(Subcommand, Debug)]
+pub enum What {
+    /// Puts a domain into the store and into service: all mistakes are told, and nothing is done then.
+    Add {
+        /// The domain; `.acme.example` is all below that one.
+        domain: String,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Changes keys of a domain that the store has.
+    Set {
+        /// The domain.
+        domain: String,
+        #[command(flatten)]
+        keys: Keys,
+        /// Takes a key out: as if nothing were said of it.
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+    },
+    /// Takes a domain out of the store and out of service.
+    Remove {
+        /// The domain.
+        domain: String,
+    },
+    /// Lists all domains that have something of their own, those of files, too, and how their mail servers are.
+    List {
+        /// Only those whose mail server does not answer, or that are not in service.
+        #[arg(long)]
+        down: bool,
+        /// Prints an object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one: its TOML and where that is written, how its mail server is, and what the customer sets up on his side.
+    Show {
+        /// The domain.
+        domain: String,
+    },
+}
+
+/// TLS towards a mail server.
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub enum Tls {
+    /// Never.
+    None,
+    /// Where it is offered.
+    Opportunistic,
+    /// Or the mail is deferred.
+    Required,
+    /// Or the mail is deferred; with a valid certificate.
+    Verified,
+}
+
+/// How a mail server learns the client's address.
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub enum Client {
+    /// By Received only.
+    None,
+    /// By XCLIENT.
+    Xclient,
+    /// By XFORWARD.
+    Xforward,
+    /// By a PROXY header.
+    Proxy,
+}
+
+/// What a domain says.
+#[derive(Args, Debug)]
+pub struct Keys {
+    /// A mail server of its own; several in the order in which they are tried.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "route")]
+    upstream: Vec<String>,
+    /// A route of the configuration.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// TLS towards its mail server.
+    #[arg(long)]
+    tls: Option<Tls>,
+    /// The name in the certificate of its mail server.
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+    /// How its mail server learns the client's address.
+    #[arg(long)]
+    client_address: Option<Client>,
+    /// How long mail waits here while its mail server is away.
+    #[arg(long, value_name = "TIME")]
+    hold: Option<String>,
+    /// Its mail is looked at for spam.
+    #[arg(long, overrides_with = "no_spam")]
+    spam: bool,
+    /// It is not.
+    #[arg(long, overrides_with = "spam")]
+    no_spam: bool,
+    /// Strangers wait before their first mail to it is taken.
+    #[arg(long, overrides_with = "no_greylist")]
+    greylist: bool,
+    /// They do not.
+    #[arg(long, overrides_with = "greylist")]
+    no_greylist: bool,
+    /// From where its waiting mail may be asked for (ETRN).
+    #[arg(long, value_name = "NETWORK")]
+    etrn_from: Vec<String>,
+    /// A file of its mailboxes, one a line.
+    #[arg(long, value_name = "FILE")]
+    recipients_file: Option<String>,
+    /// A login that may look after it.
+    #[arg(long, value_name = "LOGIN")]
+    admin: Vec<String>,
+    /// Any key of its table, with a value of TOML: `policy.high.action=hold`, `server.keep.idle=0s`.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// A text as TOML writes it, so that no word is taken for a number.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    Value::from(texts.iter().collect::<Array>()).to_string()
+}
+
+fn word(value: &impl ValueEnum) -> String {
+    let name = value.to_possible_value().map(|value| value.get_name().to_owned());
+    quoted(&name.unwrap_or_default())
+}
+
+impl Keys {
+    fn settings(&self) -> Vec<Setting> {
+        let text = |text: &Option<String>| text.as_deref().map(quoted);
+        let several = |texts: &Vec<String>| (!texts.is_empty()).then(|| list(texts));
+        let yes = |yes: bool, no: bool| (yes || no).then(|| yes.to_string());
+        let upstream = match self.upstream.as_slice() {
+            [one] => Some(quoted(one)),
+            _ => several(&self.upstream),
+        };
+        let named = [
+            ("route", text(&self.route)),
+            ("hold", text(&self.hold)),
+            ("spam", yes(self.spam, self.no_spam)),
+            ("greylist", yes(self.greylist, self.no_greylist)),
+            ("etrn_from", several(&self.etrn_from)),
+            ("recipients_file", text(&self.recipients_file)),
+            ("admins", several(&self.admin)),
+            ("server.upstream", upstream),
+            ("server.tls", self.tls.as_ref().map(word)),
+            ("server.server_name", text(&self.server_name)),
+            ("server.client_address", self.client_address.as_ref().map(word)),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(key, value)| Some(Setting::new(key, value?)));
+        let others = self
+            .set
+            .iter()
+            .map(|(key, value)| Setting::new(key.as_str(), value.as_str()));
+        named.chain(others).collect()
+    }
+}
+
+/// Does it.
+pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
+    let act = match what {
+        What::Add { domain, keys } => DomainAct::Add {
+            domain: domain.clone(),
+            settings: keys.settings(),
+        },
+        What::Set { domain, keys, unset } => {
+            let gone = unset.iter().map(|key| Setting::without(key.as_str()));
+            let settings: Vec<Setting> = gone.chain(keys.settings()).collect();
+            if settings.is_empty() {
+                return Err("nothing to change: name a key, as `--hold 2d` or `--set KEY=VALUE` do".into());
+            }
+            DomainAct::Set {
+                domain: domain.clone(),
+                settings,
+            }
+        }
+        What::Remove { domain } => DomainAct::Remove { domain: domain.clone() },
+        What::Show { domain } => DomainAct::Show { domain: domain.clone() },
+        What::List { .. } => DomainAct::List,
+    };
+    match (office.submit(Request::Domain(act)).await?, what) {
+        (Receipt::Domains(mut rows), What::List { down, json }) => {
+            rows.retain(|row| !down || row.left_out.is_some() || row.up == Some(false));
+            nothing(rows.is_empty());
+            for row in &rows {
+                say(&harmless(&if *json {
+                    serde_json::to_string(row).unwrap_or_default()
+                } else {
+                    line(row)
+                }));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        (other, _) => Ok(tell(&other)),
+    }
+}
+
+fn line(row: &DomainRow) -> String {
+    let state = match (&row.left_out, row.up) {
+        (Some(why), _) => format!("NOT IN SERVICE: {}", why.replace('\n', "; ")),
+        (None, Some(true)) => "up".into(),
+        (None, Some(false)) => "DOWN".into(),
+        (None, None) => "-".into(),
+    };
+    let way = match (row.route.is_empty(), row.route == row.domain) {
+        (true, _) => "as the listener's".to_owned(),
+        (false, true) => row.leads.clone(),
+        (false, false) => format!("{} ({})", row.leads, row.route),
+    };
+    format!("{:32}  {state:4}  {way:40}  {}", row.domain, row.written)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Line {
+        #[command(subcommand)]
+        what: What,
+    }
+
+    fn settings(line: &str) -> Vec<String> {
+        let line = Line::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}"));
+        let (What::Add { keys, .. } | What::Set { keys, .. }) = line.what else {
+            panic!("{line:?}")
+        };
+        let said = keys.settings().into_iter();
+        said.map(|setting| format!("{} = {}", setting.key, setting.value.unwrap_or_default()))
+            .collect()
+    }
+
+    #[test]
+    fn the_command_line_says_what_a_table_would() {
+        assert_eq!(
+            settings(
+                "domain add acme.example --upstream a.example:25 --upstream b.example:25 --tls verified --client-address \
+                 xclient --hold 2d --spam --no-greylist --etrn-from 192.0.2.0/24 --admin ann@acme.example --set \
+                 policy.high.action=hold"
+            ),
+            [
+                "hold = \"2d\"",
+                "spam = true",
+                "greylist = false",
+                "etrn_from = [\"192.0.2.0/24\"]",
+                "admins = [\"ann@acme.example\"]",
+                "server.upstream = [\"a.example:25\", \"b.example:25\"]",
+                "server.tls = \"verified\"",
+                "server.client_address = \"xclient\"",
+                "policy.high.action = hold",
+            ]
+        );
+        assert_eq!(
+            settings("domain set a.example --route 5 --spam --no-spam"),
+            ["route = \"5\"", "spam = false"]
+        );
+        assert_eq!(
+            settings("domain add a.example --upstream a:25"),
+            ["server.upstream = \"a:25\""]
+        );
+        assert!(Line::try_parse_from(["domain", "add", "a.example", "--upstream", "a:25", "--route", "b"]).is_err());
+        assert!(Line::try_parse_from(["domain", "set", "a.example", "--set", "novalue"]).is_err());
+    }
+}

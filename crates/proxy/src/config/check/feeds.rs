@@ -1,0 +1,80 @@
+//! What the tables of domains say about the way of their mail, and about what is asked of it.
+
+use gatepost_core::{Concern, Direction};
+use gatepost_pipeline::recipients::List;
+
+use super::Check;
+use crate::config::{Domain, DomainName};
+
+impl Check<'_> {
+    pub(super) fn feeds(&mut self) {
+        let config = self.config;
+        let greylists = self.asked_of_the_world("greylist");
+        for (name, domain) in &config.domain {
+            self.addresses(name, domain);
+            self.spared(name, domain);
+            if domain.greylist == Some(true) && !greylists {
+                self.warning(
+                    &["domain", name, "greylist"],
+                    "nobody waits: the filter `greylist` is in no tier of a pipeline for mail from the world",
+                );
+            }
+            for (n, network) in domain.etrn_from.iter().flatten().enumerate() {
+                if network.is_everyone() {
+                    self.error(
+                        &["domain", name, "etrn_from", &n.to_string()],
+                        format!("{network} is the whole Internet: anybody could have its mail sent again and again"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether a filter is asked about mail from the world.
+    fn asked_of_the_world(&self, filter: &str) -> bool {
+        let config = self.config;
+        let mut inbound = config
+            .listen
+            .iter()
+            .filter(|listen| listen.direction == Direction::Inbound);
+        inbound.any(|listen| {
+            config
+                .tiers(listen.pipeline())
+                .iter()
+                .flatten()
+                .any(|asked| asked == filter)
+        })
+    }
+
+    fn addresses(&mut self, name: &DomainName, domain: &Domain) {
+        for (local, route) in &domain.addresses {
+            let path = ["domain", name, "addresses", local];
+            if let Err(bad) = List::entry(&name.example(), local) {
+                self.error(&path, bad.to_string());
+            }
+            self.reference(&path, "route", route);
+        }
+    }
+
+    /// What looks for danger is asked about a feed's mail, and obeyed, as it is about all mail: whoever writes the customer's
+    /// table cannot do without it.
+    fn spared(&mut self, name: &DomainName, domain: &Domain) {
+        if !domain.is_feed() {
+            return;
+        }
+        for (filter, own) in &domain.filters {
+            let general = self.config.filter(filter).mode;
+            let is_danger = self
+                .registry
+                .get(filter.as_str())
+                .is_some_and(|entry| entry.concern == Concern::Danger);
+            if is_danger && own.mode.is_some_and(|mode| mode < general) {
+                self.error(
+                    &["domain", name, "filters", filter, "mode"],
+                    "what looks for danger is asked about the mail of every domain with a mail server of its own, as it is \
+                     about all mail: leave the mode out",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Mail that nobody took, or that waits long: who is told.
+//!
+//! **Invariants:** a notice goes to nobody but a sender of whom SPF or DKIM prove that the mail is theirs, and who is neither
+//! the null sender nor a machine nor asked for silence (RFC 5321 section 6.2, RFC 3464, RFC 3834): no forged address ever hears
+//! of it. Whatever cannot be told lies in the archive, durably, before it leaves the queue; there an administrator of the
+//! recipient's domain finds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost_core::message::Edits;
+use gatepost_core::smtp::command::Ret;
+use gatepost_core::{Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms};
+
+use crate::deliver::{Stop, waiting};
+use crate::inner::Inner;
+use crate::notice::{Kind, Notice, Unreached, is_automatic};
+use crate::schedule::Outcome;
+use crate::spool::{Entry, Head, Stored};
+use crate::terms::Published;
+use crate::told::What;
+
+/// In whose order our own notices wait: no mail from outside does, since nobody has a domain of this name (RFC 2606).
+pub const NOTICES: &str = "notices.invalid";
+/// The reason under which the archive has what nobody took.
+pub const UNDELIVERED: &str = "undelivered";
+/// The time is over (RFC 3463).
+const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
+
+impl Inner {
+    /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled.
+    pub async fn give_up(
+        &self,
+        road: &Published,
+        entry: &Entry,
+        head: &Head,
+        message: &Arc<Message>,
+        unreached: &[Unreached],
+    ) -> Result<(), String> {
+        if head.notice {
+            self.note(
+                entry,
+                head,
+                What::GivenUp,
+                None,
+                None,
+                "",
+                unreached.iter().map(|one| &one.to),
+            );
+            return Ok(());
+        }
+        let sender = to_be_told(road, head, message);
+        let told = |one: &&Unreached| sender.is_some() && wants(head, &one.to, |notify| notify.failure);
+        let (told, kept): (Vec<&Unreached>, Vec<&Unreached>) = unreached.iter().partition(told);
+        let mut kept: Vec<&Unreached> = kept;
+        if let Some(sender) = sender.filter(|_| !told.is_empty()) {
+            let about: Vec<Unreached> = told.iter().map(|one| (*one).clone()).collect();
+            let sent = self
+                .send_notice(road, head, sender, Kind::Failed, &about, message)
+                .await;
+            match sent {
+                Ok(()) => {
+                    let to = told.iter().map(|one| &one.to);
+                    self.note(entry, head, What::Notified, None, None, "", to);
+                }
+                Err(why) => {
+                    tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
+                    kept.extend(told);
+                }
+            }
+        }
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let terms = Terms::durable(UNDELIVERED);
+        let recipients: Vec<&Path> = kept.iter().map(|one| &one.to).collect();
+        let keeping = Keeping::new(
+            &head.transaction,
+            self.clock.now(),
+            &head.from,
+            recipients,
+            message,
+            &terms,
+        );
+        let id = self.kept.keep(keeping.at_listener(&head.caller.listener)).await;
+        let id = id.map_err(|fault| format!("nobody took it, and the archive cannot either: {fault}"))?;
+        let went = format!("kept:{id}");
+        let said = kept.first().map_or("", |one| one.said.as_str());
+        self.note(
+            entry,
+            head,
+            What::Archived,
+            None,
+            Some(&went),
+            said,
+            kept.iter().map(|one| &one.to),
+        );
+        Ok(())
+    }
+
+    /// The time of a mail is over.
+    pub async fn expire(&self, entry: &Entry, said: Option<&str>) -> Outcome {
+        let (stored, message) = match self.read(entry).await {
+            Ok(read) => read,
+            Err(stop) => return self.stopped(stop),
+        };
+        let (road, message) = (self.published(), Arc::new(message));
+        let Stored { head, progress } = stored;
+        let said = said.unwrap_or("its time was over before its mail server was there again");
+        let unreached: Vec<Unreached> = waiting(&head, &progress)
+            .filter_map(|n| head.recipients.get(n))
+            .map(|(to, params)| Unreached {
+                to: to.clone(),
+                orcpt: params.orcpt.clone(),
+                status: TIME_IS_OVER,
+                said: said.to_owned(),
+                server: None,
+            })
+            .collect();
+        self.note(
+            entry,
+            &head,
+            What::Expired,
+            None,
+            None,
+            said,
+            unreached.iter().map(|one| &one.to),
+        );
+        let done = match self.give_up(&road, entry, &head, &message, &unreached).await {
+            Ok(()) => self
+                .spool
+                .remove(entry)
+                .await
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Err(said) => Err(said),
+        };
+        match done {
+            Ok(()) => Outcome::Gone { taken: false },
+            Err(said) => self.stopped(Stop::Later(said)),
+        }
+    }
+
+    /// Tells the sender, if that may be, that the mail still waits. Once: that is written down before.
+    pub async fn warn(&self, entry: &mut Entry, said: Option<&str>, until: gatepost_core::Time) -> Outcome {
+        let mut marks = entry.marks;
+        marks.warned = true;
+        match self.spool.mark(entry, marks).await {
+            Ok(marked) => *entry = marked,
+            Err(error) => tracing::warn!(id = %entry.id, %error, "a mail cannot be marked as warned about"),
+        }
+        let (stored, message) = match self.read(entry).await {
+            Ok(read) => read,
+            Err(stop) => return self.stopped(stop),
+        };
+        let road = self.published();
+        let Stored { head, progress } = stored;
+        let Some(sender) = to_be_told(&road, &head, &message).filter(|_| !head.notice) else {
+            return Outcome::Stays { warned: true };
+        };
+        let about: Vec<Unreached> = waiting(&head, &progress)
+            .filter_map(|n| head.recipients.get(n))
+            .filter(|(to, _)| wants(&head, to, |notify| notify.delay))
+            .map(|(to, params)| Unreached {
+                to: to.clone(),
+                orcpt: params.orcpt.clone(),
+                status: Enhanced(4, 4, 1),
+                said: said.unwrap_or("its mail server does not answer").to_owned(),
+                server: None,
+            })
+            .collect();
+        if !about.is_empty() {
+            match self
+                .send_notice(&road, &head, sender, Kind::Delayed(until), &about, &message)
+                .await
+            {
+                Ok(()) => self.note(
+                    entry,
+                    &head,
+                    What::Delayed,
+                    None,
+                    None,
+                    "",
+                    about.iter().map(|one| &one.to),
+                ),
+                Err(why) => tracing::warn!(id = %entry.id, why, "a sender cannot be told that mail waits"),
+            }
+        }
+        Outcome::Stays { warned: true }
+    }
+
+    /// Puts a notice into the queue.
+    async fn send_notice(
+        &self,
+        road: &Published,
+        about: &Head,
+        sender: &Address,
+        kind: Kind,
+        unreached: &[Unreached],
+        original: &Message,
+    ) -> Result<(), String> {
+        let route = road.roads.notices().ok_or("there is no route for notices")?;
+        let now = self.clock.now();
+        let notice = Notice {
+            kind,
+            to: sender,
+            envid: about.params.envid.as_deref(),
+            whole: kind == Kind::Failed && about.params.ret == Some(Ret::Full),
+            arrived: about.at,
+            now,
+            transaction: &about.transaction,
+            hostname: road.roads.hostname(),
+            number: self.number(),
+            about: unreached,
+            original,
+        };
+        let message = Edits::new().apply(&notice.compose());
+        let params = MailParams {
+            smtputf8: sender.needs_utf8(),
+            ..MailParams::default()
+        };
+        let mut caller = Caller::of(&gatepost_core::Visit::new(
+            Direction::Outbound,
+            "".into(),
+            gatepost_core::Client::new(std::net::Ipv4Addr::LOCALHOST.into(), 0),
+        ));
+        caller.helo = Some(road.roads.hostname().to_owned());
+        let head = Head {
+            domain: NOTICES.to_owned(),
+            // Whoever looks for the transaction finds what was told of it, too.
+            transaction: about.transaction.clone(),
+            at: now,
+            route: route.to_string(),
+            caller,
+            from: Path::Null,
+            params,
+            recipients: vec![(Path::Mailbox(sender.clone()), RcptParams::default())],
+            proven: false,
+            notice: true,
+        };
+        self.take_in(vec![(head, Arc::new(message))])
+            .await
+            .map_err(|why| why.to_string())
+    }
+}
+
+/// The sender, where it may be told what became of a mail, and can be.
+fn to_be_told<'a>(road: &Published, head: &'a Head, message: &Message) -> Option<&'a Address> {
+    let sender = head.from.mailbox()?;
+    let may = head.proven && !head.notice && road.roads.notices().is_some() && !is_automatic(message);
+    may.then_some(sender)
+}
+
+/// Whether the sender wants to hear such a thing of a recipient (NOTIFY, RFC 3461); without a word, it does.
+fn wants(head: &Head, to: &Path, word: impl Fn(&gatepost_core::smtp::command::Notify) -> bool) -> bool {
+    let params = head.recipients.iter().find(|(other, _)| other == to);
+    params.is_none_or(|(_, params)| params.notify.as_ref().is_none_or(word))
+}
+
+/// How long a mail has waited.
+pub(crate) fn waited(entry: &Entry, now: gatepost_core::Time) -> Duration {
+    now.since(entry.at)
+}

@@ -1,0 +1,214 @@
+//! What all parts of the queue share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use gatepost_core::message::Edited;
+use gatepost_core::{Clock, Kept, NotTaken, Path, Reply, Seed};
+use tokio::sync::Notify;
+
+use crate::giveup::{NOTICES, waited};
+use crate::schedule::{Item, Schedule};
+use crate::spool::{Entry, Head, New, Quota, Spool};
+use crate::terms::Published;
+use crate::told::{Event, Follower, What};
+use crate::ways::Resting;
+
+/// The queue, behind its handles.
+pub(crate) struct Inner {
+    pub spool: Spool,
+    schedule: Mutex<Schedule>,
+    published: RwLock<Arc<Published>>,
+    pub resting: Resting,
+    pub kept: Arc<dyn Kept>,
+    pub clock: Arc<dyn Clock>,
+    pub seed: Seed,
+    pub follower: Arc<dyn Follower>,
+    /// Rung when there may be something to do.
+    pub bell: Notify,
+    count: AtomicU64,
+}
+
+impl Inner {
+    pub fn new(
+        spool: Spool,
+        published: Published,
+        kept: Arc<dyn Kept>,
+        clock: Arc<dyn Clock>,
+        seed: Seed,
+        follower: Arc<dyn Follower>,
+    ) -> Inner {
+        Inner {
+            spool,
+            schedule: Mutex::new(Schedule::new(published.settings.pace.clone())),
+            published: RwLock::new(Arc::new(published)),
+            resting: Resting::default(),
+            kept,
+            clock,
+            seed,
+            follower,
+            bell: Notify::new(),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another configuration, from now on.
+    pub fn publish(&self, published: Published) {
+        let published = Arc::new(published);
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&published);
+        let mut schedule = self.schedule();
+        schedule.set_pace(published.pace());
+        schedule.set_hold(&|domain| published.hold(domain));
+        drop(schedule);
+        self.bell.notify_one();
+    }
+
+    /// Enters mails that are in the spool.
+    pub fn enter(&self, entries: &[Entry]) {
+        let published = self.published();
+        let mut schedule = self.schedule();
+        for entry in entries {
+            let item = Item::of(entry, published.hold(&entry.domain));
+            schedule.add(&entry.domain, entry.id, item);
+        }
+        drop(schedule);
+        self.bell.notify_one();
+    }
+
+    /// Takes mails, all of them or none, and enters them.
+    pub async fn take_in(&self, mails: Vec<(Head, Arc<Edited>)>) -> Result<(), NotTaken> {
+        let published = self.published();
+        let heads: Vec<Head> = mails.iter().map(|(head, _)| head.clone()).collect();
+        let mails = mails.into_iter().map(|(head, message)| New {
+            quota: published.quota(&head.domain),
+            head,
+            message,
+        });
+        let entries = self.spool.accept(mails.collect()).await?;
+        self.enter(&entries);
+        for (entry, head) in entries.iter().zip(&heads) {
+            let to = head.recipients.iter().map(|(to, _)| to);
+            self.note(entry, head, What::Accepted, Some(&head.route), None, "", to);
+        }
+        Ok(())
+    }
+
+    /// A number that nobody guesses and nothing else has.
+    pub fn number(&self) -> u64 {
+        let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        self.seed
+            .hash(&[b"notice", &self.clock.now().millis().to_be_bytes(), &count])
+    }
+
+    /// Tells what happened to some recipients.
+    pub fn note<'a>(
+        &self,
+        entry: &Entry,
+        head: &Head,
+        what: What,
+        route: Option<&str>,
+        went: Option<&str>,
+        said: &str,
+        recipients: impl Iterator<Item = &'a Path>,
+    ) {
+        self.follower.told(&Event {
+            what,
+            id: entry.id.to_string(),
+            transaction: head.transaction.clone(),
+            domain: entry.domain.to_string(),
+            from: head.from.to_string(),
+            recipients: recipients.map(ToString::to_string).collect(),
+            route: route.map(str::to_owned),
+            went: went.map(str::to_owned),
+            said: said.to_owned(),
+            waited: waited(entry, self.clock.now()),
+            size: entry.size,
+        });
+    }
+
+    /// The same of recipients by their places, each with what its server said; those with the same word together.
+    pub fn told(
+        &self,
+        entry: &Entry,
+        head: &Head,
+        what: What,
+        route: &str,
+        went: Option<&str>,
+        who: &[(usize, &Reply)],
+    ) {
+        let mut left: Vec<(usize, &Reply)> = who.to_vec();
+        while let Some((_, reply)) = left.first().copied() {
+            let (same, other): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, said)| **said == *reply);
+            let to = same
+                .iter()
+                .filter_map(|(n, _)| head.recipients.get(*n))
+                .map(|(to, _)| to);
+            self.note(entry, head, what, Some(route), went, &reply.to_string(), to);
+            left = other;
+        }
+    }
+
+    /// The same with one word for all.
+    pub fn told_all(
+        &self,
+        entry: &Entry,
+        head: &Head,
+        what: What,
+        route: Option<&str>,
+        went: Option<&str>,
+        said: &str,
+        who: &[usize],
+    ) {
+        let to = who.iter().filter_map(|n| head.recipients.get(*n)).map(|(to, _)| to);
+        self.note(entry, head, what, route, went, said, to);
+    }
+
+    /// Something happened to a mail of which nothing is known but its name.
+    pub fn tell_of(&self, entry: &Entry, what: What, said: &str) {
+        self.follower.told(&Event {
+            what,
+            id: entry.id.to_string(),
+            transaction: String::new(),
+            domain: entry.domain.to_string(),
+            from: String::new(),
+            recipients: Vec::new(),
+            route: None,
+            went: None,
+            said: said.to_owned(),
+            waited: waited(entry, self.clock.now()),
+            size: entry.size,
+        });
+    }
+}
+
+impl Published {
+    /// How long mail for a domain may wait.
+    pub fn hold(&self, domain: &str) -> std::time::Duration {
+        self.roads.terms(domain).hold.unwrap_or(self.settings.hold)
+    }
+
+    /// How much mail for a domain may wait.
+    pub fn quota(&self, domain: &str) -> Quota {
+        match domain {
+            NOTICES => Quota::NONE,
+            _ => self.roads.terms(domain).quota,
+        }
+    }
+
+    /// How fast mail is tried: where nobody can be told, nobody is warned either.
+    pub fn pace(&self) -> crate::schedule::Pace {
+        let mut pace = self.settings.pace.clone();
+        if self.roads.notices().is_none() {
+            pace.warn_after = None;
+        }
+        pace
+    }
+}

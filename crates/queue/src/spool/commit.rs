@@ -1,0 +1,314 @@
+//! Group commit: what must be durable at the same time shares the syncing of the disk.
+//!
+//! **Invariant:** whoever is answered has its files under their own names, and these and their content survive a power cut.
+//! Nobody waits for a timer: who comes while nothing is synced is served at once, and who comes meanwhile is served together
+//! with all others who came meanwhile. One batch writes all its files, then syncs them, then each folder once: on most file
+//! systems the first sync has the disk write what the others ask for.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Inner;
+use super::name::Entry;
+use super::place::Place;
+use super::taking::{Stage, Taking};
+
+/// The most calls that share one syncing.
+const BATCH: usize = 256;
+/// The most files that are open in a batch.
+const FILES: usize = 256;
+
+/// How long removals gather before they are synced.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What is to be done durably.
+pub enum Work {
+    /// Mails come.
+    Take(Taking),
+    /// A mail gets other marks, and so another name.
+    Mark(Entry, Entry),
+    /// Some recipients of a mail are done, as these octets tell.
+    Settle(Entry, Vec<u8>),
+    /// What was removed stays away.
+    Flush,
+}
+
+/// What is given back: the mails that came.
+pub type Done = io::Result<Option<Taking>>;
+
+struct Waiting {
+    work: Work,
+    done: oneshot::Sender<Done>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// Domains of which mail was removed since their folder was synced.
+    removed: BTreeSet<Arc<str>>,
+    running: bool,
+    sweeping: bool,
+    closed: bool,
+}
+
+/// Work that waits to be done durably.
+#[derive(Default)]
+pub struct Committer(Mutex<State>);
+
+/// Errors that several are told of.
+fn again(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// A batch while it is worked on.
+struct Batch<'a> {
+    place: &'a Place,
+    /// Octets of the disk that may be written.
+    room: u64,
+    /// Files to sync, by the place of their work.
+    files: Vec<(usize, File, PathBuf)>,
+    folders: BTreeSet<Arc<str>>,
+}
+
+impl Batch<'_> {
+    /// Writes the mails of a call and gives them their names.
+    fn take(&mut self, at: usize, taking: &mut Taking) -> io::Result<()> {
+        for parcel in &mut taking.parcels {
+            if parcel.stage == Stage::Nowhere {
+                let whole = parcel.entry.size.saturating_add(parcel.before.len() as u64);
+                self.room = self.room.checked_sub(whole).ok_or(ErrorKind::StorageFull)?;
+                parcel.stage = Stage::Begun;
+                let file = self.place.write(&parcel.entry, &parcel.before, &parcel.message)?;
+                self.files.push((at, file, self.place.written(&parcel.entry)));
+            }
+            parcel.stage = Stage::Begun;
+        }
+        for parcel in &taking.parcels {
+            self.folders.insert(Arc::clone(&parcel.entry.domain));
+            self.place.name(&parcel.entry)?;
+        }
+        Ok(())
+    }
+
+    /// Does what comes before the syncing.
+    fn begin(&mut self, at: usize, work: &mut Work) -> io::Result<()> {
+        match work {
+            Work::Take(taking) => self.take(at, taking),
+            Work::Mark(from, to) => {
+                self.folders.insert(Arc::clone(&to.domain));
+                self.place.rename(&self.place.file(from)?, &self.place.file(to)?)
+            }
+            Work::Settle(entry, octets) => {
+                let file = self.place.write_state(entry, octets)?;
+                self.files.push((at, file, self.place.tmp().join(entry.state())));
+                Ok(())
+            }
+            Work::Flush => Ok(()),
+        }
+    }
+
+    /// Syncs the content of all files so far.
+    fn sync_files(&mut self, results: &mut [io::Result<()>]) {
+        if self.files.len() > 1 {
+            self.files.iter().for_each(|(_, file, _)| self.place.begin(file));
+        }
+        for (at, file, path) in self.files.drain(..) {
+            if let Some(result) = results.get_mut(at).filter(|result| result.is_ok()) {
+                *result = self.place.sync_file(&file, &path);
+            }
+        }
+    }
+
+    /// Names what must not have its name before its content is synced.
+    fn name(&mut self, work: &Work) -> io::Result<()> {
+        if let Work::Settle(entry, _) = work {
+            self.folders.insert(Arc::clone(&entry.domain));
+            self.place.name_state(entry)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what failed, before the folders are synced.
+    fn mend(work: &mut Work) {
+        match work {
+            Work::Take(taking) => taking.undo(),
+            // The next start removes what was written of it, or the next try.
+            Work::Settle(..) | Work::Mark(..) | Work::Flush => {}
+        }
+    }
+}
+
+/// Does several things and syncs once: one answer for each, in order.
+fn settle(inner: &Inner, works: &mut [Work], removed: BTreeSet<Arc<str>>) -> Vec<io::Result<()>> {
+    let place = &*inner.place;
+    let mut batch = Batch {
+        place,
+        room: inner.look_at_disk(),
+        files: Vec::new(),
+        folders: removed,
+    };
+    let mut results: Vec<io::Result<()>> = Vec::with_capacity(works.len());
+    for (at, work) in works.iter_mut().enumerate() {
+        let begun = batch.begin(at, work);
+        results.push(begun);
+        if batch.files.len() >= FILES {
+            batch.sync_files(&mut results);
+        }
+    }
+    batch.sync_files(&mut results);
+    for (work, result) in works.iter_mut().zip(&mut results) {
+        if result.is_ok() {
+            *result = batch.name(work);
+        }
+        if result.is_err() {
+            Batch::mend(work);
+        }
+    }
+    for domain in std::mem::take(&mut batch.folders) {
+        let Err(error) = place.sync(&domain) else { continue };
+        // Where nothing has a name yet, nothing is to be synced.
+        let missing = error.kind() == ErrorKind::NotFound;
+        if !missing {
+            tracing::error!(%error, domain = &*domain, "the folder of a domain in the queue cannot be synced");
+        }
+        for (work, result) in works.iter_mut().zip(&mut results) {
+            let concerned = match work {
+                Work::Take(taking) => taking.parcels.iter().any(|parcel| parcel.entry.domain == domain),
+                Work::Mark(entry, _) | Work::Settle(entry, _) => entry.domain == domain,
+                Work::Flush => !missing,
+            };
+            if concerned && result.is_ok() {
+                *result = Err(again(&error));
+                Batch::mend(work);
+            }
+        }
+    }
+    results
+}
+
+/// The same for one thing alone. Blocks.
+fn settle_alone(inner: &Inner, work: Work) -> Done {
+    let mut works = [work];
+    let result = settle(inner, &mut works, BTreeSet::new()).pop();
+    let [work] = works;
+    result
+        .unwrap_or_else(|| Err(ErrorKind::Other.into()))
+        .map(|()| taken(work))
+}
+
+fn taken(work: Work) -> Option<Taking> {
+    match work {
+        Work::Take(taking) => Some(taking),
+        _ => None,
+    }
+}
+
+impl Committer {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that mail of a domain was removed; whether somebody must come to sync that.
+    pub fn removed(&self, domain: &Arc<str>) -> bool {
+        let mut state = self.state();
+        state.removed.insert(Arc::clone(domain));
+        !std::mem::replace(&mut state.sweeping, true)
+    }
+
+    /// Whether nothing was removed that is not synced; then nobody will come to sync it.
+    pub fn is_swept(&self) -> bool {
+        let mut state = self.state();
+        state.sweeping = !state.removed.is_empty();
+        !state.sweeping
+    }
+
+    fn next(&self) -> (Vec<Waiting>, BTreeSet<Arc<str>>) {
+        let mut state = self.state();
+        let count = state.waiting.len().min(BATCH);
+        state.running = count > 0;
+        if count == 0 {
+            return Default::default();
+        }
+        let batch = state.waiting.drain(..count).collect();
+        (batch, std::mem::take(&mut state.removed))
+    }
+}
+
+/// Does something durably, together with whoever else comes.
+pub async fn commit(inner: &Arc<Inner>, work: Work) -> Done {
+    share(inner, work, false).await
+}
+
+/// Refuses whatever comes from now on, and returns when all that came before is durable.
+pub async fn close(inner: &Arc<Inner>) -> Done {
+    share(inner, Work::Flush, true).await
+}
+
+async fn share(inner: &Arc<Inner>, work: Work, close: bool) -> Done {
+    let ended = || io::Error::other("the queue's syncing has ended");
+    if !inner.settings().group_commit {
+        let inner = Arc::clone(inner);
+        let done = tokio::task::spawn_blocking(move || settle_alone(&inner, work)).await;
+        return done.unwrap_or_else(|_| Err(ended()));
+    }
+    let (done, answer) = oneshot::channel();
+    {
+        let mut state = inner.commits.state();
+        if state.closed {
+            return Err(io::Error::other("the queue is closed"));
+        }
+        state.closed = close;
+        state.waiting.push(Waiting { work, done });
+        if !state.running {
+            state.running = true;
+            tokio::spawn(run(Arc::clone(inner)));
+        }
+    }
+    answer.await.unwrap_or_else(|_| Err(ended()))
+}
+
+/// Syncs what was removed, in groups, until there is nothing left: a power cut then repeats few deliveries.
+pub async fn sweep(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.commits.is_swept() {
+            return;
+        }
+        if let Err(error) = commit(&inner, Work::Flush).await {
+            tracing::error!(%error, "a power cut now would bring mail back that was removed from the queue");
+        }
+    }
+}
+
+async fn run(inner: Arc<Inner>) {
+    loop {
+        let (batch, removed) = inner.commits.next();
+        if batch.is_empty() {
+            return;
+        }
+        // Who does not wait any more has told somebody that nothing was taken.
+        let batch = batch.into_iter().filter(|waiting| !waiting.done.is_closed());
+        let (mut works, who): (Vec<_>, Vec<_>) = batch.map(|waiting| (waiting.work, waiting.done)).unzip();
+        let own = Arc::clone(&inner);
+        let settled = tokio::task::spawn_blocking(move || {
+            let results = settle(&own, &mut works, removed);
+            // Here is where what failed may be dropped, which blocks.
+            let done = works.into_iter().zip(results);
+            done.map(|(work, result)| result.map(|()| taken(work)))
+                .collect::<Vec<Done>>()
+        });
+        // Who gives up waiting drops what it is sent, and so do we; a task that failed drops `who`, which answers all.
+        for (done, result) in who.into_iter().zip(settled.await.unwrap_or_default()) {
+            let _ = done.send(result);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a power cut would leave: told by the order of the steps on the disk.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::super::{Entry, LARGE, Marks, Progress, Spool, Step, Steps};
+use super::{AT, body, new, one, settings};
+
+/// What the steps were, in order.
+type Seen = Arc<Mutex<Vec<(Step, PathBuf)>>>;
+
+fn watched(root: &FilePath) -> (Spool, Seen) {
+    let seen = Seen::default();
+    let own = Arc::clone(&seen);
+    let steps: Steps = Arc::new(move |step, path| {
+        own.lock().unwrap().push((step, path.to_path_buf()));
+        Ok(())
+    });
+    let (spool, _) = Spool::open_with(&root.join("queue"), settings(), Some(steps)).unwrap();
+    seen.lock().unwrap().clear();
+    (spool, seen)
+}
+
+/// Whether all that the steps made survives a power cut after them.
+fn assert_durable(seen: &[(Step, PathBuf)]) {
+    for (at, (step, path)) in seen.iter().enumerate() {
+        let then = seen.get(at..).unwrap_or_default();
+        let has = |step: Step, path: &FilePath| then.iter().any(|(s, p)| *s == step && p == path);
+        match step {
+            Step::Write => assert!(has(Step::SyncFile, path), "{path:?} is written and not synced"),
+            Step::Name | Step::MakeFolder => {
+                let folder = path.parent().unwrap();
+                assert!(
+                    has(Step::SyncFolder, folder),
+                    "{path:?} has its name and {folder:?} is not synced"
+                );
+            }
+            Step::SyncFile | Step::SyncFolder | Step::Remove => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_is_synced_before_anybody_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, seen) = watched(dir.path());
+    let steps = || std::mem::take(&mut *seen.lock().unwrap());
+    let mails = ["a.example", "b.example"].map(|domain| new(domain, AT, b"x"));
+    let entries = spool.accept(mails.to_vec()).await.unwrap();
+    let first = steps();
+    assert_durable(&first);
+    let synced = |steps: &[(Step, PathBuf)], what: Step| steps.iter().filter(|(step, _)| *step == what).count();
+    // Two files, two folders, and the folder of these because they are new.
+    assert_eq!(
+        (synced(&first, Step::SyncFile), synced(&first, Step::SyncFolder)),
+        (2, 4)
+    );
+    spool.settle(&entries[0], &Progress::default()).await.unwrap();
+    assert_durable(&steps());
+    spool
+        .mark(
+            &entries[0],
+            Marks {
+                held: true,
+                ..Marks::default()
+            },
+        )
+        .await
+        .unwrap();
+    assert_durable(&steps());
+    one(&spool, new("a.example", AT, &body(LARGE as usize))).await;
+    let again = steps();
+    assert_durable(&again);
+    assert_eq!(
+        (synced(&again, Step::SyncFile), synced(&again, Step::SyncFolder)),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn who_comes_while_the_disk_is_synced_shares_the_next_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, seen) = watched(dir.path());
+    let one_ = one(&spool, new("a.example", AT, b"x")).await;
+    seen.lock().unwrap().clear();
+    // All are there before the runtime's one thread runs the task that serves them.
+    let mut taken: Vec<Entry> = Vec::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let spool = spool.clone();
+        tasks.spawn(async move { spool.accept(vec![new("a.example", AT, b"x")]).await });
+    }
+    while let Some(done) = tasks.join_next().await {
+        taken.extend(done.unwrap().unwrap());
+    }
+    assert_eq!(taken.len(), 100);
+    let folders = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(step, _)| *step == Step::SyncFolder)
+        .count();
+    assert!(folders <= 2, "{folders} times was the folder synced");
+    seen.lock().unwrap().clear();
+    for entry in &taken {
+        spool.remove(entry).await.unwrap();
+    }
+    spool.remove(&one_).await.unwrap();
+    spool.flush().await.unwrap();
+    let seen = seen.lock().unwrap();
+    let last = seen.iter().rposition(|(step, _)| *step == Step::Remove).unwrap();
+    let synced = seen.iter().rposition(|(step, _)| *step == Step::SyncFolder).unwrap();
+    assert!(last < synced, "removal is not synced");
+}

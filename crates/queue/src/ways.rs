@@ -1,0 +1,86 @@
+//! Connections that serve more than one mail (P-43).
+//!
+//! **Invariants:** a way that told its server who its client is serves that client's mail and no other; one that showed
+//! anything odd serves none; none rests longer than [`REST`], and no more of them than there may be deliveries.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gatepost_core::{Time, Upstream};
+
+/// How long a way may rest before it is closed: servers that wait long for the next mail are short of connections.
+const REST: Duration = Duration::from_secs(3);
+/// So many mails go by one way at most; then a fresh one is taken, as servers like it.
+const MAILS: u32 = 500;
+
+/// A way that is open, or may be.
+pub(crate) struct Open {
+    pub way: Box<dyn Upstream>,
+    served: u32,
+    since: Time,
+}
+
+impl Open {
+    /// A fresh way.
+    pub fn fresh(way: Box<dyn Upstream>, now: Time) -> Open {
+        Open {
+            way,
+            served: 0,
+            since: now,
+        }
+    }
+}
+
+/// Ways that rest, by route.
+#[derive(Default)]
+pub(crate) struct Resting {
+    ways: Mutex<BTreeMap<Arc<str>, Vec<Open>>>,
+}
+
+impl Resting {
+    fn ways(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Vec<Open>>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that rests on a route.
+    pub fn take(&self, route: &str) -> Option<Open> {
+        self.ways().get_mut(route)?.pop()
+    }
+
+    /// Lets one rest that has served a mail without anything odd, if it may serve others; `most` rest in all.
+    pub async fn rest(&self, route: &Arc<str>, mut open: Open, now: Time, most: usize) {
+        open.served += 1;
+        open.since = now;
+        let worn = open.served >= MAILS || open.way.introduces();
+        let worn = {
+            let mut ways = self.ways();
+            let resting: usize = ways.values().map(Vec::len).sum();
+            if worn || resting >= most {
+                Some(open)
+            } else {
+                ways.entry(Arc::clone(route)).or_default().push(open);
+                None
+            }
+        };
+        if let Some(mut open) = worn {
+            open.way.close().await;
+        }
+    }
+
+    /// Closes those that rested long enough; all of them where `all`.
+    pub async fn close(&self, now: Time, all: bool) {
+        let mut over = Vec::new();
+        self.ways().retain(|_, ways| {
+            let (keep, close): (Vec<Open>, Vec<Open>) = ways
+                .drain(..)
+                .partition(|open| !all && open.since <= now && now.since(open.since) < REST);
+            over.extend(close);
+            *ways = keep;
+            !ways.is_empty()
+        });
+        for mut open in over {
+            open.way.close().await;
+        }
+    }
+}
