@@ -10,7 +10,8 @@ use std::sync::Arc;
 use gatepost_core::{Address, Domain};
 
 use super::{Layer, Rules, SpeakFrom};
-use crate::recipients::{self, List};
+use crate::by_domain::ByDomain;
+use crate::recipients::{self, BadEntry, List};
 
 /// How many layers that differ are remembered while a table is built, so that places that say the same share their rules.
 const SHARED_MAX: usize = 32;
@@ -21,7 +22,7 @@ pub struct Policy {
     general: Arc<Rules>,
     /// Those for all as they hold before a recipient is known.
     early: Arc<Rules>,
-    domains: HashMap<Box<str>, Own>,
+    domains: ByDomain<Own>,
     /// Somebody is to be spared what is said or done before RCPT.
     is_patient: bool,
 }
@@ -72,9 +73,7 @@ impl Policy {
             let rules = folding.fold(layer);
             policy.heed(&rules);
             let users = HashMap::new();
-            policy
-                .domains
-                .insert(name.to_ascii_lowercase().into(), Own { rules, users });
+            policy.domains.insert(name, Own { rules, users });
         }
         policy
     }
@@ -87,22 +86,26 @@ impl Policy {
         if users.peek().is_none() {
             return self;
         }
-        let name = domain.to_ascii_lowercase();
-        let above = Arc::clone(self.rules(Some(&name), None));
+        let above = Arc::clone(self.domains.named(domain).map_or(&self.general, |own| &own.rules));
         let mut folding = Folding::over(&above);
         let mut own = HashMap::new();
         for (user, layer) in users {
-            if let Ok(user) = List::entry(&name, user) {
+            if let Ok(user) = Policy::user(domain, user) {
                 let rules = folding.fold(layer);
                 self.heed(&rules);
                 own.insert(user, rules);
             }
         }
-        let place = self.domains.entry(name.into()).or_insert_with(|| Own {
-            rules: above,
-            users: HashMap::new(),
-        });
-        place.users.extend(own);
+        match self.domains.named_mut(domain) {
+            Some(place) => place.users.extend(own),
+            None => drop(self.domains.insert(
+                domain,
+                Own {
+                    rules: above,
+                    users: own,
+                },
+            )),
+        }
         self
     }
 
@@ -118,7 +121,13 @@ impl Policy {
         }
     }
 
-    /// The rules for mail to a user of a domain, both in lower case: its own, those of the domain where it has none, those
+    /// The local part by which rules of a user of a domain are found, from a local part or an address; of `.example.org` the
+    /// local part at every domain below.
+    pub fn user(domain: &str, text: &str) -> Result<Box<str>, BadEntry> {
+        List::entry(domain.strip_prefix('.').unwrap_or(domain), text)
+    }
+
+    /// The rules for mail to a user of a domain, its local part in lower case: its own, those of the domain where it has none, those
     /// for all where the domain has none, or is not known. `ann+tag` is `ann` where it has none of its own, and so
     /// is an address of BATV.
     pub fn rules(&self, domain: Option<&str>, user: Option<&str>) -> &Arc<Rules> {
@@ -133,7 +142,7 @@ impl Policy {
     /// The rules for mail to an address.
     pub fn of(&self, to: &Address) -> &Arc<Rules> {
         match to.domain() {
-            Domain::Name(name) => self.rules(Some(&name.to_ascii_lowercase()), Some(&to.local().to_lowercase())),
+            Domain::Name(name) => self.rules(Some(name), Some(&to.local().to_lowercase())),
             _ => &self.general,
         }
     }
@@ -185,7 +194,7 @@ impl From<Rules> for Policy {
         Policy {
             early: Arc::clone(&general),
             general,
-            domains: HashMap::new(),
+            domains: ByDomain::default(),
             is_patient: false,
         }
     }
@@ -293,6 +302,26 @@ mod tests {
         ] {
             assert_eq!(of(to), want, "{to}");
         }
+    }
+
+    #[test]
+    fn a_name_with_a_dot_before_it_stands_for_all_below() {
+        let (site, below, own, ann) = (
+            layer("{}"),
+            layer(r#"{"keep_days": 3}"#),
+            layer(r#"{"keep_days": 4}"#),
+            layer(r#"{"spam_lover": true}"#),
+        );
+        let policy = Policy::new(&site, [(".d.example", &below), ("own.d.example", &own)])
+            .with_users(".d.example", [("ann", &ann)]);
+        let of = |to: &str| {
+            let rules = policy.of(&Address::parse(to, true).expect(to));
+            (rules.keep_days.0, rules.spam_lover)
+        };
+        assert_eq!(of("bob@x.D.example"), (Some(3), false));
+        assert_eq!(of("Ann@y.x.d.example"), (Some(3), true));
+        assert_eq!(of("ann@own.d.example"), (Some(4), false));
+        assert_eq!(of("ann@d.example"), (None, false));
     }
 
     #[test]

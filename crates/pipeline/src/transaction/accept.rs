@@ -40,7 +40,7 @@ pub(super) struct Acceptance {
 }
 
 /// Whether a tag goes before the subject, which signatures nearly always cover.
-pub(super) fn breaks_signature(batch: &Batch) -> bool {
+fn breaks_signature(batch: &Batch) -> bool {
     batch.marks.edits.iter().any(|edit| matches!(edit, Edit::Subject(_)))
 }
 
@@ -107,7 +107,7 @@ impl Transaction {
             }
         }
         if !batches.is_empty() {
-            let edits = self.stamp(scene, message, batches.iter().any(breaks_signature)).await;
+            let edits = self.stamp(scene, message, &batches).await;
             answer = Some(self.send(scene, ways, message, gone, &edits, &batches).await?);
         } else if self.touched {
             ways.reset().await;
@@ -232,9 +232,9 @@ impl Transaction {
 
     /// The edits that every delivery gets. What is proven of a mail whose signature a tag will break stands on it in any
     /// case (P-54).
-    pub(super) async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>, breaks_signature: bool) -> Edits {
+    pub(super) async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>, batches: &[Batch]) -> Edits {
         let sender = scene.visit.sender(&self.envelope.from);
-        let wanted = scene.pipeline.ours().results || breaks_signature;
+        let wanted = scene.pipeline.ours().results || batches.iter().any(breaks_signature);
         if wanted && scene.visit.direction == Direction::Inbound {
             // Asked for what becomes known by it; a fault is told by those who know nothing.
             let _ = guarded(PROVING, scene.names.memo.identity(sender.clone(), message)).await;

@@ -11,7 +11,7 @@ use gatepost_core::message::{Edits, Message};
 use gatepost_core::smtp::relay::Whose;
 use gatepost_core::{Direction, Fate, KeptId, Reply, Verdict};
 
-use super::accept::{Gone, Went, breaks_signature};
+use super::accept::{Gone, Went};
 use super::{Spoken, Transaction};
 use crate::judge::Judgement;
 use crate::refusal::{self, Places, relayed, worded};
@@ -123,8 +123,7 @@ impl Transaction {
             self.let_go(ways).await;
             return Ok(());
         }
-        let breaks = batches.iter().any(breaks_signature);
-        let edits = self.stamp(scene, message, breaks).await;
+        let edits = self.stamp(scene, message, &batches).await;
         let (mut delivered, mut waiting) = (false, Vec::new());
         for batch in batches {
             if self.waits {

@@ -1,8 +1,8 @@
 //! In a dry run: what would have become of a mail, written into its record.
 //!
 //! **Invariant:** what is written is what the same policy in force would have done, to each recipient and by what it would
-//! have done to the others: one who is turned away at RCPT never gets to the dot, one reply is for all, and where some get
-//! the mail, the others' copies are held and not refused. So what `gatepost shadow` counts is what would have been counted.
+//! have done to the others: one who is turned away at RCPT never gets to the dot, one reply is for all unless the sender hears
+//! about each (PRDR), and where some get the mail, the others' copies are held and not refused. So what `gatepost shadow` counts is what would have been counted.
 
 use gatepost_core::Fate;
 
@@ -32,7 +32,10 @@ impl Transaction {
             return;
         }
         let fates: Vec<&Fate> = there.iter().map(|(_, judgement)| judgement.intended()).collect();
-        let shared = settle::shared(&fates);
+        let shared = match self.envelope.params.prdr && there.len() > 1 {
+            true => fates.iter().map(|fate| fate.name()).collect(),
+            false => settle::shared(&fates),
+        };
         let rows: Vec<(Option<usize>, &'static str)> = there
             .iter()
             .zip(shared)

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_pipeline::policy::{Layer, Locks, Rules};
-use gatepost_pipeline::recipients::List;
+use gatepost_pipeline::policy::{Layer, Locks, Policy, Rules};
 
 use super::Check;
 use crate::config::Domain;
@@ -61,7 +60,7 @@ impl Check<'_> {
         let mut known = BTreeMap::new();
         for (user, layer) in &own.users {
             let path = ["domain", domain, "users", user];
-            match List::entry(domain, user) {
+            match Policy::user(domain, user) {
                 Ok(mailbox) => {
                     if let Some(other) = known.insert(mailbox, user) {
                         self.error(
