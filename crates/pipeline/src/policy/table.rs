@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gatepost_core::{Address, Domain};
 
 use super::{Layer, Rules, SpeakFrom};
+use crate::by_domain::ByDomain;
 use crate::recipients::{self, List};
 
 /// How many layers that differ are remembered while a table is built, so that places that say the same share their rules.
@@ -21,7 +22,8 @@ pub struct Policy {
     general: Arc<Rules>,
     /// Those for all as they hold before a recipient is known.
     early: Arc<Rules>,
-    domains: HashMap<Box<str>, Own>,
+    /// By name; `.example.org` stands for all domains below that one.
+    domains: ByDomain<Own>,
     /// Somebody is to be spared what is said or done before RCPT.
     is_patient: bool,
 }
@@ -72,9 +74,7 @@ impl Policy {
             let rules = folding.fold(layer);
             policy.heed(&rules);
             let users = HashMap::new();
-            policy
-                .domains
-                .insert(name.to_ascii_lowercase().into(), Own { rules, users });
+            policy.domains.insert(name, Own { rules, users });
         }
         policy
     }
@@ -92,17 +92,22 @@ impl Policy {
         let mut folding = Folding::over(&above);
         let mut own = HashMap::new();
         for (user, layer) in users {
-            if let Ok(user) = List::entry(&name, user) {
+            if let Ok(user) = List::entry(name.trim_start_matches('.'), user) {
                 let rules = folding.fold(layer);
                 self.heed(&rules);
                 own.insert(user, rules);
             }
         }
-        let place = self.domains.entry(name.into()).or_insert_with(|| Own {
-            rules: above,
-            users: HashMap::new(),
-        });
-        place.users.extend(own);
+        match self.domains.named_mut(&name) {
+            Some(place) => place.users.extend(own),
+            None => {
+                let own = Own {
+                    rules: above,
+                    users: own,
+                };
+                self.domains.insert(&name, own);
+            }
+        }
         self
     }
 
@@ -185,7 +190,7 @@ impl From<Rules> for Policy {
         Policy {
             early: Arc::clone(&general),
             general,
-            domains: HashMap::new(),
+            domains: ByDomain::default(),
             is_patient: false,
         }
     }
@@ -293,6 +298,27 @@ mod tests {
         ] {
             assert_eq!(of(to), want, "{to}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_all_below_a_domain_holds_there_unless_one_of_them_has_its_own() {
+        let (hold, lover) = (
+            layer(r#"{"high": {"action": "hold"}}"#),
+            layer(r#"{"spam_lover": true}"#),
+        );
+        let policy = Policy::new(
+            &Layer::default(),
+            [(".d.example", &hold), ("own.d.example", &Layer::default())],
+        );
+        let policy = policy.with_users(".d.example", [("ann", &lover)]);
+        let of = |to: &str| {
+            let rules = policy.of(&Address::parse(to, true).expect("an address"));
+            (rules.grade(Level::High).action, rules.spam_lover)
+        };
+        assert_eq!(of("bob@a.b.D.example"), (Action::Hold, false));
+        assert_eq!(of("ann@a.d.example"), (Action::Hold, true));
+        assert_eq!(of("ann@own.d.example"), (Action::Reject, false));
+        assert_eq!(of("ann@d.example"), (Action::Reject, false));
     }
 
     #[test]

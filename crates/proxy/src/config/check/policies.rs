@@ -61,7 +61,7 @@ impl Check<'_> {
         let mut known = BTreeMap::new();
         for (user, layer) in &own.users {
             let path = ["domain", domain, "users", user];
-            match List::entry(domain, user) {
+            match List::entry(domain.trim_start_matches('.'), user) {
                 Ok(mailbox) => {
                     if let Some(other) = known.insert(mailbox, user) {
                         self.error(
