@@ -68,7 +68,7 @@ fn lookups(c: &mut Criterion) {
                 let domain = black_box(domain);
                 (
                     tables.routes.route(&to).is_ok(),
-                    tables.policy.rules(Some(domain)).dry_run,
+                    tables.policy.rules(Some(domain), Some("ann")).dry_run,
                     tables.terms.get(domain).copied(),
                     tables.exceptions.get(domain).is_some(),
                 )
