@@ -204,9 +204,9 @@ fn some_hundred_letters_reach_four_customers_over_five_servers() {
 
 #[test]
 #[ignore = "minutes: make ledger"]
-fn ten_thousand_letters_reach_four_customers_over_five_servers() {
+fn five_thousand_letters_reach_four_customers_over_five_servers() {
     let orders = five::Orders {
-        letters: 10_000,
+        letters: 5_000,
         kills: 60,
     };
     five::run(any_seed(), orders);
