@@ -198,7 +198,7 @@ fn much_trouble_costs_no_mail_and_each_raises_an_alarm() {
 
 #[test]
 fn some_hundred_letters_reach_four_customers_over_five_servers() {
-    let orders = five::Orders { letters: 300, kills: 4 };
+    let orders = five::Orders { letters: 500, kills: 5 };
     five::run(any_seed(), orders);
 }
 

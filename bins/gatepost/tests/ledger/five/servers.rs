@@ -115,13 +115,18 @@ impl Servers {
 
     /// Brings faults over them until it is over.
     pub fn trouble(&self, chance: &mut Chance, over: &AtomicBool) {
+        let mut away = [Instant::now(); 5];
         while !over.load(Ordering::SeqCst) {
-            let host = &self.0[usize::try_from(chance.below(5)).expect("an index")];
+            let at = usize::try_from(chance.below(5)).expect("an index");
+            let (host, now) = (&self.0[at], Instant::now());
             match chance.below(10) {
+                _ if away[at] > now => {}
                 0..3 => host.is(well()),
                 3..8 => host.is(ill(chance)),
-                // Gone, for a while.
-                _ => host.cut(),
+                _ => {
+                    host.cut();
+                    away[at] = now + chance.micros(2_000_000);
+                }
             }
             chance.pause(60);
         }
