@@ -72,8 +72,50 @@ pub struct Judgement {
     pub close: bool,
     /// What would have become of the mail without `dry_run`, where that is something else.
     pub would: Option<Fate>,
+    /// Whether the recipient is in a dry run.
+    pub is_dry: bool,
     /// Who takes the recipient, where the fate is `Divert`.
     pub taker: Option<Arc<str>>,
+}
+
+/// What `dry_run` overruled, and why it would have been.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Overruled {
+    /// What would have become of the mail.
+    pub fate: Fate,
+    /// Why.
+    pub because: Vec<Tag>,
+}
+
+impl Overruled {
+    /// What was overruled, and its reasons.
+    pub fn new(fate: Fate, because: Vec<Tag>) -> Overruled {
+        Overruled { fate, because }
+    }
+}
+
+impl Judgement {
+    /// What becomes of the mail, or would without `dry_run`.
+    pub fn intended(&self) -> &Fate {
+        self.would.as_ref().unwrap_or(&self.verdict.fate)
+    }
+
+    /// What `dry_run` overruled.
+    pub fn overruled(&self) -> Option<Overruled> {
+        let fate = self.would.clone()?;
+        Some(Overruled::new(fate, self.verdict.because.clone()))
+    }
+
+    /// The judgement at the dot about one who would have been turned away before: that stands, in the record and on the mail.
+    #[must_use]
+    pub fn after(mut self, overruled: &Overruled) -> Judgement {
+        self.would = Some(overruled.fate.clone());
+        self.verdict.because.clone_from(&overruled.because);
+        let edits = &mut self.verdict.marks.edits;
+        edits.retain(|edit| !stamp::is_would(edit));
+        edits.extend(stamp::would(&overruled.fate, &overruled.because));
+        self
+    }
 }
 
 /// The most tags that a verdict gives as its reasons.
@@ -212,8 +254,12 @@ impl<'a> Heard<'a> {
     /// Whether the mail as it came is dangerous to have: a part was to be taken out of it, or what speaks of danger is
     /// alone enough to keep it away from its reader.
     fn is_perilous(&self, rules: &Rules) -> bool {
-        let level = rules.level(self.perils.iter().copied().sum());
-        self.edits.iter().any(takes_out) || rules.grade(level).action >= Action::Hold
+        self.edits.iter().any(takes_out) || rules.grade(self.peril(rules)).action >= Action::Hold
+    }
+
+    /// The level of what speaks of danger alone.
+    fn peril(&self, rules: &Rules) -> Level {
+        rules.level(self.perils.iter().copied().sum())
     }
 
     /// The classifiers' word, at the risk that holds for this recipient.
@@ -318,7 +364,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     let score = points.chain(fused.map(|fused| fused.points)).sum();
     let level = rules.level(score);
     let decision = decide(rules, &heard, score, level, at);
-    let because = because(&heard, &decision, whom, level);
+    let because = because(rules, &heard, &decision, whom, level);
     let Decision {
         rank, mut fate, close, ..
     } = decision;
@@ -344,14 +390,9 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         Fate::Deliver => {
             let mut edits = heard.edits;
             // A dry run says what would be done, and delivers all that came.
-            edits.retain(|edit| !(rules.dry_run && takes_out(edit)));
-            edits.extend(stamp::marks(
-                rules,
-                level,
-                score,
-                fused.as_ref(),
-                would.as_ref().map(Fate::name),
-            ));
+            edits.retain(|edit| !rules.dry_run || matches!(edit, Edit::Prepend(_)));
+            let would = would.as_ref().map(|fate| (fate, &*verdict.because));
+            edits.extend(stamp::marks(rules, level, score, fused.as_ref(), would));
             verdict.marks = Marks { edits };
         }
         Fate::Hold => verdict.keep = Some(Terms::durable(reason("held")).for_days(verdict.days)),
@@ -377,6 +418,7 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         fused,
         close: close && !overruled,
         would,
+        is_dry: rules.dry_run,
         taker,
     }
 }
@@ -398,16 +440,22 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
     if let (Some((said, reply)), true) = (heard.deny, named) {
         return Decision::new(Rank::Deny, Fate::Refuse(refusal::permanent(reply)), said, "deny");
     }
-    // Of exempt mail only the points and wishes about danger were heard, so what follows is about danger alone.
-    if let Some(decision) = heard.spam.decide(Rank::Reject, speaks, dot) {
-        return decision;
-    }
     let by_score = |fate| Decision {
         rank: Rank::Score,
         fate,
         by: None,
         close: false,
     };
+    // Whoever loves spam gets it, and of points only those about danger keep it away.
+    let level = if rules.spam_lover { heard.peril(rules) } else { level };
+    // Of exempt mail only the points and wishes about danger were heard, so what follows is about danger alone.
+    if let Some(decision) = heard
+        .spam
+        .decide(Rank::Reject, speaks, dot)
+        .filter(|_| !rules.spam_lover)
+    {
+        return decision;
+    }
     match rules.grade(level).action {
         // Worded once it is known why.
         Action::Reject if dot => return by_score(Fate::Refuse(refusal::UNWANTED)),
@@ -415,12 +463,13 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
         Action::Hold if dot => return by_score(Fate::Hold),
         _ => {}
     }
-    if let (Some((said, reply)), true) = (heard.spam.defer, speaks && !heard.spared)
+    let may_wait = speaks && !rules.spam_lover;
+    if let (Some((said, reply)), true) = (heard.spam.defer, may_wait && !heard.spared)
         && rules.defer_between.contains(score)
     {
         return Decision::new(Rank::Defer, Fate::Defer(refusal::transient(reply)), said, "defer");
     }
-    if let Some(decision) = heard.spam.faulty(Rank::Defer).filter(|_| speaks) {
+    if let Some(decision) = heard.spam.faulty(Rank::Defer).filter(|_| may_wait) {
         return decision;
     }
     match heard.exempted {
@@ -441,7 +490,7 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
 }
 
 /// Why: the findings of the filter that decided, or its name and wish; the findings that made the score; the rule.
-fn because(heard: &Heard<'_>, decision: &Decision<'_>, whom: Whom<'_>, level: Level) -> Vec<Tag> {
+fn because(rules: &Rules, heard: &Heard<'_>, decision: &Decision<'_>, whom: Whom<'_>, level: Level) -> Vec<Tag> {
     let mut because = Vec::new();
     if let Some((said, wish)) = decision.by {
         let findings = said
@@ -460,8 +509,11 @@ fn because(heard: &Heard<'_>, decision: &Decision<'_>, whom: Whom<'_>, level: Le
     }
     if level > Level::None {
         because.extend(heard.reasons());
-        because.truncate(BECAUSE_MAX - 1);
+        because.truncate(BECAUSE_MAX - 2);
         because.push(Tag::owned(format!("policy.{level}")));
+    }
+    if rules.spam_lover && decision.rank == Rank::Mark && rules.grade(level).action >= Action::Hold {
+        because.push(Tag::new("policy.spam_lover"));
     }
     because
 }
@@ -472,11 +524,12 @@ pub fn openness<S: Borrow<Said>>(rules: &Rules, said: &[S], whom: Whom<'_>) -> O
         return Openness::Open;
     }
     let heard = Heard::of(rules, said, whom);
+    let unwanted = heard.spam.refuse.is_some() && !rules.spam_lover;
     if heard.danger.refuse.is_some() || heard.divert.is_some() || heard.deny.is_some() {
         Openness::Closed
     } else if heard.exempt {
         Openness::Exempt
-    } else if heard.spam.refuse.is_some() {
+    } else if unwanted {
         Openness::Refused
     } else {
         Openness::Open

@@ -34,6 +34,7 @@ pub mod said;
 pub mod scene;
 pub mod sender;
 pub mod settle;
+pub mod shadow;
 pub mod slot;
 pub mod spambox;
 pub mod stamp;

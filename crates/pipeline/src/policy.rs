@@ -1,15 +1,17 @@
-//! What the operator wants, as written and as it applies to one domain.
+//! What the operator wants, as written and as it applies to one domain or user.
 //!
-//! **Invariant:** [`Rules`] are a fold of [`Layer`]s from the general to the particular; a layer that says nothing
-//! changes nothing. **Absent on purpose:** where layers come from (a file, later a store), and what follows from them
+//! **Invariant:** [`Rules`] are a fold of [`Layer`]s from the general to the particular: site, domain, user; a layer that
+//! says nothing changes nothing, and neither does what it says on a key that is locked above it. **Absent on purpose:** where layers come from (a file, later a store), and what follows from them
 //! ([`judge`](crate::judge)).
 
+mod levels;
+mod locks;
+mod table;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::message::{NamePattern, SubjectTag};
+use gatepost_core::message::NamePattern;
 use gatepost_core::{Level, Phase, Score};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -19,23 +21,9 @@ use crate::risk::Risk;
 use crate::spambox::{Days, Spambox};
 use crate::template::{Contact, Template};
 
-/// What is done with mail of a level.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is delivered as it is.
-    None,
-    /// It is delivered with header fields that tell its level and score.
-    Header,
-    /// The same, and with a tag before its subject.
-    Subject,
-    /// It is accepted, kept and not delivered.
-    Hold,
-    /// It is refused.
-    Reject,
-    /// It is accepted and not delivered; a copy is kept.
-    Discard,
-}
+pub use levels::{Action, Grade, Step, Tag};
+pub use locks::{Key, Locks};
+pub use table::Policy;
 
 /// The moment from which on refusals are spoken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +54,8 @@ impl SpeakFrom {
 pub enum DifferingMarks {
     /// All get the weaker ones.
     Weaker,
-    /// Each gets its own, in a delivery of its own; needs a queue, and is `weaker` without one.
+    /// Each gets its own, in a delivery of its own; needs a queue, or a sender that hears about each recipient (PRDR), and is
+    /// `weaker` without.
     Separate,
 }
 
@@ -153,43 +142,8 @@ text! {
     Span(Duration), humantime::parse_duration, "A time span, 20s or 1m 30s."
 }
 text! {
-    /// A tag before a subject.
-    Tag(SubjectTag), SubjectTag::new, "1 to 64 printable ASCII characters."
-}
-text! {
     /// The name of a header field, or of all that begin alike.
     Pattern(NamePattern), NamePattern::new, "A header name, perhaps with * at its end."
-}
-
-/// What is said of one level.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Step {
-    /// The score from which on mail is of this level. Level `none` has no threshold.
-    pub threshold: Option<Score>,
-    /// What is done with it.
-    pub action: Option<Action>,
-    /// The tag before the subject, where that is the action.
-    pub tag: Option<Tag>,
-    /// Keep a copy of it where it is refused for its content. As `keep_refused` says by default.
-    pub keep: Option<bool>,
-    /// Where marked copies of it go: as `spambox` beside the levels, and for what is held by this level's action, too.
-    pub spambox: Option<Spambox>,
-}
-
-/// What applies to one level.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Grade {
-    /// The score from which on mail is of this level.
-    pub threshold: Score,
-    /// What is done with it.
-    pub action: Action,
-    /// The tag before the subject, where that is the action.
-    pub tag: Option<SubjectTag>,
-    /// Whether a copy is kept of what is refused; as for all levels where nothing is said.
-    pub keep: Option<bool>,
-    /// Where marked copies go of what is refused or held; as for all levels where nothing is said.
-    pub spambox: Option<Spambox>,
 }
 
 macro_rules! layered {
@@ -209,6 +163,9 @@ macro_rules! layered {
             pub medium: Step,
             /// Certainly unwanted mail: from 10 points on, `reject`, by default.
             pub high: Step,
+            /// Keys that are locked against the layers below, `["high", "medium.action", "dry_run"]`: of the site against
+            /// domains and users, of a domain against its users. What they say on them changes nothing.
+            pub locked: Locks,
             $($(#[doc = $doc])+ pub $field: Option<$type>,)*
             $($(#[doc = $site_doc])+ pub $site_field: Option<$site_type>,)*
         }
@@ -218,13 +175,15 @@ macro_rules! layered {
         pub struct Rules {
             /// The four levels, rising.
             pub levels: [Grade; 4],
+            /// What no layer below changes.
+            pub locked: Locks,
             $($(#[doc = $doc])+ pub $field: $type,)*
             $($(#[doc = $site_doc])+ pub $site_field: $site_type,)*
         }
 
         impl Default for Rules {
             fn default() -> Rules {
-                Rules { levels: default_levels(), $($field: $default,)* $($site_field: $site_default,)* }
+                Rules { levels: levels::defaults(), locked: Locks::default(), $($field: $default,)* $($site_field: $site_default,)* }
             }
         }
 
@@ -232,6 +191,7 @@ macro_rules! layered {
             /// These rules under one more layer.
             #[must_use]
             pub fn under(mut self, layer: &Layer) -> Rules {
+                let layer = &*layer.below(&self.locked);
                 for (grade, step) in self.levels.iter_mut().zip(layer.steps()) {
                     grade.threshold = step.threshold.unwrap_or(grade.threshold);
                     grade.action = step.action.unwrap_or(grade.action);
@@ -241,11 +201,35 @@ macro_rules! layered {
                 }
                 $(if let Some(value) = &layer.$field { self.$field = value.clone(); })*
                 $(if let Some(value) = &layer.$site_field { self.$site_field = value.clone(); })*
+                self.locked = self.locked.and(&layer.locked);
                 self
             }
         }
 
         impl Layer {
+            /// The keys about which a domain or a user may say something, beside those of the levels.
+            pub const KEYS: &[&str] = &[$(stringify!($field)),*];
+            /// The keys that hold for the whole site.
+            pub const SITE_KEYS: &[&str] = &[$(stringify!($site_field)),*];
+
+            /// The keys about which it says something for one domain or user.
+            pub fn keys(&self) -> Vec<Key> {
+                let mut keys = self.level_keys();
+                $(if self.$field.is_some() { keys.push(Key { level: None, name: stringify!($field) }); })*
+                keys
+            }
+
+            /// Takes out what it says on a key.
+            fn forget(&mut self, key: Key) {
+                match key.level {
+                    Some(level) => self.step(level).forget(key.name),
+                    None => match key.name {
+                        $(stringify!($field) => self.$field = None,)*
+                        _ => {}
+                    },
+                }
+            }
+
             /// The keys in it that say something about the whole site, and so nothing in the layer of one domain.
             pub fn of_the_site(&self) -> Vec<&'static str> {
                 let mut keys = Vec::new();
@@ -258,11 +242,15 @@ macro_rules! layered {
 
 layered! {
     domain {
-        /// Say in the log and in a header what would have happened, and deliver all the same. `false` by default.
+        /// Say in the log and in a header what would have happened, and deliver all the same (`gatepost shadow`). For one
+        /// domain or user what is to be said or waited before RCPT waits for RCPT, for all. `false` by default.
         dry_run: bool = false;
         /// From when on refusals are spoken: `connect`, `rcpt` (the default) or `message`. For one domain it can only be
         /// later than for all.
         speak_from: SpeakFrom = SpeakFrom::Rcpt;
+        /// Mail is delivered with the marks of its level, whatever speaks for spam: no refusal, no greylisting, no holding
+        /// and no discarding. Danger and a person's own refusal are obeyed. `false` by default.
+        spam_lover: bool = false;
         /// Mail is deferred (greylisted) only when its score so far lies between these two: neither what is clearly
         /// wanted nor what is clearly unwanted waits. [-3, 10] by default.
         defer_between: Between = Between::DOUBTFUL;
@@ -325,43 +313,27 @@ layered! {
     }
 }
 
-fn default_levels() -> [Grade; 4] {
-    let tag = |text| SubjectTag::new(text).ok();
-    [
-        Grade {
-            threshold: Score::hundredths(i32::MIN),
-            action: Action::None,
-            tag: tag("[SPAM?]"),
-            keep: None,
-            spambox: None,
-        },
-        Grade {
-            threshold: Score::points(3),
-            action: Action::Header,
-            tag: tag("[SPAM?]"),
-            keep: None,
-            spambox: None,
-        },
-        Grade {
-            threshold: Score::points(6),
-            action: Action::Subject,
-            tag: tag("[SPAM?]"),
-            keep: None,
-            spambox: None,
-        },
-        Grade {
-            threshold: Score::points(10),
-            action: Action::Reject,
-            tag: tag("[SPAM]"),
-            keep: None,
-            spambox: None,
-        },
-    ]
-}
-
 impl Layer {
     fn steps(&self) -> [&Step; 4] {
         [&self.none, &self.low, &self.medium, &self.high]
+    }
+
+    fn step(&mut self, level: Level) -> &mut Step {
+        match level {
+            Level::None => &mut self.none,
+            Level::Low => &mut self.low,
+            Level::Medium => &mut self.medium,
+            Level::High => &mut self.high,
+        }
+    }
+
+    fn level_keys(&self) -> Vec<Key> {
+        let steps = self.steps().into_iter().zip(Level::ALL);
+        let keys = steps.flat_map(|(step, level)| {
+            let level = Some(level);
+            step.keys().map(move |name| Key { level, name })
+        });
+        keys.collect()
     }
 }
 
@@ -455,57 +427,6 @@ impl Rules {
             ));
         }
         mistakes
-    }
-}
-
-/// The rules of one pipeline: those for all, and those of each domain that has its own.
-#[derive(Clone, Debug, Default)]
-pub struct Policy {
-    general: Arc<Rules>,
-    domains: BTreeMap<Box<str>, Arc<Rules>>,
-}
-
-impl Policy {
-    /// A policy from what is written for all and for single domains (in any letter case).
-    pub fn new<'a>(general: &Layer, domains: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
-        let domains = domains.into_iter();
-        Policy {
-            general: Arc::new(Rules::fold([general])),
-            domains: domains
-                .map(|(name, layer)| {
-                    (
-                        name.to_ascii_lowercase().into(),
-                        Arc::new(Rules::fold([general, layer])),
-                    )
-                })
-                .collect(),
-        }
-    }
-
-    /// The rules for mail to a domain, in lower case; those for all where it has none of its own or is not known yet.
-    pub fn rules(&self, domain: Option<&str>) -> &Arc<Rules> {
-        domain
-            .and_then(|domain| self.domains.get(domain))
-            .unwrap_or(&self.general)
-    }
-
-    /// The same policy with refusals spoken at the end of the message only.
-    #[must_use]
-    pub fn silent_until_message(mut self) -> Policy {
-        for rules in std::iter::once(&mut self.general).chain(self.domains.values_mut()) {
-            Arc::make_mut(rules).speak_from = SpeakFrom::Message;
-        }
-        self
-    }
-}
-
-impl From<Rules> for Policy {
-    /// The same rules for all.
-    fn from(rules: Rules) -> Policy {
-        Policy {
-            general: Arc::new(rules),
-            domains: BTreeMap::new(),
-        }
     }
 }
 

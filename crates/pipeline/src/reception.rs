@@ -206,7 +206,7 @@ impl Reception {
         let run = scene.run(asked, None, &[], None, &mut self.early, open).await;
         let judgement = scene.judge_early(&self.early, phase);
         if judgement.rank != Rank::Exempt {
-            self.dawdle.wish(run.delay);
+            self.dawdle.wish_early(self.pipeline.policy(), run.delay);
         }
         let kept = self.early_run.get_or_insert_default();
         // A client that greets again and again adds no more than a record would keep.

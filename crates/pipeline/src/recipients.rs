@@ -26,7 +26,7 @@ use std::time::Duration;
 use gatepost_core::smtp::reply::Class;
 use gatepost_core::{Address, Enhanced, Fault, Reply, Seed, Store, Time};
 
-pub use list::{BadEntry, List, Lists};
+pub use list::{BadEntry, List, Lists, names};
 
 use crate::routes::is_role_name;
 use crate::run::guarded;

@@ -78,7 +78,7 @@ impl Transaction {
         }
         for (recipient, guest) in envelope.recipients.iter().zip(guests.iter()) {
             let domain = guest.domain.as_deref();
-            let rules = scene.pipeline.policy().rules(domain);
+            let rules = guest.rules(scene.pipeline.policy());
             let open = |said: &[Arc<_>]| vec![openness(rules, said, guest.whom())];
             let asked = Asked::Rcpt(recipient);
             let run = scene

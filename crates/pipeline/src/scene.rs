@@ -8,6 +8,7 @@ use gatepost_core::{Context, Envelope, Facts, Phase, Reply, Time, Via, Visit, Wi
 use crate::judge::{Judgement, Openness, Whom, judge, openness};
 use crate::names::Names;
 use crate::pipeline::Pipeline;
+use crate::policy::{Policy, Rules};
 use crate::refusal::{Places, worded};
 use crate::run::{Asked, Deadline, Run, Runner};
 use crate::said::Said;
@@ -101,7 +102,7 @@ impl Scene<'_> {
     /// Whom a refusal names: for mail to a domain of ours its contact, else the one of this host.
     pub fn contact(&self, domain: Option<&str>) -> String {
         let ours = domain.filter(|domain| domain.is_ascii() && self.pipeline.routes().is_local_name(domain));
-        let rules = self.pipeline.policy().rules(ours);
+        let rules = self.pipeline.policy().rules(ours, None);
         rules.contact.at(ours.unwrap_or(&self.pipeline.ours().hostname))
     }
 
@@ -121,7 +122,7 @@ impl Scene<'_> {
     /// The judgement before there is a recipient.
     pub fn judge_early(&self, said: &[Arc<Said>], at: Phase) -> Judgement {
         judge(
-            self.pipeline.policy().rules(None),
+            self.pipeline.policy().early(),
             &self.pipeline.fusion(),
             said,
             Whom::default(),
@@ -131,7 +132,7 @@ impl Scene<'_> {
 
     /// What is open before there is a recipient: exemptions may differ by domain, and refusals close only if spoken now.
     pub fn open_early(&self, said: &[Arc<Said>], at: Phase) -> Vec<Openness> {
-        let rules = self.pipeline.policy().rules(None);
+        let rules = self.pipeline.policy().early();
         let spoken = at >= rules.speak_from.phase();
         vec![match openness(rules, said, Whom::default()) {
             Openness::Closed | Openness::Refused if spoken => Openness::Refused,
@@ -141,16 +142,34 @@ impl Scene<'_> {
 }
 
 /// How long filters hold up one session. Nobody waits here: whoever drives the session takes what it owes and holds
-/// back the reply, so that a session that waits holds nothing but itself.
+/// back the reply, so that a session that waits holds nothing but itself. For a recipient in a dry run nobody waits.
 #[derive(Default)]
 pub struct Dawdle {
     granted: Duration,
     owed: Duration,
+    put_off: Duration,
 }
 
 impl Dawdle {
+    /// A filter wishes it before a recipient is known: granted at once, or put off until it is known whose mail it is.
+    pub fn wish_early(&mut self, policy: &Policy, wished: Duration) {
+        if policy.waits_for_rcpt() || policy.early().dry_run {
+            self.put_off = self.put_off.saturating_add(wished).min(DELAY_MAX);
+        } else {
+            self.wish(wished);
+        }
+    }
+
+    /// A filter wishes it at a recipient under these rules; what was put off comes due as well.
+    pub fn wish_under(&mut self, rules: &Rules, wished: Duration) {
+        if !rules.dry_run {
+            let put_off = std::mem::take(&mut self.put_off);
+            self.wish(wished.saturating_add(put_off));
+        }
+    }
+
     /// A filter wishes that the client waits; granted within what the session has left.
-    pub fn wish(&mut self, wished: Duration) {
+    fn wish(&mut self, wished: Duration) {
         let delay = wished.min(DELAY_MAX.saturating_sub(self.granted));
         self.granted += delay;
         self.owed += delay;

@@ -170,6 +170,19 @@ fn accept<'v>(verdicts: impl Iterator<Item = (usize, &'v Verdict)>, separate: bo
     }
 }
 
+/// What recipients of one mail share of it, given what each alone would get: any deferral defers it for all, a refusal is
+/// said where all are refused, and elsewhere that copy is held. The same as [`settle`] does, and in the words of records.
+pub fn shared(fates: &[&Fate]) -> Vec<&'static str> {
+    let any = |name: &str| fates.iter().any(|fate| fate.name() == name);
+    let all_refused = fates.iter().all(|fate| matches!(fate, Fate::Refuse(_)));
+    let share = |fate: &&Fate| match fate.name() {
+        _ if any("defer") => "defer",
+        "refuse" if !all_refused => "hold",
+        own => own,
+    };
+    fates.iter().map(share).collect()
+}
+
 fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
     if separate {
         let mut batches: Vec<Batch> = Vec::new();
@@ -197,6 +210,11 @@ fn batches(goes: &[(usize, &Verdict)], separate: bool) -> Vec<Batch> {
         return Vec::new();
     };
     let mut marks = weakest.marks.clone();
+    // Nobody's subject is tagged who would get it as it came.
+    let is_tag = |edit: &Edit| matches!(edit, Edit::Subject(_));
+    if !goes.iter().all(|(_, verdict)| verdict.marks.edits.iter().any(is_tag)) {
+        marks.edits.retain(|edit| !is_tag(edit));
+    }
     for edit in goes
         .iter()
         .flat_map(|(_, verdict)| verdict.marks.edits.iter())
@@ -219,7 +237,7 @@ pub(crate) fn takes_out(edit: &Edit) -> bool {
 mod tests {
     use super::*;
     use gatepost_core::Level;
-    use gatepost_core::message::Replacement;
+    use gatepost_core::message::{Replacement, SubjectTag};
 
     fn verdict(fate: Fate) -> Verdict {
         Verdict::new(Level::None, fate)
@@ -280,6 +298,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_recipients_share_is_what_a_settlement_does() {
+        for fates in [
+            "D", "DD", "4", "D4", "5", "55", "45", "D5", "H5", "DHX5V", "V4", "X", "H",
+        ] {
+            let verdicts: Vec<Verdict> = fates.chars().map(of).collect();
+            let shared = shared(&verdicts.iter().map(|verdict| &verdict.fate).collect::<Vec<_>>());
+            let mut want = vec![""; verdicts.len()];
+            match settle(&verdicts, false) {
+                Settlement::Defer(_) => want.fill("defer"),
+                Settlement::Refuse { .. } => want.fill("refuse"),
+                Settlement::Accept {
+                    held, taken, batches, ..
+                } => {
+                    for copy in &held {
+                        let fate = if &*copy.terms.reason == "discarded" {
+                            "discard"
+                        } else {
+                            "hold"
+                        };
+                        copy.who.iter().for_each(|n| want[*n] = fate);
+                    }
+                    taken.iter().for_each(|n| want[*n] = "divert");
+                    batches
+                        .iter()
+                        .flat_map(|batch| &batch.who)
+                        .for_each(|n| want[*n] = "deliver");
+                }
+            }
+            assert_eq!(shared, want, "{fates}");
+        }
+    }
+
     fn marked(level: Level, marks: usize) -> Verdict {
         let mut verdict = Verdict::new(level, Fate::Deliver);
         let names = ["X-Gatepost-Level", "X-Gatepost-Score", "X-Gatepost-Classifiers"];
@@ -305,6 +356,31 @@ mod tests {
                 marks: verdicts[1].marks.clone()
             }]
         );
+    }
+
+    #[test]
+    fn a_subject_is_tagged_where_all_who_get_it_would_have_it_so() {
+        let tag = |text| Edit::Subject(SubjectTag::new(text).expect("a tag"));
+        let tagged = |level, text| {
+            let mut verdict = marked(level, 1);
+            verdict.marks.edits.push(tag(text));
+            verdict
+        };
+        for (verdicts, want) in [
+            (vec![tagged(Level::Low, "[low]"), marked(Level::High, 3)], None),
+            (
+                vec![tagged(Level::Low, "[low]"), tagged(Level::High, "[high]")],
+                Some("[low]"),
+            ),
+            (vec![marked(Level::High, 3), tagged(Level::Medium, "[med]")], None),
+        ] {
+            let Settlement::Accept { batches, .. } = settle(&verdicts, false) else {
+                panic!("accepted")
+            };
+            let edits = &batches[0].marks.edits;
+            let tags: Vec<&Edit> = edits.iter().filter(|edit| matches!(edit, Edit::Subject(_))).collect();
+            assert_eq!(tags, want.map(tag).iter().collect::<Vec<_>>(), "{verdicts:?}");
+        }
     }
 
     #[test]

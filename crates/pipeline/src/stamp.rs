@@ -6,9 +6,10 @@
 use gatepost_core::message::{
     Edit, Excess, Headers, Message, Name, NamePattern, Protocol, Received, SignedNames, beyond, own, results,
 };
-use gatepost_core::{Direction, Envelope, Fused, Identity, Level, Reference, Score, Seed, Spf, Visit};
+use gatepost_core::{Direction, Envelope, Fate, Fused, Identity, Level, Reference, Score, Seed, Spf, Tag, Visit};
 
 use crate::policy::{Action, Rules};
+use crate::reasons;
 
 mod proofs;
 
@@ -44,12 +45,10 @@ fn field(name: &'static str, value: &str) -> Option<Edit> {
 }
 
 /// The fields that tell of one recipient's level.
-const OF_LEVEL: [&str; 4] = [
-    "X-Gatepost-Level",
-    "X-Gatepost-Score",
-    "X-Gatepost-Classifiers",
-    "X-Gatepost-Would",
-];
+const OF_LEVEL: [&str; 4] = ["X-Gatepost-Level", "X-Gatepost-Score", "X-Gatepost-Classifiers", WOULD];
+
+/// The field that tells what would have been without a dry run.
+const WOULD: &str = "X-Gatepost-Would";
 
 /// Whether an edit tells what a filter found or did not look at, and nothing of a recipient's level: true of the mail,
 /// whoever gets it.
@@ -57,8 +56,15 @@ pub(crate) fn is_of_filter(edit: &Edit) -> bool {
     matches!(edit, Edit::Prepend(field) if !OF_LEVEL.contains(&field.name()))
 }
 
-/// The marks of a level: what its action asks for, and in a dry run what would have happened.
-pub fn marks(rules: &Rules, level: Level, score: Score, fused: Option<&Fused>, would: Option<&str>) -> Vec<Edit> {
+/// The marks of a level: what its action asks for, or all of them where a stronger action is not taken since the recipient
+/// loves spam; and in a dry run what would have happened, and why, in place of the tag.
+pub fn marks(
+    rules: &Rules,
+    level: Level,
+    score: Score,
+    fused: Option<&Fused>,
+    would: Option<(&Fate, &[Tag])>,
+) -> Vec<Edit> {
     let grade = rules.grade(level);
     let mut edits = Vec::new();
     if grade.action >= Action::Header {
@@ -66,12 +72,29 @@ pub fn marks(rules: &Rules, level: Level, score: Score, fused: Option<&Fused>, w
         edits.extend(field("X-Gatepost-Score", &score.to_string()));
         edits.extend(fused.and_then(classifiers));
     }
-    if let Some(would) = would {
-        edits.extend(field("X-Gatepost-Would", would));
-    } else if grade.action == Action::Subject {
-        edits.extend(grade.tag.clone().map(Edit::Subject));
+    let tag = grade.tag.as_ref().filter(|_| grade.action >= Action::Subject);
+    if let Some((fate, because)) = would {
+        edits.extend(self::would(fate, because));
+    } else if let (Some(tag), true) = (tag, rules.dry_run) {
+        let words = format!("subject; tag=\"{}\"", tag.as_str().replace(['"', '\\'], ""));
+        edits.extend(field(WOULD, &words));
+    } else {
+        edits.extend(tag.cloned().map(Edit::Subject));
     }
     edits
+}
+
+/// What would have become of the mail, and why in plain words.
+pub(crate) fn would(fate: &Fate, because: &[Tag]) -> Option<Edit> {
+    field(
+        WOULD,
+        &format!("{}; reason=\"{}\"", fate.name(), reasons::first(because)),
+    )
+}
+
+/// Whether an edit tells what would have been.
+pub(crate) fn is_would(edit: &Edit) -> bool {
+    name_of(edit) == Some(WOULD)
 }
 
 /// What all classifiers together say: how many of the score's points, and how sure they are.
@@ -312,8 +335,31 @@ mod tests {
             ["X-Gatepost-Level", "X-Gatepost-Score", "tag"]
         );
         assert_eq!(
-            names(Level::High, Some("refuse")),
+            names(Level::High, Some((&Fate::Discard, &[]))),
             ["X-Gatepost-Level", "X-Gatepost-Score", "X-Gatepost-Would"]
         );
+        // A stronger action that is not taken leaves all marks.
+        assert_eq!(names(Level::High, None), names(Level::Medium, None));
+    }
+
+    #[test]
+    fn a_dry_run_tells_of_the_tag_and_does_not_write_it() {
+        let rules = Rules {
+            dry_run: true,
+            ..Rules::default()
+        };
+        let edits = marks(&rules, Level::Medium, Score::points(7), None, None);
+        let want = Edit::prepend("X-Gatepost-Would", "subject; tag=\"[SPAM: med]\"").expect("a field");
+        assert_eq!(edits.last(), Some(&want));
+        let because = [Tag::new("bayes.odds"), Tag::new("policy.high")];
+        let edits = marks(
+            &rules,
+            Level::High,
+            Score::points(12),
+            None,
+            Some((&Fate::Hold, &because)),
+        );
+        let want = Edit::prepend("X-Gatepost-Would", "hold; reason=\"Its content looks like spam\"").expect("a field");
+        assert_eq!(edits.last(), Some(&want));
     }
 }

@@ -7,6 +7,7 @@
 mod accept;
 mod each;
 mod hold;
+mod shadow;
 mod verify;
 
 use std::sync::Arc;
@@ -21,10 +22,10 @@ use gatepost_core::{
 use hold::Word;
 
 use crate::followers::Finished;
-use crate::judge::{Judgement, Openness, Rank, Whom, judge, openness};
+use crate::judge::{Judgement, Openness, Overruled, Rank, Whom, judge, openness};
 use crate::ledger;
 use crate::offer::Codes;
-use crate::policy::{DifferingMarks, Rules, SenderMatch};
+use crate::policy::{DifferingMarks, Policy, Rules, SenderMatch};
 use crate::reasons;
 use crate::recipients::Looked;
 use crate::refusal::{self, Places, relayed};
@@ -100,7 +101,10 @@ impl Class {
                 },
             ) => {
                 let strict = *strict || rules.strict_split;
-                a == b && (!strict || (Arc::ptr_eq(first, rules) && e == exempt))
+                // In a dry run both fare alike, whatever they say.
+                let alike =
+                    (first.dry_run && rules.dry_run) || ((Arc::ptr_eq(first, rules) || first == rules) && e == exempt);
+                a == b && (!strict || alike)
             }
             _ => false,
         }
@@ -111,11 +115,15 @@ impl Class {
 pub(crate) struct Guest {
     id: RecipientId,
     pub(crate) domain: Option<Box<str>>,
+    /// Its local part, in lower case.
+    user: Option<Box<str>>,
     role: bool,
     /// Its place among those whom the mail server accepted; none if a filter takes it, or its mail waits.
     place: Option<usize>,
     /// Its row in the record, if that had room.
     row: Option<usize>,
+    /// In a dry run: it would have been turned away at RCPT.
+    turned_away: Option<Box<Overruled>>,
 }
 
 impl Guest {
@@ -125,6 +133,11 @@ impl Guest {
             domain: self.domain.as_deref(),
             role: self.role,
         }
+    }
+
+    /// The rules for its mail.
+    pub(crate) fn rules<'p>(&self, policy: &'p Policy) -> &'p Arc<Rules> {
+        policy.rules(self.domain.as_deref(), self.user.as_deref())
     }
 }
 
@@ -188,7 +201,7 @@ impl Transaction {
 
     /// Answers MAIL. `Err` is a refusal: there is no transaction.
     pub async fn mail(&mut self, scene: &Scene<'_>, dawdle: &mut Dawdle) -> Result<Reply, Spoken> {
-        let rules = scene.pipeline.policy().rules(None);
+        let rules = scene.pipeline.policy().rules(None, None);
         if let (Some(sender), Direction::Outbound) = (self.envelope.from.mailbox(), scene.visit.direction)
             && !sender::may_send(
                 rules.sender_must_match,
@@ -206,7 +219,7 @@ impl Transaction {
             .await;
         let judgement = scene.judge_early(&self.said, Phase::Mail);
         if judgement.rank != Rank::Exempt {
-            dawdle.wish(run.delay);
+            dawdle.wish_early(scene.pipeline.policy(), run.delay);
         }
         ledger::add_run(&mut self.record, run);
         match judgement.verdict.fate {
@@ -296,14 +309,18 @@ impl Transaction {
         let guest = Guest {
             id: recipient.id,
             domain,
+            user: recipient.path.mailbox().map(|to| to.local().to_lowercase().into()),
             role,
             place: None,
             row,
+            turned_away: None,
         };
-        let rules = scene.pipeline.policy().rules(guest.domain.as_deref());
+        let rules = guest.rules(scene.pipeline.policy());
         let looked = self.look_up(scene, &recipient, &route).await;
         let unknown = looked.as_ref().and_then(Looked::refused_by);
-        let unknown = unknown.filter(|rule| !self.only_notes(rules, &recipient, rule));
+        let noted = unknown.filter(|rule| self.only_notes(rules, &recipient, rule));
+        let unknown = unknown.filter(|_| noted.is_none());
+        let noted = noted.filter(|_| !self.is_refused(scene, rules, guest.whom()));
         if let Some(rule) = unknown
             && !self.is_refused(scene, rules, guest.whom())
         {
@@ -323,12 +340,21 @@ impl Transaction {
 
         let judgement = judge(rules, &scene.pipeline.fusion(), &self.said, guest.whom(), Phase::Rcpt);
         if judgement.rank != Rank::Exempt {
-            dawdle.wish(delay);
+            dawdle.wish_under(rules, delay);
         }
         self.put_down(row, &judgement);
+        let turned_away = match (noted, judgement.overruled()) {
+            (Some(rule), _) => Some(Overruled::new(Fate::Refuse(refusal::UNKNOWN), vec![Tag::new(rule)])),
+            (None, overruled) => overruled,
+        };
+        self.tell_overruled(row, turned_away.as_ref());
         if let (Some(rule), false) = (unknown, matches!(judgement.verdict.fate, Fate::Refuse(_))) {
             return self.turn_away(scene, guest.domain.as_deref(), row, rule, refusal::UNKNOWN);
         }
+        let guest = Guest {
+            turned_away: turned_away.map(Box::new),
+            ..guest
+        };
         let class = match (judgement.verdict.fate, judgement.taker) {
             (Fate::Defer(reply) | Fate::Refuse(reply), _) => {
                 return Spoken::new(self.worded(scene, guest.domain.as_deref(), reply), judgement.close);
@@ -461,7 +487,7 @@ impl Transaction {
         message: &Arc<Message>,
         gone: Gone<'_>,
     ) -> Spoken {
-        let site = Arc::clone(scene.pipeline.policy().rules(None));
+        let site = Arc::clone(scene.pipeline.policy().rules(None, None));
         let deadline = Deadline::after(site.soft_deadline.0, site.deadline.0);
         ledger::add_message(&mut self.record, message, site.log_subject);
         self.message = Some(Arc::clone(message));
@@ -481,6 +507,7 @@ impl Transaction {
         for (n, judgement) in judgements.iter().enumerate() {
             self.put_down(self.row(n), judgement);
         }
+        self.foretell(&judgements);
         if gone() {
             self.withhold(ways, "defer").await;
             return refusal::CLIENT_GONE.into();
@@ -547,7 +574,8 @@ impl Transaction {
         let Some(first) = first.filter(|_| may_return) else {
             return self.worded(scene, domain, reply);
         };
-        let template = &scene.pipeline.policy().rules(domain).refusal_with_code;
+        let user = who.first().and_then(guest).and_then(|guest| guest.user.as_deref());
+        let template = &scene.pipeline.policy().rules(domain, user).refusal_with_code;
         let codes = Codes::new(&scene.pipeline.services().seed, &self.record.id, scene.now);
         let places = Places {
             id: &self.record.id,
@@ -565,7 +593,7 @@ impl Transaction {
             && self
                 .guests
                 .iter()
-                .all(|guest| policy.rules(guest.domain.as_deref()).differing_marks == DifferingMarks::Separate)
+                .all(|guest| guest.rules(policy).differing_marks == DifferingMarks::Separate)
     }
 
     /// What no filter needs to be asked about: loops (P-44), authors that are not the sender's (P-15).
@@ -598,6 +626,7 @@ impl Transaction {
             may_return: false,
             close: false,
             would: None,
+            is_dry: false,
             taker: None,
         })
     }
@@ -611,11 +640,10 @@ impl Transaction {
             ..
         } = self;
         let policy = scene.pipeline.policy();
-        let rules = |guest: &Guest| policy.rules(guest.domain.as_deref());
         let open = |said: &[Arc<Said>]| {
             let mut found: Vec<Openness> = Vec::new();
             for guest in guests.iter() {
-                let open = openness(rules(guest), said, guest.whom());
+                let open = openness(guest.rules(policy), said, guest.whom());
                 if open == Openness::Open {
                     return vec![open];
                 }
@@ -645,8 +673,13 @@ impl Transaction {
     /// What becomes of the message for each recipient, by all that was said.
     fn judge_guests(&self, scene: &Scene<'_>) -> Vec<Judgement> {
         let (policy, fusion) = (scene.pipeline.policy(), scene.pipeline.fusion());
-        let rules = |guest: &Guest| policy.rules(guest.domain.as_deref());
-        let judged = |guest| judge(rules(guest), &fusion, &self.said, guest.whom(), Phase::Message);
+        let judged = |guest: &Guest| {
+            let judgement = judge(guest.rules(policy), &fusion, &self.said, guest.whom(), Phase::Message);
+            match &guest.turned_away {
+                Some(overruled) => judgement.after(overruled),
+                None => judgement,
+            }
+        };
         self.guests.iter().map(judged).collect()
     }
 

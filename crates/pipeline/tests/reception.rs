@@ -355,7 +355,7 @@ async fn a_dry_run_delivers_and_tells_what_it_would_have_done() {
         .session()
         .await;
     assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "250"]);
-    assert!(session.server.mail()[0].contains("X-Gatepost-Would: refuse\r\n"));
+    assert!(session.server.mail()[0].contains("X-Gatepost-Would: refuse; reason="));
     let to = session.records().await.remove(0).recipients.remove(0);
     assert_eq!((to.fate.as_str(), to.would.as_deref()), ("deliver", Some("refuse")));
 }

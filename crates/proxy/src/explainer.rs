@@ -120,10 +120,14 @@ impl Explain for Explainer {
             None => listener(config, None).map_err(Fault::Broken)?,
         };
         let to = about.came.iter().flat_map(|came| &came.to);
-        let of = |to: &String| Address::parse(to, true).ok().map(|to| to.domain().key());
-        let domain = about.domain.clone().or_else(|| to.filter_map(of).next());
+        let to = to.filter_map(|to| Address::parse(to, true).ok()).next();
+        let domain = about.domain.clone().or_else(|| to.as_ref().map(|to| to.domain().key()));
         let policy = wiring::policy(config);
-        let rules = policy.rules(domain.as_deref());
+        // For one recipient by its own rules, unless somebody asks for a whole domain.
+        let rules = match (&about.domain, &to) {
+            (None, Some(to)) => policy.of(to),
+            (domain, _) => policy.rules(domain.as_deref(), None),
+        };
         let fusion = self.fusion.get();
 
         let asked = self.classifiers((config, registry), listen, domain.as_deref());
@@ -185,7 +189,7 @@ pub fn unvouched(config: &Config, fusion: &CurrentFusion) -> Vec<String> {
         .filter(|(_, domain)| domain.policy.ham_risk.is_some());
     let places = std::iter::once(None).chain(own.map(|(name, _)| Some(name.to_ascii_lowercase())));
     let doubtful = |place: Option<String>| {
-        let risk = policy.rules(place.as_deref()).ham_risk;
+        let risk = policy.rules(place.as_deref(), None).ham_risk;
         let fusion = fusion.as_ref().clone().with_risk(risk.share());
         if fusion.is_vouched() {
             return None;

@@ -136,7 +136,7 @@ fn errand(policy: &Policy, row: &RecipientRecord) -> Option<Errand> {
     }
     let id = KeptId(row.went.as_deref()?.strip_prefix("kept:")?.into());
     let meant_for = Address::parse(&row.to, true).ok()?;
-    let rules = policy.rules(Some(&meant_for.domain().key()));
+    let rules = policy.of(&meant_for);
     let address = |held| rules.spambox(row.level, held)?.address(&meant_for);
     // What others got as well is kept in any case; who wants no copies kept wants none sent.
     let (refused, held) = (address(false).filter(|_| rules.keeps(row.level)), address(true));

@@ -124,10 +124,14 @@ fn slot(
 
 /// The policy of a configuration.
 pub fn policy(config: &Config) -> Policy {
-    Policy::new(
+    let domains = || config.domain.iter();
+    let policy = Policy::new(
         &config.policy,
-        config.domain.iter().map(|(name, domain)| (&**name, &domain.policy)),
-    )
+        domains().map(|(name, domain)| (&**name, &domain.policy)),
+    );
+    domains().fold(policy, |policy, (name, domain)| {
+        policy.with_users(name, domain.users.iter().map(|(user, layer)| (user.as_str(), layer)))
+    })
 }
 
 /// Who exists in our domains: the lists of the configuration, and what the mail server said, as the store remembers it.
@@ -368,7 +372,7 @@ pub fn outlet(config: &Config, ways: &Arc<Ways>, sentry: Sentry) -> Outlet {
         ways: Arc::clone(ways),
         ours: ours(config),
         name: config.post.name.clone(),
-        rules: Arc::clone(policy(config).rules(None)),
+        rules: Arc::clone(policy(config).rules(None, None)),
         sentry,
     }
 }
@@ -437,6 +441,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         dsn: true,
         enhanced_status_codes: true,
         starttls: listen.tls == TlsStart::Starttls,
+        prdr: listen.prdr,
         ..Offer::default()
     };
     let mut offer = match listen.direction {

@@ -149,7 +149,7 @@ fn tags(value: &[u8]) -> usize {
 /// How long the tag is that stands here: marks, words of which one names what is not wanted, and marks again.
 fn tag(text: &[u8]) -> usize {
     const TELLING: [&[u8]; 6] = [b"spam", b"junk", b"bulk", b"virus", b"phishing", b"phish"];
-    const BESIDE: [&[u8]; 13] = [
+    const BESIDE: [&[u8]; 17] = [
         b"mail",
         b"email",
         b"suspected",
@@ -163,6 +163,10 @@ fn tag(text: &[u8]) -> usize {
         b"detected",
         b"marked",
         b"warning",
+        b"low",
+        b"med",
+        b"medium",
+        b"high",
     ];
     let text = text.get(..TAG_MAX).unwrap_or(text);
     let count = |from: usize, may: &dyn Fn(u8) -> bool| text[from..].iter().take_while(|octet| may(**octet)).count();
@@ -196,6 +200,9 @@ mod tests {
         for tagged in [
             "[SPAM?] hello",
             "[SPAM] hello",
+            "[SPAM: low] hello",
+            "[SPAM: med] hello",
+            "[SPAM: high] hello",
             "*****SPAM***** hello",
             "***SPAM*** hello",
             "*** SPAM *** hello",

@@ -208,7 +208,8 @@ fn is_out_anyway(record: &Record, row: &RecipientRecord, policy: &Policy) -> boo
         return !row.because.iter().all(classifiers);
     }
     let score = row.score - row.fused.map_or(Score::ZERO, |fused| fused.points);
-    let rules = policy.rules(domain_of(&row.to).as_deref());
+    let to = Address::parse(&row.to, true).ok();
+    let rules = to.map_or_else(|| policy.rules(None, None), |to| policy.of(&to));
     matches!(
         rules.grade(rules.level(score)).action,
         Action::Reject | Action::Discard | Action::Hold

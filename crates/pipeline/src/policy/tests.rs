@@ -11,7 +11,7 @@ fn a_domain_inherits_what_it_does_not_say() {
     let general = layer(r#"{"dry_run": true, "low": {"threshold": 2}, "high": {"threshold": 20, "action": "hold"}}"#);
     let own = layer(r#"{"high": {"action": "reject"}, "speak_from": "message"}"#);
     let policy = Policy::new(&general, [("Own.Example", &own)]);
-    let rules = policy.rules(Some("own.example"));
+    let rules = policy.rules(Some("own.example"), None);
     assert!(rules.dry_run);
     assert_eq!(rules.speak_from, SpeakFrom::Message);
     let high = rules.grade(Level::High);
@@ -19,8 +19,8 @@ fn a_domain_inherits_what_it_does_not_say() {
     assert_eq!(rules.grade(Level::Low).threshold, Score::points(2));
     assert_eq!(rules.grade(Level::Medium), Rules::default().grade(Level::Medium));
     for other in [Some("other.example"), None] {
-        assert_eq!(policy.rules(other).grade(Level::High).action, Action::Hold);
-        assert_eq!(policy.rules(other).speak_from, SpeakFrom::Rcpt);
+        assert_eq!(policy.rules(other, None).grade(Level::High).action, Action::Hold);
+        assert_eq!(policy.rules(other, None).speak_from, SpeakFrom::Rcpt);
     }
 }
 
@@ -29,7 +29,7 @@ fn what_is_kept_and_where_copies_go_differs_by_level_and_domain() {
     let general = layer(r#"{"spambox": "spam@{domain}", "medium": {"keep": false}, "keep_days": 7}"#);
     let own = layer(r#"{"spambox": "", "high": {"spambox": "{user}+spam@{domain}"}, "keep_refused": false}"#);
     let policy = Policy::new(&general, [("own.example", &own)]);
-    let rules = |domain| policy.rules(domain).clone();
+    let rules = |domain| policy.rules(domain, None).clone();
     let kept = |domain| Level::ALL.map(|level| rules(domain).keeps(level));
     assert_eq!(kept(None), [true, true, false, true]);
     assert_eq!(kept(Some("own.example")), [false; 4]);

@@ -87,9 +87,8 @@ impl List {
     fn has(&self, local: &str) -> Option<bool> {
         let local = local.to_lowercase();
         let is_here = |name: &str| is_role_name(name) || self.0.binary_search_by(|entry| (**entry).cmp(name)).is_ok();
-        let either = |name: &str| is_here(name) || before_tag(name).is_some_and(is_here);
         match () {
-            () if either(&local) || in_batv(&local).is_some_and(either) => Some(true),
+            () if names(&local).any(is_here) => Some(true),
             () if is_srs(&local) => None,
             () => Some(false),
         }
@@ -100,6 +99,14 @@ impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "List({})", self.0.len())
     }
+}
+
+/// The names by which a mailbox is looked for, given a local part in lower case: as it stands, and then without what
+/// follows its first `+`; and both once more out of the envelope of BATV.
+pub fn names(local: &str) -> impl Iterator<Item = &str> {
+    let plain = [Some(local), before_tag(local)];
+    let inner = in_batv(local);
+    plain.into_iter().chain([inner, inner.and_then(before_tag)]).flatten()
 }
 
 /// What stands before the first `+`, if anything does.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::message::{Edits, Message};
+use gatepost_core::message::{Edit, Edits, Message};
 use gatepost_core::smtp::relay::Loss;
 use gatepost_core::{Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Reply, Terms};
 
@@ -37,6 +37,11 @@ pub(super) struct Acceptance {
     pub(super) held: Vec<Copy>,
     pub(super) taken: Vec<(usize, Option<Arc<str>>)>,
     pub(super) batches: Vec<Batch>,
+}
+
+/// Whether a tag goes before the subject, which signatures nearly always cover.
+fn breaks_signature(batch: &Batch) -> bool {
+    batch.marks.edits.iter().any(|edit| matches!(edit, Edit::Subject(_)))
 }
 
 impl Transaction {
@@ -102,7 +107,7 @@ impl Transaction {
             }
         }
         if !batches.is_empty() {
-            let edits = self.stamp(scene, message).await;
+            let edits = self.stamp(scene, message, &batches).await;
             answer = Some(self.send(scene, ways, message, gone, &edits, &batches).await?);
         } else if self.touched {
             ways.reset().await;
@@ -225,10 +230,12 @@ impl Transaction {
         }
     }
 
-    /// The edits that every delivery gets.
-    pub(super) async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>) -> Edits {
+    /// The edits that every delivery gets. What is proven of a mail whose signature a tag will break stands on it in any
+    /// case (P-54).
+    pub(super) async fn stamp(&mut self, scene: &Scene<'_>, message: &Arc<Message>, batches: &[Batch]) -> Edits {
         let sender = scene.visit.sender(&self.envelope.from);
-        if scene.pipeline.ours().results && scene.visit.direction == Direction::Inbound {
+        let wanted = scene.pipeline.ours().results || batches.iter().any(breaks_signature);
+        if wanted && scene.visit.direction == Direction::Inbound {
             // Asked for what becomes known by it; a fault is told by those who know nothing.
             let _ = guarded(PROVING, scene.names.memo.identity(sender.clone(), message)).await;
         }
@@ -255,7 +262,7 @@ impl Transaction {
             spf: spf.as_ref(),
             identity: identity.as_ref(),
         };
-        let (edits, notes) = stamp.edits(scene.pipeline.policy().rules(None), message);
+        let (edits, notes) = stamp.edits(scene.pipeline.policy().rules(None, None), message);
         self.record.notes.extend(notes);
         edits.into()
     }

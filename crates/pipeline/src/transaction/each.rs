@@ -123,7 +123,7 @@ impl Transaction {
             self.let_go(ways).await;
             return Ok(());
         }
-        let edits = self.stamp(scene, message).await;
+        let edits = self.stamp(scene, message, &batches).await;
         let (mut delivered, mut waiting) = (false, Vec::new());
         for batch in batches {
             if self.waits {

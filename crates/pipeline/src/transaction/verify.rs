@@ -31,10 +31,10 @@ impl Transaction {
         rules.dry_run
     }
 
-    /// Whether the client is refused for what was said before it named the recipient.
+    /// Whether the client is refused for what was said before it named the recipient, or would be but for a dry run.
     pub(super) fn is_refused(&self, scene: &Scene<'_>, rules: &Rules, whom: Whom<'_>) -> bool {
         let judgement = judge(rules, &scene.pipeline.fusion(), &self.said, whom, Phase::Rcpt);
-        matches!(judgement.verdict.fate, Fate::Refuse(_))
+        matches!(judgement.would.unwrap_or(judgement.verdict.fate), Fate::Refuse(_))
     }
 
     /// Remembers what the mail server's answer says of the recipient. Only an answer to RCPT itself says that it does not

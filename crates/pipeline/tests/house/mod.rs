@@ -390,7 +390,9 @@ impl Clock for Still {
 /// What a session is held against.
 pub struct House {
     pub tiers: Vec<Vec<Slot>>,
-    pub policy: &'static str,
+    pub policy: String,
+    /// What is said of users of `d.example`, in JSON.
+    pub users: Vec<(String, String)>,
     pub domains: Vec<(&'static str, &'static str)>,
     pub direction: Direction,
     pub archive: Option<Arc<Archive>>,
@@ -405,7 +407,8 @@ pub struct House {
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
     House {
         tiers: filters.into_iter().map(|slot| vec![slot]).collect(),
-        policy: "{}",
+        policy: "{}".into(),
+        users: Vec::new(),
         domains: Vec::new(),
         direction: Direction::Inbound,
         archive: None,
@@ -427,11 +430,15 @@ pub fn services(archive: Option<Arc<Archive>>, queue: Option<Arc<Spool>>) -> Ser
 
 impl House {
     pub fn policy(mut self, policy: &'static str) -> House {
-        self.policy = policy;
+        self.policy = policy.into();
         self
     }
     pub fn domain(mut self, name: &'static str, policy: &'static str) -> House {
         self.domains.push((name, policy));
+        self
+    }
+    pub fn user(mut self, name: &str, policy: &str) -> House {
+        self.users.push((name.into(), policy.into()));
         self
     }
     pub fn archive(mut self) -> (House, Arc<Archive>) {
@@ -463,9 +470,15 @@ impl House {
 
     pub fn pipeline(self, observers: Vec<Arc<dyn Observer>>) -> Pipeline {
         let layer = |json: &str| serde_json::from_str::<Layer>(json).expect(json);
-        let general = layer(self.policy);
+        let general = layer(&self.policy);
         let own: Vec<(&str, Layer)> = self.domains.iter().map(|(name, json)| (*name, layer(json))).collect();
-        let policy = Policy::new(&general, own.iter().map(|(name, layer)| (*name, layer)));
+        let users: Vec<(String, Layer)> = self
+            .users
+            .iter()
+            .map(|(name, json)| (name.clone(), layer(json)))
+            .collect();
+        let policy = Policy::new(&general, own.iter().map(|(name, layer)| (*name, layer)))
+            .with_users("d.example", users.iter().map(|(name, layer)| (name.as_str(), layer)));
         let routes = match self.direction {
             Direction::Inbound => {
                 Routes::inbound([("d.example", "one"), ("e.example", "one"), ("second.example", "two")])

@@ -21,6 +21,7 @@ mod queue;
 mod replay;
 mod reports;
 mod resolver;
+mod shadow;
 mod spf;
 mod store;
 mod teach;
@@ -122,6 +123,9 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tells what the policy would have done, and did: by fate, level, reason and sender. For a domain in a dry run, the
+    /// report before it is put in force.
+    Shadow(shadow::Asked),
     /// Daily block reports: lists who gets one, sends them, ends one.
     Reports {
         #[command(subcommand)]
@@ -295,6 +299,9 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
         }),
         Verb::Domain { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| domain::run(office, &what).await))
+        }
+        Verb::Shadow(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| shadow::run(office, &asked).await))
         }
         Verb::Reports { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))

@@ -72,7 +72,8 @@ pub struct Config {
     /// Our name in greetings, EHLO and Received; without this the machine's full name, or `localhost`.
     pub hostname: Option<HostName>,
     /// The domains whose mail we take from the world: `example.org` is that domain alone, `.example.org` all below it.
-    /// Mail to all others is refused on inbound listeners. Required where there is one.
+    /// Mail to all others is refused on inbound listeners. Required where there is one; a domain that has a route or a mail
+    /// server in its table need not stand here, so that `[]` is enough for whoever has none but those.
     pub local_domains: Vec<LocalDomain>,
     /// A folder of more files, one for each customer: its `*.toml` hold tables of `[domain]` and `[route]`, and are read in
     /// the order of their names, at start and at SIGHUP. Looked for from the folder of this file. What editors leave there
@@ -238,6 +239,10 @@ fn full_name<'a>(own: &'a str, hosts: &'a str) -> Option<&'a str> {
 pub struct Domain {
     /// What becomes of its mail.
     pub policy: Layer,
+    /// What is different for single users, by local part or address: `[domain."example.org".users.ann]` holds what a
+    /// `policy` holds, for mail to this recipient alone. Letter case does not count; `ann+tag` is `ann` where there is no
+    /// such entry of its own.
+    pub users: BTreeMap<String, Layer>,
     /// Its filters, by name.
     pub filters: BTreeMap<String, FilterException>,
     /// Logins that may change its lists and see its kept mail.

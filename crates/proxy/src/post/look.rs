@@ -60,15 +60,11 @@ impl Sentry {
         )
         .map_err(Fault::Broken)?;
         let policy = wiring::policy(&self.config);
-        let domain = envelope
-            .recipients
-            .first()
-            .and_then(|to| to.domain())
-            .map(|domain| domain.key());
+        let to = envelope.recipients.first().and_then(|to| to.path.mailbox());
         let visit = visit(listen.direction, &listen.name, record);
         let look = Look {
             tiers: &tiers,
-            rules: policy.rules(domain.as_deref()),
+            rules: to.map_or_else(|| policy.rules(None, None), |to| policy.of(to)),
             identify: &self.services.identify,
             now: self.services.clock.now(),
             visit: &visit,

@@ -63,6 +63,7 @@ struct Placed {
 #[derive(Default)]
 struct Differs {
     policy: Map<String, Value>,
+    users: BTreeMap<String, Map<String, Value>>,
     filters: Vec<(String, Mode, Map<String, Value>)>,
 }
 
@@ -222,8 +223,17 @@ impl House {
                 let differs = self.domains.entry(domain.to_ascii_lowercase()).or_default();
                 match word(rest.trim_start()) {
                     ("policy", rest) => merge(&mut differs.policy, table(words(rest))?),
+                    ("user", rest) => {
+                        let (user, rest) = word(rest.trim_start());
+                        let layer = differs.users.entry(user.into()).or_default();
+                        merge(layer, table(words(rest))?);
+                    }
                     ("filter", rest) => differs.filters.push(filter(rest)?),
-                    _ => return bad("`domain NAME policy key=value` or `domain NAME filter NAME MODE`"),
+                    _ => {
+                        return bad(
+                            "`domain NAME policy key=value`, `domain NAME user NAME key=value` or `domain NAME filter NAME MODE`",
+                        );
+                    }
                 }
             }
             "session" => {
@@ -350,7 +360,13 @@ impl House {
         for (domain, differs) in &self.domains {
             layers.push((domain.as_str(), read::<Layer>(Value::Object(differs.policy.clone()))?));
         }
-        let policy = Policy::new(&general, layers.iter().map(|(domain, layer)| (*domain, layer)));
+        let mut policy = Policy::new(&general, layers.iter().map(|(domain, layer)| (*domain, layer)));
+        for (domain, differs) in &self.domains {
+            for (user, layer) in &differs.users {
+                let layer: Layer = read(Value::Object(layer.clone()))?;
+                policy = policy.with_users(domain, [(user.as_str(), &layer)]);
+            }
+        }
         let route = |domain: &String| self.routes.get(domain).map_or("default", String::as_str);
         let routes = match self.direction {
             Direction::Inbound => Routes::inbound(self.local.iter().map(|domain| (domain.as_str(), route(domain)))),

@@ -14,6 +14,7 @@
 //! filter told score tier=2 patience=2s      (`tier`, `patience` and `on_fault` are the slot's)
 //! policy high.threshold=5 speak_from=message
 //! domain d.example policy dry_run=true      what is different for mail to a domain
+//! domain d.example user ann spam_lover=true  what is different for mail to one of its people
 //! domain d.example filter told off
 //! session errors=3 pipelining=false         limits and offers of the session
 //! recipients d.example ann "odd one"        all mailboxes of a domain; without this the mail server is asked
