@@ -341,7 +341,7 @@ fn groups(road: &Published, head: &Head, progress: &Progress) -> Vec<Group> {
             continue;
         };
         let route = match head.notice {
-            true => road.roads.notices(),
+            true => road.notice_route(to),
             false => road.roads.route(&head.caller, to),
         };
         match groups.iter_mut().find(|group| group.route == route) {

@@ -106,14 +106,14 @@ impl Inner {
         };
         let (road, message) = (self.published(), Arc::new(message));
         let Stored { head, progress } = stored;
-        let said = said.unwrap_or("its time was over before its mail server was there again");
+        let said = said.unwrap_or("its time was over");
         let unreached: Vec<Unreached> = waiting(&head, &progress)
             .filter_map(|n| head.recipients.get(n))
             .map(|(to, params)| Unreached {
                 to: to.clone(),
                 orcpt: params.orcpt.clone(),
                 status: TIME_IS_OVER,
-                said: said.to_owned(),
+                said: abroad("the time is over that it could wait for its mail server", said),
                 server: None,
             })
             .collect();
@@ -165,7 +165,7 @@ impl Inner {
                 to: to.clone(),
                 orcpt: params.orcpt.clone(),
                 status: Enhanced(4, 4, 1),
-                said: said.unwrap_or("its mail server does not answer").to_owned(),
+                said: abroad("its mail server cannot be reached", said.unwrap_or_default()),
                 server: None,
             })
             .collect();
@@ -199,7 +199,8 @@ impl Inner {
         unreached: &[Unreached],
         original: &Message,
     ) -> Result<(), String> {
-        let route = road.roads.notices().ok_or("there is no route for notices")?;
+        let to = Path::Mailbox(sender.clone());
+        let route = road.notice_route(&to).ok_or("there is no route for notices")?;
         let now = self.clock.now();
         let notice = Notice {
             kind,
@@ -234,7 +235,7 @@ impl Inner {
             caller,
             from: Path::Null,
             params,
-            recipients: vec![(Path::Mailbox(sender.clone()), RcptParams::default())],
+            recipients: vec![(to, RcptParams::default())],
             proven: false,
             notice: true,
         };
@@ -247,7 +248,7 @@ impl Inner {
 /// The sender, where it may be told what became of a mail, and can be.
 fn to_be_told<'a>(road: &Published, head: &'a Head, message: &Message) -> Option<&'a Address> {
     let sender = head.from.mailbox()?;
-    let may = head.proven && !head.notice && road.roads.notices().is_some() && !is_automatic(message);
+    let may = head.proven && !head.notice && road.notice_route(&head.from).is_some() && !is_automatic(message);
     may.then_some(sender)
 }
 
@@ -255,6 +256,14 @@ fn to_be_told<'a>(road: &Published, head: &'a Head, message: &Message) -> Option
 fn wants(head: &Head, to: &Path, word: impl Fn(&gatepost_core::smtp::command::Notify) -> bool) -> bool {
     let params = head.recipients.iter().find(|(other, _)| other == to);
     params.is_none_or(|(_, params)| params.notify.as_ref().is_none_or(word))
+}
+
+/// What a sender reads: what its recipient's server said goes on, what we say among ourselves does not.
+fn abroad(plainly: &str, said: &str) -> String {
+    match said.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("{plainly}; the server's last word was: {said}"),
+        false => plainly.to_owned(),
+    }
 }
 
 /// How long a mail has waited.

@@ -145,11 +145,11 @@ impl Inner {
             let left = waiting(head, progress).filter_map(|n| head.recipients.get(n));
             let left: Vec<&Path> = left.map(|(to, _)| to).collect();
             mail.recipients = left.iter().map(ToString::to_string).collect();
-            let roads = &self.published().roads;
-            let route = match head.notice {
-                true => roads.notices(),
-                false => left.first().and_then(|to| roads.route(&head.caller, to)),
-            };
+            let road = self.published();
+            let route = left.first().and_then(|to| match head.notice {
+                true => road.notice_route(to),
+                false => road.roads.route(&head.caller, to),
+            });
             mail.route = route.map(|route| route.to_string());
         } else {
             mail.said = "it cannot be read".into();
@@ -272,6 +272,12 @@ impl Inner {
         let (now, mut item, old) = (self.clock.now(), item, entry(&turn.lane, turn.id, &item));
         let mut outcome = Outcome::Stays { warned: false };
         let marks = match order {
+            // Whoever lets a mail go whose time was over while it was held wants it tried, and not given up.
+            WaitingOrder::Hold(false) if item.until <= now => Some(Marks {
+                until: Some(now + REPRIEVE),
+                held: false,
+                ..item.marks
+            }),
             WaitingOrder::Hold(held) => Some(Marks {
                 held: *held,
                 ..item.marks
@@ -344,5 +350,7 @@ impl Inner {
 /// Behind the name of every lane: a page goes on behind its last mail, whatever lane that is in.
 const LAST_LANE: &str = "\u{10ffff}";
 
+/// How long a mail has that is let go after its time.
+const REPRIEVE: Duration = Duration::from_hours(24);
 /// How long an extension may be at most: longer is hardly meant.
 const EXTENSION_MAX: Duration = Duration::from_hours(24 * 365);

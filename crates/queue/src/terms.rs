@@ -61,8 +61,13 @@ pub trait Roads: Send + Sync {
     fn terms(&self, domain: &str) -> DomainTerms;
     /// The mail servers.
     fn upstreams(&self) -> &dyn Upstreams;
-    /// The route to the world, by which senders are told what became of their mail; without it nobody is told.
+    /// The route to the world, by which senders are told what became of their mail; without it nobody outside is told.
     fn notices(&self) -> Option<Arc<str>>;
+    /// The route to an address of ours: people of our own are told by it.
+    fn home(&self, to: &Path) -> Option<Arc<str>> {
+        let _ = to;
+        None
+    }
     /// Our host name.
     fn hostname(&self) -> &str;
 }
@@ -71,4 +76,11 @@ pub trait Roads: Send + Sync {
 pub(crate) struct Published {
     pub settings: Settings,
     pub roads: Arc<dyn Roads>,
+}
+
+impl Published {
+    /// The route by which a sender is told something.
+    pub fn notice_route(&self, sender: &Path) -> Option<Arc<str>> {
+        self.roads.home(sender).or_else(|| self.roads.notices())
+    }
 }

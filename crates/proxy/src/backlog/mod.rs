@@ -82,6 +82,10 @@ impl Roads for Outward {
         self.notices.clone()
     }
 
+    fn home(&self, to: &Path) -> Option<Arc<str>> {
+        self.outlet.otherwise.route(to).ok().cloned()
+    }
+
     fn hostname(&self) -> &str {
         &self.outlet.ours.hostname
     }

@@ -74,4 +74,11 @@ fn a_domain_has_the_terms_that_are_written_for_it() {
     let other = house.terms("example.org");
     assert_eq!((other.hold, other.quota.octets), (None, 5 << 20));
     assert_eq!(house.notices().as_deref(), Some("world"));
+    let home = |to: &str| house.home(&Path::forward(to, true).expect("an address"));
+    assert_eq!(
+        home("ann@acme.example").as_deref(),
+        Some("acme"),
+        "our own people are told at home"
+    );
+    assert_eq!(home("ann@elsewhere.example"), None);
 }

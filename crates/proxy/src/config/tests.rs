@@ -8,6 +8,7 @@ use super::*;
 
 mod domains;
 mod people;
+mod queue;
 mod recipients;
 mod routes;
 

@@ -167,6 +167,23 @@ async fn a_refusal_is_told_with_the_servers_own_words() {
 }
 
 #[tokio::test]
+async fn our_own_people_are_told_at_home_and_without_a_way_to_the_world() {
+    let house = House::new();
+    house.map.no_notices.store(true, Ordering::Relaxed);
+    house.map.server("acme").script.rcpt("ann@acme.example", NEVER);
+    let mail = Mail {
+        from: "bob@home.example",
+        ..to_ann("1").proven()
+    };
+    house.map.server("home");
+    house.accept(mail).await;
+    house.settle().await;
+    let told = house.map.server("home").script.delivered();
+    assert_eq!((told.len(), house.archived().await.len()), (1, 0));
+    assert_eq!(told[0].to[0].to_string(), "bob@home.example");
+}
+
+#[tokio::test]
 async fn a_notice_that_nobody_takes_is_given_up_and_nobody_told() {
     let house = House::new();
     house.map.server("acme").script.rcpt("ann@acme.example", NEVER);

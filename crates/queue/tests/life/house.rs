@@ -138,6 +138,11 @@ impl Roads for Map {
         (!self.no_notices.load(Ordering::Relaxed)).then(|| WORLD.into())
     }
 
+    fn home(&self, to: &Path) -> Option<Arc<str>> {
+        let home = to.mailbox()?.domain().key() == "home.example";
+        home.then(|| "home".into())
+    }
+
     fn hostname(&self) -> &str {
         "mx.example.org"
     }

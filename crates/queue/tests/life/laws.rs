@@ -17,8 +17,8 @@ fn the_queue_passes_the_laws_of_all_queues() {
         Bench {
             queue,
             settle: Box::new(move || {
-                let runtime = tokio::runtime::Handle::current();
-                tokio::task::block_in_place(|| runtime.block_on(house.settle()));
+                let house = Arc::clone(&house);
+                Box::pin(async move { house.settle().await })
             }),
         }
     });
