@@ -38,6 +38,7 @@ mod people;
 mod queueing;
 mod relaying;
 mod resend;
+mod shadow;
 mod smuggling;
 mod tls;
 mod training;
