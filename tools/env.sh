@@ -10,8 +10,9 @@ die() {
 # For what is not done and must not be overlooked.
 loud() { printf '\n*** %s ***\n\n' "$*" >&2; }
 
-# Packages for a task, then the archive of RocksDB that this machine keeps.
+# Packages for a task, then the archive of RocksDB that this machine keeps, and for tests the Exim that it keeps.
 prepare() {
   tools/packages.sh "$1"
   eval "$(tools/rocksdb.sh)"
+  [ "$1" != test ] || eval "$(tools/exim.sh)"
 }

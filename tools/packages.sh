@@ -86,6 +86,7 @@ if ! have_libclang || ! have_clang_headers; then missing+=(libclang); fi
 if [ "$task" = test ]; then
   need postfix postfix
   need clamd clamav-daemon
+  need c-icap c-icap
   need dovecot dovecot-core
   any /usr/lib/dovecot/lmtp /usr/libexec/dovecot/lmtp || missing+=(dovecot-lmtpd)
   any /usr/lib/dovecot/imap /usr/libexec/dovecot/imap || missing+=(dovecot-imapd)
@@ -104,8 +105,8 @@ as_root() {
 }
 # Packages that start a service are unpacked with starting forbidden, and postfix is left without a configuration
 # of its own (its unit then starts at no boot either): the tests run instances of their own. clamd, too, is only unpacked:
-# without a database its unit starts at no boot, and freshclam, which would fetch one, is left to be run by hand. Dovecot's
-# unit is disabled, since it would start with the settings of the package.
+# without a database its unit starts at no boot, and freshclam, which would fetch one, is left to be run by hand. The units
+# of Dovecot and c-icap are disabled, since they would start with the settings of their packages.
 install_debian() {
   local began=$SECONDS names=() name found clang=() guard=/usr/sbin/policy-rc.d made=
   # Lists may be absent (a fresh image) or so old that their files are gone from the mirror.
@@ -140,6 +141,9 @@ install_debian() {
     "${names[@]}" </dev/null >&2 || die "apt-get failed; install by hand: ${names[*]}"
   if [[ " ${names[*]} " == *" dovecot-core "* ]] && have systemctl; then
     as_root systemctl --quiet disable dovecot.service dovecot.socket 2>/dev/null || true
+  fi
+  if [[ " ${names[*]} " == *" c-icap "* ]] && have systemctl; then
+    as_root systemctl --quiet disable c-icap.service 2>/dev/null || true
   fi
   say "installed in $((SECONDS - began)) s"
 }

@@ -1,5 +1,5 @@
 //! Whatever a client says and a mail server answers, with all filters between them: what is answered 2xx was delivered,
-//! kept or queued and what is not was not delivered; who gets a mail was granted it, and gets it once, whole, with our
+//! kept or queued and what is not was neither delivered nor queued, recipient by recipient where that was asked; who gets a mail was granted it, and gets it once, whole, with our
 //! trace and no forged one; the client hears whole replies; each record reads as itself; and the same again comes out the
 //! same.
 //!
@@ -26,11 +26,11 @@ use gatepost_core::registry::Options;
 use gatepost_core::smtp::body::{Notes, Treat};
 use gatepost_core::smtp::session::{Answer, Input, Output, Question, Session, Settings};
 use gatepost_core::{
-    Client, Clock, Direction, Enhanced, Facts, Kept, Login, LoginBy, Message, Observer, Path, Query, Record, Reply,
-    Time, Upstreams, Visit, async_trait, null,
+    Client, Clock, Direction, Enhanced, Facts, Holding, Kept, Login, LoginBy, Message, Observer, Path, Query, Queued,
+    Record, Reply, Time, Upstreams, Visit, async_trait, null,
 };
 use gatepost_pipeline::recipients::{List, Lists, Recipients};
-use gatepost_pipeline::{Followers, Layer, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot};
+use gatepost_pipeline::{EtrnFrom, Followers, Layer, Ours, Pipeline, Policy, Reception, Routes, Seen, Slot};
 use gatepost_testkit::{Book, Delivered, Dies, Fakes, MemoryQueue, ScriptedUpstreams};
 use serde_json::json;
 
@@ -84,6 +84,10 @@ impl House {
         }
         if flag(2) {
             services.queue = Some(queue.clone());
+            if octet(2) % 2 == 1 {
+                queue.hold("d.example", Holding::Yes);
+                queue.hold("f.example", Holding::Full);
+            }
         }
         let policy: Layer = serde_json::from_value(json!({
             "keep_refused": flag(3), "strict_split": flag(4), "dry_run": flag(7), "log_subject": true,
@@ -124,7 +128,11 @@ impl House {
         let policy = Policy::new(&policy, [("f.example", &other)]);
         let tiers = tiers.into_values().collect();
         let pipeline = Pipeline::new("fuzz", tiers, policy, routes, Ours::new(HOSTNAME), services, followers)
-            .with_recipients(Arc::new(known.with_lists(Arc::new(lists))));
+            .with_recipients(Arc::new(known.with_lists(Arc::new(lists))))
+            .with_etrn(EtrnFrom::new([(
+                "d.example",
+                vec!["192.0.2.1/32".parse().expect("a network")],
+            )]));
         let mut settings = Settings::new(HOSTNAME);
         settings.offer = session_run::generous().offer;
         settings.limits.message = 20_000;
@@ -186,6 +194,14 @@ impl House {
                 self.untold.set(n % 5 == 4);
             }
             [5, n] => server.down(n & 1 == 1),
+            [7, n] => server.away((n & 1 == 1).then_some("default")),
+            [8, n] => server.each(
+                "c@d.example",
+                reply(n)
+                    .filter(|reply| reply.is_transient() || reply.is_permanent())
+                    .unwrap_or(const { Reply::fixed(550, Enhanced(5, 7, 1), "not he") }),
+            ),
+            [9, n] => self.queue.fill(n & 1 == 1),
             [6, ref dots @ ..] => server.next_dots(dots.iter().take(4).filter_map(|n| reply(*n))),
             _ => {}
         }
@@ -300,6 +316,14 @@ impl Call {
             (Question::Mail { from, .. }, _) if done => (self.from, self.granted) = (from, Vec::new()),
             (Question::Rcpt { to, .. }, _) if done => self.granted.push(to),
             (Question::Message { .. }, Some(content)) => {
+                let told = told(&answer, self.granted.len());
+                let done = told.contains(&true);
+                self.only_to_those(
+                    &told,
+                    delivered,
+                    &house.queue.book.all()[before.2..],
+                    house.untold.get(),
+                );
                 let kept = house.kept().await;
                 let taken = !delivered.is_empty() || kept > before.1 || house.queue.book.len() > before.2;
                 assert!(taken || !done, "2xx for a mail that nobody has");
@@ -346,6 +370,16 @@ impl Call {
         assert_eq!(whole, delivered.bytes);
     }
 
+    /// Nobody has the mail about whom the client heard no 2xx: it comes again for him.
+    fn only_to_those(&self, told: &[bool], delivered: &[Delivered], queued: &[Queued], untold: bool) {
+        let heard = |to: &Path| self.granted.iter().zip(told).any(|(other, told)| other == to && *told);
+        let queued = queued.iter().flat_map(|mail| mail.recipients.iter().map(|(to, _)| to));
+        let delivered = delivered.iter().flat_map(|mail| &mail.to).filter(|_| !untold);
+        for to in delivered.chain(queued) {
+            assert!(heard(to), "{to} has it, and the client will come again");
+        }
+    }
+
     fn once_each(&self, delivered: &[Delivered]) {
         let count = |to: &Path| {
             delivered
@@ -358,6 +392,20 @@ impl Call {
             let named = self.granted.iter().filter(|other| *other == to).count();
             assert!(count(to) <= named, "{to} gets it more than once");
         }
+    }
+}
+
+/// Whether the client heard 2xx about each of so many recipients.
+fn told(answer: &Answer, granted: usize) -> Vec<bool> {
+    match answer {
+        Answer::Each(each, last) => {
+            let told: Vec<bool> = each.iter().map(Reply::is_done).collect();
+            assert!(told.len() == granted && granted > 1, "a word on each");
+            assert_eq!(told.contains(&true), last.is_done(), "a last word that fits");
+            told
+        }
+        Answer::Reply(reply) => vec![reply.is_done(); granted],
+        _ => vec![false; granted],
     }
 }
 

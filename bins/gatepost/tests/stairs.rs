@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Every crate that there is or is meant to be, and its floor. A new crate is given its place here.
-const FLOORS: [(&str, u8); 31] = [
+const FLOORS: [(&str, u8); 32] = [
     ("gatepost-smtp", 0),
     ("gatepost-message", 0),
     ("gatepost-containers", 0),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u8); 31] = [
     ("gatepost-dnsbl", 2),
     ("gatepost-spf-dkim-dmarc", 2),
     ("gatepost-clamav", 2),
+    ("gatepost-icap", 2),
     ("gatepost-attachments", 2),
     ("gatepost-conduct", 2),
     ("gatepost-whitelist", 2),
@@ -41,7 +42,7 @@ const FLOORS: [(&str, u8); 31] = [
 ];
 
 /// What a filter crate may know of Gatepost, besides core.
-const FILTERS: [(&str, &[&str]); 12] = [
+const FILTERS: [(&str, &[&str]); 13] = [
     ("gatepost-greylist", &[]),
     ("gatepost-bayes", &["gatepost-tokens"]),
     ("gatepost-hmm", &["gatepost-tokens"]),
@@ -49,6 +50,7 @@ const FILTERS: [(&str, &[&str]); 12] = [
     ("gatepost-dnsbl", &[]),
     ("gatepost-spf-dkim-dmarc", &[]),
     ("gatepost-clamav", &[]),
+    ("gatepost-icap", &[]),
     ("gatepost-attachments", &["gatepost-containers"]),
     ("gatepost-conduct", &[]),
     ("gatepost-whitelist", &[]),

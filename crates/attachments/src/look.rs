@@ -27,7 +27,7 @@ pub struct File {
     pub kind: Kind,
     /// Octets, as far as they were read.
     pub octets: u64,
-    /// SHA-256, where all of it was read.
+    /// SHA-256, where all of it was read and somebody wants it.
     pub sha256: Option<[u8; 32]>,
     /// What else is known of it.
     pub marks: Vec<(Mark, Box<str>)>,

@@ -13,7 +13,7 @@ use crate::levels::{self, Level, Levels};
 use crate::look::How;
 use crate::people::{People, PersonOptions};
 use crate::policy::Policy;
-use crate::rule::{Rule, RuleOptions, Rules};
+use crate::rule::{Action, Rule, RuleOptions, Rules};
 use crate::words::Words;
 
 /// Octets in a megabyte, as sizes are written here.
@@ -134,6 +134,16 @@ impl Config {
         Words::new(&self.refusal, &self.contact)
     }
 
+    /// Whether anybody reads the hash of a file: a list of known ones, or the note in the place of a file.
+    fn wants_hashes(&self) -> bool {
+        let lists = [&self.known_good, &self.known_bad];
+        let files = [&self.known_good_files, &self.known_bad_files];
+        let notes = |rule: &RuleOptions| [rule.action, rule.exempt, rule.outbound].contains(&Some(Action::Replace));
+        lists.iter().any(|list| !list.is_empty())
+            || files.iter().any(|list| !list.is_empty())
+            || self.findings.values().any(notes)
+    }
+
     /// How far is looked.
     pub fn how(&self) -> Result<How, BuildError> {
         let within = |key: &str, number: u32, most: u32| match (1..=most).contains(&number) {
@@ -158,6 +168,7 @@ impl Config {
                 octets: u64::from(unpacked).saturating_mul(MEGABYTE),
                 memory: megabytes("memory_megabytes", self.memory_megabytes, 1_000)?,
                 ratio: within("ratio", self.ratio, 1_000_000)?.into(),
+                hashes: self.wants_hashes(),
             },
         })
     }

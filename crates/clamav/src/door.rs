@@ -8,14 +8,14 @@
     reason = "this filter is the one that speaks to another program"
 )]
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use gatepost_core::{Compute, Fault};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::place::Place;
-use crate::session::{ANSWER_MAX, Answer, CHUNK, END, INSTREAM, Session, announced, chunks};
+use crate::session::{ANSWER_MAX, Answer, END, INSTREAM, Session, announced, chunks};
 use crate::what::Stream;
 
 /// Why there is no answer at all.
@@ -142,39 +142,44 @@ async fn exchange(wire: impl AsyncRead + AsyncWrite, what: &Stream, compute: &Co
     }
 }
 
-/// Sends the command, the stream and its end. An ordinary mail is one write.
+/// Sends the command, the stream and its end, straight from where the octets lie. An ordinary mail is one write.
 async fn send(to: &mut (impl AsyncWrite + Unpin), what: &Stream, compute: &Compute) -> Result<(), Unsent> {
-    let mut out = Vec::with_capacity(usize::try_from(what.len()).unwrap_or(CHUNK).min(CHUNK) + 64);
-    out.extend_from_slice(INSTREAM);
-    if let Some(pieces) = what.in_memory() {
-        for piece in pieces {
-            put(to, &mut out, piece).await?;
-        }
+    if let Some([head, body]) = what.in_memory() {
+        let framed: Vec<_> = chunks(head).chain(chunks(body)).collect();
+        put(to, INSTREAM, &framed, &END).await?;
     } else {
+        put(to, INSTREAM, &[], &[]).await?;
         let mut at = 0;
         while at < what.len() {
             let held = what.clone();
             let read = compute.run(move |_| held.window(at)).await.map_err(Unsent::Ours)?;
             let window = read.map_err(|error| Unsent::Ours(Fault::Broken(error.to_string())))?;
             at = at.saturating_add(window.len() as u64);
-            put(to, &mut out, &window).await?;
+            let framed: Vec<_> = chunks(&window).collect();
+            put(to, &[], &framed, &[]).await?;
         }
+        put(to, &[], &[], &END).await?;
     }
-    out.extend_from_slice(&END);
-    to.write_all(&out).await?;
     to.flush().await?;
     Ok(())
 }
 
-/// Adds octets in chunks to what is to be written, and writes what is more than one chunk of it.
-async fn put(to: &mut (impl AsyncWrite + Unpin), out: &mut Vec<u8>, octets: &[u8]) -> Result<(), Unsent> {
-    for (header, chunk) in chunks(octets) {
-        if out.len() + chunk.len() > CHUNK {
-            to.write_all(out).await?;
-            out.clear();
+/// Writes chunks with what goes before and behind them, as many slices at once as the socket takes.
+async fn put(
+    to: &mut (impl AsyncWrite + Unpin),
+    before: &[u8],
+    framed: &[([u8; 4], &[u8])],
+    behind: &[u8],
+) -> Result<(), Unsent> {
+    let chunks = framed.iter().flat_map(|(header, chunk)| [&header[..], chunk]);
+    let all = std::iter::once(before).chain(chunks).chain([behind]);
+    let mut slices: Vec<_> = all.filter(|slice| !slice.is_empty()).map(IoSlice::new).collect();
+    let mut slices = slices.as_mut_slice();
+    while !slices.is_empty() {
+        match to.write_vectored(slices).await? {
+            0 => return Err(Unsent::Closed),
+            n => IoSlice::advance_slices(&mut slices, n),
         }
-        out.extend_from_slice(&header);
-        out.extend_from_slice(chunk);
     }
     Ok(())
 }
@@ -184,7 +189,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::session::Why;
+    use crate::session::{CHUNK, Why};
     use gatepost_core::null::NoThreads;
     use gatepost_core::{Bytes, Message};
 

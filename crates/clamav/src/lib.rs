@@ -4,8 +4,8 @@
 //! clamd that is dead, late or says anything else is a fault, and `on_fault` (`defer` unless the operator says otherwise)
 //! decides about the mail, for all or for one domain. Without any clamd in the options mail is marked, and an alarm says so.
 //!
-//! **Another engine** (ICAP, say) is another filter in a crate of its own, which knows core and nothing of this one. What
-//! this one is made of is the pattern: a pure session, a driver that alone opens sockets, a memory of servers in the store,
+//! **Another engine** is another filter in a crate of its own, as `gatepost-icap` is, which knows core and nothing of this one.
+//! What this one is made of is the pattern: a pure session, a driver that alone opens sockets, a memory of servers in the store,
 //! and an opinion by options. Two engines in one tier are asked at the same time; either's word is enough, since danger is
 //! obeyed whoever says it, and each has its own `on_fault`. **Absent on purpose:** a common trait of engines: it would have
 //! one method, and that is [`Filter::message`].

@@ -5,6 +5,7 @@
 //! that only weighs ends nothing: what else there is in the mail is scanned all the same.
 //! **Absent on purpose:** an opinion.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,7 +19,7 @@ use crate::health::{Health, Server};
 use crate::options::{Config, Order};
 use crate::session::{Answer, PING, PONG, VERSION, Why};
 use crate::version::Version;
-use crate::what::{Files, SMALL, Stream, files};
+use crate::what::{Files, SMALL, Stream, files, is_ambiguous};
 
 /// How long a clamd may take to accept a connection: it does nothing but that.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -112,24 +113,35 @@ impl Round {
             Ok(Ok(scan)) => scan,
             Ok(Err(_)) | Err(_) => return Err(FULL),
         };
-        let mut files = timeout_at(until, self.files(message)).await.map_err(|_| LATE)??;
-        if !files.ambiguous {
-            // clamd's reading is the only one, and it has them all.
-            (files.all, files.cut) = (Vec::new(), false);
-        }
+        let whole = Stream::Mail(Arc::clone(message));
         let mut lost = 0;
-        let (answer, server) = self
-            .ask(&Stream::Mail(Arc::clone(message)), until, now, &mut lost)
-            .await?;
+        let (answer, server, ambiguous) = {
+            let mut scan = pin!(self.ask(&whole, until, now, &mut lost));
+            let mut walk = pin!(timeout_at(until, self.is_ambiguous(message)));
+            let mut ambiguous = None;
+            // The mail is on its way before it is looked at here, and an answer that settles all waits for nothing.
+            let (answer, server) = loop {
+                tokio::select! {
+                    biased;
+                    answered = &mut scan => break answered?,
+                    known = &mut walk, if ambiguous.is_none() => ambiguous = Some(known),
+                }
+            };
+            let ambiguous = match ambiguous {
+                _ if ends(&answer) => false,
+                Some(known) => known.map_err(|_| LATE)??,
+                None => walk.await.map_err(|_| LATE)??,
+            };
+            (answer, server, ambiguous)
+        };
         let mut answers = Vec::new();
+        let mut files = Files::none();
+        // Where clamd's reading is the only one, and it says that all is well, it has had all files.
+        if !ends(&answer) && (ambiguous || answer != Answer::Clean) {
+            files = timeout_at(until, self.files(message)).await.map_err(|_| LATE)??;
+        }
         if answer != Answer::Clean {
-            let settled = ends(&answer);
             answers.push(answer);
-            if settled {
-                files = Files::none();
-            } else if !files.ambiguous {
-                files = timeout_at(until, self.files(message)).await.map_err(|_| LATE)??;
-            }
         }
         for file in &files.all {
             let answer = match self.ask(file, until, now, &mut lost).await {
@@ -157,14 +169,29 @@ impl Round {
         Ok(Scanned { answers, by })
     }
 
+    /// Whether there are files in a mail that clamd may not see as others do.
+    async fn is_ambiguous(&self, message: &Arc<Message>) -> Result<bool, Fault> {
+        self.walk(message, |message, most, spent| is_ambiguous(message, most, spent))
+            .await
+    }
+
     /// The files of a mail.
     async fn files(&self, message: &Arc<Message>) -> Result<Files, Fault> {
+        self.walk(message, files).await
+    }
+
+    /// Walks over a mail: where the session is if that takes no time.
+    async fn walk<T: Send + 'static>(
+        &self,
+        message: &Arc<Message>,
+        with: impl FnOnce(&Arc<Message>, u64, &dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
         let most = self.max_size;
         if message.len() <= SMALL {
-            return Ok(files(message, most, &|| false));
+            return Ok(with(message, most, &|| false));
         }
         let message = Arc::clone(message);
-        let work = move |budget: &Budget| files(&message, most, &|| budget.is_spent());
+        let work = move |budget: &Budget| with(&message, most, &|| budget.is_spent());
         self.compute.run(work).await
     }
 

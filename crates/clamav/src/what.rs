@@ -33,8 +33,6 @@ pub const SMALL: u64 = 16 * 1024;
 pub struct Files {
     /// Each in each of its readings, in the order in which they are scanned.
     pub all: Vec<Stream>,
-    /// Whether readers of the mail see different files in it.
-    pub ambiguous: bool,
     /// Whether there are more than are scanned, or some that are longer.
     pub cut: bool,
 }
@@ -44,10 +42,16 @@ impl Files {
     pub fn none() -> Files {
         Files {
             all: Vec::new(),
-            ambiguous: false,
             cut: false,
         }
     }
+}
+
+/// Whether readers of a mail see different files in it, as far as that is seen before `spent` says that the time is over.
+/// Of nearly every mail this is all that is to be known, so nothing is copied for it.
+pub fn is_ambiguous(message: &Message, most: u64, spent: &dyn Fn() -> bool) -> bool {
+    let room = usize::try_from(most).unwrap_or(usize::MAX);
+    message.enclosed(room, spent, &mut |_| {}).ambiguity.any()
 }
 
 /// The files of a mail: at most `most` octets together, and those that are found before `spent` says that the time is over.
@@ -70,7 +74,6 @@ pub fn files(message: &Arc<Message>, most: u64, spent: &dyn Fn() -> bool) -> Fil
     });
     Files {
         all,
-        ambiguous: survey.ambiguity.any(),
         cut: cut || survey.excess.any(),
     }
 }
@@ -170,7 +173,8 @@ mod tests {
     fn files_of(text: &str, most: u64) -> (Vec<u64>, bool, bool) {
         let message = Arc::new(Message::from_bytes(text.replace('\n', "\r\n")));
         let files = files(&message, most, &|| false);
-        (files.all.iter().map(Stream::len).collect(), files.ambiguous, files.cut)
+        let ambiguous = is_ambiguous(&message, most, &|| false);
+        (files.all.iter().map(Stream::len).collect(), ambiguous, files.cut)
     }
 
     #[test]

@@ -47,11 +47,11 @@ pub fn examine(
         held: 0,
         outermost: octets.len() as u64,
         stopped: false,
-        step: vec![0; STEP],
+        step: Vec::new(),
     };
     let taken = Taken {
         total: octets.len() as u64,
-        sha256: Some(Sha256::digest(octets).into()),
+        sha256: limits.hashes.then(|| Sha256::digest(octets).into()),
         whole: true,
         marks: Marks::default(),
     };
@@ -71,6 +71,7 @@ struct Walk<'a> {
     outermost: u64,
     /// A bound of the whole is passed: nothing more is read.
     stopped: bool,
+    /// Where octets go that nobody keeps; of [`STEP`] octets once it was needed.
     step: Vec<u8>,
 }
 
@@ -142,9 +143,6 @@ impl Walk<'_> {
             *marks = within.marks;
             self.path.truncate(depth);
             self.held = held;
-            if self.step.len() != STEP {
-                self.step = vec![0; STEP];
-            }
             if self.stopped {
                 return;
             }
@@ -204,31 +202,43 @@ impl Within<'_, '_> {
         Flow::On
     }
 
-    /// Unpacks a member as far as the bounds allow.
+    /// Unpacks a member as far as the bounds allow: straight to where it is kept, while it is.
     fn take(&mut self, content: &mut dyn Read, marks: Marks) -> (Vec<u8>, Taken) {
-        let mut step = std::mem::take(&mut self.walk.step);
-        if step.len() != STEP {
-            step = vec![0; STEP];
-        }
         let mut marks = marks;
-        let mut octets: Vec<u8> = Vec::new();
-        let (mut total, mut hash) = (0_u64, Sha256::new());
+        // Of `octets` the first `filled` are the member's.
+        let (mut octets, mut filled) = (Vec::<u8>::new(), 0_usize);
+        let mut hash = self.walk.limits.hashes.then(Sha256::new);
+        let mut total = 0_u64;
         let (mut kept, mut ended) = (true, false);
         let room = self.walk.limits.memory.saturating_sub(self.walk.held);
         loop {
-            let n = match content.read(&mut step) {
+            let in_place = kept && filled < room;
+            if in_place && filled == octets.len() {
+                // Half as much again at a time, but never beyond what may be held.
+                let more = (filled / 2).max(STEP).min(room - filled);
+                octets.reserve_exact(more);
+                octets.resize(filled + more, 0);
+            }
+            let into = if in_place {
+                let to = octets.len().min(filled.saturating_add(STEP));
+                octets.get_mut(filled..to)
+            } else {
+                self.walk.step.resize(STEP, 0);
+                self.walk.step.get_mut(..)
+            };
+            let into = into.unwrap_or_default();
+            let n = match content.read(into) {
                 Ok(0) => {
                     ended = true;
                     break;
                 }
-                Ok(n) => n,
+                Ok(n) => n.min(into.len()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
                     if !(self.walk.spent)() {
                         continue;
                     }
                     self.bound(&mut marks, Mark::Time, "the time was over while it was unpacked", true);
                     kept = false;
-                    octets.truncate(HEAD);
                     break;
                 }
                 Err(error) => {
@@ -236,26 +246,22 @@ impl Within<'_, '_> {
                     break;
                 }
             };
-            let new = step.get(..n).unwrap_or_default();
-            hash.update(new);
+            if let Some(hash) = &mut hash {
+                hash.update(into.get(..n).unwrap_or_default());
+            }
             total = total.saturating_add(n as u64);
             self.unpacked = self.unpacked.saturating_add(n as u64);
             self.walk.octets = self.walk.octets.saturating_add(n as u64);
-            if kept {
-                if octets.len().saturating_add(n) > room {
-                    kept = false;
-                    octets.extend_from_slice(new.get(..HEAD.saturating_sub(octets.len()).min(n)).unwrap_or_default());
-                    octets.truncate(HEAD);
-                    octets.shrink_to_fit();
-                    marks.add(Mark::Octets, "too large for the memory that is left");
-                } else {
-                    // Half as much again at a time, but never beyond what may be held.
-                    if octets.capacity() - octets.len() < n {
-                        let more = (octets.len() / 2).clamp(n, room - octets.len());
-                        octets.reserve_exact(more);
-                    }
-                    octets.extend_from_slice(new);
-                }
+            if in_place {
+                filled = filled.saturating_add(n);
+            } else if kept {
+                kept = false;
+                octets.truncate(filled.min(HEAD));
+                let begin = self.walk.step.get(..HEAD.saturating_sub(filled).min(n));
+                octets.extend_from_slice(begin.unwrap_or_default());
+                octets.shrink_to_fit();
+                filled = octets.len();
+                marks.add(Mark::Octets, "too large for the memory that is left");
             }
             let Limits {
                 octets: most, ratio, ..
@@ -288,13 +294,12 @@ impl Within<'_, '_> {
                 continue;
             }
             kept = false;
-            octets.truncate(HEAD);
             break;
         }
+        octets.truncate(if kept { filled } else { filled.min(HEAD) });
         // What grew by halves leaves no room for what is in it.
         octets.shrink_to_fit();
-        self.walk.step = step;
-        let sha256 = ended.then(|| hash.finalize().into());
+        let sha256 = hash.filter(|_| ended).map(|hash| hash.finalize().into());
         (
             octets,
             Taken {

@@ -14,7 +14,7 @@ pub struct Item {
     pub declared: Option<Box<str>>,
     /// Octets unpacked, as far as they were read.
     pub octets: u64,
-    /// SHA-256 of its octets; `None` where not all of them were read.
+    /// SHA-256 of its octets; `None` where not all of them were read, or nobody wants it.
     pub sha256: Option<[u8; 32]>,
     /// What else is to be known, sorted, each once, with what exactly was seen (at most 200 octets).
     pub marks: Vec<(Mark, Box<str>)>,

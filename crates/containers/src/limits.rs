@@ -13,6 +13,8 @@ pub struct Limits {
     pub memory: usize,
     /// How many times larger the unpacked may be than the packed, once it is larger than a megabyte.
     pub ratio: u64,
+    /// Whether [`Item::sha256`](crate::Item::sha256) is wanted: it takes a quarter of the time that unpacking takes.
+    pub hashes: bool,
 }
 
 impl Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             octets: 100 * 1_024 * 1_024,
             memory: 64 * 1_024 * 1_024,
             ratio: 100,
+            hashes: true,
         }
     }
 }

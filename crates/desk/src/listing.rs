@@ -4,7 +4,7 @@
 //! **Invariant:** only the reporter's own list is touched, with one address, which is neither ours nor the null sender. What
 //! the lists say, or that they fail, undoes nothing that was learned.
 
-use gatepost_core::schemars::{self, JsonSchema};
+use gatepost_core::schemars::JsonSchema;
 use gatepost_core::serde::{Deserialize, Serialize};
 use gatepost_core::{Address, Author, Change, Label, List, Login, Message, Reach, Receipt, Request, Time};
 

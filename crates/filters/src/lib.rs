@@ -14,6 +14,7 @@ use gatepost_conduct as _;
 use gatepost_dnsbl as _;
 use gatepost_greylist as _;
 use gatepost_hmm as _;
+use gatepost_icap as _;
 use gatepost_ngram as _;
 use gatepost_resend as _;
 use gatepost_spf_dkim_dmarc as _;

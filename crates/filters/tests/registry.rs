@@ -16,6 +16,7 @@ fn the_standard_set_is_this() {
             "dnsbl",
             "greylist",
             "hmm",
+            "icap",
             "ngram",
             "resend",
             "spf_dkim_dmarc",

@@ -54,7 +54,8 @@ impl SpeakFrom {
 pub enum DifferingMarks {
     /// All get the weaker ones.
     Weaker,
-    /// Each gets its own, in a delivery of its own; needs a queue, and is `weaker` without one.
+    /// Each gets its own, in a delivery of its own; needs a queue, or a sender that hears about each recipient (PRDR), and is
+    /// `weaker` without.
     Separate,
 }
 

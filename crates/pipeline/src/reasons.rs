@@ -44,7 +44,7 @@ pub fn plain(tag: &Tag) -> &'static str {
             _ => WELCOME,
         },
         "attachments" => attachments(what),
-        "clamav" => match what {
+        "clamav" | "icap" => match what {
             "found" | "reject" => "It carries a virus",
             "heuristic" => "A virus scanner takes it for dangerous",
             "too_large" => "It is too large to be checked for viruses",
@@ -188,6 +188,7 @@ mod tests {
             ("conduct.helo_syntax", SERVER),
             ("clamav.found", "It carries a virus"),
             ("clamav.fault", UNCHECKED),
+            ("icap.found", "It carries a virus"),
             ("attachments.bomb", DANGEROUS),
             ("upstream.rcpt", "The mail server did not accept this recipient"),
         ] {

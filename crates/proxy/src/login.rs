@@ -127,6 +127,8 @@ impl Login {
         match outcome {
             Outcome::Replied(reply) if reply.code() == 235 => {
                 line.relay.own_login();
+                // Its questions refused nothing.
+                line.content = true;
                 Ok(())
             }
             Outcome::Replied(reply) => Err(Loss::new(Whose::Upstream, What::Refused(reply))),

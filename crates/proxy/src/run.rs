@@ -169,7 +169,7 @@ struct House {
 }
 
 async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Result<(), String> {
-    let config = Arc::new(loaded.config);
+    let config = Arc::new(loaded.config.clone());
     let style = style(config.log.format);
     log::begin(style, level(config.log.level))?;
     for warning in &loaded.warnings {
@@ -191,8 +191,8 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut opened = services::open(&config, &registry, Arc::clone(&clock), OTHERS).await?;
-    let file = loaded.file;
-    let (loaded, left_out) = opened.register.load(loaded.sources).await?;
+    let file = loaded.file.clone();
+    let (loaded, left_out) = opened.register.complete(loaded).await?;
     customers::tell(&*opened.services.alarms, &[], &left_out);
     let config = Arc::new(loaded.config);
     // Where no records are kept, there are none to write into.

@@ -10,11 +10,12 @@ mod reach;
 mod transmit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatepost_core::smtp::relay::{ClientMode, Loss, Order, Outcome, What, Whose};
 use gatepost_core::smtp::{Class, Offer};
 use gatepost_core::{
-    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Upstream, Visit, async_trait,
+    Consignment, Delivery, Enhanced, MailParams, Path, RcptParams, Reply, Time, Upstream, Visit, async_trait,
 };
 use metrics::counter;
 
@@ -38,7 +39,12 @@ pub struct Way {
     missing: Option<&'static str>,
     /// The client logged in, on the connection that is open or was.
     logged_in: bool,
+    /// Since when the client waits.
+    since: Time,
 }
+
+/// How long hosts are tried one after another, at most; the client waits so long, and has five minutes.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// A mail as MAIL and RCPT tell it.
 #[derive(Clone, Copy)]
@@ -60,6 +66,7 @@ impl Way {
             accepted: Vec::new(),
             missing: None,
             logged_in: false,
+            since: Time::ZERO,
         }
     }
 
@@ -84,9 +91,11 @@ impl Way {
         }
     }
 
+    /// Counts it. A server that is lost within a mail may be lost by that mail: a probe finds out.
     fn count(&self, loss: &Loss) {
         if let Some(server) = self.server().filter(|_| loss.whose == Whose::Upstream) {
             server.failed();
+            self.hosts.doubted(self.at);
         }
     }
 
@@ -108,7 +117,8 @@ impl Way {
     /// Whether another host may be asked to take over.
     fn may_move(&self, loss: &Loss) -> bool {
         let others = self.hosts.all().len() > 1;
-        others && !self.logged_in && loss.whose == Whose::Upstream && !loss.after_dot
+        let late = ticks().since(self.since) >= LONGEST;
+        others && !late && !self.logged_in && loss.whose == Whose::Upstream && !loss.after_dot
     }
 
     /// The first recipient of a transaction.
@@ -167,7 +177,8 @@ impl Way {
                 Outcome::Lost(loss) => loss,
                 other => return Err(self.lost(other)),
             };
-            if ended || loss.what == What::Silent {
+            // Silence, and the end of the connection, may be the work of this very mail.
+            if matches!(loss.what, What::Refused(_)) {
                 self.hosts.left(self.at, &loss, took, introduced);
             }
             if !self.may_move(&loss) {
@@ -310,6 +321,7 @@ impl Upstream for Way {
         to: &Path,
         rcpt: &RcptParams,
     ) -> Result<Reply, Loss> {
+        self.since = ticks();
         let opened = |line: &Line| line.relay.is_open() && line.relay.in_transaction();
         let said = Said { from, params, to, rcpt };
         match self.line.as_deref().is_some_and(opened) {
@@ -324,6 +336,7 @@ impl Upstream for Way {
     }
 
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
+        self.since = ticks();
         let mut but = Vec::new();
         let mut first = None;
         loop {
@@ -376,6 +389,7 @@ impl Upstream for Way {
     }
 
     async fn auth(&mut self, visit: &Visit, mechanism: &str, initial: Option<&str>) -> Result<Reply, Loss> {
+        self.since = ticks();
         let whom = Arc::clone(self.whom.insert(Arc::new(Whom::of(visit))));
         let fit = |line: &Line| line.relay.is_open() && !line.relay.is_used();
         if !self.line.as_deref().is_some_and(fit) {

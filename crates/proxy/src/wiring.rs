@@ -441,6 +441,7 @@ fn settings(config: &Config, listen: &Listen, ways: &Ways) -> ByNetwork {
         dsn: true,
         enhanced_status_codes: true,
         starttls: listen.tls == TlsStart::Starttls,
+        prdr: listen.prdr,
         ..Offer::default()
     };
     let mut offer = match listen.direction {

@@ -14,7 +14,7 @@ use gatepost_core::{Consignment, Enhanced, Message, Reply, Upstream, Visit};
 
 use crate::inner::Inner;
 use crate::notice::Unreached;
-use crate::schedule::Outcome;
+use crate::schedule::{NO_ROUTE, Outcome};
 use crate::spool::{Entry, Head, Progress, ReadError, Stored, Unreadable};
 use crate::terms::Published;
 use crate::told::What;
@@ -94,10 +94,7 @@ impl Inner {
         let main = self.main_route(&road, &head);
         for group in groups(&road, &head, &progress) {
             let Some(route) = group.route else {
-                outcome = Some(deferred(
-                    None,
-                    "no route leads to the recipient's domain any more".into(),
-                ));
+                outcome = Some(stranded("no route leads to the recipient's domain any more".into()));
                 continue;
             };
             let is_main = main.as_ref().is_none_or(|main| *main == route);
@@ -112,7 +109,7 @@ impl Inner {
                 None => match upstreams.upstream(&route) {
                     Some(way) => Open::fresh(way, self.clock.now()),
                     None => {
-                        outcome = Some(deferred(None, format!("there is no route `{route}`")));
+                        outcome = Some(stranded(format!("there is no route `{route}`")));
                         continue;
                     }
                 },
@@ -310,6 +307,15 @@ fn deferred(route: Option<Arc<str>>, said: String) -> Outcome {
     Outcome::Deferred {
         route,
         awaits: None,
+        said: said.into(),
+    }
+}
+
+/// Nothing leads to a recipient, as routes are now.
+fn stranded(said: String) -> Outcome {
+    Outcome::Deferred {
+        route: None,
+        awaits: Some(NO_ROUTE.into()),
         said: said.into(),
     }
 }

@@ -67,6 +67,7 @@ impl Inner {
         let mut schedule = self.schedule();
         schedule.set_pace(published.pace());
         schedule.set_hold(&|domain| published.hold(domain));
+        schedule.renew();
         drop(schedule);
         self.bell.notify_one();
     }

@@ -25,6 +25,9 @@ use lane::Lane;
 /// mails: then the lane waits.
 const IN_A_ROW: u32 = 10;
 
+/// The name of a route that does not exist.
+pub const NO_ROUTE: &str = "";
+
 /// How fast mail is tried.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pace {
@@ -127,7 +130,8 @@ pub enum Outcome {
     Deferred {
         /// The route, where a server was asked.
         route: Option<Arc<str>>,
-        /// A route, not that of its lane, whose server is away: it is tried as soon as that one is back.
+        /// A route, not that of its lane, whose server is away: it is tried as soon as that one is back. With
+        /// [`NO_ROUTE`] it is tried as soon as routes are others.
         awaits: Option<Arc<str>>,
         /// What was said.
         said: Arc<str>,
@@ -270,6 +274,13 @@ impl Schedule {
                     lane.look(now, up);
                 });
             }
+        }
+    }
+
+    /// Routes are others now: who waited for a server of the old ones looks anew where its mail goes.
+    pub fn renew(&mut self) {
+        for name in self.names() {
+            self.change(&name, |lane, _| lane.renew());
         }
     }
 

@@ -28,7 +28,7 @@ fn a_full_disk_is_told_with_452_and_mail_waits_when_there_is_room() {
     let at = free_address();
     let setup = Setup::new()
         .without("local_domains")
-        .listener("mx", "inbound", &[])
+        .listener("mx", "inbound", &[("route", "'away.example'")])
         .set("pipeline.inbound.tiers", "[]")
         .set("queue.disk_reserve", "'1 MiB'")
         .set("domain.'away.example'.hold", "'2d'")

@@ -42,7 +42,9 @@ fn a_server_that_leaves_before_the_dot_is_replaced_and_the_client_unaware() {
         ("<body>", Act::Close),
     ] {
         let (first, second, gatepost) = stage(Script::new().on(point, act.clone()));
-        let content = [&mail("over")[..], &b"A line that fills blocks.\r\n".repeat(20_000)].concat();
+        // More than the sockets hold: or the dot is on its way before anybody sees that the server has left.
+        let lines = if point == "<body>" { 600_000 } else { 20_000 };
+        let content = [&mail("over")[..], &b"A line that fills blocks.\r\n".repeat(lines)].concat();
         let mut client = gatepost.client();
         client.mail("ann@there.example", &TWO, &content).begins("250 2.0.0");
         client.quit();

@@ -82,7 +82,10 @@ fn what_the_server_does_not_offer_is_not_offered() {
     let gatepost = Gatepost::start(&Setup::before(upstream.address));
     let mut client = Client::greeted(gatepost.address("mx"));
     let offer = client.ask("EHLO client.there.example");
-    assert_eq!(offer.lines[1..], ["PIPELINING", "SIZE 100000", "ENHANCEDSTATUSCODES"]);
+    assert_eq!(
+        offer.lines[1..],
+        ["PIPELINING", "SIZE 100000", "ENHANCEDSTATUSCODES", "PRDR"]
+    );
     for (parameter, code) in [
         ("BODY=8BITMIME", 555),
         ("SMTPUTF8", 555),

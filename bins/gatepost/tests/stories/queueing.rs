@@ -26,7 +26,7 @@ fn feed(at: SocketAddr, domain: &str) -> Setup {
     let customer = format!("domain.'{domain}'");
     Setup::new()
         .without("local_domains")
-        .listener("mx", "inbound", &[])
+        .listener("mx", "inbound", &[("route", &format!("'{domain}'"))])
         .set(&format!("{customer}.hold"), "'2d'")
         .set(&format!("{customer}.server.upstream"), format!("'{at}'"))
         .set(&format!("{customer}.server.tls"), "'none'")

@@ -378,3 +378,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hashes_are_made_where_somebody_reads_them() {
+    let hash = "ab".repeat(32);
+    for (options, wanted) in [
+        (json!({}), false),
+        (json!({"findings": {"macro": {"action": "reject"}}}), false),
+        (json!({"known_bad": [hash]}), true),
+        (json!({"known_good_files": ["/etc/gatepost/good"]}), true),
+        (json!({"findings": {"macro": {"outbound": "replace"}}}), true),
+    ] {
+        assert_eq!(
+            config(options.clone()).how().expect("bounds").limits.hashes,
+            wanted,
+            "{options}"
+        );
+    }
+}

@@ -67,10 +67,10 @@ impl Why {
         let (filter, name) = tag.split_once('.').unwrap_or((tag, ""));
         Some(match (filter, name) {
             // A filter that failed has said nothing else.
-            (_, "fault") | ("clamav", "unscanned" | "too_large") | ("attachments", "unread" | "damaged" | "bounds") => {
-                Why::Unchecked
-            }
-            ("clamav", _) => Why::Danger,
+            (_, "fault")
+            | ("clamav" | "icap", "unscanned" | "too_large")
+            | ("attachments", "unread" | "damaged" | "bounds") => Why::Unchecked,
+            ("clamav" | "icap", _) => Why::Danger,
             ("attachments", _) => Why::Attachment,
             ("whitelist", "denied" | "denied_author" | "deny" | "reject") => Why::Denied,
             ("whitelist", "refuted") => Why::Forged,

@@ -199,6 +199,7 @@ impl<'a> Found<'a> {
             depth: 1,
             octets: self.left as u64,
             memory: self.left,
+            hashes: false,
             ..gatepost_containers::Limits::default()
         };
         let (mut members, mut closed) = (Vec::new(), Vec::new());

@@ -9,6 +9,7 @@ const LIMITS: Limits = Limits {
     octets: 4 * 1_024 * 1_024,
     memory: 2 * 1_024 * 1_024,
     ratio: 1_000,
+    hashes: true,
 };
 
 /// No reader gives up, nothing passes a limit by more than a step, and the file itself comes last.

@@ -28,19 +28,47 @@ pub(super) fn is_digit(octet: u8) -> bool {
     digit(octet) != NO_DIGIT
 }
 
+/// Quanta that are decoded before there is made room for more: a usual line has 19.
+const QUANTA: usize = 32;
+
 /// Decodes the whole quanta that raw octets begin with; what is left begins with something else.
 fn quanta<'a>(raw: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let (groups, _) = raw.as_chunks::<4>();
-    let mut read = 0;
-    for [a, b, c, d] in groups {
-        let (a, b, c, d) = (digit(*a), digit(*b), digit(*c), digit(*d));
-        if (a | b | c | d) & NO_DIGIT != 0 {
-            break;
+    let mut rest = raw;
+    loop {
+        let (groups, _) = rest.get(..QUANTA * 4).unwrap_or(rest).as_chunks::<4>();
+        let mut room = [[0; 3]; QUANTA];
+        let mut read = 0;
+        for ([a, b, c, d], three) in groups.iter().zip(&mut room) {
+            let (a, b, c, d) = (digit(*a), digit(*b), digit(*c), digit(*d));
+            if (a | b | c | d) & NO_DIGIT != 0 {
+                break;
+            }
+            *three = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+            read += 1;
         }
-        out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
-        read += 4;
+        out.extend_from_slice(room.get(..read).unwrap_or_default().as_flattened());
+        rest = rest.get(read * 4..).unwrap_or_default();
+        if read < QUANTA {
+            return rest;
+        }
     }
-    raw.get(read..).unwrap_or_default()
+}
+
+/// Octets that are looked at together in [`plain`].
+const ABREAST: usize = 64;
+
+/// How many octets there are at least before the first that is neither a digit nor a blank: it tells whether one is worth
+/// looking for, many octets at a time.
+pub(super) fn plain(raw: &[u8]) -> usize {
+    let is_plain = |octet: &u8| {
+        let letter = (*octet | 0x20).wrapping_sub(b'a') < 26;
+        let number = octet.wrapping_sub(b'0') < 10;
+        letter | number | (*octet == b'+') | (*octet == b'/') | (*octet == b'\r') | (*octet == b'\n') | (*octet == b' ')
+    };
+    // No early end within a chunk, so that the compiler takes its octets abreast.
+    let all = |chunk: &&[u8; ABREAST]| chunk.iter().fold(true, |all, octet| all & is_plain(octet));
+    let (chunks, _) = raw.as_chunks::<ABREAST>();
+    chunks.iter().take_while(all).count() * ABREAST
 }
 
 /// Decodes base64: octets outside the alphabet are left out, padding may miss or stand in the middle, bits may trail.
@@ -135,6 +163,18 @@ mod tests {
             let mut anomalies = Anomalies::default();
             let out = base64(raw.as_bytes(), &mut anomalies);
             prop_assert_eq!((out, anomalies.base64), slowly(raw.as_bytes()));
+        }
+
+        #[test]
+        fn what_is_plain_has_digits_and_blanks_and_nothing_else(raw in "[A-Za-z0-9+/\r\n ]{0,300}", at: proptest::sample::Index, octet: u8) {
+            let mut raw = raw.into_bytes();
+            prop_assert_eq!(plain(&raw), raw.len() / ABREAST * ABREAST);
+            if !raw.is_empty() {
+                let at = at.index(raw.len());
+                raw[at] = octet;
+            }
+            let front = &raw[..plain(&raw)];
+            prop_assert!(front.iter().all(|b| is_digit(*b) || b.is_ascii_whitespace()));
         }
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn run(config: &Config, mail: &Mail) -> Result<(String, String), Stri
     let person = mail.person.as_deref();
     let built = |options: Options| {
         let options = options.read::<gatepost_attachments::Config>()?;
-        Ok((options.policy()?, options.how()?))
+        let mut how = options.how()?;
+        // Whoever lists files may want to put one on a list.
+        how.limits.hashes = true;
+        Ok((options.policy()?, how))
     };
     let (out, how) =
         built(config.filter(NAME).options()).map_err(|error: BuildError| format!("filters.{NAME}.options: {error}"))?;
@@ -179,7 +182,8 @@ mod tests {
 
     fn looked(mail: &str) -> (Policy, Contents) {
         let options = gatepost_attachments::Config::default();
-        let how = options.how().expect("the shipped bounds");
+        let mut how = options.how().expect("the shipped bounds");
+        how.limits.hashes = true;
         let contents = look(&Message::from_bytes(canonical(mail.as_bytes())), &how, &|| false);
         (options.policy().expect("the shipped policy"), contents)
     }

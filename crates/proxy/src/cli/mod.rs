@@ -297,11 +297,11 @@ fn obey(cli: Cli, registry: Registry) -> ExitCode {
                 kept::records(office, &which, json).await
             })
         }),
-        Verb::Shadow(asked) => {
-            find().map(|loaded| desk(&loaded, &registry, async |office| shadow::run(office, &asked).await))
-        }
         Verb::Domain { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| domain::run(office, &what).await))
+        }
+        Verb::Shadow(asked) => {
+            find().map(|loaded| desk(&loaded, &registry, async |office| shadow::run(office, &asked).await))
         }
         Verb::Reports { what } => {
             find().map(|loaded| desk(&loaded, &registry, async |office| reports::run(office, &what).await))

@@ -61,7 +61,7 @@ impl Office {
                 .await
                 .map_err(|fault| format!("the archive: {fault}"))?;
         }
-        let (loaded, left_out) = opened.register.load(loaded.sources.clone()).await?;
+        let (loaded, left_out) = opened.register.complete(loaded.clone()).await?;
         customers::tell(&*opened.services.alarms, &[], &left_out);
         let config = Arc::new(loaded.config);
         let handlers = wiring::handlers(&config, registry, &opened.services)?;

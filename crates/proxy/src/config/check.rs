@@ -194,7 +194,21 @@ impl Check<'_> {
             .iter()
             .find(|listen| listen.direction == Direction::Inbound);
         if let Some(inbound) = inbound.filter(|_| config.local_domains.is_empty()) {
-            self.error(&["local_domains"], format!("missing: listener `{}` is inbound and would refuse all mail; expected a list such as [\"example.org\"]", inbound.name));
+            match self.root.at(&["local_domains"]) {
+                // All of them may be in the store, of which a file knows nothing.
+                Some(_) => self.warning(
+                    &["local_domains"],
+                    "there is none: all mail from the world is refused until `gatepost domain add` has put a domain into the store",
+                ),
+                None => self.error(
+                    &["local_domains"],
+                    format!(
+                        "missing: listener `{}` is inbound and would refuse all mail; expected a list such as [\"example.org\"], or \
+                         [] where all domains are in the store",
+                        inbound.name
+                    ),
+                ),
+            }
         }
         if binds.contains_key(&config.admin.bind.0) {
             self.error(&["admin", "bind"], "a listener has this address and port");

@@ -53,6 +53,10 @@ pub struct Listen {
     /// Outbound: whether AUTH is offered, under TLS only. It is passed on to the mail server of `route`, which decides.
     #[serde(default)]
     pub auth: bool,
+    /// Whether senders that ask for it (PRDR: Exim does) hear about each recipient what becomes of the mail, so that one can be
+    /// refused and another one get it.
+    #[serde(default = "yes")]
+    pub prdr: bool,
     /// Load balancers whose connections begin with a PROXY header (v1 or v2), and must. From all others such a header is
     /// junk.
     #[serde(default)]
@@ -77,6 +81,9 @@ pub struct Listen {
 
 fn default_route() -> String {
     "default".into()
+}
+fn yes() -> bool {
+    true
 }
 fn normalise() -> LineEnds {
     LineEnds::Normalise

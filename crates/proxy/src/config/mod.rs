@@ -72,7 +72,8 @@ pub struct Config {
     /// Our name in greetings, EHLO and Received; without this the machine's full name, or `localhost`.
     pub hostname: Option<HostName>,
     /// The domains whose mail we take from the world: `example.org` is that domain alone, `.example.org` all below it.
-    /// Mail to all others is refused on inbound listeners. Required where there is one.
+    /// Mail to all others is refused on inbound listeners. Required where there is one; a domain that has a route or a mail
+    /// server in its table need not stand here, so that `[]` is enough for whoever has none but those.
     pub local_domains: Vec<LocalDomain>,
     /// A folder of more files, one for each customer: its `*.toml` hold tables of `[domain]` and `[route]`, and are read in
     /// the order of their names, at start and at SIGHUP. Looked for from the folder of this file. What editors leave there

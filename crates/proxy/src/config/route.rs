@@ -214,7 +214,6 @@ pub fn servers(route: &Route) -> impl Iterator<Item = String> {
 
 /// The addresses of a route's mail servers, of those that are named by address.
 pub fn addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
-    let servers = route.upstream.servers();
-    let addresses = servers.filter_map(|(host, _)| host.parse::<IpAddr>().ok());
-    addresses.map(|address| address.to_canonical())
+    let hosts = route.upstream.servers().map(|(host, _)| host);
+    hosts.filter_map(|host| Some(host.parse::<IpAddr>().ok()?.to_canonical()))
 }

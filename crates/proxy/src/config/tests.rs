@@ -108,6 +108,7 @@ dull!(
     Clamav "clamav" OneOption,
     CommandMailbox "command_mailbox" ReachOption,
     Hmm "hmm" OneOption,
+    Icap "icap" OneOption,
     Ngram "ngram" OneOption,
     Dull "dull" OneOption,
     Dnsbl "dnsbl" OneOption,
@@ -122,6 +123,7 @@ static BAYES: Entry = Entry::of::<Bayes>();
 static CLAMAV: Entry = Entry::of::<Clamav>();
 static COMMAND_MAILBOX: Entry = Entry::of::<CommandMailbox>();
 static HMM: Entry = Entry::of::<Hmm>();
+static ICAP: Entry = Entry::of::<Icap>();
 static NGRAM: Entry = Entry::of::<Ngram>();
 static CONDUCT: Entry = Entry::of::<Conduct>();
 static DULL: Entry = Entry::of::<Dull>();
@@ -143,6 +145,7 @@ fn linked() -> Registry {
         ("dull", &DULL),
         ("greylist", &GREYLIST),
         ("hmm", &HMM),
+        ("icap", &ICAP),
         ("ngram", &NGRAM),
         ("resend", &RESEND),
         ("spf_dkim_dmarc", &PROOFS),
@@ -424,11 +427,11 @@ fn a_filter_that_is_not_linked_is_answered_with_those_that_are() {
     let told = mistakes(&format!(
         "{GOOD}[pipeline.inbound]\ntiers = [[\"conducd\"]]\n[filters.viruses]\n"
     ));
-    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
+    assert!(told[0].ends_with("pipeline.inbound.tiers[0][0]: no filter `conducd` is linked into this binary; did you mean `conduct`?; there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `icap`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"), "{told:?}");
     assert!(
         told[1].contains(":10:10: filters.viruses: no filter of this name")
             && told[1].ends_with(
-                "there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"
+                "there are `attachments`, `bayes`, `clamav`, `command_mailbox`, `conduct`, `dnsbl`, `dull`, `greylist`, `hmm`, `icap`, `ngram`, `resend`, `spf_dkim_dmarc`, `whitelist`"
             ),
         "{told:?}"
     );
@@ -496,7 +499,7 @@ fn command_mailboxes_that_anybody_sees_or_nobody_uses_are_told() {
 #[test]
 fn what_filters_of_danger_would_not_look_at_is_a_warning() {
     let told = |more: &str| -> Vec<String> {
-        let file = format!("{GOOD}[pipeline.inbound]\ntiers = [[\"attachments\", \"clamav\"]]\n{more}");
+        let file = format!("{GOOD}[pipeline.inbound]\ntiers = [[\"attachments\", \"clamav\", \"icap\"]]\n{more}");
         let loaded = read(&file, &[]).unwrap_or_else(|told| panic!("{told}"));
         let mut keys: Vec<String> = loaded.warnings.iter().map(|mistake| mistake.key.clone()).collect();
         keys.sort();
@@ -505,13 +508,15 @@ fn what_filters_of_danger_would_not_look_at_is_a_warning() {
     assert_eq!(told(""), [""; 0]);
     assert_eq!(
         told(
-            "[limits]\nmessage_size = \"50 MiB\"\n[filters.clamav]\npatience = \"20s\"\n[filters.attachments]\npatience = \"5s\"\n"
+            "[limits]\nmessage_size = \"50 MiB\"\n[filters.clamav]\npatience = \"20s\"\n[filters.icap]\npatience = \"25s\"\n[filters.attachments]\npatience = \"5s\"\n"
         ),
         [
             "filters.attachments.options.part_megabytes",
             "filters.attachments.options.time",
             "filters.clamav.options.deadline",
             "filters.clamav.options.max_size",
+            "filters.icap.options.deadline",
+            "filters.icap.options.max_size",
         ]
     );
 }

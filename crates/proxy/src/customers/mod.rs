@@ -161,6 +161,14 @@ impl Register {
         loaded.map_err(|mistakes| mistakes.to_string())
     }
 
+    /// The same of what was loaded without the store.
+    pub async fn complete(&self, loaded: Loaded) -> Result<(Loaded, Vec<LeftOut>), String> {
+        match self.stored().await {
+            Ok(stored) if stored.is_empty() => Ok((loaded, Vec::new())),
+            _ => self.load(loaded.sources).await,
+        }
+    }
+
     /// Writes a change into the store.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Fault> {
         let name = entry.domain.as_bytes();

@@ -206,6 +206,13 @@ impl Hosts {
         }
     }
 
+    /// One was lost within a mail, perhaps by that mail: a probe is to find out.
+    pub fn doubted(&self, at: usize) {
+        if let Some(host) = self.hosts.get(at) {
+            host.known.health().doubted(ticks());
+        }
+    }
+
     fn down(&self, host: &Host, trouble: Trouble, loss: &Loss, probed: bool) {
         let (now, chance) = (ticks(), self.dice.roll());
         let news = match probed {

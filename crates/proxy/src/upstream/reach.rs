@@ -13,10 +13,8 @@ use crate::hosts::health::graver;
 use crate::hosts::seats::Seat;
 use crate::line::Line;
 
-use super::Way;
+use super::{LONGEST, Way};
 
-/// How long hosts are tried one after another, at most; the client waits so long, and has five minutes.
-const LONGEST: Duration = Duration::from_secs(120);
 /// How long a connection is waited for where every host has as many as it may.
 const FULL: Duration = Duration::from_secs(2);
 
@@ -52,11 +50,10 @@ impl Way {
             // On another connection the mail server would take the client for a stranger, or for ourselves.
             return Err(Loss::new(Whose::Upstream, What::Gone));
         }
-        let began = ticks();
         let mut full = Vec::new();
         let mut lost = None;
         while let Some(at) = self.hosts.next(&[&but[..], &full[..]].concat()) {
-            if lost.is_some() && ticks().since(began) >= LONGEST {
+            if lost.is_some() && ticks().since(self.since) >= LONGEST {
                 break;
             }
             if let Some(line) = (!fresh).then(|| self.resting(at, &whom.client)).flatten() {

@@ -314,6 +314,16 @@ impl Lane {
         }
     }
 
+    /// Forgets which servers are away.
+    pub(super) fn renew(&mut self) {
+        for id in self.awaiting.keys().copied().collect::<Vec<_>>() {
+            self.hurry(id);
+        }
+        if self.pause.as_ref().is_some_and(|pause| !pause.probing) {
+            self.pause = None;
+        }
+    }
+
     /// The clock went back: nothing waits longer than it may.
     pub(super) fn clamp(&mut self, latest: Time) {
         if let Some(pause) = &mut self.pause {

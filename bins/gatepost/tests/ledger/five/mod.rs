@@ -68,7 +68,7 @@ pub struct Orders {
 fn setup(servers: &Servers) -> Setup {
     let mut setup = Setup::new()
         .without("local_domains")
-        .listener("mx", "inbound", &[])
+        .listener("mx", "inbound", &[("route", "'pair.example'")])
         .set("pipeline.inbound.tiers", "[]")
         .set("policy.keep_refused", "false")
         .set("capacity.memory_per_message", "'4 KiB'")

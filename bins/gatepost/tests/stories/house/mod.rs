@@ -1,12 +1,14 @@
-//! The stage of the stories: the binary, a real Postfix and Dovecot, a fake mail server and a client that says what it is
+//! The stage of the stories: the binary, a real Postfix, Exim and Dovecot, a fake mail server and a client that says what it is
 //! told.
 //!
 //! Everything is on loopback, on ports that were free a moment ago, in folders of its own, and ends with its owner, even
 //! when a test panics. No wait is without a bound.
 
+pub mod cicap;
 pub mod clamd;
 pub mod client;
 pub mod dovecot;
+pub mod exim;
 pub mod gatepost;
 pub mod passwords;
 pub mod postfix;
@@ -15,9 +17,11 @@ pub mod tls;
 pub mod upstream;
 pub mod wire;
 
+pub use cicap::Cicap;
 pub use clamd::Clamd;
 pub use client::{Client, Reply};
 pub use dovecot::Dovecot;
+pub use exim::Exim;
 pub use gatepost::Gatepost;
 pub use postfix::Postfix;
 pub use setup::Setup;

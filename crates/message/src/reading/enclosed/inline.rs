@@ -29,8 +29,10 @@ const LINE_MAX: usize = 1_024;
 /// Gives each file with its name, of one so many octets at most and of all in BinHex, which grow by their runs, together;
 /// the last argument says whether it is whole. Tells whether there is uuencode, and yEnc.
 pub(super) fn files(text: &[u8], most: usize, each: &mut dyn FnMut(String, Vec<u8>, bool)) -> (bool, bool) {
-    let (uuencode, yenc) = uu::inline(text);
-    if uuencode || memmem::find(text, b"begin").is_some() {
+    // Either begins so, and most text has no such word.
+    let begins = memmem::find(text, b"begin").is_some();
+    let (uuencode, yenc) = if begins { uu::inline(text) } else { (false, false) };
+    if begins {
         uu::files(text, most, &mut |name, octets| {
             let whole = octets.len() < most;
             each(named(name), octets, whole);

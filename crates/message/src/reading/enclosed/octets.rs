@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::reading::base64::is_digit;
+use crate::reading::base64::{is_digit, plain};
 use crate::reading::decode::Transfer;
 use crate::reading::{Anomalies, base64};
 
@@ -69,9 +69,12 @@ pub(super) fn ways(said: &Said, raw: &[u8]) -> Ways {
     let mut breaks = false;
     if all.contains(&base64) {
         let end = raw.trim_ascii_end();
+        let from = plain(end);
         let foreign = end
             .iter()
-            .position(|b| !is_digit(*b) && !b.is_ascii_whitespace() && *b != b'=');
+            .skip(from)
+            .position(|b| !is_digit(*b) && !b.is_ascii_whitespace() && *b != b'=')
+            .map(|at| from + at);
         let padding = memchr::memchr(b'=', end).filter(|at| {
             let after = end.get(*at..).unwrap_or_default();
             after.iter().any(|b| is_digit(*b))

@@ -195,7 +195,7 @@ impl<'w, 't> Walk<'w, 't> {
         } else {
             self.doubts.bare |= match self.at {
                 At::Head { .. } => is_bare(line),
-                _ => !self.open.is_empty() && memchr::memmem::find(line, b"\r--").is_some(),
+                _ => !self.open.is_empty() && delimits_bare(line),
             };
         }
         self.piece(rest, fresh);
@@ -481,6 +481,11 @@ fn is_spaces(line: &[u8]) -> bool {
 fn lone(line: &[u8]) -> Option<usize> {
     let mut ends = memchr::memchr_iter(b'\r', line);
     ends.find_map(|at| (line.get(at + 1).is_some_and(|b| *b != b'\n')).then_some(at + 1))
+}
+
+/// Whether a CR that stands alone may begin a line that delimits.
+fn delimits_bare(line: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', line).any(|at| line.get(at + 1..).is_some_and(|rest| rest.starts_with(b"--")))
 }
 
 /// Whether readers differ in where a line of a header ends.

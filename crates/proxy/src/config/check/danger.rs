@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gatepost_attachments as attachments;
 use gatepost_clamav as clamav;
+use gatepost_icap as icap;
 
 use super::Check;
 
@@ -32,7 +33,10 @@ impl Check<'_> {
                 ("max_size", options.max_size),
             )
         });
-        for (name, (time_key, time), (size_key, octets)) in [attachments, clamav].into_iter().flatten() {
+        let icap = config.filter("icap").options().read::<icap::Config>();
+        let icap =
+            icap.map(|options| -> Told { ("icap", ("deadline", options.deadline.0), ("max_size", options.max_size)) });
+        for (name, (time_key, time), (size_key, octets)) in [attachments, clamav, icap].into_iter().flatten() {
             if !config.asks(name) {
                 continue;
             }

@@ -130,3 +130,17 @@ fn a_connection_as_whose_client_the_server_sees_somebody_serves_nobody_else() {
     talk.server(LOCKSTEP, &["ready"]);
     assert!(!talk.relay.reuse(other()));
 }
+
+#[test]
+fn a_login_of_a_client_is_for_nobody_else_and_one_of_our_own_for_all() {
+    let mut talk = Talk::ready(LOCKSTEP);
+    let plain = Order::Auth {
+        mechanism: "PLAIN",
+        initial: Some("AGEAYg=="),
+    };
+    talk.order(plain, &["> AUTH PLAIN AGEAYg=="]);
+    talk.server("235 2.7.0 ok\r\n", &["replied 235 2.7.0 ok"]);
+    assert!(!talk.relay.may_be_reused() && !talk.relay.introduced());
+    talk.relay.own_login();
+    assert!(talk.relay.reuse(other()));
+}
