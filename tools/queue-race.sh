@@ -47,9 +47,11 @@ EOF
 done >>"$folder/queue.toml"
 start() { gatepost "$binary" "$folder/queue.toml" 2537 9937 2612; }
 start
+# Read by rival.
+# shellcheck disable=SC2034
+relay_domains=$(seq -f 'd%g.example' -s ' ' 0 $((domains - 1)))
 rival 2547 <<EOF
 relay_transport = relay:[127.0.0.1]:2612
-relay_domains = $(seq -f 'd%g.example' -s ' ' 0 $((domains - 1)))
 smtp_dns_support_level = disabled
 smtpd_relay_restrictions = reject_unauth_destination
 smtpd_recipient_restrictions = check_client_access static:HOLD
@@ -117,7 +119,9 @@ drain() { # who, what, process, command that lets it go, folders
     'BEGIN { printf "%s,%s,%.1f,%.4f\n", who, what, n * 1e9 / ns, cpu * 1000 / n }'
 }
 flush() { "$binary" --config "$folder/gatepost-2537.toml" queue flush --all >/dev/null; }
-release() { postfix -c "$folder/postfix/config" flush 2>/dev/null; }
+release() {
+  postqueue -c "$folder/postfix/config" -f 2>"$folder/trouble" || { cat "$folder/trouble" >&2 && die "Postfix does not try again"; }
+}
 
 echo 'who,load,mails per second,CPU seconds per 1000'
 race 'accept 4 kB; 1 session' 1000 -s 1 -l 4000 -t carl@d0.example

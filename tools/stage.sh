@@ -51,7 +51,7 @@ gatepost() { # binary, configuration, port, port of HTTP, port of the sink, furt
   running+=("$gatepost")
 }
 
-# More lines of main.cf come on standard input. Sets `postfix` to its process.
+# More lines of main.cf come on standard input; `relay_domains` may be set before. Sets `postfix` to its process.
 rival() { # port
   local at=$folder/postfix
   mkdir -p "$at/"{config,queue,data}
@@ -69,7 +69,7 @@ inet_protocols = ipv4
 myhostname = mx.d.example
 mydestination =
 mynetworks = 127.0.0.0/8
-relay_domains = example.net
+relay_domains = ${relay_domains:-example.net}
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_error_sleep_time = 0
@@ -80,6 +80,7 @@ EOF
   cat >"$at/config/master.cf" <<EOF
 127.0.0.1:$1 inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
+pickup unix n - n 0 1 pickup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce

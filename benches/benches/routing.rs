@@ -39,7 +39,10 @@ fn tables() -> Tables {
     let net = "192.0.2.0/28".parse().expect("a network");
     Tables {
         routes: Routes::inbound(names.iter().map(|name| (name.as_str(), name.as_str()))),
-        policy: Policy::new(&Layer::default(), names.iter().map(|name| (name.as_str(), &layer))),
+        policy: names.iter().fold(
+            Policy::new(&Layer::default(), names.iter().map(|name| (name.as_str(), &layer))),
+            |policy, name| policy.with_users(name, [("ann", &layer), ("bob", &layer)]),
+        ),
         terms: names.iter().map(|name| (name, Duration::from_hours(48))).collect(),
         etrn: EtrnFrom::new(names.iter().map(|name| (name.as_str(), vec![net]))),
         exceptions: names.iter().map(|name| (name, off())).collect(),
@@ -68,7 +71,7 @@ fn lookups(c: &mut Criterion) {
                 let domain = black_box(domain);
                 (
                     tables.routes.route(&to).is_ok(),
-                    tables.policy.rules(Some(domain)).dry_run,
+                    tables.policy.rules(Some(domain), Some("ann")).dry_run,
                     tables.terms.get(domain).copied(),
                     tables.exceptions.get(domain).is_some(),
                 )

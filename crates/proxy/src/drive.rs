@@ -384,7 +384,9 @@ impl Driver {
             ..
         } = self;
         let (shared, hung_up) = (wire.shared(), AtomicBool::new(session.gone()));
-        let gone = || hung_up.load(Ordering::Relaxed) || is_closed(&shared);
+        // Who has said goodbye closes its side, and waits for what becomes of the message all the same.
+        let quits = AtomicBool::new(session.quits());
+        let gone = || hung_up.load(Ordering::Relaxed) || (!quits.load(Ordering::Relaxed) && is_closed(&shared));
         let answer = reception.answer(
             driving.clock.now(),
             question,
@@ -411,6 +413,7 @@ impl Driver {
                         session.give(ticks(), Input::Eof);
                     }
                     hung_up.store(session.gone(), Ordering::Relaxed);
+                    quits.store(session.quits(), Ordering::Relaxed);
                 }
                 Woken::Draining | Woken::Late => {
                     *draining = true;

@@ -24,6 +24,10 @@ impl Observer for Meter {
         counter!("gatepost_transactions_total", "listener" => listener.clone(), "reply" => class).increment(1);
         for recipient in &record.recipients {
             counter!("gatepost_recipients_total", "listener" => listener.clone(), "fate" => recipient.fate.clone(), "level" => recipient.level.name()).increment(1);
+            if let Some(would) = &recipient.would {
+                counter!("gatepost_overruled_total", "listener" => listener.clone(), "would" => would.clone())
+                    .increment(1);
+            }
         }
         if record.size > 0 {
             counter!("gatepost_message_bytes_total", "listener" => listener.clone()).increment(record.size);
@@ -57,6 +61,10 @@ pub fn describe() {
     describe_counter!(
         "gatepost_recipients_total",
         "Recipients of ended transactions, by listener, fate and level"
+    );
+    describe_counter!(
+        "gatepost_overruled_total",
+        "Recipients for whom a dry run overruled the policy, by listener and what would have become of their mail"
     );
     describe_counter!(
         "gatepost_message_bytes_total",

@@ -183,7 +183,7 @@ impl Way {
             }
             if !self.may_move(&loss) {
                 let loss = self.lost(Outcome::Lost(loss));
-                return word.map_or(Err(loss), Ok);
+                return word.ok_or(loss);
             }
             self.moves_on("mail", &loss);
             but.push(self.at);

@@ -748,6 +748,32 @@ fn the_last_look_sees_who_left_after_the_dot() {
 }
 
 #[test]
+fn who_says_quit_behind_the_dot_and_closes_its_side_waits_for_the_reply() {
+    for quit in ["QUIT\r\n", "quit \r\n"] {
+        let mut run = in_content(|_| ());
+        run.feed(format!("{MESSAGE}{quit}").as_bytes());
+        run.session.give(run.now, Input::Eof);
+        run.pump();
+        assert!(!run.session.gone() && !run.session.wants_bytes());
+        let said = run.said.len();
+        run.answer();
+        run.settle();
+        assert_eq!(session_run::codes(&run.said[said..]), [250, 221]);
+        assert!(run.closed && run.end() == Some(End::Quit));
+    }
+    for other in ["QUIT\r\nQUIT\r\n", "NOOP\r\n", "QUIT", "QUIT\n", "QUIT now\r\n"] {
+        let mut run = in_content(|_| ());
+        run.feed(format!("{MESSAGE}{other}").as_bytes());
+        run.session.give(run.now, Input::Eof);
+        run.pump();
+        assert!(run.session.gone(), "{other:?}");
+        run.answer();
+        run.settle();
+        assert!(run.closed && run.end() == Some(End::Gone), "{other:?}");
+    }
+}
+
+#[test]
 fn a_command_has_five_minutes_however_it_drips() {
     let mut run = plain();
     for byte in "EHLO c.example".bytes().cycle().take(29) {

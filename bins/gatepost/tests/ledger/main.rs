@@ -198,15 +198,15 @@ fn much_trouble_costs_no_mail_and_each_raises_an_alarm() {
 
 #[test]
 fn some_hundred_letters_reach_four_customers_over_five_servers() {
-    let orders = five::Orders { letters: 300, kills: 4 };
+    let orders = five::Orders { letters: 500, kills: 5 };
     five::run(any_seed(), orders);
 }
 
 #[test]
 #[ignore = "minutes: make ledger"]
-fn ten_thousand_letters_reach_four_customers_over_five_servers() {
+fn five_thousand_letters_reach_four_customers_over_five_servers() {
     let orders = five::Orders {
-        letters: 10_000,
+        letters: 5_000,
         kills: 60,
     };
     five::run(any_seed(), orders);

@@ -62,6 +62,25 @@ fn gone_at_the_dot_the_last_look_sees_it() {
 }
 
 #[test]
+fn who_quits_behind_the_dot_and_closes_its_side_is_there_and_hears_the_reply() {
+    // So does Exim, with its last message to a server, in plaintext and under TLS.
+    let (upstream, gatepost) = stage(Script::new().on("<dot>", Act::later(300, "250 2.0.0 Taken")));
+    for _ in 0..2 {
+        let mut client = gatepost.client();
+        client.envelope("ann@there.example", &["bob@example.org"]);
+        client.data();
+        client.send([&stuffed(&mail("last"))[..], b".\r\nQUIT\r\n"].concat());
+        client.finish();
+        client.reply().begins("250 2.0.0 Taken");
+        client.reply().is(221);
+    }
+    upstream.quiet();
+    assert_eq!(upstream.taken().len(), 2);
+    let records = eventually("two lines", || Some(gatepost.records()).filter(|all| all.len() == 2));
+    assert!(records.iter().all(|record| record["end"] == "answered"), "{records:?}");
+}
+
+#[test]
 fn gone_after_the_dot_it_is_delivered_and_told_so() {
     let (upstream, gatepost) = stage(Script::new().on("<dot>", Act::later(1500, "250 2.0.0 Taken")));
     let mut client = gatepost.client();

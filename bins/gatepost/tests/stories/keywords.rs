@@ -158,7 +158,8 @@ fn of_several_routes_the_richest_offer_is_made_and_the_poor_ones_are_spared() {
             "8BITMIME",
             "SMTPUTF8",
             "DSN",
-            "ENHANCEDSTATUSCODES"
+            "ENHANCEDSTATUSCODES",
+            "PRDR"
         ]
     );
     // What the recipient's own server cannot do is left out, or refused to that recipient alone.

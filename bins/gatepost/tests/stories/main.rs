@@ -41,6 +41,7 @@ mod prdr;
 mod queueing;
 mod relaying;
 mod resend;
+mod shadow;
 mod smuggling;
 mod tls;
 mod training;

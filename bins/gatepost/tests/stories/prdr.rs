@@ -23,7 +23,7 @@ fn an_exim_that_sends_hears_about_each_and_bounces_for_the_refused_one_alone() {
     assert!(refused.contains("PRDR error after DATA: 550"), "{refused}");
     // The mail and its bounce: nothing is left to be tried again.
     exim.logs(2, &["Completed"]);
-    assert_eq!(exim.waiting(), 0, "{}", exim.log());
+    exim.settled();
     let bounces = exim.mailbox("a");
     assert_eq!(bounces.len(), 1, "{}", exim.log());
     assert!(
@@ -71,7 +71,7 @@ fn an_exim_behind_us_tells_about_each_and_so_do_we() {
     replies.into_iter().for_each(|reply| drop(reply.is(250)));
     client.quit();
 
-    exim.logs(2, &["Completed"]);
+    exim.settled();
     let subjects = |name: &str| {
         let of = |subject: &str| exim.mailbox(name).iter().filter(|mail| mail.contains(subject)).count();
         (of("Subject: apart"), of("Subject: together"))

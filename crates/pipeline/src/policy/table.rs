@@ -22,6 +22,7 @@ pub struct Policy {
     general: Arc<Rules>,
     /// Those for all as they hold before a recipient is known.
     early: Arc<Rules>,
+    /// By name; `.example.org` stands for all domains below that one.
     domains: ByDomain<Own>,
     /// Somebody is to be spared what is said or done before RCPT.
     is_patient: bool,

@@ -56,7 +56,7 @@ enum Verb {
     },
     /// Has it tried now.
     Flush(Meant),
-    /// Lets it stay until you release it. Its time goes on.
+    /// Lets it stay until you release it, beyond its time, too.
     Hold {
         #[command(flatten)]
         meant: Meant,

@@ -165,6 +165,8 @@ impl Check<'_> {
         }
         let mut names = BTreeMap::new();
         let mut binds: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        let routed: BTreeSet<_> = config.route.values().flat_map(|route| &route.domains).collect();
+        let all_routed = config.local_domains.iter().all(|domain| routed.contains(domain));
         for (n, listen) in config.listen.iter().enumerate() {
             let n = n.to_string();
             let at = |key: &'static str| ["listen", &n, key].map(str::to_owned);
@@ -183,7 +185,11 @@ impl Check<'_> {
                     error("bind", format!("{bind} is taken by listener `{other}`"));
                 }
             }
-            self.reference(&["listen", &n, "route"], "route", &listen.route);
+            // Where each domain has a route of its own, no mail from the world takes the one that is nobody's word.
+            let is_unused = listen.direction == Direction::Inbound && all_routed && listen.route == Listen::ROUTE;
+            if !is_unused {
+                self.reference(&["listen", &n, "route"], "route", &listen.route);
+            }
             self.reference(&["listen", &n, "pipeline"], "pipeline", listen.pipeline());
             self.listener(&n, listen);
             self.limits(&["listen", &n, "limits"], &listen.limits);

@@ -80,7 +80,7 @@ pub struct Listen {
 }
 
 fn default_route() -> String {
-    "default".into()
+    Listen::ROUTE.into()
 }
 fn yes() -> bool {
     true
@@ -93,6 +93,9 @@ fn refuse() -> LineEnds {
 }
 
 impl Listen {
+    /// The route where none is named.
+    pub const ROUTE: &str = "default";
+
     /// The pipeline that its mail passes.
     pub fn pipeline(&self) -> &str {
         self.pipeline.as_deref().unwrap_or(match self.direction {

@@ -75,11 +75,12 @@ pub fn reference(registry: &Registry) -> String {
 }
 
 /// Tables whose keys are explained elsewhere.
-const TOLD: [(&str, &str); 5] = [
+const TOLD: [(&str, &str); 6] = [
     ("[listen.limits]", "[limits]"),
     ("[listen.timeouts]", "[timeouts]"),
     ("[domain.NAME.server]", "[route.NAME]"),
     ("[domain.NAME.policy]", "[policy]"),
+    ("[domain.NAME.users.NAME]", "[policy]"),
     ("[domain.NAME.filters]", "[filters]"),
 ];
 

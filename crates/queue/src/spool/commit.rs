@@ -2,13 +2,14 @@
 //!
 //! **Invariant:** whoever is answered has its files under their own names, and these and their content survive a power cut.
 //! Nobody waits for a timer: who comes while nothing is synced is served at once, and who comes meanwhile is served together
-//! with all others who came meanwhile. One batch writes all its files, then syncs them, then each folder once: on most file
-//! systems the first sync has the disk write what the others ask for.
+//! with all others who came meanwhile. One batch writes all its files, has the disk begin with all of them, syncs them,
+//! several at once, and then each folder once: file systems have syncs of one time share their journal and the disk's flush.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ const BATCH: usize = 256;
 /// The most files that are open in a batch.
 const FILES: usize = 256;
 
+/// The most threads that sync the files of a batch.
+const HANDS: usize = 8;
+/// Files for which a thread is worth its making.
+const EACH: usize = 4;
 /// How long removals gather before they are synced.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -117,14 +122,42 @@ impl Batch<'_> {
 
     /// Syncs the content of all files so far.
     fn sync_files(&mut self, results: &mut [io::Result<()>]) {
-        if self.files.len() > 1 {
-            self.files.iter().for_each(|(_, file, _)| self.place.begin(file));
+        let mut files = std::mem::take(&mut self.files);
+        files.retain(|(at, ..)| results.get(*at).is_some_and(Result::is_ok));
+        if files.len() > 1 {
+            files.iter().for_each(|(_, file, _)| self.place.begin(file));
         }
-        for (at, file, path) in self.files.drain(..) {
+        for (at, error) in self.sync_all(&files) {
             if let Some(result) = results.get_mut(at).filter(|result| result.is_ok()) {
-                *result = self.place.sync_file(&file, &path);
+                *result = Err(error);
             }
         }
+    }
+
+    /// Syncs files, several at once where there are many: file systems have those share what the disk must do for each.
+    fn sync_all(&self, files: &[(usize, File, PathBuf)]) -> Vec<(usize, io::Error)> {
+        let next = AtomicUsize::new(0);
+        let sync = || {
+            let mut failed = Vec::new();
+            while let Some((at, file, path)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.place.sync_file(file, path) {
+                    failed.push((*at, error));
+                }
+            }
+            failed
+        };
+        std::thread::scope(|scope| {
+            let others = (files.len() / EACH).min(HANDS).saturating_sub(1);
+            // Where the system gives us no thread, fewer do it.
+            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, sync).ok();
+            let others: Vec<_> = (0..others).filter_map(spawn).collect();
+            let mut failed = sync();
+            for other in others {
+                let more = other.join();
+                failed.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            failed
+        })
     }
 
     /// Names what must not have its name before its content is synced.

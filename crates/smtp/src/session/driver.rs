@@ -19,7 +19,7 @@ pub enum Input<'a> {
     /// Bytes of the client, in plain text; no more than there is [`room`](super::Session::room) for.
     Bytes(&'a [u8]),
     /// The client's side of the connection, or its TLS, ended. Nothing that it said and that was not obeyed yet will
-    /// be; a message without its end is dropped.
+    /// be, but for a QUIT alone; a message without its end is dropped.
     Eof,
     /// The TLS handshake after [`Output::StartTls`] succeeded.
     Secured(Tls),

@@ -7,7 +7,7 @@
 //! **Invariants:** one reply for each command, two for DATA, in order; no question while one is open; no message
 //! without a granted recipient; after RSET, EHLO, HELO, STARTTLS, and the end of a message, accepted or refused,
 //! nothing of the transaction is left; bytes that came behind DATA, STARTTLS or AUTH before our reply are never obeyed
-//! (they close the session); nobody who is gone is obeyed; everything held has a bound, and between commands nothing
+//! (they close the session); nobody who is gone is obeyed, but for a QUIT that is the last word; everything held has a bound, and between commands nothing
 //! is held.
 //!
 //! **Absent on purpose:** policy. Whether a client, a sender, a recipient or a message is welcome is the driver's
@@ -214,9 +214,19 @@ impl Session {
         }
     }
 
-    /// Whether the client has closed its side: the last look before a message is passed on.
+    /// Whether the client has left without a goodbye: the last look before a message is passed on.
+    ///
+    /// A client that has nothing more to send says QUIT behind the dot, closes its side, and waits for the reply (Exim does):
+    /// its end of the stream is the same as that of one that gave up, but for that word.
     pub fn gone(&self) -> bool {
-        self.gone
+        self.gone && !self.quits()
+    }
+
+    /// Whether QUIT is what the client has said and was not obeyed in yet, and nothing else.
+    pub fn quits(&self) -> bool {
+        let between = matches!(self.state, State::Told | State::Command | State::Open(_));
+        let line = self.lines.unread().strip_suffix(b"\r\n");
+        between && line.is_some_and(|line| line.trim_ascii_end().eq_ignore_ascii_case(b"QUIT"))
     }
 
     /// What the session saw of its client's manners.
@@ -318,7 +328,7 @@ impl Session {
 
     fn step(&mut self) -> Step {
         loop {
-            if self.gone && !matches!(self.state, State::Open(_) | State::Closing) {
+            if self.gone() && !matches!(self.state, State::Open(_) | State::Closing) {
                 self.end(End::Gone);
             }
             if self.flooded && !matches!(self.state, State::Open(_) | State::Closing) {

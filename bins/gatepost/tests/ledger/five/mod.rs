@@ -22,7 +22,7 @@ use crate::chance::Chance;
 use crate::house::{Gatepost, Setup};
 
 /// How many clients send at the same time.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 12;
 /// How long after all is well the last mail may come.
 const RETURN: Duration = Duration::from_secs(60);
 
@@ -182,15 +182,23 @@ pub fn run(seed: u64, orders: Orders) {
     );
     let kept = crate::kept(&gatepost);
     gatepost.stop();
+    let records = gatepost.records();
+    let rows = records
+        .iter()
+        .filter_map(|record| record["recipients"].as_array())
+        .flatten();
+    let waited = rows.filter(|row| row["went"] == "queue").count();
+    let copies = servers.copies();
     let sent = stage.sent.lock().expect("a lock");
     let report = audit::audit(&Evidence {
         sent: &sent,
-        copies: &servers.copies(),
+        copies: &copies,
         kept: &kept,
         kills: &kills,
-        cuts: &servers.cuts(),
+        cuts: servers.cuts(),
     });
-    println!("{report}");
+    println!("{waited} recipients' mail waited\n{report}");
+    assert!(waited > 0, "no mail waited");
     assert!(report.wrongs.is_empty(), "seed {seed}: {:#?}", report.wrongs);
     assert!(
         report.delivered > 0 && report.refused > 0 && report.undelivered > 0,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,13 @@ const POINTS: [&str; 7] = ["<connect>", "EHLO", "MAIL", "RCPT", "DATA", "<body>"
 /// A copy that a server took.
 #[derive(Clone, Debug)]
 pub struct Copy {
-    pub server: usize,
     pub attempt: u32,
     pub to: String,
     pub at: Instant,
     /// Its answer could not be sent as a whole.
     pub unheard: bool,
+    /// Another command came behind the answer.
+    pub followed: bool,
 }
 
 /// One server: where it is, and what is there now.
@@ -31,8 +32,8 @@ struct Host {
     upstream: Mutex<Option<Upstream>>,
     /// What each server that stood there remembers.
     memories: Mutex<Vec<Memory>>,
-    /// When it was cut off from all who were connected.
-    cuts: Mutex<Vec<(Instant, Instant)>>,
+    /// How often it was cut off from all who were connected.
+    cuts: AtomicUsize,
 }
 
 /// All five.
@@ -73,9 +74,8 @@ impl Host {
     }
 
     fn cut(&self) {
-        let from = Instant::now();
         if self.upstream.lock().expect("a lock").take().is_some() {
-            self.cuts.lock().expect("a lock").push((from, Instant::now()));
+            self.cuts.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -96,7 +96,7 @@ impl Servers {
             address: free_address(),
             upstream: Mutex::default(),
             memories: Mutex::default(),
-            cuts: Mutex::default(),
+            cuts: AtomicUsize::new(0),
         };
         let servers = Servers((0..5).map(|_| host()).collect());
         servers.well();
@@ -115,13 +115,18 @@ impl Servers {
 
     /// Brings faults over them until it is over.
     pub fn trouble(&self, chance: &mut Chance, over: &AtomicBool) {
+        let mut away = [Instant::now(); 5];
         while !over.load(Ordering::SeqCst) {
-            let host = &self.0[usize::try_from(chance.below(5)).expect("an index")];
+            let at = usize::try_from(chance.below(5)).expect("an index");
+            let (host, now) = (&self.0[at], Instant::now());
             match chance.below(10) {
+                _ if away[at] > now => {}
                 0..3 => host.is(well()),
                 3..8 => host.is(ill(chance)),
-                // Gone, for a while.
-                _ => host.cut(),
+                _ => {
+                    host.cut();
+                    away[at] = now + chance.micros(2_000_000);
+                }
             }
             chance.pause(60);
         }
@@ -130,7 +135,7 @@ impl Servers {
     /// What all of them took.
     pub fn copies(&self) -> Vec<Copy> {
         let mut copies = Vec::new();
-        for (server, host) in self.0.iter().enumerate() {
+        for host in &self.0 {
             // Who is connected is let go, and nothing more is noted.
             host.cut();
             thread::sleep(Duration::from_millis(100));
@@ -143,11 +148,11 @@ impl Servers {
                 {
                     let attempt = field(&mail.content(), "X-Attempt").and_then(|number| number.parse().ok());
                     copies.extend(mail.to.iter().map(|to| Copy {
-                        server,
                         attempt: attempt.expect("our mail"),
                         to: recipient(to),
                         at: mail.at.expect("it ended"),
                         unheard: mail.unheard,
+                        followed: mail.followed,
                     }));
                 }
             }
@@ -155,12 +160,9 @@ impl Servers {
         copies
     }
 
-    /// When each was cut off.
-    pub fn cuts(&self) -> Vec<Vec<(Instant, Instant)>> {
-        self.0
-            .iter()
-            .map(|host| host.cuts.lock().expect("a lock").clone())
-            .collect()
+    /// How often one was cut off.
+    pub fn cuts(&self) -> usize {
+        self.0.iter().map(|host| host.cuts.load(Ordering::SeqCst)).sum()
     }
 }
 

@@ -93,8 +93,8 @@ impl Exim {
              begin acl\neach:\n deny local_parts = full\n message = this mailbox is full\n accept\n\
              begin routers\nhome:\n driver = accept\n domains = {domain}\n transport = box\n{routers}\
              begin transports\nout:\n driver = smtp\n hosts_try_prdr = *\n hosts_avoid_tls = *\n hosts_try_dane =\n\
-             hosts_try_chunking =\nbox:\n driver = appendfile\n directory = {shown}/box/$local_part\n\
-             maildir_format\n user = {user}\n group = {group}\n envelope_to_add\nbegin retry\n* * F,1d,1h\n"
+             hosts_try_chunking =\nbox:\n driver = appendfile\n directory = {shown}/box\n\
+            maildir_format\n user = {user}\n group = {group}\n envelope_to_add\nbegin retry\n* * F,1d,1h\n"
         );
         fs::write(at.join("exim.conf"), text).expect("exim.conf");
         Exim {
@@ -156,13 +156,18 @@ impl Exim {
             .count()
     }
 
-    /// What lies in a mailbox.
+    /// Waits until it has done with all that it took.
+    #[track_caller]
+    pub fn settled(&self) {
+        eventually("the end of Exim's work", || (self.waiting() == 0).then_some(()));
+    }
+
+    /// What was delivered here to somebody of its domain.
     pub fn mailbox(&self, name: &str) -> Vec<String> {
-        let files = files(&self.folder.path().join("box").join(name).join("new"));
-        files
-            .iter()
-            .map(|file| String::from_utf8_lossy(&fs::read(file).expect("a mail")).into_owned())
-            .collect()
+        let read = |file: &PathBuf| String::from_utf8_lossy(&fs::read(file).expect("a mail")).into_owned();
+        let envelope = format!("Envelope-to: {name}@");
+        let all = files(&self.folder.path().join("box/new"));
+        all.iter().map(read).filter(|mail| mail.contains(&envelope)).collect()
     }
 }
 

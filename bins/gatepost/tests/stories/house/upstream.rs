@@ -164,6 +164,8 @@ pub struct Mail {
     pub at: Option<Instant>,
     /// The answer could not be sent as a whole: nobody heard it.
     pub unheard: bool,
+    /// Another command came behind the answer, so somebody did.
+    pub followed: bool,
     /// Whether it came under TLS.
     pub secure: bool,
 }
@@ -397,7 +399,12 @@ impl Serving {
         loop {
             let line = self.line()?;
             let command = String::from_utf8_lossy(line.strip_suffix(b"\r\n").unwrap_or(&line)).into_owned();
-            self.note(|session| session.commands.push(command.clone()));
+            self.note(|session| {
+                session.commands.push(command.clone());
+                if let Some(mail) = session.mails.last_mut().filter(|mail| mail.complete) {
+                    mail.followed = true;
+                }
+            });
             let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
             let out_of_place = match verb.as_str() {
                 "RCPT" => open.is_none(),

@@ -376,3 +376,18 @@ fn a_domain_of_the_store_that_has_become_wrong_is_left_out_and_no_other() {
     let told = with_stored("local_domains = 5", &[("good.example", SERVER)]).expect_err("mistakes");
     assert!(told.0.iter().all(|mistake| mistake.place.stored().is_none()), "{told}");
 }
+
+#[test]
+fn where_each_domain_has_a_server_of_its_own_there_need_be_no_other_route() {
+    let listen = "[[listen]]\nname = \"mx\"\nbind = \"127.0.0.1:2525\"\ndirection = \"inbound\"\n";
+    let all = |local: &str, more: &str| {
+        let acme = customer("acme.example", "192.0.2.7:25");
+        read(&format!("local_domains = {local}\n{listen}{more}{acme}"), &[])
+    };
+    let loaded = all("[]", "").unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(goes(&loaded, "ann@acme.example").as_deref(), Some("acme.example"));
+    for (local, more) in [("[\"example.org\"]", ""), ("[]", "route = \"defalt\"\n")] {
+        let told = all(local, more).expect_err("no such route").to_string();
+        assert!(told.contains("listen[0].route: there is no [route.def"), "{told}");
+    }
+}
