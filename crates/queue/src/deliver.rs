@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use gatepost_core::message::Edits;
-use gatepost_core::smtp::relay::{Loss, Whose};
+use gatepost_core::smtp::relay::{Loss, What as Trouble, Whose};
 use gatepost_core::{Consignment, Enhanced, Message, Reply, Upstream, Visit};
 
 use crate::inner::Inner;
@@ -47,6 +47,8 @@ struct Away {
     said: String,
     /// It may have the mail.
     unsure: bool,
+    /// It is there, and has no connection to spare.
+    busy: bool,
 }
 
 /// A mail that is worked on.
@@ -116,7 +118,7 @@ impl Inner {
             let upstreams = road.roads.upstreams();
             if !forced && !upstreams.is_up(&route) {
                 let said = format!("no mail server of route `{route}` answers");
-                outcome = Some(away(route, is_main, true, said));
+                outcome = Some(away(route, is_main, (true, false), said));
                 continue;
             }
             let way = match self.resting.take(&route) {
@@ -134,9 +136,9 @@ impl Inner {
             if let Err(said) = done {
                 return deferred(None, said);
             }
-            if let Some(Away { said, .. }) = round.away {
-                let down = !road.roads.upstreams().is_up(&route);
-                outcome = Some(away(route, is_main, down, said));
+            if let Some(Away { said, busy, .. }) = round.away {
+                let down = !busy && !road.roads.upstreams().is_up(&route);
+                outcome = Some(away(route, is_main, (down, busy), said));
             } else if let Some(reply) = round.fates.iter().find_map(|(_, fate)| match fate {
                 Fate::Later(reply) => Some(reply.to_string()),
                 _ => None,
@@ -323,10 +325,15 @@ fn stranded(said: String) -> Outcome {
 }
 
 /// A server is away. Where it is not the one of the whole lane, only this mail waits for it.
-fn away(route: Arc<str>, is_main: bool, down: bool, said: String) -> Outcome {
+fn away(route: Arc<str>, is_main: bool, (down, busy): (bool, bool), said: String) -> Outcome {
     let said = said.into();
     match is_main {
-        true => Outcome::Away { route, down, said },
+        true => Outcome::Away {
+            route,
+            down,
+            busy,
+            said,
+        },
         false => Outcome::Deferred {
             route: None,
             awaits: down.then_some(route),
@@ -387,6 +394,7 @@ async fn converse(way: &mut dyn Upstream, visit: &Visit, head: &Head, message: &
             round.away = Some(Away {
                 said: reply.to_string(),
                 unsure: false,
+                busy: false,
             });
             way.reset().await;
             return round;
@@ -422,6 +430,7 @@ async fn converse(way: &mut dyn Upstream, visit: &Visit, head: &Head, message: &
                 round.away = Some(Away {
                     said: delivery.reply.to_string(),
                     unsure: false,
+                    busy: false,
                 });
                 return round;
             }
@@ -454,6 +463,7 @@ impl Round {
         self.away = Some(Away {
             said,
             unsure: loss.after_dot,
+            busy: loss.what == Trouble::Busy,
         });
     }
 }

@@ -28,6 +28,9 @@ const IN_A_ROW: u32 = 10;
 /// The name of a route that does not exist.
 pub const NO_ROUTE: &str = "";
 
+/// How long a lane waits for a server that has just no connection to spare.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// How fast mail is tried.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pace {
@@ -142,6 +145,8 @@ pub enum Outcome {
         route: Arc<str>,
         /// Whether that one is known to be down, so that it tells when it is back.
         down: bool,
+        /// It is there, and has just no connection to spare: that takes seconds, and is no failure.
+        busy: bool,
         /// Why.
         said: Arc<str>,
     },

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gatepost_core::Time;
 
-use super::{Due, IN_A_ROW, Item, Outcome, Pace, Seen};
+use super::{BUSY, Due, IN_A_ROW, Item, Outcome, Pace, Seen};
 use crate::spool::Id;
 
 /// Where a mail stands.
@@ -256,16 +256,24 @@ impl Lane {
                     }
                 }
             }
-            Outcome::Away { route, down, said } => {
+            Outcome::Away {
+                route,
+                down,
+                busy,
+                said,
+            } => {
                 slot.said = Some(said);
                 self.put(id, back, pace);
                 let failed = match &self.pause {
                     // Another one found out before.
                     Some(pause) if !pause.probing && pause.until > now => return,
-                    Some(pause) => pause.failed.saturating_add(1),
-                    None => 1,
+                    Some(pause) => pause.failed,
+                    None => 0,
                 };
-                self.wait(Some(route), down, failed, now, pace);
+                self.wait(Some(route), down, failed.saturating_add(1), now, pace);
+                if let Some(pause) = self.pause.as_mut().filter(|_| busy) {
+                    (pause.until, pause.failed) = (now + BUSY, failed);
+                }
             }
             Outcome::Stays { warned } => {
                 slot.item.marks.warned |= warned;

@@ -41,6 +41,7 @@ fn away(down: bool) -> Outcome {
     Outcome::Away {
         route: "r".into(),
         down,
+        busy: false,
         said: "away".into(),
     }
 }
@@ -124,6 +125,27 @@ fn a_server_that_seems_up_but_takes_nothing_is_not_tried_without_end() {
         schedule.look(now, &up);
         assert_eq!(schedule.next(now, &up), None);
     }
+}
+
+#[test]
+fn a_server_without_a_connection_to_spare_is_tried_again_in_seconds_and_has_not_failed() {
+    let mut schedule = schedule();
+    schedule.add("a", id(1), item());
+    let turn = schedule.next(START, &up).expect("a turn");
+    let busy = Outcome::Away {
+        route: "r".into(),
+        down: false,
+        busy: true,
+        said: "busy".into(),
+    };
+    schedule.finish(&turn, busy, START);
+    assert_eq!(schedule.next(START, &up), None);
+    let turn = schedule.next(START + BUSY, &up).expect("a turn");
+    schedule.finish(&turn, away(false), START + BUSY);
+    assert!(
+        schedule.next(START + BUSY + MINUTE, &up).is_some(),
+        "that was the first failure"
+    );
 }
 
 #[test]
