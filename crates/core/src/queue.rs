@@ -97,6 +97,10 @@ pub struct Queued {
 
 impl Queued {
     /// Mail of a transaction, of whose sender nothing is proven.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing, and a mail without one of them is none"
+    )]
     pub fn new(
         transaction: String,
         at: Time,

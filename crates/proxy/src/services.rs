@@ -159,7 +159,7 @@ pub async fn open(
         Arc::clone(&services.post),
         Arc::clone(&services.alarms),
     ));
-    let (teller, chronicle) = backlog::pair(Arc::clone(&services.kept));
+    let (teller, chronicle) = backlog::pair(Arc::clone(&services.kept), Arc::clone(&services.alarms));
     let means = gatepost_queue::Means {
         kept: Arc::clone(&services.kept),
         clock: Arc::clone(&clock),

@@ -17,7 +17,7 @@ use crate::notice::Unreached;
 use crate::schedule::{NO_ROUTE, Outcome};
 use crate::spool::{Entry, Head, Progress, ReadError, Stored, Unreadable};
 use crate::terms::Published;
-use crate::told::What;
+use crate::told::{What, Word};
 use crate::ways::Open;
 
 /// What became of one recipient at its mail server.
@@ -47,6 +47,15 @@ struct Away {
     said: String,
     /// It may have the mail.
     unsure: bool,
+}
+
+/// A mail that is worked on.
+pub(crate) struct Job<'a> {
+    /// The configuration in service as the work began.
+    pub road: Arc<Published>,
+    pub entry: &'a Entry,
+    pub head: Head,
+    pub message: Arc<Message>,
 }
 
 /// The recipients of one mail that go by one route.
@@ -86,13 +95,19 @@ impl Inner {
             Err(stop) => return self.stopped(stop),
         };
         let Stored { head, mut progress } = stored;
-        let message = Arc::new(message);
+        let job = Job {
+            road,
+            entry,
+            head,
+            message: Arc::new(message),
+        };
+        let (road, head) = (&*job.road, &job.head);
         let mut outcome = None;
-        if let Err(said) = self.settle_failed(&road, entry, &head, &mut progress, &message).await {
+        if let Err(said) = self.settle_failed(&job, &mut progress).await {
             return deferred(None, said);
         }
-        let main = self.main_route(&road, &head);
-        for group in groups(&road, &head, &progress) {
+        let main = self.main_route(road, head);
+        for group in groups(road, head, &progress) {
             let Some(route) = group.route else {
                 outcome = Some(stranded("no route leads to the recipient's domain any more".into()));
                 continue;
@@ -114,10 +129,8 @@ impl Inner {
                     }
                 },
             };
-            let round = self.round(way, &road, &route, &head, &message, &group.who).await;
-            let done = self
-                .book(&road, entry, &head, &mut progress, &message, &route, &round)
-                .await;
+            let round = self.round(&job, way, &route, &group.who).await;
+            let done = self.book(&job, &mut progress, &route, &round).await;
             if let Err(said) = done {
                 return deferred(None, said);
             }
@@ -131,7 +144,7 @@ impl Inner {
                 outcome = Some(deferred(Some(route), reply));
             }
         }
-        if waiting(&head, &progress).next().is_none() {
+        if waiting(head, &progress).next().is_none() {
             return match self.spool.remove(entry).await {
                 Ok(_) => Outcome::Gone { taken: true },
                 // It comes again to be let go, and nobody gets it twice, if only that can be written.
@@ -185,19 +198,11 @@ impl Inner {
     }
 
     /// One transaction with a mail server.
-    async fn round(
-        &self,
-        mut open: Open,
-        road: &Published,
-        route: &Arc<str>,
-        head: &Head,
-        message: &Arc<Message>,
-        who: &[usize],
-    ) -> Round {
-        let visit = head.caller.visit();
-        let round = converse(&mut *open.way, &visit, head, message, who).await;
+    async fn round(&self, job: &Job<'_>, mut open: Open, route: &Arc<str>, who: &[usize]) -> Round {
+        let visit = job.head.caller.visit();
+        let round = converse(&mut *open.way, &visit, &job.head, &job.message, who).await;
         if round.clean {
-            let most = road.settings.connections;
+            let most = job.road.settings.connections;
             self.resting.rest(route, open, self.clock.now(), most).await;
         } else {
             open.way.close().await;
@@ -208,14 +213,12 @@ impl Inner {
     /// Writes down what a server said, and sees to what follows from it.
     async fn book(
         &self,
-        road: &Published,
-        entry: &Entry,
-        head: &Head,
+        job: &Job<'_>,
         progress: &mut Progress,
-        message: &Arc<Message>,
         route: &Arc<str>,
         round: &Round,
     ) -> Result<(), String> {
+        let (entry, head) = (job.entry, &job.head);
         let (mut taken, mut later, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (n, fate) in &round.fates {
             match fate {
@@ -235,17 +238,22 @@ impl Inner {
         if !taken.is_empty() && left > 0 || !refused.is_empty() {
             self.write_progress(entry, progress).await?;
         }
-        let went = Some(round.server.as_str());
-        self.told(entry, head, What::Delivered, route, went, &taken);
-        self.told(entry, head, What::Deferred, route, went, &later);
-        self.told(entry, head, What::Failed, route, went, &refused);
+        let word = Word {
+            route: Some(route),
+            went: Some(&round.server),
+            said: "",
+        };
+        self.told(entry, head, What::Delivered, word, &taken);
+        self.told(entry, head, What::Deferred, word, &later);
+        self.told(entry, head, What::Failed, word, &refused);
         if let Some(away) = &round.away {
             let what = if away.unsure { What::Unsure } else { What::Away };
             let answered = |n: &usize| round.fates.iter().any(|(other, _)| other == n);
             let open: Vec<usize> = waiting(head, progress).filter(|n| !answered(n)).collect();
-            self.told_all(entry, head, what, Some(route), went, &away.said, &open);
+            let said = &away.said;
+            self.told_all(entry, head, what, Word { said, ..word }, &open);
         }
-        self.settle_failed(road, entry, head, progress, message).await
+        self.settle_failed(job, progress).await
     }
 
     pub async fn write_progress(&self, entry: &Entry, progress: &Progress) -> Result<(), String> {
@@ -254,14 +262,8 @@ impl Inner {
     }
 
     /// Tells whoever is to be told of those whom a server refused, and takes them off the list.
-    async fn settle_failed(
-        &self,
-        road: &Published,
-        entry: &Entry,
-        head: &Head,
-        progress: &mut Progress,
-        message: &Arc<Message>,
-    ) -> Result<(), String> {
+    async fn settle_failed(&self, job: &Job<'_>, progress: &mut Progress) -> Result<(), String> {
+        let (entry, head) = (job.entry, &job.head);
         let failed: Vec<(u32, String)> = progress
             .failed
             .iter()
@@ -278,7 +280,7 @@ impl Inner {
                 Some(refusal(to, params.orcpt.clone(), said))
             })
             .collect();
-        self.give_up(road, entry, head, message, &unreached).await?;
+        self.give_up(job, &unreached).await?;
         progress.done.extend(failed.into_iter().map(|(n, _)| n));
         if waiting(head, progress).next().is_some() {
             self.write_progress(entry, progress).await?;

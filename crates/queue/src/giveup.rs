@@ -12,13 +12,13 @@ use gatepost_core::message::Edits;
 use gatepost_core::smtp::command::Ret;
 use gatepost_core::{Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms};
 
-use crate::deliver::{Stop, waiting};
+use crate::deliver::{Job, Stop, waiting};
 use crate::inner::Inner;
 use crate::notice::{Kind, Notice, Unreached, is_automatic};
 use crate::schedule::Outcome;
 use crate::spool::{Entry, Head, Stored};
 use crate::terms::Published;
-use crate::told::What;
+use crate::told::{What, Word};
 
 /// In whose order our own notices wait: no mail from outside does, since nobody has a domain of this name (RFC 2606).
 pub const NOTICES: &str = "notices.invalid";
@@ -29,39 +29,24 @@ const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
 
 impl Inner {
     /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled.
-    pub async fn give_up(
-        &self,
-        road: &Published,
-        entry: &Entry,
-        head: &Head,
-        message: &Arc<Message>,
-        unreached: &[Unreached],
-    ) -> Result<(), String> {
+    pub async fn give_up(&self, job: &Job<'_>, unreached: &[Unreached]) -> Result<(), String> {
+        let (entry, head, message) = (job.entry, &job.head, &job.message);
         if head.notice {
-            self.note(
-                entry,
-                head,
-                What::GivenUp,
-                None,
-                None,
-                "",
-                unreached.iter().map(|one| &one.to),
-            );
+            let to = unreached.iter().map(|one| &one.to);
+            self.note(entry, head, What::GivenUp, Word::default(), to);
             return Ok(());
         }
-        let sender = to_be_told(road, head, message);
+        let sender = to_be_told(&job.road, head, message);
         let told = |one: &&Unreached| sender.is_some() && wants(head, &one.to, |notify| notify.failure);
         let (told, kept): (Vec<&Unreached>, Vec<&Unreached>) = unreached.iter().partition(told);
         let mut kept: Vec<&Unreached> = kept;
         if let Some(sender) = sender.filter(|_| !told.is_empty()) {
             let about: Vec<Unreached> = told.iter().map(|one| (*one).clone()).collect();
-            let sent = self
-                .send_notice(road, head, sender, Kind::Failed, &about, message)
-                .await;
+            let sent = self.send_notice(job, sender, Kind::Failed, &about).await;
             match sent {
                 Ok(()) => {
                     let to = told.iter().map(|one| &one.to);
-                    self.note(entry, head, What::Notified, None, None, "", to);
+                    self.note(entry, head, What::Notified, Word::default(), to);
                 }
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
@@ -86,15 +71,11 @@ impl Inner {
         let id = id.map_err(|fault| format!("nobody took it, and the archive cannot either: {fault}"))?;
         let went = format!("kept:{id}");
         let said = kept.first().map_or("", |one| one.said.as_str());
-        self.note(
-            entry,
-            head,
-            What::Archived,
-            None,
-            Some(&went),
-            said,
-            kept.iter().map(|one| &one.to),
-        );
+        let word = Word {
+            went: Some(&went),
+            ..Word::of(said)
+        };
+        self.note(entry, head, What::Archived, word, kept.iter().map(|one| &one.to));
         Ok(())
     }
 
@@ -104,10 +85,16 @@ impl Inner {
             Ok(read) => read,
             Err(stop) => return self.stopped(stop),
         };
-        let (road, message) = (self.published(), Arc::new(message));
         let Stored { head, progress } = stored;
+        let job = Job {
+            road: self.published(),
+            entry,
+            head,
+            message: Arc::new(message),
+        };
+        let head = &job.head;
         let said = said.unwrap_or("its time was over");
-        let unreached: Vec<Unreached> = waiting(&head, &progress)
+        let unreached: Vec<Unreached> = waiting(head, &progress)
             .filter_map(|n| head.recipients.get(n))
             .map(|(to, params)| Unreached {
                 to: to.clone(),
@@ -117,16 +104,9 @@ impl Inner {
                 server: None,
             })
             .collect();
-        self.note(
-            entry,
-            &head,
-            What::Expired,
-            None,
-            None,
-            said,
-            unreached.iter().map(|one| &one.to),
-        );
-        let done = match self.give_up(&road, entry, &head, &message, &unreached).await {
+        let to = unreached.iter().map(|one| &one.to);
+        self.note(entry, head, What::Expired, Word::of(said), to);
+        let done = match self.give_up(&job, &unreached).await {
             Ok(()) => self
                 .spool
                 .remove(entry)
@@ -153,14 +133,20 @@ impl Inner {
             Ok(read) => read,
             Err(stop) => return self.stopped(stop),
         };
-        let road = self.published();
         let Stored { head, progress } = stored;
-        let Some(sender) = to_be_told(&road, &head, &message).filter(|_| !head.notice) else {
+        let job = Job {
+            road: self.published(),
+            entry,
+            head,
+            message: Arc::new(message),
+        };
+        let head = &job.head;
+        let Some(sender) = to_be_told(&job.road, head, &job.message) else {
             return Outcome::Stays { warned: true };
         };
-        let about: Vec<Unreached> = waiting(&head, &progress)
+        let about: Vec<Unreached> = waiting(head, &progress)
             .filter_map(|n| head.recipients.get(n))
-            .filter(|(to, _)| wants(&head, to, |notify| notify.delay))
+            .filter(|(to, _)| wants(head, to, |notify| notify.delay))
             .map(|(to, params)| Unreached {
                 to: to.clone(),
                 orcpt: params.orcpt.clone(),
@@ -170,19 +156,11 @@ impl Inner {
             })
             .collect();
         if !about.is_empty() {
-            match self
-                .send_notice(&road, &head, sender, Kind::Delayed(until), &about, &message)
-                .await
-            {
-                Ok(()) => self.note(
-                    entry,
-                    &head,
-                    What::Delayed,
-                    None,
-                    None,
-                    "",
-                    about.iter().map(|one| &one.to),
-                ),
+            match self.send_notice(&job, sender, Kind::Delayed(until), &about).await {
+                Ok(()) => {
+                    let to = about.iter().map(|one| &one.to);
+                    self.note(entry, head, What::Delayed, Word::default(), to);
+                }
                 Err(why) => tracing::warn!(id = %entry.id, why, "a sender cannot be told that mail waits"),
             }
         }
@@ -192,13 +170,12 @@ impl Inner {
     /// Puts a notice into the queue.
     async fn send_notice(
         &self,
-        road: &Published,
-        about: &Head,
+        job: &Job<'_>,
         sender: &Address,
         kind: Kind,
         unreached: &[Unreached],
-        original: &Message,
     ) -> Result<(), String> {
+        let (road, about, original) = (&*job.road, &job.head, &*job.message);
         let to = Path::Mailbox(sender.clone());
         let route = road.notice_route(&to).ok_or("there is no route for notices")?;
         let now = self.clock.now();

@@ -11,7 +11,7 @@ use crate::giveup::{NOTICES, waited};
 use crate::schedule::{Item, Schedule};
 use crate::spool::{Entry, Head, New, Quota, Spool};
 use crate::terms::Published;
-use crate::told::{Event, Follower, What};
+use crate::told::{Event, Follower, What, Word};
 use crate::ways::Resting;
 
 /// The queue, behind its handles.
@@ -97,7 +97,11 @@ impl Inner {
         self.enter(&entries);
         for (entry, head) in entries.iter().zip(&heads) {
             let to = head.recipients.iter().map(|(to, _)| to);
-            self.note(entry, head, What::Accepted, Some(&head.route), None, "", to);
+            let word = Word {
+                route: Some(&head.route),
+                ..Word::default()
+            };
+            self.note(entry, head, What::Accepted, word, to);
         }
         Ok(())
     }
@@ -115,9 +119,7 @@ impl Inner {
         entry: &Entry,
         head: &Head,
         what: What,
-        route: Option<&str>,
-        went: Option<&str>,
-        said: &str,
+        word: Word<'_>,
         recipients: impl Iterator<Item = &'a Path>,
     ) {
         self.follower.told(&Event {
@@ -127,24 +129,16 @@ impl Inner {
             domain: entry.domain.to_string(),
             from: head.from.to_string(),
             recipients: recipients.map(ToString::to_string).collect(),
-            route: route.map(str::to_owned),
-            went: went.map(str::to_owned),
-            said: said.to_owned(),
+            route: word.route.map(str::to_owned),
+            went: word.went.map(str::to_owned),
+            said: word.said.to_owned(),
             waited: waited(entry, self.clock.now()),
             size: entry.size,
         });
     }
 
     /// The same of recipients by their places, each with what its server said; those with the same word together.
-    pub fn told(
-        &self,
-        entry: &Entry,
-        head: &Head,
-        what: What,
-        route: &str,
-        went: Option<&str>,
-        who: &[(usize, &Reply)],
-    ) {
+    pub fn told(&self, entry: &Entry, head: &Head, what: What, word: Word<'_>, who: &[(usize, &Reply)]) {
         let mut left: Vec<(usize, &Reply)> = who.to_vec();
         while let Some((_, reply)) = left.first().copied() {
             let (same, other): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, said)| **said == *reply);
@@ -152,41 +146,25 @@ impl Inner {
                 .iter()
                 .filter_map(|(n, _)| head.recipients.get(*n))
                 .map(|(to, _)| to);
-            self.note(entry, head, what, Some(route), went, &reply.to_string(), to);
+            let said = reply.to_string();
+            self.note(entry, head, what, Word { said: &said, ..word }, to);
             left = other;
         }
     }
 
     /// The same with one word for all.
-    pub fn told_all(
-        &self,
-        entry: &Entry,
-        head: &Head,
-        what: What,
-        route: Option<&str>,
-        went: Option<&str>,
-        said: &str,
-        who: &[usize],
-    ) {
+    pub fn told_all(&self, entry: &Entry, head: &Head, what: What, word: Word<'_>, who: &[usize]) {
         let to = who.iter().filter_map(|n| head.recipients.get(*n)).map(|(to, _)| to);
-        self.note(entry, head, what, route, went, said, to);
+        self.note(entry, head, what, word, to);
     }
 
     /// Something happened to a mail of which nothing is known but its name.
     pub fn tell_of(&self, entry: &Entry, what: What, said: &str) {
-        self.follower.told(&Event {
-            what,
-            id: entry.id.to_string(),
-            transaction: String::new(),
-            domain: entry.domain.to_string(),
-            from: String::new(),
-            recipients: Vec::new(),
-            route: None,
-            went: None,
-            said: said.to_owned(),
-            waited: waited(entry, self.clock.now()),
-            size: entry.size,
-        });
+        let mut event = Event::new(what, entry.id.to_string(), "", &*entry.domain);
+        event.said = said.to_owned();
+        event.waited = waited(entry, self.clock.now());
+        event.size = entry.size;
+        self.follower.told(&event);
     }
 }
 

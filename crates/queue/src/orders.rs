@@ -12,7 +12,7 @@ use crate::deliver::waiting;
 use crate::inner::Inner;
 use crate::schedule::{Item, Outcome, Seen, Turn};
 use crate::spool::{Damaged, Entry, Head, Id, Marks, ReadError, Stored};
-use crate::told::What;
+use crate::told::{What, Word};
 
 /// So many mails are looked at together.
 const PAGE: usize = 500;
@@ -306,7 +306,7 @@ impl Inner {
                     match &head {
                         Ok(Stored { head, progress }) => {
                             let left: Vec<usize> = waiting(head, progress).collect();
-                            self.told_all(&old, head, What::Deleted, None, None, "somebody deleted it", &left);
+                            self.told_all(&old, head, What::Deleted, Word::of("somebody deleted it"), &left);
                         }
                         Err(_) => self.tell_of(&old, What::Deleted, "somebody deleted it"),
                     }

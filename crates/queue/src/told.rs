@@ -63,6 +63,24 @@ impl What {
     }
 }
 
+/// What is said with it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Word<'a> {
+    pub route: Option<&'a str>,
+    pub went: Option<&'a str>,
+    pub said: &'a str,
+}
+
+impl<'a> Word<'a> {
+    /// Only this.
+    pub fn of(said: &'a str) -> Word<'a> {
+        Word {
+            said,
+            ..Word::default()
+        }
+    }
+}
+
 /// One such thing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

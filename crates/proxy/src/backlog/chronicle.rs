@@ -9,12 +9,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Kept, Query, Record};
+use gatepost_core::{Alarms, Kept, Query, Record};
 use gatepost_queue::{Event, Follower, What};
 use metrics::{counter, histogram};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
+/// The kind of alarm about mail that cannot be read.
+const DAMAGED: &str = "queue_damaged";
 /// The most notes that wait to be written.
 const WAITING: usize = 10_000;
 /// The most notes about waiting that a record has; of a mail that was tried for days the last ones are in the log.
@@ -27,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Tells the log and the metrics, and hands on what belongs into records.
 pub struct Teller {
+    alarms: Arc<dyn Alarms>,
     notes: mpsc::Sender<Event>,
 }
 
@@ -37,9 +40,9 @@ pub struct Chronicle {
 }
 
 /// A teller, and the chronicle that it hands notes to.
-pub fn pair(kept: Arc<dyn Kept>) -> (Teller, Chronicle) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Teller { notes: sender }, Chronicle { kept, notes: receiver })
+pub fn pair(kept: Arc<dyn Kept>, alarms: Arc<dyn Alarms>) -> (Teller, Chronicle) {
+    let (notes, receiver) = mpsc::channel(WAITING);
+    (Teller { alarms, notes }, Chronicle { kept, notes: receiver })
 }
 
 /// Says in words what each metric is; once, at start.
@@ -83,6 +86,11 @@ impl Follower for Teller {
             histogram!("gatepost_queue_wait_seconds").record(event.waited.as_secs_f64());
         }
         line(event);
+        if event.what == What::Damaged {
+            let why =
+                "waiting mail cannot be read and was set aside: `gatepost queue list --damaged`; is the disk sound?";
+            self.alarms.raise(DAMAGED, &event.domain, why);
+        }
         // What begins is in the record already, as the mail's way.
         if event.what == What::Accepted || event.transaction.is_empty() {
             return;
@@ -225,7 +233,7 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use gatepost_core::{Direction, RecipientId, RecipientRecord};
-    use gatepost_testkit::MemoryKept;
+    use gatepost_testkit::{MemoryAlarms, MemoryKept};
 
     use super::*;
 
@@ -251,7 +259,7 @@ mod tests {
     async fn whoever_looks_for_a_mail_finds_what_became_of_it() {
         let kept = MemoryKept::new();
         kept.record(&record()).await.expect("kept");
-        let (teller, chronicle) = pair(kept.clone());
+        let (teller, chronicle) = pair(kept.clone(), MemoryAlarms::new());
         teller.told(&event(What::Unsure));
         teller.told(&event(What::Delivered));
         drop(teller);

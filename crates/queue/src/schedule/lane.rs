@@ -251,7 +251,7 @@ impl Lane {
                     let in_a_row = self.in_a_row.saturating_add(1);
                     self.well();
                     self.in_a_row = in_a_row;
-                    if in_a_row % IN_A_ROW == 0 {
+                    if in_a_row.is_multiple_of(IN_A_ROW) {
                         self.wait(Some(route), false, in_a_row / IN_A_ROW, now, pace);
                     }
                 }
