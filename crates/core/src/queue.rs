@@ -97,6 +97,7 @@ pub struct Queued {
 
 impl Queued {
     /// Mail of a transaction, of whose sender nothing is proven.
+    #[allow(clippy::too_many_arguments, reason = "each is a part without which there is no mail")]
     pub fn new(
         transaction: String,
         at: Time,
