@@ -159,8 +159,10 @@ async fn what_waits_waits_for_all_whom_nothing_else_befell() {
 async fn a_client_that_is_gone_gets_nothing_delivered_and_nothing_kept() {
     let (house, archive) = house([wishes([(1, Wish::Hold)])]).archive();
     let mut session = house.session().await;
-    let mut params = MailParams::default();
-    params.prdr = true;
+    let params = MailParams {
+        prdr: true,
+        ..MailParams::default()
+    };
     session.mail_with("a@b.example", params).await;
     for to in TWO {
         session.rcpt(to).await;

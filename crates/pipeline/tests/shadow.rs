@@ -121,8 +121,10 @@ async fn play(filters: Vec<Slot>, policy: &str, to: &[&str], prdr: bool) -> Left
     house.users = users();
     let mut session = house.session().await;
     let mut waited = session.reception.delay();
-    let mut params = MailParams::default();
-    params.prdr = prdr;
+    let params = MailParams {
+        prdr,
+        ..MailParams::default()
+    };
     assert!(
         session.mail_with("a@b.example", params).await.starts_with("250"),
         "before RCPT nobody is refused"

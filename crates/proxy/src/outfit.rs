@@ -148,6 +148,7 @@ impl<'a> Outfitter<'a> {
                 seats: Arc::new(Seats::new(route.connections)),
                 login: login.clone(),
                 among_others: self.among_others(),
+                quiet: false,
             };
             hosts.push(Host {
                 server: Arc::new(server),

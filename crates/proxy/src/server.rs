@@ -51,6 +51,8 @@ pub struct Server {
     pub login: Option<Arc<Login>>,
     /// Clients are told before they say for whom their mail is what other servers offer, too.
     pub among_others: bool,
+    /// It is known to be down: that it still is need not be told each time.
+    pub quiet: bool,
 }
 
 /// Why a connection did not come about.
@@ -135,12 +137,14 @@ impl Server {
         destination: Option<SocketAddr>,
     ) -> Result<Line, Failure> {
         let unreachable = |why: String| {
-            tracing::warn!(
-                route = &*self.route,
-                upstream = self.address,
-                why,
-                "the mail server cannot be reached"
-            );
+            if !self.quiet {
+                tracing::warn!(
+                    route = &*self.route,
+                    upstream = self.address,
+                    why,
+                    "the mail server cannot be reached"
+                );
+            }
             Failure::new(Loss::new(Whose::Upstream, What::Unreachable))
         };
         let stream = dial(&self.host, self.port, self.family, self.connect)
@@ -160,13 +164,15 @@ impl Server {
             Outcome::Lost(loss) => loss,
             _ => Loss::new(Whose::Us, What::OutOfPlace),
         };
-        tracing::warn!(
-            route = &*self.route,
-            upstream = self.address,
-            why = %loss.reply(),
-            said = loss.said().map(ToString::to_string),
-            "the mail server does not serve us"
-        );
+        if !self.quiet {
+            tracing::warn!(
+                route = &*self.route,
+                upstream = self.address,
+                why = %loss.reply(),
+                said = loss.said().map(ToString::to_string),
+                "the mail server does not serve us"
+            );
+        }
         Err(Failure {
             introduced: self.proxy_header || line.relay.introduced(),
             ..Failure::new(loss)
@@ -174,7 +180,7 @@ impl Server {
     }
 
     /// What the server offers, asked by a connection of its own that introduces nobody and logs nobody in.
-    pub async fn probe(&self) -> Result<Offer, Loss> {
+    pub async fn probe(&self, quiet: bool) -> Result<Offer, Loss> {
         let ourselves = Client {
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
             port: 0,
@@ -190,6 +196,7 @@ impl Server {
             }),
             // A wrong password, said every ten seconds, would lock the account.
             login: None,
+            quiet,
             ..self.clone()
         });
         let opened = server.open(ourselves, None, None).await;

@@ -631,8 +631,10 @@ impl Session {
 
     /// A transaction whose client wants a word on each recipient; those words and the last one.
     pub async fn each(&mut self, to: &[&str]) -> Vec<String> {
-        let mut params = MailParams::default();
-        params.prdr = true;
+        let params = MailParams {
+            prdr: true,
+            ..MailParams::default()
+        };
         assert!(self.mail_with("a@b.example", params).await.starts_with("250"));
         for to in to {
             let reply = self.rcpt(to).await;

@@ -46,9 +46,12 @@ impl Host {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Where it is.
     to: Destination,
+    /// Those with the lowest number are tried first; 10 where nothing is said.
     #[serde(default = "priority")]
     priority: u16,
+    /// How much of the mail it gets among those of its priority; 1 where nothing is said.
     #[serde(default = "weight")]
     #[schemars(range(min = 1, max = WEIGHT_MAX))]
     weight: u16,

@@ -201,5 +201,24 @@ fn value(out: &mut String, name: &str, schema: &Json, required: bool) {
                 let _ = writeln!(out, "  - `{only}`: {about}");
             }
         }
+        // A value that may be a table, or a list with tables: their keys are told where it is.
+        for (name, schema) in keys(branch, 4) {
+            if let Some(object) = schema.as_object() {
+                let about = description(schema).unwrap_or_default();
+                let _ = writeln!(out, "  - **`{name}`** ({}). {about}", expected(object));
+            }
+        }
     }
+}
+
+/// The keys of the tables among the choices of a value, so deep at most.
+fn keys(schema: &Json, deep: u8) -> Vec<(&String, &Json)> {
+    let own = schema.get("properties").and_then(Json::as_object);
+    let mut all: Vec<_> = own.into_iter().flatten().collect();
+    let choices = ["oneOf", "anyOf"].iter().filter_map(|of| schema.get(of)?.as_array());
+    if deep > 0 {
+        let within = choices.flatten().chain(schema.get("items"));
+        all.extend(within.flat_map(|choice| keys(choice, deep - 1)));
+    }
+    all
 }

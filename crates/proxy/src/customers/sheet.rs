@@ -179,7 +179,7 @@ fn advice(hostname: &str, domain: &DomainName, route: &Route, from: &[IpAddr]) -
          \x20   New-ReceiveConnector -Name \"Gatepost\" -TransportRole FrontendTransport -Usage Custom -Bindings 0.0.0.0:25 \
          -RemoteIPRanges {quoted} -AuthMechanism Tls -PermissionGroups AnonymousUsers\n\
          \x20   Set-TransportConfig -InternalSMTPServers @{{Add={quoted}}}    # the client is read from Received\n\
-         \x20   Set-RecipientFilterConfig -RecipientValidationEnabled $true    # so that unknown recipients are refused at RCPT\n\
+         \x20   (unknown recipients it may take until the end of a message: say who exists, by recipients or recipients_file)\n\
          \x20   (and let \"Default Frontend\" take mail from inside only)\n"
     );
     if matches!(route.client_address, ClientAddress::Xclient | ClientAddress::Proxy) {

@@ -290,8 +290,9 @@ impl Hosts {
         let Some(host) = self.hosts.get(claim.at) else {
             return false;
         };
+        let down = host.known.health().loss().is_some();
         let began = ticks();
-        let asked = tokio::time::timeout(PROBE, host.server.probe()).await;
+        let asked = tokio::time::timeout(PROBE, host.server.probe(down)).await;
         match asked.unwrap_or(Err(Loss::new(Whose::Upstream, What::Silent))) {
             Ok(offer) => self.learn(claim.at, offer),
             Err(loss) => {

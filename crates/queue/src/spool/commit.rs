@@ -3,7 +3,7 @@
 //! **Invariant:** whoever is answered has its files under their own names, and these and their content survive a power cut.
 //! Nobody waits for a timer: who comes while nothing is synced is served at once, and who comes meanwhile is served together
 //! with all others who came meanwhile. One batch writes all its files, has the disk begin with all of them, syncs them,
-//! several at once, and then each folder once: file systems have syncs of one time share their journal and the disk's flush.
+//! several at once, and then each folder once, likewise: file systems have syncs of one time share their journal and the disk's flush.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -25,9 +25,9 @@ const BATCH: usize = 256;
 /// The most files that are open in a batch.
 const FILES: usize = 256;
 
-/// The most threads that sync the files of a batch.
+/// The most threads that sync what is in a batch.
 const HANDS: usize = 8;
-/// Files for which a thread is worth its making.
+/// Files or folders for which a thread is worth its making.
 const EACH: usize = 4;
 /// How long removals gather before they are synced.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -127,37 +127,12 @@ impl Batch<'_> {
         if files.len() > 1 {
             files.iter().for_each(|(_, file, _)| self.place.begin(file));
         }
-        for (at, error) in self.sync_all(&files) {
-            if let Some(result) = results.get_mut(at).filter(|result| result.is_ok()) {
+        for (n, error) in at_once(&files, |(_, file, path)| self.place.sync_file(file, path)) {
+            let work = files.get(n).and_then(|(at, ..)| results.get_mut(*at));
+            if let Some(result) = work.filter(|result| result.is_ok()) {
                 *result = Err(error);
             }
         }
-    }
-
-    /// Syncs files, several at once where there are many: file systems have those share what the disk must do for each.
-    fn sync_all(&self, files: &[(usize, File, PathBuf)]) -> Vec<(usize, io::Error)> {
-        let next = AtomicUsize::new(0);
-        let sync = || {
-            let mut failed = Vec::new();
-            while let Some((at, file, path)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.place.sync_file(file, path) {
-                    failed.push((*at, error));
-                }
-            }
-            failed
-        };
-        std::thread::scope(|scope| {
-            let others = (files.len() / EACH).min(HANDS).saturating_sub(1);
-            // Where the system gives us no thread, fewer do it.
-            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, sync).ok();
-            let others: Vec<_> = (0..others).filter_map(spawn).collect();
-            let mut failed = sync();
-            for other in others {
-                let more = other.join();
-                failed.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            failed
-        })
     }
 
     /// Names what must not have its name before its content is synced.
@@ -177,6 +152,34 @@ impl Batch<'_> {
             Work::Settle(..) | Work::Mark(..) | Work::Flush => {}
         }
     }
+}
+
+/// Does the same with all of them, several at once where there are many: file systems have syncs of one time share what the
+/// disk must do for each. Tells what failed, by its place.
+fn at_once<T: Sync>(all: &[T], sync: impl Fn(&T) -> io::Result<()> + Sync) -> Vec<(usize, io::Error)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut failed = Vec::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = all.get(n) else { return failed };
+            if let Err(error) = sync(one) {
+                failed.push((n, error));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let others = (all.len() / EACH).min(HANDS).saturating_sub(1);
+        // Where the system gives us no thread, fewer do it.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (0..others).filter_map(spawn).collect();
+        let mut failed = work();
+        for other in others {
+            let more = other.join();
+            failed.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        failed
+    })
 }
 
 /// Does several things and syncs once: one answer for each, in order.
@@ -205,17 +208,18 @@ fn settle(inner: &Inner, works: &mut [Work], removed: BTreeSet<Arc<str>>) -> Vec
             Batch::mend(work);
         }
     }
-    for domain in std::mem::take(&mut batch.folders) {
-        let Err(error) = place.sync(&domain) else { continue };
+    let folders: Vec<Arc<str>> = std::mem::take(&mut batch.folders).into_iter().collect();
+    for (n, error) in at_once(&folders, |domain| place.sync(domain)) {
+        let Some(domain) = folders.get(n) else { continue };
         // Where nothing has a name yet, nothing is to be synced.
         let missing = error.kind() == ErrorKind::NotFound;
         if !missing {
-            tracing::error!(%error, domain = &*domain, "the folder of a domain in the queue cannot be synced");
+            tracing::error!(%error, domain = &**domain, "the folder of a domain in the queue cannot be synced");
         }
         for (work, result) in works.iter_mut().zip(&mut results) {
             let concerned = match work {
-                Work::Take(taking) => taking.parcels.iter().any(|parcel| parcel.entry.domain == domain),
-                Work::Mark(entry, _) | Work::Settle(entry, _) => entry.domain == domain,
+                Work::Take(taking) => taking.parcels.iter().any(|parcel| parcel.entry.domain == *domain),
+                Work::Mark(entry, _) | Work::Settle(entry, _) => entry.domain == *domain,
                 Work::Flush => !missing,
             };
             if concerned && result.is_ok() {

@@ -112,3 +112,45 @@ async fn who_comes_while_the_disk_is_synced_shares_the_next_turn() {
     let synced = seen.iter().rposition(|(step, _)| *step == Step::SyncFolder).unwrap();
     assert!(last < synced, "removal is not synced");
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_synced_is_no_trouble_of_those_that_share_the_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = Arc::new(Mutex::new(None));
+    let own = Arc::clone(&bad);
+    // The disk cannot write the fifth of the files that it is given.
+    let steps: Steps = Arc::new(move |step, path| {
+        let mut bad = own.lock().unwrap();
+        let (count, fifth) = bad.take().unwrap_or((0, None));
+        let (count, fifth) = match step {
+            Step::Write if count == 4 => (5, Some(path.to_path_buf())),
+            Step::Write => (count + 1, fifth),
+            _ => (count, fifth),
+        };
+        let fails = step == Step::SyncFile && fifth.as_deref() == Some(path);
+        *bad = Some((count, fifth));
+        match fails {
+            true => Err(std::io::Error::from_raw_os_error(5)),
+            false => Ok(()),
+        }
+    });
+    let (spool, _) = Spool::open_with(&dir.path().join("queue"), settings(), Some(steps)).unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let spool = spool.clone();
+        tasks.spawn(async move { spool.accept(vec![new("a.example", AT, &body(100 + n))]).await });
+    }
+    let done: Vec<_> = tasks.join_all().await;
+    let (taken, failed): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), failed.len()), (39, 1));
+    for entry in taken.into_iter().flat_map(Result::unwrap) {
+        assert!(spool.read(&entry).await.is_ok());
+    }
+    spool.close().await.unwrap();
+    drop(spool);
+    let (spool, found) = Spool::open(&dir.path().join("queue"), settings()).unwrap();
+    assert_eq!(
+        (found.entries.len(), found.temporary, spool.totals(None).mails),
+        (39, 0, 39)
+    );
+}
