@@ -227,5 +227,5 @@ fn a_backup_brings_everything_back() {
                 .as_ref()
                 .is_ok_and(|entry| entry.file_name().to_string_lossy().contains("before-restore"))
         });
-    assert_eq!(aside.count(), 3, "store, kept mail and what was learned");
+    assert_eq!(aside.count(), 4, "store, kept mail, what was learned and what waited");
 }
