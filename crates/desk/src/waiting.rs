@@ -16,29 +16,31 @@ const PAGE_MAX: usize = 8 << 20;
 const EXTEND_MAX: Duration = Duration::from_hours(30 * 24);
 
 impl FrontDesk {
-    fn queue(&self) -> Result<&dyn Queue, Receipt> {
-        let none = || Receipt::Refused("there is no queue here, so no mail waits".into());
-        self.means.queue.as_deref().ok_or_else(none)
+    fn queue(&self) -> Result<&dyn Queue, &'static str> {
+        let queue = self.means.queue.as_deref();
+        queue.ok_or("there is no queue here, so no mail waits")
+    }
+
+    /// The queue, and what of the mail that is meant is theirs.
+    fn narrowed(&self, who: &Who<'_>, which: &Waiting) -> Result<(&dyn Queue, Waiting), &'static str> {
+        Ok((self.queue()?, who.narrowed_waiting(which)?))
     }
 
     /// How much waits.
     pub(crate) async fn count_waiting(&self, who: &Who<'_>, domain: Option<&str>) -> Result<Receipt, Fault> {
         let mut which = Waiting::default();
         which.domain = domain.map(Into::into);
-        let depth = match (self.queue(), who.narrowed_waiting(&which)) {
-            (Err(none), _) => return Ok(none),
-            (_, Err(why)) => return Ok(Receipt::Refused(why.into())),
-            (Ok(queue), Ok(which)) => queue.depth(which.domain.as_deref()).await?,
-        };
-        Ok(Receipt::Depth(depth))
+        Ok(match self.narrowed(who, &which) {
+            Ok((queue, which)) => Receipt::Depth(queue.depth(which.domain.as_deref()).await?),
+            Err(why) => Receipt::Refused(why.into()),
+        })
     }
 
     /// A page of mails that wait.
     pub(crate) async fn waiting(&self, who: &Who<'_>, which: &Waiting) -> Result<Receipt, Fault> {
-        let (queue, mut which) = match (self.queue(), who.narrowed_waiting(which)) {
-            (Err(none), _) => return Ok(none),
-            (_, Err(why)) => return Ok(Receipt::Refused(why.into())),
-            (Ok(queue), Ok(which)) => (queue, which),
+        let (queue, mut which) = match self.narrowed(who, which) {
+            Ok(narrowed) => narrowed,
+            Err(why) => return Ok(Receipt::Refused(why.into())),
         };
         let limit = which.limit.unwrap_or(FOUND).clamp(1, FOUND_MAX);
         // One more than is told says whether there are more.
@@ -56,7 +58,7 @@ impl FrontDesk {
     ) -> Result<Receipt, Fault> {
         let queue = match self.queue() {
             Ok(queue) => queue,
-            Err(none) => return Ok(none),
+            Err(why) => return Ok(Receipt::Refused(why.into())),
         };
         let mut which = Waiting::default();
         (which.id, which.limit) = (Some(id.0.to_string()), Some(2));
@@ -108,10 +110,9 @@ impl FrontDesk {
                 "expected more than nothing and at most {most}"
             )));
         }
-        let (queue, mut which) = match (self.queue(), who.narrowed_waiting(which)) {
-            (Err(none), _) => return Ok(none),
-            (_, Err(why)) => return Ok(Receipt::Refused(why.into())),
-            (Ok(queue), Ok(which)) => (queue, which),
+        let (queue, mut which) = match self.narrowed(who, which) {
+            Ok(narrowed) => narrowed,
+            Err(why) => return Ok(Receipt::Refused(why.into())),
         };
         (which.after, which.limit) = (None, None);
         let one = which.id.is_some();

@@ -135,7 +135,7 @@ fn ordered(order: &WaitingOrder) -> String {
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     for (unit, name) in [(86_400, "d"), (3_600, "h"), (60, "min")] {
-        if seconds >= unit && seconds % unit == 0 {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{} {name}", seconds / unit);
         }
     }
