@@ -690,6 +690,26 @@ async fn a_client_does_not_wait_until_everybody_has_a_mail_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_refused_at_connect_by_a_filter_that_some_domain_does_not_want() {
+    let at_connect = |mode| {
+        let off = Exception {
+            mode: Some(mode),
+            ..Default::default()
+        };
+        Slot {
+            domains: Arc::new(Exceptions::from_iter([("d.example", off)])),
+            ..at("list", Phase::Connect, reject())
+        }
+    };
+    let connect = r#"{"speak_from": "connect"}"#;
+    let mut session = house([at_connect(Mode::Off)]).policy(connect).session().await;
+    assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "250"]);
+    assert_eq!(codes(&session.transaction(&["u@e.example"]).await), ["550"]);
+    let mut session = house([at_connect(Mode::Enforce)]).policy(connect).client().await;
+    assert!(session.say(Question::Connect).await.starts_with("550"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whom_the_mail_server_takes_back_is_not_lost() {
     let (house, archive) = house([]).archive();
     let mut session = house.session().await;
