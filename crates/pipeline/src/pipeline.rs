@@ -56,6 +56,10 @@ impl Pipeline {
             .flatten()
             .fold(Phases::NONE, |all, slot| all.and(slot.phases));
         let (name, fusion, count) = (name.into(), Arc::default(), AtomicU64::new(0));
+        let mut policy = policy;
+        if tiers.iter().flatten().any(Slot::spares_before_rcpt) {
+            policy.refuse_from_rcpt();
+        }
         Pipeline {
             name,
             tiers,

@@ -246,7 +246,7 @@ layered! {
         /// domain or user what is to be said or waited before RCPT waits for RCPT, for all. `false` by default.
         dry_run: bool = false;
         /// From when on refusals are spoken: `connect`, `rcpt` (the default) or `message`. For one domain it can only be
-        /// later than for all.
+        /// later than for all. Nobody is refused before RCPT where some domain has a filter off that may speak before.
         speak_from: SpeakFrom = SpeakFrom::Rcpt;
         /// Mail is delivered with the marks of its level, whatever speaks for spam: no refusal, no greylisting, no holding
         /// and no discarding. Danger and a person's own refusal are obeyed. `false` by default.

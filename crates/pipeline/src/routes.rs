@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gatepost_core::{Address, Domain, Path, Reply};
 
 use crate::by_domain::ByDomain;
+use crate::recipients::names;
 use crate::refusal;
 
 /// The routes of one pipeline.
@@ -39,15 +40,14 @@ impl Local {
         }
     }
 
-    /// The route of a local part: its own, that of what stands before its `+`, or that of the domain.
+    /// The route of a local part: that of any name of the mailbox ([`names`]), or that of the domain.
     fn of(&self, local: &str) -> &Arc<str> {
         if self.addresses.is_empty() {
             return &self.route;
         }
         let local = local.to_lowercase();
-        let untagged = local.split_once('+').map(|(name, _)| name);
-        let own = self.addresses.get(&*local);
-        own.or_else(|| self.addresses.get(untagged?)).unwrap_or(&self.route)
+        let own = names(&local).find_map(|name| self.addresses.get(name));
+        own.unwrap_or(&self.route)
     }
 }
 
@@ -71,7 +71,7 @@ impl Routes {
     }
 
     /// The same where a single address of a domain that is there has a route of its own: its local part as it is written,
-    /// in any letter case; `ann+tag` goes where `ann` does. Outbound it changes nothing.
+    /// in any letter case; `ann+tag` goes where `ann` does, and so does an address of BATV. Outbound it changes nothing.
     #[must_use]
     pub fn with_address(mut self, domain: &str, local: &str, route: &str) -> Routes {
         if let Some(there) = self.local.named_mut(domain) {
@@ -287,6 +287,8 @@ mod tests {
             ("BOSS@EXAMPLE.org", "office"),
             ("boss+any@example.org", "office"),
             ("boss+press@example.org", "press"),
+            ("prvs=0123456789=boss@example.org", "office"),
+            ("prvs=0123456789=bos@example.org", "default"),
             ("bos@example.org", "default"),
             ("+boss@example.org", "default"),
             ("boss@other.example", "second"),

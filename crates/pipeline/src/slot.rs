@@ -67,12 +67,15 @@ pub struct Exceptions {
     table: ByDomain<Exception>,
     /// Whether the filter is asked in some of them, whatever its general mode.
     asked: bool,
+    /// The weakest mode in any of them.
+    weakest: Option<Mode>,
 }
 
 impl Exceptions {
     /// What is different for a domain, from now on.
     pub fn insert(&mut self, domain: &str, exception: Exception) {
         self.asked |= exception.mode.is_some_and(|mode| mode != Mode::Off);
+        self.weakest = self.weakest.into_iter().chain(exception.mode).min();
         self.table.insert(domain, exception);
     }
 
@@ -144,6 +147,14 @@ impl Slot {
             filter,
             domains: Arc::default(),
         }
+    }
+
+    /// Whether it may speak before RCPT, and is not obeyed for mail to some domain: then nobody knows yet whom it meets.
+    pub fn spares_before_rcpt(&self) -> bool {
+        let early = [Phase::Connect, Phase::Helo, Phase::Mail];
+        self.mode == Mode::Enforce
+            && self.domains.weakest.is_some_and(|mode| mode < Mode::Enforce)
+            && early.into_iter().any(|phase| self.phases.has(phase))
     }
 
     /// The mode for mail to a domain; for mail of which no domain is known the general one.

@@ -174,6 +174,18 @@ async fn a_client_that_is_gone_gets_nothing_delivered_and_nothing_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_of_what_is_refused_is_kept_for_people_of_ours_and_for_nobody_else() {
+    for (outbound, kept) in [(false, vec!["refused v@d.example"]), (true, vec![])] {
+        let (house, archive) = house([wishes([(1, no())])]).archive();
+        let house = if outbound { house.outbound() } else { house };
+        let mut session = house.session().await;
+        assert_eq!(codes(&session.each(&TWO).await), ["250", "550", "250"]);
+        session.records().await;
+        assert_eq!(*archive.0.lock().unwrap(), kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_an_archive_recipients_of_different_standing_may_share_a_mail() {
     let spam = || at("spam", Phase::Message, points(20));
     let lax = r#"{"high": {"action": "header"}}"#;

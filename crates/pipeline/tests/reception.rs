@@ -639,6 +639,8 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
     for (second, queued) in [
         (Reply::plain(250, "ok"), vec![]),
         (Reply::plain(451, "later"), vec!["v@d.example"]),
+        // There is no archive that could have it.
+        (Reply::plain(552, "full"), vec!["v@d.example"]),
     ] {
         let queue = Arc::new(Spool::default());
         let mut with = house([marked_for_one()]).policy(separate);
@@ -654,6 +656,57 @@ async fn the_weaker_mark_wins_unless_a_queue_makes_two_deliveries_safe() {
         assert!(mail.len() == 2 && mail[0].contains("[ONLY]") && !mail[1].contains("[ONLY]"));
         assert_eq!(*queue.taken.lock().unwrap(), queued);
     }
+}
+
+/// Each of so many recipients would get another subject.
+fn marked_apart(recipients: u16) -> Slot {
+    let marks = (0..recipients).fold(Opinion::none(), |said, n| {
+        let tag = gatepost_core::message::SubjectTag::new(&format!("[{n}]")).unwrap();
+        let wish = Wish::Edit(gatepost_core::Edit::Subject(tag));
+        said.wish_for(Scope::Only(RecipientId(n)), Standing::Any, wish)
+    });
+    at("marks", Phase::Message, marks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_wait_until_everybody_has_a_mail_of_its_own() {
+    let separate = r#"{"differing_marks": "separate"}"#;
+    let four = ["t@d.example", "u@d.example", "v@d.example", "w@d.example"];
+    let queue = Arc::new(Spool::default());
+    let mut with = house([marked_apart(4)]).policy(separate);
+    with.queue = Some(Arc::clone(&queue));
+    let mut session = with.session().await;
+    session.server.0.lock().unwrap().slow = Duration::from_secs(20);
+    let codes_are = session.transaction(&four).await;
+    assert_eq!(codes(&codes_are), ["250"; 5]);
+    assert_eq!(session.server.mail().len(), 3);
+    assert_eq!(queue.taken(), ["w@d.example"], "the queue sees to the rest");
+
+    // Where each is told, whoever got nothing comes again.
+    let mut session = house([marked_apart(4)]).policy(separate).session().await;
+    session.server.0.lock().unwrap().slow = Duration::from_secs(20);
+    assert_eq!(codes(&session.each(&four).await), ["250", "250", "250", "451", "250"]);
+    assert_eq!(session.server.mail().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_refused_at_connect_by_a_filter_that_some_domain_does_not_want() {
+    let at_connect = |mode| {
+        let off = Exception {
+            mode: Some(mode),
+            ..Default::default()
+        };
+        Slot {
+            domains: Arc::new(Exceptions::from_iter([("d.example", off)])),
+            ..at("list", Phase::Connect, reject())
+        }
+    };
+    let connect = r#"{"speak_from": "connect"}"#;
+    let mut session = house([at_connect(Mode::Off)]).policy(connect).session().await;
+    assert_eq!(codes(&session.transaction(&["u@d.example"]).await), ["250", "250"]);
+    assert_eq!(codes(&session.transaction(&["u@e.example"]).await), ["550"]);
+    let mut session = house([at_connect(Mode::Enforce)]).policy(connect).client().await;
+    assert!(session.say(Question::Connect).await.starts_with("550"));
 }
 
 #[tokio::test(start_paused = true)]

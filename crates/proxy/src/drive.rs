@@ -143,7 +143,7 @@ impl Driver {
                     let mut answer = Box::pin(self.answer(question)).await;
                     let delay = self.reception.delay();
                     if !delay.is_zero()
-                        && let Some(place) = self.dawdle(delay).await
+                        && let Some(place) = Box::pin(self.dawdle(delay)).await
                     {
                         let full = !self.is_placed(place);
                         // What became of a message must be heard.

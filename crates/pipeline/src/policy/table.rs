@@ -117,8 +117,14 @@ impl Policy {
         let differs = spares(rules) != spares(general) || rules.speak_from > general.speak_from;
         if differs && !self.is_patient {
             self.is_patient = true;
-            let early = Arc::make_mut(&mut self.early);
-            early.speak_from = early.speak_from.max(SpeakFrom::Rcpt);
+            self.refuse_from_rcpt();
+        }
+    }
+
+    /// Nobody is refused before RCPT, since some are to be spared it.
+    pub fn refuse_from_rcpt(&mut self) {
+        if self.early.speak_from < SpeakFrom::Rcpt {
+            Arc::make_mut(&mut self.early).speak_from = SpeakFrom::Rcpt;
         }
     }
 
@@ -149,7 +155,7 @@ impl Policy {
     }
 
     /// The rules before a recipient is known: those for all, and refusals wait for RCPT where some recipients are in a dry
-    /// run, love spam or hear of refusals later.
+    /// run, love spam, hear of refusals later, or do not want a filter that may speak before.
     pub fn early(&self) -> &Arc<Rules> {
         &self.early
     }

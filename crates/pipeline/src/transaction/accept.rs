@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::message::{Edit, Edits, Message};
-use gatepost_core::smtp::relay::Loss;
+use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::{Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Reply, Terms};
+use tokio::time::Instant;
 
 use super::Transaction;
 use crate::refusal::{self, Places, relayed, worded};
@@ -20,6 +21,10 @@ pub(super) const KEEPING: Duration = Duration::from_secs(30);
 
 /// How long mail that nobody asked about may wait for what stands on it.
 const PROVING: Duration = Duration::from_secs(15);
+
+/// How long deliveries to recipients with other marks may go on after the first one: the client waits for the reply, and whoever
+/// gives up brings the mail once more, to all of them (P-23).
+pub(super) const LATER: Duration = Duration::from_secs(30);
 
 /// The last look: whether the client has hung up.
 pub(super) type Gone<'a> = &'a (dyn Fn() -> bool + Send + Sync);
@@ -146,8 +151,9 @@ impl Transaction {
                 Ok(Went { reply, refused }) if reply.is_done() => {
                     self.delivered = true;
                     self.rescue_refused(scene, message, edits, first, refused).await;
+                    let until = ticks() + LATER;
                     for batch in rest {
-                        match self.deliver(ways, message, &|| false, edits, batch).await {
+                        match self.deliver_later(ways, message, edits, batch, until).await {
                             Ok(Went { reply, refused }) if reply.is_done() => {
                                 self.rescue_refused(scene, message, edits, batch, refused).await;
                             }
@@ -331,6 +337,21 @@ impl Transaction {
         }
     }
 
+    /// One delivery after another, which the client does not know of: begun until then, and not cut short.
+    pub(super) async fn deliver_later(
+        &mut self,
+        ways: &mut Ways,
+        message: &Arc<Message>,
+        stamp: &Edits,
+        batch: &Batch,
+        until: Instant,
+    ) -> Result<Went, Loss> {
+        if ticks() >= until {
+            return Err(Loss::new(Whose::Upstream, What::Silent));
+        }
+        self.deliver(ways, message, &|| false, stamp, batch).await
+    }
+
     /// The same for those whom the mail server refused at the last.
     async fn rescue_refused(
         &mut self,
@@ -350,31 +371,45 @@ impl Transaction {
     }
 
     /// What some recipients could not get after others got theirs: it goes to the queue if it may yet be taken, else, or
-    /// where there is no queue, it is kept. Nobody's copy is bounced.
+    /// where there is no queue, it is kept. Nobody's copy is bounced. Where there is no archive either, the queue has it and
+    /// sees to it that somebody learns of the refusal.
     async fn rescue(&mut self, scene: &Scene<'_>, message: &Arc<Message>, stamp: &Edits, batch: &Batch, reply: &Reply) {
         self.record.notes.push(format!(
             "{} recipients could not be delivered to: {reply}",
             batch.who.len()
         ));
-        let queue = scene.pipeline.services().queue.as_ref();
-        if queue.is_some_and(|_| !reply.is_permanent())
-            && let Some(queued) = self.queued(scene, message, stamp, batch)
-            && self.put(scene, vec![queued]).await.is_ok()
-        {
-            for n in &batch.who {
-                self.write(self.row(*n), |row| row.went = Some("queue".into()));
-            }
+        let may_be_taken = !reply.is_permanent();
+        if may_be_taken && self.left_to_queue(scene, message, stamp, batch).await {
             return;
         }
-        if self
+        let kept = self
             .keep(scene, message, &batch.who, &Terms::durable("undelivered"))
-            .await
-            .is_none()
-        {
+            .await;
+        if kept.is_none() {
+            if !may_be_taken && self.left_to_queue(scene, message, stamp, batch).await {
+                return;
+            }
             tracing::error!(id = self.record.id, %reply, "some recipients' copies are lost: neither queue nor archive");
         }
         for n in &batch.who {
             self.write(self.row(*n), |row| row.fate = "hold".into());
         }
+    }
+
+    /// Puts a batch that could not be delivered into the queue, where there is one; whether it took it.
+    async fn left_to_queue(&mut self, scene: &Scene<'_>, message: &Arc<Message>, stamp: &Edits, batch: &Batch) -> bool {
+        if scene.pipeline.services().queue.is_none() {
+            return false;
+        }
+        let Some(queued) = self.queued(scene, message, stamp, batch) else {
+            return false;
+        };
+        let taken = self.put(scene, vec![queued]).await.is_ok();
+        if taken {
+            for n in &batch.who {
+                self.write(self.row(*n), |row| row.went = Some("queue".into()));
+            }
+        }
+        taken
     }
 }

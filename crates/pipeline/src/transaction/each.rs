@@ -11,10 +11,11 @@ use gatepost_core::message::{Edits, Message};
 use gatepost_core::smtp::relay::Whose;
 use gatepost_core::{Direction, Fate, KeptId, Reply, Verdict};
 
-use super::accept::{Gone, Went};
+use super::accept::{Gone, LATER, Went};
 use super::{Spoken, Transaction};
 use crate::judge::Judgement;
 use crate::refusal::{self, Places, relayed, worded};
+use crate::run::ticks;
 use crate::scene::Scene;
 use crate::settle::{Apart, Batch, Copy, Settlement, settle_apart};
 use crate::ways::Ways;
@@ -39,7 +40,10 @@ impl Transaction {
     ) -> Spoken {
         let verdicts: Vec<Verdict> = judgements.iter().map(|judgement| judgement.verdict.clone()).collect();
         let close = judgements.iter().any(|judgement| judgement.close);
-        let Apart { said, mut copies, rest } = settle_apart(&verdicts, self.may_separate(scene));
+        let Apart { said, copies, rest } = settle_apart(&verdicts, self.may_separate(scene));
+        // Copies of what is refused are for recipients of ours, who may ask for them.
+        let inbound = scene.visit.direction == Direction::Inbound;
+        let mut copies = if inbound { copies } else { Vec::new() };
         let mut said: Said = self.worded_each(scene, judgements, said);
         for n in 0..said.len() {
             if let Some(reply) = said.get(n).cloned().flatten() {
@@ -66,10 +70,7 @@ impl Transaction {
             }
             _ => self.let_go(ways).await,
         }
-        // Copies are for recipients of ours, who may ask for them.
-        if scene.visit.direction == Direction::Inbound || said.iter().flatten().any(Reply::is_done) {
-            self.copies = self.addressed(copies);
-        }
+        self.copies = self.addressed(copies);
         let local = || worded(refusal::LOCAL, Places::id(&self.record.id));
         let each: Vec<Reply> = said.into_iter().map(|said| said.unwrap_or_else(local)).collect();
         let reply = worded_last(&each, &self.record.id);
@@ -124,17 +125,22 @@ impl Transaction {
             return Ok(());
         }
         let edits = self.stamp(scene, message, &batches).await;
-        let (mut delivered, mut waiting) = (false, Vec::new());
+        let (mut delivered, mut waiting, mut until) = (false, Vec::new(), None);
         for batch in batches {
             if self.waits {
                 waiting.push(batch);
                 continue;
             }
-            let stays = || false;
-            let look: Gone<'_> = if delivered { &stays } else { gone };
-            match self.deliver(ways, message, look, &edits, &batch).await {
-                Ok(went) => delivered |= self.tell_delivery(said, &batch, went),
-                Err(loss) if loss.whose == Whose::Client => return Err(refusal::CLIENT_GONE),
+            let done = match until {
+                Some(until) => self.deliver_later(ways, message, &edits, &batch, until).await,
+                None => self.deliver(ways, message, gone, &edits, &batch).await,
+            };
+            match done {
+                Ok(went) => {
+                    delivered |= self.tell_delivery(said, &batch, went);
+                    until = until.or_else(|| delivered.then(|| ticks() + LATER));
+                }
+                Err(loss) if loss.whose == Whose::Client && !delivered => return Err(refusal::CLIENT_GONE),
                 Err(loss) => match self.may_wait(scene, &loss) {
                     Ok(()) => {
                         self.waits = true;

@@ -170,6 +170,8 @@ pub struct Script {
     pub away: bool,
     /// Places that are refused when the next message is there.
     pub refused: Vec<(usize, Reply)>,
+    /// So long it takes for a message.
+    pub slow: Duration,
     pub heard: Vec<String>,
     pub mail: Vec<String>,
 }
@@ -221,6 +223,8 @@ impl Upstream for Way {
             .unwrap_or(Ok(Reply::plain(250, "ok")))
     }
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
+        let slow = self.server.0.lock().unwrap().slow;
+        tokio::time::sleep(slow).await;
         let mut script = self.server.0.lock().unwrap();
         if (consignment.gone)() {
             return Err(Loss {
