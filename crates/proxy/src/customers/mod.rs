@@ -145,7 +145,7 @@ impl Register {
                 "nothing is changed, since what lies beside it has mistakes now:\n{}",
                 told(&mistakes.0)
             ))),
-            Ok((loaded, left_out)) => judged(&serving, domain, text, loaded, left_out),
+            Ok((loaded, left_out)) => judged(&serving, domain, text, loaded, left_out).map_err(Receipt::Refused),
         })
     }
 
@@ -240,21 +240,20 @@ fn wanted(act: &DomainAct, stored: &Stored, config: &Config) -> Result<(DomainNa
     Ok((domain, text))
 }
 
-/// Whether a configuration with a change is what was wanted.
+/// Whether a configuration with a change is what was wanted; if not, why.
 fn judged(
     before: &Serving,
     domain: DomainName,
     text: Option<String>,
     loaded: Loaded,
     left_out: Vec<LeftOut>,
-) -> Result<Planned, Receipt> {
-    let refused = |why: String| Err(Receipt::Refused(why));
+) -> Result<Planned, String> {
     if let Some(own) = left_out.iter().find(|out| out.domain == *domain) {
-        return refused(told(&own.why.0));
+        return Err(told(&own.why.0));
     }
     let was_out = |out: &&LeftOut| before.left_out.iter().any(|known| known.domain == out.domain);
     if let Some(other) = left_out.iter().find(|out| !was_out(out)) {
-        return refused(format!(
+        return Err(format!(
             "{} would go out of service by that:\n{}",
             other.domain,
             told(&other.why.0)
