@@ -202,7 +202,10 @@ async fn what_becomes_of_a_mail_is_as_the_table_says() {
         let _ = writeln!(table, "{line}");
     }
     assert!(played > 100, "{played}");
-    #[allow(clippy::disallowed_methods, reason = "whoever runs it may want the table as it is now")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "whoever runs it may want the table as it is now"
+    )]
     let wanted = std::env::var("GOLDEN");
     if let Ok(file) = wanted {
         std::fs::write(file, &table).expect("the table as it is played");
