@@ -277,7 +277,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let desk: Arc<dyn Desk> = Arc::<gatepost_desk::FrontDesk>::clone(&house.opened.desk);
     let control = tokio::spawn(control.serve(Arc::clone(&desk), finished.clone()));
     let reporting = tokio::spawn(keep_reporting(desk, &house));
-    let delivering = tokio::spawn(deliver(house.opened.queue.clone(), house.hall.drain.clone()));
+    let mut delivering = tokio::spawn(deliver(house.opened.queue.clone(), house.hall.drain.clone()));
     let chronicling = chronicle.map(|chronicle| tokio::spawn(chronicle.keep(finished.clone())));
     let keeping_house = tokio::spawn(keep_house(Arc::clone(&house.opened.archive), house.hall.drain.clone()));
     let until = finished.clone();
@@ -314,7 +314,11 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     house.drain(*config.drain, &mut terminate, &mut interrupt).await;
     asking.abort();
     // A mail that is on its way to its server has this long; what is cut waits again.
-    let _ = tokio::time::timeout(LAST_DELIVERIES, delivering).await;
+    if tokio::time::timeout(LAST_DELIVERIES, &mut delivering).await.is_err() {
+        // It ends before the queue is closed: what a server takes after that could not be removed, and would go twice.
+        delivering.abort();
+        let _ = delivering.await;
+    }
     // A letter that is just being sent is sent; nothing is sent twice if it is not.
     let _ = tokio::time::timeout(FAREWELLS, reporting).await;
     finished.cancel();

@@ -49,6 +49,8 @@ struct Away {
     unsure: bool,
     /// It is there, and has no connection to spare.
     busy: bool,
+    /// It was lost when it had recipients, perhaps by the message.
+    within: bool,
 }
 
 /// A mail that is worked on.
@@ -74,7 +76,7 @@ pub(crate) enum Stop {
     Later(String),
 }
 
-fn place(n: usize) -> u32 {
+pub(crate) fn place(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
@@ -105,9 +107,8 @@ impl Inner {
         };
         let (road, head) = (&*job.road, &job.head);
         let mut outcome = None;
-        if let Err(said) = self.settle_failed(&job, &mut progress).await {
-            return deferred(None, said);
-        }
+        // Those whom nobody can be told of yet hold up none of the others.
+        let mut stuck = self.settle_failed(&job, &mut progress).await.err();
         let main = self.main_route(road, head);
         for group in groups(road, head, &progress) {
             let Some(route) = group.route else {
@@ -118,7 +119,7 @@ impl Inner {
             let upstreams = road.roads.upstreams();
             if !forced && !upstreams.is_up(&route) {
                 let said = format!("no mail server of route `{route}` answers");
-                outcome = Some(away(route, is_main, (true, false), said));
+                outcome = Some(away(route, is_main, How::Down, said));
                 continue;
             }
             let way = match self.resting.take(&route) {
@@ -134,11 +135,17 @@ impl Inner {
             let round = self.round(&job, way, &route, &group.who).await;
             let done = self.book(&job, &mut progress, &route, &round).await;
             if let Err(said) = done {
-                return deferred(None, said);
+                stuck = Some(said);
+                continue;
             }
-            if let Some(Away { said, busy, .. }) = round.away {
-                let down = !busy && !road.roads.upstreams().is_up(&route);
-                outcome = Some(away(route, is_main, (down, busy), said));
+            if let Some(Away { said, busy, within, .. }) = round.away {
+                let how = match (busy, road.roads.upstreams().is_up(&route)) {
+                    (true, _) => How::Busy,
+                    (false, false) => How::Down,
+                    (false, true) if within => How::Within,
+                    (false, true) => How::Lost,
+                };
+                outcome = Some(away(route, is_main, how, said));
             } else if let Some(reply) = round.fates.iter().find_map(|(_, fate)| match fate {
                 Fate::Later(reply) => Some(reply.to_string()),
                 _ => None,
@@ -147,7 +154,7 @@ impl Inner {
             }
         }
         if waiting(head, &progress).next().is_none() {
-            return match self.spool.remove(entry).await {
+            return match self.let_go(entry).await {
                 Ok(_) => Outcome::Gone { taken: true },
                 // It comes again to be let go, and nobody gets it twice, if only that can be written.
                 Err(error) => {
@@ -157,14 +164,21 @@ impl Inner {
                 }
             };
         }
+        let stuck = stuck.map(|said| deferred(None, said));
+        let outcome = outcome.or(stuck);
         outcome.unwrap_or_else(|| deferred(None, "its mail server answered for nobody".into()))
     }
 
     /// Reads a mail; one that cannot be read is set aside.
     pub async fn read(&self, entry: &Entry) -> Result<(Stored, Message), Stop> {
         let why = match self.spool.read(entry).await {
-            Ok(read) => return Ok(read),
-            Err(ReadError::Gone) => return Err(Stop::Gone),
+            Ok((mut stored, message)) => {
+                if let Some(progress) = self.remembered(entry.id) {
+                    stored.progress = progress;
+                }
+                return Ok((stored, message));
+            }
+            Err(ReadError::Gone) => return Err(self.missed(entry).await),
             Err(ReadError::Io(error)) => return Err(Stop::Later(format!("it cannot be read just now: {error}"))),
             Err(ReadError::Unreadable(Unreadable::Newer(form))) => {
                 return Err(Stop::Later(format!(
@@ -179,6 +193,23 @@ impl Inner {
                 Err(Stop::Gone)
             }
             Err(error) => Err(Stop::Later(format!("it {why}, and cannot be set aside: {error}"))),
+        }
+    }
+
+    /// A mail is not where its file should be: it has another name, where a change of its marks failed half-way, or somebody
+    /// took it away.
+    async fn missed(&self, entry: &Entry) -> Stop {
+        match self.spool.find(entry).await {
+            Ok(Some(found)) => {
+                self.schedule().rename(&entry.domain, entry.id, found.marks);
+                Stop::Later("a change of its marks was cut short".into())
+            }
+            Ok(None) => {
+                self.spool.forget(entry);
+                tracing::error!(id = %entry.id, domain = &*entry.domain, "the file of a waiting mail is gone, and not by us");
+                Stop::Gone
+            }
+            Err(error) => Stop::Later(format!("it is not found just now: {error}")),
         }
     }
 
@@ -205,7 +236,8 @@ impl Inner {
         let round = converse(&mut *open.way, &visit, &job.head, &job.message, who).await;
         if round.clean {
             let most = job.road.settings.connections;
-            self.resting.rest(route, open, self.clock.now(), most).await;
+            let is_current = || Arc::ptr_eq(&job.road, &self.published());
+            self.resting.rest(route, open, self.clock.now(), most, is_current).await;
         } else {
             open.way.close().await;
         }
@@ -258,11 +290,6 @@ impl Inner {
         self.settle_failed(job, progress).await
     }
 
-    pub async fn write_progress(&self, entry: &Entry, progress: &Progress) -> Result<(), String> {
-        let written = self.spool.settle(entry, progress).await;
-        written.map_err(|error| format!("what became of its recipients cannot be written: {error}"))
-    }
-
     /// Tells whoever is to be told of those whom a server refused, and takes them off the list.
     async fn settle_failed(&self, job: &Job<'_>, progress: &mut Progress) -> Result<(), String> {
         let (entry, head) = (job.entry, &job.head);
@@ -292,7 +319,7 @@ impl Inner {
 }
 
 /// What is kept of a refusal, as `server said: reply`, read again.
-fn refusal(to: &gatepost_core::Path, orcpt: Option<Box<str>>, said: &str) -> Unreached {
+pub(crate) fn refusal(to: &gatepost_core::Path, orcpt: Option<Box<str>>, said: &str) -> Unreached {
     let (server, said) = match said.split_once(" said: ") {
         Some((server, said)) => (Some(server.to_owned()), said),
         None => (None, said),
@@ -324,14 +351,28 @@ fn stranded(said: String) -> Outcome {
     }
 }
 
+/// How a server is away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It is known to be down, and tells when it is back.
+    Down,
+    /// It has no connection to spare.
+    Busy,
+    /// It was lost within the message.
+    Within,
+    /// It was lost, or wants none of it, and is believed to be there.
+    Lost,
+}
+
 /// A server is away. Where it is not the one of the whole lane, only this mail waits for it.
-fn away(route: Arc<str>, is_main: bool, (down, busy): (bool, bool), said: String) -> Outcome {
-    let said = said.into();
+fn away(route: Arc<str>, is_main: bool, how: How, said: String) -> Outcome {
+    let (said, down) = (said.into(), how == How::Down);
     match is_main {
         true => Outcome::Away {
             route,
             down,
-            busy,
+            busy: how == How::Busy,
+            within: how == How::Within,
             said,
         },
         false => Outcome::Deferred {
@@ -345,7 +386,7 @@ fn away(route: Arc<str>, is_main: bool, (down, busy): (bool, bool), said: String
 /// The recipients that wait, by their routes as they are now.
 fn groups(road: &Published, head: &Head, progress: &Progress) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for n in waiting(head, progress) {
+    for n in waiting(head, progress).filter(|n| !progress.failed.contains_key(&place(*n))) {
         let Some((to, _)) = head.recipients.get(n) else {
             continue;
         };
@@ -395,6 +436,7 @@ async fn converse(way: &mut dyn Upstream, visit: &Visit, head: &Head, message: &
                 said: reply.to_string(),
                 unsure: false,
                 busy: false,
+                within: false,
             });
             way.reset().await;
             return round;
@@ -431,6 +473,7 @@ async fn converse(way: &mut dyn Upstream, visit: &Visit, head: &Head, message: &
                     said: delivery.reply.to_string(),
                     unsure: false,
                     busy: false,
+                    within: true,
                 });
                 return round;
             }
@@ -440,7 +483,12 @@ async fn converse(way: &mut dyn Upstream, visit: &Visit, head: &Head, message: &
                 round.fates.push((n, Fate::of(reply.clone())));
             }
         }
-        Err(loss) => round.lost(loss, way, &accepted),
+        Err(loss) => {
+            round.lost(loss, way, &accepted);
+            if let Some(away) = &mut round.away {
+                away.within = true;
+            }
+        }
     }
     round
 }
@@ -464,6 +512,7 @@ impl Round {
             said,
             unsure: loss.after_dot,
             busy: loss.what == Trouble::Busy,
+            within: false,
         });
     }
 }

@@ -12,7 +12,7 @@ use gatepost_core::message::Edits;
 use gatepost_core::smtp::command::Ret;
 use gatepost_core::{Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms};
 
-use crate::deliver::{Job, Stop, waiting};
+use crate::deliver::{Job, Stop, place, refusal, waiting};
 use crate::inner::Inner;
 use crate::notice::{Kind, Notice, Unreached, is_automatic};
 use crate::schedule::Outcome;
@@ -39,7 +39,8 @@ impl Inner {
         let sender = to_be_told(&job.road, head, message);
         let told = |one: &&Unreached| sender.is_some() && wants(head, &one.to, |notify| notify.failure);
         let (told, kept): (Vec<&Unreached>, Vec<&Unreached>) = unreached.iter().partition(told);
-        let mut kept: Vec<&Unreached> = kept;
+        // First what may fail again and again: a notice that is in the queue would be written anew each time.
+        self.archive(job, &kept).await?;
         if let Some(sender) = sender.filter(|_| !told.is_empty()) {
             let about: Vec<Unreached> = told.iter().map(|one| (*one).clone()).collect();
             let sent = self.send_notice(job, sender, Kind::Failed, &about).await;
@@ -50,13 +51,19 @@ impl Inner {
                 }
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
-                    kept.extend(told);
+                    self.archive(job, &told).await?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Puts a mail for these recipients into the archive, durably.
+    async fn archive(&self, job: &Job<'_>, kept: &[&Unreached]) -> Result<(), String> {
         if kept.is_empty() {
             return Ok(());
         }
+        let (entry, head, message) = (job.entry, &job.head, &job.message);
         let terms = Terms::durable(UNDELIVERED);
         let recipients: Vec<&Path> = kept.iter().map(|one| &one.to).collect();
         let keeping = Keeping::new(
@@ -85,7 +92,7 @@ impl Inner {
             Ok(read) => read,
             Err(stop) => return self.stopped(stop),
         };
-        let Stored { head, progress } = stored;
+        let Stored { head, mut progress } = stored;
         let job = Job {
             road: self.published(),
             entry,
@@ -95,30 +102,35 @@ impl Inner {
         let head = &job.head;
         let said = said.unwrap_or("its time was over");
         let unreached: Vec<Unreached> = waiting(head, &progress)
-            .filter_map(|n| head.recipients.get(n))
-            .map(|(to, params)| Unreached {
-                to: to.clone(),
-                orcpt: params.orcpt.clone(),
-                status: TIME_IS_OVER,
-                said: abroad("the time is over that it could wait for its mail server", said),
-                server: None,
+            .filter_map(|n| head.recipients.get(n).map(|it| (place(n), it)))
+            .map(|(n, (to, params))| match progress.failed.get(&n) {
+                Some(said) => refusal(to, params.orcpt.clone(), said),
+                None => Unreached {
+                    to: to.clone(),
+                    orcpt: params.orcpt.clone(),
+                    status: TIME_IS_OVER,
+                    said: abroad("the time is over that it could wait for its mail server", said),
+                    server: None,
+                },
             })
             .collect();
-        let to = unreached.iter().map(|one| &one.to);
-        self.note(entry, head, What::Expired, Word::of(said), to);
-        let done = match self.give_up(&job, &unreached).await {
-            Ok(()) => self
-                .spool
-                .remove(entry)
-                .await
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Err(said) => Err(said),
-        };
-        match done {
-            Ok(()) => Outcome::Gone { taken: false },
-            Err(said) => self.stopped(Stop::Later(said)),
+        if !unreached.is_empty() {
+            let to = unreached.iter().map(|one| &one.to);
+            self.note(entry, head, What::Expired, Word::of(said), to);
+            if let Err(said) = self.give_up(&job, &unreached).await {
+                return self.stopped(Stop::Later(said));
+            }
         }
+        let Err(error) = self.let_go(entry).await else {
+            return Outcome::Gone { taken: false };
+        };
+        // It comes again to be let go, and nobody is told twice.
+        progress.done.extend((0..head.recipients.len()).map(place));
+        let written = self.write_progress(entry, &progress).await;
+        let more = written.err().map_or(String::new(), |why| format!("; {why}"));
+        self.stopped(Stop::Later(format!(
+            "it is given up and cannot be removed: {error}{more}"
+        )))
     }
 
     /// Tells the sender, if that may be, that the mail still waits. Once: that is written down before.

@@ -1,15 +1,16 @@
 //! What all parts of the queue share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gatepost_core::message::Edited;
-use gatepost_core::{Clock, Kept, NotTaken, Path, Reply, Seed};
+use gatepost_core::{Clock, Fault, Kept, NotTaken, Path, Reply, Seed};
 use tokio::sync::Notify;
 
 use crate::giveup::{NOTICES, waited};
 use crate::schedule::{Item, Schedule};
-use crate::spool::{Entry, Head, New, Quota, Spool};
+use crate::spool::{Entry, Head, Id, New, Progress, Quota, Spool};
 use crate::terms::Published;
 use crate::told::{Event, Follower, What, Word};
 use crate::ways::Resting;
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
     /// Rung when there may be something to do.
     pub bell: Notify,
     count: AtomicU64,
+    /// What became of recipients and could not be written: as long as we live, nobody gets it twice for that.
+    unwritten: Mutex<BTreeMap<Id, Progress>>,
 }
 
 impl Inner {
@@ -49,6 +52,7 @@ impl Inner {
             follower,
             bell: Notify::new(),
             count: AtomicU64::new(0),
+            unwritten: Mutex::default(),
         }
     }
 
@@ -58,6 +62,43 @@ impl Inner {
 
     pub fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<Id, Progress>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what became of a mail's recipients. Where that fails it is remembered here, and holds all the same.
+    pub async fn write_progress(&self, entry: &Entry, progress: &Progress) -> Result<(), String> {
+        match self.spool.settle(entry, progress).await {
+            Ok(()) => {
+                self.unwritten().remove(&entry.id);
+                Ok(())
+            }
+            Err(error) => {
+                self.unwritten().insert(entry.id, progress.clone());
+                Err(format!("what became of its recipients cannot be written: {error}"))
+            }
+        }
+    }
+
+    /// What became of a mail's recipients, where that could not be written.
+    pub fn remembered(&self, id: Id) -> Option<Progress> {
+        self.unwritten().get(&id).cloned()
+    }
+
+    /// Removes a mail; whether there was one.
+    pub async fn let_go(&self, entry: &Entry) -> Result<bool, Fault> {
+        let mut there = self.spool.remove(entry).await?;
+        if !there {
+            // A change of its marks that failed half-way may have left it under another name.
+            match self.spool.find(entry).await? {
+                Some(found) => there = self.spool.remove(&found).await?,
+                None => self.spool.forget(entry),
+            }
+        }
+        self.unwritten().remove(&entry.id);
+        Ok(there)
     }
 
     /// Another configuration, from now on.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost_core::{Depth, Fault, Message, Path, Waiting, WaitingId, WaitingMail, WaitingOrder};
+use gatepost_core::{Depth, Fault, Message, Path, Time, Waiting, WaitingId, WaitingMail, WaitingOrder};
 
 use crate::deliver::waiting;
 use crate::inner::Inner;
@@ -134,7 +134,7 @@ impl Inner {
             entry.at.millis(),
             seen.item.until.millis(),
         );
-        mail.next = seen.next.map(gatepost_core::Time::millis);
+        mail.next = seen.next.map(Time::millis);
         mail.tries = seen.tries;
         mail.said = seen.said.as_deref().unwrap_or_default().to_owned();
         mail.size = entry.size;
@@ -172,7 +172,7 @@ impl Inner {
 
     fn damaged_mail(&self, damaged: &Damaged) -> WaitingMail {
         let Damaged { entry, why, path } = damaged;
-        let (at, until) = (entry.at.millis(), gatepost_core::Time::FAR.millis());
+        let (at, until) = (entry.at.millis(), Time::FAR.millis());
         let mut mail = WaitingMail::new(entry.id.waiting(), &*entry.domain, at, until);
         mail.size = entry.size;
         mail.damaged = true;
@@ -210,7 +210,7 @@ impl Inner {
         let mut depth = Depth::default();
         depth.mails = totals.mails;
         depth.octets = totals.octets;
-        depth.oldest = self.schedule().oldest(domain).map(gatepost_core::Time::millis);
+        depth.oldest = self.schedule().oldest(domain).map(Time::millis);
         depth.damaged = match domain {
             None => self.spool.damaged_count(),
             Some(domain) => {
@@ -223,7 +223,10 @@ impl Inner {
 
     pub async fn order(self: &Arc<Inner>, which: &Waiting, order: WaitingOrder) -> Result<u64, Fault> {
         if which.damaged {
-            return self.order_damaged(which, order).await;
+            // What is put back is entered, whoever goes away meanwhile.
+            let (inner, which) = (Arc::clone(self), which.clone());
+            let done = tokio::spawn(async move { inner.order_damaged(&which, order).await }).await;
+            return done.map_err(|error| fault(format!("an order failed: {error}")))?;
         }
         let mut done = 0;
         if order == WaitingOrder::Flush && which.id.is_none() && !needs_head(which) {
@@ -287,7 +290,7 @@ impl Inner {
                 ..item.marks
             }),
             WaitingOrder::Bounce => Some(Marks {
-                until: Some(now),
+                until: Some(GIVEN_UP),
                 held: false,
                 ..item.marks
             }),
@@ -301,7 +304,7 @@ impl Inner {
             }),
             None if *order == WaitingOrder::Delete => {
                 let head = self.spool.head(&old).await;
-                self.spool.remove(&old).await.inspect(|_| {
+                self.let_go(&old).await.inspect(|_| {
                     outcome = Outcome::Gone { taken: false };
                     match &head {
                         Ok(Stored { head, progress }) => {
@@ -314,6 +317,13 @@ impl Inner {
             }
             None => Ok(false),
         };
+        // What failed half-way may have left it under another name.
+        if done.is_err()
+            && let Ok(Some(found)) = self.spool.find(&old).await
+        {
+            item.marks = found.marks;
+            item.until = found.marks.until.unwrap_or(item.until);
+        }
         let mut schedule = self.schedule();
         schedule.set(turn, item);
         if *order == WaitingOrder::Bounce && done.is_ok() {
@@ -350,6 +360,8 @@ impl Inner {
 /// Behind the name of every lane: a page goes on behind its last mail, whatever lane that is in.
 const LAST_LANE: &str = "\u{10ffff}";
 
+/// Until when a mail stays that somebody gave up: its time is over, whatever the clock says.
+pub(crate) const GIVEN_UP: Time = Time::ZERO;
 /// How long a mail has that is let go after its time.
 const REPRIEVE: Duration = Duration::from_hours(24);
 /// How long an extension may be at most: longer is hardly meant.

@@ -8,13 +8,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::Time;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::inner::Inner;
+use crate::orders::GIVEN_UP;
 use crate::schedule::{Due, Outcome, Turn};
+use crate::spool::Entry;
 
 /// How often it is looked whether servers are back.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Work on a mail that ends with whoever waits for it: a delivery that nobody waits for any more must not go on while the
+/// queue is closed, or the server would have a mail that cannot be removed here.
+struct Worker(JoinHandle<Outcome>);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 impl Inner {
     /// Looks whether servers are back that were away, and closes connections that rested long enough.
@@ -34,8 +46,8 @@ impl Inner {
 
     /// Does what is due with one mail.
     async fn work(self: Arc<Inner>, turn: Turn) {
-        let worker = tokio::spawn(Arc::clone(&self).work_on(turn.clone()));
-        let outcome = worker.await.unwrap_or_else(|error| broken(&turn, &error));
+        let mut worker = Worker(tokio::spawn(Arc::clone(&self).work_on(turn.clone())));
+        let outcome = (&mut worker.0).await.unwrap_or_else(|error| broken(&turn, &error));
         self.schedule().finish(&turn, outcome, self.clock.now());
         self.bell.notify_one();
     }
@@ -47,15 +59,32 @@ impl Inner {
         let said = seen.said.as_deref();
         match turn.due {
             Due::Deliver { forced } => self.deliver(&entry, forced).await,
-            Due::Expire => self.expire(&entry, said).await,
+            Due::Expire => self.last_try(&entry, said).await,
             Due::Warn => {
                 let outcome = self.warn(&mut entry, said, seen.item.until).await;
-                let mut item = seen.item;
-                item.marks = entry.marks;
-                self.schedule().set(&turn, item);
+                if entry.marks != seen.item.marks {
+                    let mut item = seen.item;
+                    item.marks = entry.marks;
+                    self.schedule().set(&turn, item);
+                }
                 outcome
             }
             Due::Order => Outcome::Stays { warned: false },
+        }
+    }
+
+    /// Gives a mail up whose time is over, unless its server takes it now: it may have come back while we were away
+    /// ourselves, or while others were delivered. Whoever gave it up by hand wants no such thing.
+    async fn last_try(self: &Arc<Inner>, entry: &Entry, said: Option<&str>) -> Outcome {
+        if entry.marks.until == Some(GIVEN_UP) {
+            return self.expire(entry, said).await;
+        }
+        match self.deliver(entry, false).await {
+            gone @ Outcome::Gone { .. } => gone,
+            Outcome::Deferred { said: last, .. } | Outcome::Away { said: last, .. } => {
+                self.expire(entry, Some(said.unwrap_or(&last))).await
+            }
+            Outcome::Stays { .. } => self.expire(entry, said).await,
         }
     }
 

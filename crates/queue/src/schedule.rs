@@ -28,6 +28,10 @@ const IN_A_ROW: u32 = 10;
 /// The name of a route that does not exist.
 pub const NO_ROUTE: &str = "";
 
+/// So often a server that is otherwise there may be lost within a mail; from then on it is the mail that is doubted: it steps
+/// aside, so that no single mail that its server cannot bear holds up all the others of its domain.
+const LOST: u8 = 3;
+
 /// How long a lane waits for a server that has just no connection to spare.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -147,6 +151,8 @@ pub enum Outcome {
         down: bool,
         /// It is there, and has just no connection to spare: that takes seconds, and is no failure.
         busy: bool,
+        /// It was lost within the message: perhaps by this very mail.
+        within: bool,
         /// Why.
         said: Arc<str>,
     },
@@ -324,6 +330,11 @@ impl Schedule {
         for name in self.names() {
             self.change(&name, |lane, pace| lane.set_hold(hold(&name), pace));
         }
+    }
+
+    /// The file of a mail that is under way has other marks than was thought.
+    pub fn rename(&mut self, lane: &str, id: Id, marks: Marks) {
+        self.change(lane, |lane, _| lane.rename(id, marks));
     }
 
     /// What is known of a mail.

@@ -48,15 +48,24 @@ impl Resting {
         self.ways().get_mut(route)?.pop()
     }
 
-    /// Lets one rest that has served a mail without anything odd, if it may serve others; `most` rest in all.
-    pub async fn rest(&self, route: &Arc<str>, mut open: Open, now: Time, most: usize) {
+    /// Lets one rest that has served a mail without anything odd, if it may serve others; `most` rest in all. `is_current`
+    /// says whether the configuration by which it was opened is still in service.
+    pub async fn rest(
+        &self,
+        route: &Arc<str>,
+        mut open: Open,
+        now: Time,
+        most: usize,
+        is_current: impl FnOnce() -> bool,
+    ) {
         open.served += 1;
         open.since = now;
         let worn = open.served >= MAILS || open.way.introduces();
         let worn = {
             let mut ways = self.ways();
             let resting: usize = ways.values().map(Vec::len).sum();
-            if worn || resting >= most {
+            // Asked while nobody can close what rests: a reload comes before this, or closes it.
+            if worn || resting >= most || !is_current() {
                 Some(open)
             } else {
                 ways.entry(Arc::clone(route)).or_default().push(open);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use gatepost_core::Time;
 
-use super::{BUSY, Due, IN_A_ROW, Item, Outcome, Pace, Seen};
-use crate::spool::Id;
+use super::{BUSY, Due, IN_A_ROW, Item, LOST, Outcome, Pace, Seen};
+use crate::spool::{Id, Marks};
 
 /// Where a mail stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,10 @@ struct Slot {
     /// Under what it stands among the deadlines.
     deadline: Option<Time>,
     tries: u32,
+    /// How often its server was lost within it.
+    lost: u8,
+    /// Its sender was to be told that it waits: once in a life, even where that cannot be written down.
+    warned: bool,
     said: Option<Arc<str>>,
 }
 
@@ -41,7 +45,7 @@ impl Slot {
         if matches!(self.place, Place::Held | Place::UnderWay) {
             return None;
         }
-        let warning = pace.warn_after.filter(|_| !self.item.marks.warned);
+        let warning = pace.warn_after.filter(|_| !self.item.marks.warned && !self.warned);
         let warning = warning.map_or(Time::FAR, |after| self.item.at + after);
         Some(warning.min(self.item.until)).filter(|time| *time != Time::FAR)
     }
@@ -123,6 +127,8 @@ impl Lane {
             place: Place::UnderWay,
             deadline: None,
             tries: 0,
+            lost: 0,
+            warned: false,
             said: None,
         };
         self.slots.insert(id, slot);
@@ -185,6 +191,7 @@ impl Lane {
         {
             let slot = self.lift(id)?;
             let due = if slot.item.until <= now { Due::Expire } else { Due::Warn };
+            slot.warned |= due == Due::Warn;
             self.under_way += 1;
             return Some((id, due));
         }
@@ -260,9 +267,22 @@ impl Lane {
                 route,
                 down,
                 busy,
+                within,
                 said,
             } => {
                 slot.said = Some(said);
+                if within && !down {
+                    slot.lost = slot.lost.saturating_add(1);
+                }
+                if slot.lost >= LOST && within && !down && !held {
+                    let next = now + pace.step(slot.tries);
+                    self.put(id, Place::Aside(next), pace);
+                    // The others are tried soon, whatever this one did.
+                    if self.pause.take().is_some() {
+                        self.wait(Some(route), down, 1, now, pace);
+                    }
+                    return;
+                }
                 self.put(id, back, pace);
                 let failed = match &self.pause {
                     // Another one found out before.
@@ -276,7 +296,7 @@ impl Lane {
                 }
             }
             Outcome::Stays { warned } => {
-                slot.item.marks.warned |= warned;
+                slot.warned |= warned;
                 self.put(id, back, pace);
                 if let Some(pause) = &mut self.pause {
                     pause.probing = false;
@@ -394,6 +414,13 @@ impl Lane {
     pub(super) fn set(&mut self, id: Id, item: Item) {
         if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.place == Place::UnderWay) {
             slot.item = item;
+        }
+    }
+
+    pub(super) fn rename(&mut self, id: Id, marks: Marks) {
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.place == Place::UnderWay) {
+            slot.item.marks = marks;
+            slot.item.until = marks.until.unwrap_or(slot.item.until);
         }
     }
 

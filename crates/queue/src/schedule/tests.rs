@@ -42,6 +42,7 @@ fn away(down: bool) -> Outcome {
         route: "r".into(),
         down,
         busy: false,
+        within: false,
         said: "away".into(),
     }
 }
@@ -136,6 +137,7 @@ fn a_server_without_a_connection_to_spare_is_tried_again_in_seconds_and_has_not_
         route: "r".into(),
         down: false,
         busy: true,
+        within: false,
         said: "busy".into(),
     };
     schedule.finish(&turn, busy, START);

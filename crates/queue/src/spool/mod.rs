@@ -293,6 +293,25 @@ impl Spool {
         Ok(there)
     }
 
+    /// A mail by its id, under whatever marks it lies; none where there is none any more.
+    pub async fn find(&self, entry: &Entry) -> Result<Option<Entry>, Fault> {
+        let own = entry.clone();
+        let found = self.on_files(move |inner| {
+            let folder = inner.place.folder(&own.domain)?;
+            match start::list(&folder, &own.domain) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+                Ok(listed) => Ok(listed.mails.into_iter().find(|mail| mail.id == own.id)),
+            }
+        });
+        found.await?.map_err(|error| disk(&error, "looking for a waiting mail"))
+    }
+
+    /// Gives the room of a mail back that somebody else took away.
+    pub fn forget(&self, entry: &Entry) {
+        self.0.ledger.give_back(&entry.domain, entry.size);
+    }
+
     /// Returns when no power cut brings back what was removed before.
     pub async fn flush(&self) -> Result<(), Fault> {
         let flushed = commit(&self.0, Work::Flush).await;

@@ -5,5 +5,6 @@ mod deliver;
 mod failures;
 mod house;
 mod laws;
+mod mishaps;
 mod model;
 mod orders;
