@@ -184,7 +184,7 @@ impl<'a> Heard<'a> {
         let said = || {
             said.iter()
                 .map(Borrow::borrow)
-                .filter(|said: &&Said| said.mode_for(whom.domain) >= Mode::Score)
+                .filter(|said: &&Said| said.concerns(whom.id) && said.mode_for(whom.domain) >= Mode::Score)
         };
         for said in said().filter(|said| said.mode_for(whom.domain) == Mode::Enforce) {
             let mut wishes = said.opinion.wishes().iter();

@@ -72,6 +72,15 @@ impl Said {
         self.about.is_none() || self.about == who
     }
 
+    /// Whether anything of it can count for a recipient. Of a mail with very many recipients most was said about single other
+    /// ones, and nobody looks up how much that counts.
+    pub fn concerns(&self, who: Option<RecipientId>) -> bool {
+        let covered = |scope: &Scope| Said::covers(*scope, who);
+        self.is_about(who)
+            || self.opinion.findings().iter().any(|finding| covered(&finding.scope))
+            || self.opinion.wishes().iter().any(|(scope, _, _)| covered(scope))
+    }
+
     /// Whether a scope covers a recipient; of nobody yet, what is said of everyone.
     pub fn covers(scope: Scope, who: Option<RecipientId>) -> bool {
         match who {

@@ -90,12 +90,15 @@ pub struct Tally {
     senders: HashMap<Box<str>, u64>,
 }
 
-/// What the policy in force makes of a recipient; none where no message came.
+/// What the policy in force makes of a recipient; none where no message came, or where the recipient was only to come in a
+/// transaction of its own, in which it counts.
 fn fate(row: &RecipientRecord) -> Option<&str> {
-    let by_server = || row.because.iter().any(|tag| tag.as_str() == "upstream.rcpt");
+    let by = |rule: &str| row.because.iter().any(|tag| tag.as_str() == rule);
+    let by_server = || by("upstream.rcpt");
     match (row.would.as_deref(), row.fate.as_str()) {
         (Some(would), _) => Some(would),
         (None, "none") => None,
+        (None, _) if by("policy.other_route") || by("policy.other_class") => None,
         (None, _) if by_server() => Some(BY_SERVER),
         (None, fate) => Some(fate),
     }
@@ -219,6 +222,10 @@ mod tests {
             |_| true,
         );
         tally.add(&record("3", "", &[("none", None, "policy.none")]), |_| true);
+        // Those two come again, each in a mail of its own.
+        for apart in ["policy.other_route", "policy.other_class"] {
+            tally.add(&record("3", "", &[("defer", None, apart)]), |_| true);
+        }
         tally.add(&record("4", "", &[("none", Some("defer"), "greylist.first")]), |_| true);
         tally.add(
             &record(

@@ -232,12 +232,9 @@ impl Inner {
         if order == WaitingOrder::Flush && which.id.is_none() && !needs_head(which) {
             let lane = which.domain.as_deref().map(str::to_ascii_lowercase);
             let now = self.clock.now();
-            let mut schedule = self.schedule();
-            schedule.flush(lane.as_deref(), now);
-            done = schedule.len_of(lane.as_deref());
-            drop(schedule);
+            let meant = self.schedule().flush(lane.as_deref(), now);
             self.bell.notify_one();
-            return Ok(done as u64);
+            return Ok(meant as u64);
         }
         let (mut which, most) = (which.clone(), which.limit.unwrap_or(usize::MAX));
         while done < most {

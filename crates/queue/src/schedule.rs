@@ -295,12 +295,19 @@ impl Schedule {
         }
     }
 
-    /// Tries a domain's mail now, or all of it: whether its server seems to be there or not.
-    pub fn flush(&mut self, lane: Option<&str>, now: Time) {
+    /// Tries a domain's mail now, or all of it: whether its server seems to be there or not. How many mails are meant: none
+    /// that is held or under way.
+    pub fn flush(&mut self, lane: Option<&str>, now: Time) -> usize {
         let lanes = lane.map_or_else(|| self.names(), |lane| vec![lane.into()]);
+        let mut meant = 0;
         for name in lanes {
-            self.change(&name, |lane, _| lane.flush(None, now));
+            let idle = self.change(&name, |lane, _| {
+                lane.flush(None, now);
+                lane.idle()
+            });
+            meant += idle.unwrap_or(0);
         }
+        meant
     }
 
     /// Tries one mail now. Whether there is one that can be.
@@ -386,6 +393,7 @@ impl Schedule {
     }
 
     /// How many mails there are, of one lane or of all.
+    #[cfg(test)]
     pub fn len_of(&self, lane: Option<&str>) -> usize {
         match lane {
             Some(lane) => self.lanes.get(lane).map_or(0, Lane::len),

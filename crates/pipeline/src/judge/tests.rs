@@ -207,6 +207,27 @@ fn a_word_about_another_recipient_is_none_about_this_one() {
 }
 
 #[test]
+fn what_can_count_for_a_recipient_is_looked_at_and_nothing_else() {
+    let (here, there) = (RecipientId(0), RecipientId(1));
+    let of = |about: Option<RecipientId>, opinion: Opinion| {
+        let mut said = spam(opinion);
+        said.about = about;
+        (said.concerns(Some(here)), said.concerns(None))
+    };
+    let only = |who| Opinion::none().wish_for(Scope::Only(who), Standing::Any, defer());
+    assert_eq!(of(Some(there), only(there)), (false, false));
+    assert_eq!(
+        of(Some(there), Opinion::none()),
+        (false, false),
+        "a fault about another one"
+    );
+    assert_eq!(of(Some(there), only(here)), (true, false));
+    assert_eq!(of(Some(there), points(1)), (true, true), "it is said of all");
+    assert_eq!(of(Some(here), only(there)), (true, false));
+    assert_eq!(of(None, only(there)), (true, true));
+}
+
+#[test]
 fn spare_cancels_a_defer_and_nothing_else() {
     let spare = || spam(wish(Wish::Spare));
     assert_eq!(dot(&[spam(wish(defer())), spare()]), (Rank::Mark, "deliver"));

@@ -88,8 +88,14 @@ impl Lane {
         self.slots.is_empty()
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many may be tried: neither held nor under way.
+    pub(super) fn idle(&self) -> usize {
+        self.ready.len() + self.aside.len()
     }
 
     pub(super) fn waits_for_server(&self) -> bool {

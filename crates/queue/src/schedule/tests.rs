@@ -421,7 +421,7 @@ proptest! {
                     }
                 }
                 Happens::Passes(seconds) => now = now + Duration::from_secs(seconds.into()),
-                Happens::Flush => schedule.flush(None, now),
+                Happens::Flush => _ = schedule.flush(None, now),
                 Happens::Hold(which, held) => {
                     let page = schedule.page(None, None, 1_000);
                     if let Some((lane, id)) = page.get(usize::from(which) % page.len().max(1))

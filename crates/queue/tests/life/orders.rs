@@ -90,6 +90,18 @@ async fn a_wish_to_try_now_is_obeyed_though_the_server_seems_away() {
 }
 
 #[tokio::test]
+async fn what_is_held_is_not_among_those_that_are_tried_now() {
+    let house = outage().await;
+    let first = house.mails().await.remove(0);
+    let (mut one, mut all) = (Waiting::default(), Waiting::default());
+    one.id = Some(first.id.to_string());
+    all.domain = Some("acme.example".into());
+    assert_eq!(house.queue.order(&one, WaitingOrder::Hold(true)).await, Ok(1));
+    assert_eq!(house.queue.order(&all, WaitingOrder::Flush).await, Ok(2));
+    assert_eq!(house.queue.order(&Waiting::default(), WaitingOrder::Flush).await, Ok(2));
+}
+
+#[tokio::test]
 async fn a_list_tells_what_is_known_and_when_it_is_tried_next() {
     let house = outage().await;
     let mails = house.mails().await;
