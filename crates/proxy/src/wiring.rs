@@ -264,7 +264,13 @@ pub fn build(
 ) -> Result<Generation, String> {
     let services = &with_identity(&config, services);
     let ways = Ways::new(&config, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
-    ways.prepare()?;
+    let is_customers = |route: &str| {
+        config
+            .domain
+            .get(route)
+            .is_some_and(|own| own.route.as_deref() == Some(route))
+    };
+    ways.prepare(before.map(|before| &*before.ways), is_customers)?;
     let ways = Arc::new(ways);
     let capacity = &config.capacity;
     let bounds = (
