@@ -1,8 +1,9 @@
 //! Who is ours, and which mail server is theirs (P-16).
 //!
 //! **Invariant:** inbound, a recipient whose domain is not in the table has no route, whatever any filter wishes, and
-//! neither has one whose local part asks some servers to relay. There is no catch-all. A single address may have a route of
-//! its own; what is its domain's, rights and rules, stays as it is.
+//! neither has one whose local part asks some servers to relay. There is no catch-all. A domain that is ours and cannot be
+//! served now is never refused for good. A single address may have a route of its own; what is its domain's, rights and
+//! rules, stays as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use gatepost_core::{Address, Domain, Path, Reply};
 
 use crate::by_domain::ByDomain;
+use crate::recipients::names;
 use crate::refusal;
 
 /// The routes of one pipeline.
@@ -27,6 +29,8 @@ pub struct Routes {
 #[derive(Clone, Debug)]
 struct Local {
     route: Arc<str>,
+    /// It is ours and has no way now, since what is said of it cannot be used: its mail is to come again.
+    out: bool,
     /// Single addresses that go elsewhere, by their local parts in lower case.
     addresses: BTreeMap<Box<str>, Arc<str>>,
 }
@@ -35,19 +39,21 @@ impl Local {
     fn new(route: &Arc<str>) -> Local {
         Local {
             route: Arc::clone(route),
+            out: false,
             addresses: BTreeMap::new(),
         }
     }
 
-    /// The route of a local part: its own, that of what stands before its `+`, or that of the domain.
+    /// The route of a local part: that of the first of its names that has one (a tag and the envelope of BATV left out,
+    /// as lists of mailboxes have it), or that of the domain.
     fn of(&self, local: &str) -> &Arc<str> {
         if self.addresses.is_empty() {
             return &self.route;
         }
         let local = local.to_lowercase();
-        let untagged = local.split_once('+').map(|(name, _)| name);
-        let own = self.addresses.get(&*local);
-        own.or_else(|| self.addresses.get(untagged?)).unwrap_or(&self.route)
+        names(&local)
+            .find_map(|name| self.addresses.get(name))
+            .unwrap_or(&self.route)
     }
 }
 
@@ -80,6 +86,27 @@ impl Routes {
         self
     }
 
+    /// The same where one more domain is ours, and has no way now: its mail is answered 451, wherever a wider name leads.
+    /// One that is there stays as it is.
+    #[must_use]
+    pub fn out_of_service(mut self, domain: &str) -> Routes {
+        if self.local.named(domain).is_none() {
+            let out = Local {
+                out: true,
+                ..Local::new(&"".into())
+            };
+            self.local.insert(domain, out);
+        }
+        self
+    }
+
+    /// The same where `<postmaster>` without a domain goes elsewhere.
+    #[must_use]
+    pub fn with_postmaster(mut self, route: &str) -> Routes {
+        self.postmaster = Some(route.into());
+        self
+    }
+
     /// Outbound: everything by one route. The domains are those of our own people.
     pub fn outbound<'a>(route: &str, domains: impl IntoIterator<Item = &'a str>) -> Routes {
         let route: Arc<str> = route.into();
@@ -108,6 +135,8 @@ impl Routes {
         // user%there@here, there!user@here, "user@there"@here: some servers behind us would pass them on.
         if mailbox.local().contains(['%', '!', '@']) {
             Err(refusal::RELAY_TRICK)
+        } else if local.out {
+            Err(refusal::NO_ROUTE)
         } else {
             Ok(local.of(mailbox.local()))
         }
@@ -287,6 +316,8 @@ mod tests {
             ("BOSS@EXAMPLE.org", "office"),
             ("boss+any@example.org", "office"),
             ("boss+press@example.org", "press"),
+            ("prvs=0123456789=Boss@example.org", "office"),
+            ("prvs=0123456789=boss+any@example.org", "office"),
             ("bos@example.org", "default"),
             ("+boss@example.org", "default"),
             ("boss@other.example", "second"),
@@ -300,6 +331,29 @@ mod tests {
         for trick in ["boss%there.example@example.org", "boss@nowhere.example"] {
             assert!(routes.route(&to(trick)).is_err(), "{trick}");
         }
+    }
+
+    #[test]
+    fn mail_for_a_domain_that_is_out_of_service_is_to_come_again() {
+        let routes = Routes::inbound([("example.org", "default"), (".wide.example", "wide")])
+            .out_of_service("Acme.example")
+            .out_of_service("own.wide.example")
+            .out_of_service("example.org");
+        for (recipient, found) in [
+            ("user@acme.EXAMPLE", Err("451 4.3.5 ")),
+            ("user@own.wide.example", Err("451 4.3.5 ")),
+            ("user%there.example@acme.example", Err("550 5.7.1 ")),
+            ("user@sub.acme.example", Err("550 5.7.1 ")),
+            ("user@other.wide.example", Ok("wide")),
+            ("user@example.org", Ok("default")),
+        ] {
+            match (routes.route(&to(recipient)), found) {
+                (Ok(route), Ok(expected)) => assert_eq!(&**route, expected, "{recipient}"),
+                (Err(reply), Err(code)) => assert!(reply.to_string().starts_with(code), "{recipient}: {reply}"),
+                (found, _) => panic!("{recipient}: {found:?}"),
+            }
+        }
+        assert!(routes.is_local_name("acme.example"));
     }
 
     #[test]
