@@ -136,6 +136,7 @@ fn policy(what: &str) -> &'static str {
     match what {
         "relay" => "No mail for this recipient is taken here",
         "unknown_recipient" | "known_unknown" => NO_RECIPIENT,
+        "no_route" => "There is no way to its mail server at the moment",
         "other_route" | "other_class" => APART,
         "loop" => "It goes round in a loop",
         "author" => "It names an author that its sender may not write for",
@@ -200,6 +201,7 @@ mod tests {
     fn every_tag_has_plain_words_in_one_short_line() {
         let known = [
             "policy.relay",
+            "policy.no_route",
             "policy.known_unknown",
             "policy.other_class",
             "policy.author",

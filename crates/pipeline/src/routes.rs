@@ -1,8 +1,9 @@
 //! Who is ours, and which mail server is theirs (P-16).
 //!
 //! **Invariant:** inbound, a recipient whose domain is not in the table has no route, whatever any filter wishes, and
-//! neither has one whose local part asks some servers to relay. There is no catch-all. A single address may have a route of
-//! its own; what is its domain's, rights and rules, stays as it is.
+//! neither has one whose local part asks some servers to relay. There is no catch-all. A domain that is ours and cannot be
+//! served now is never refused for good. A single address may have a route of its own; what is its domain's, rights and
+//! rules, stays as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Routes {
 #[derive(Clone, Debug)]
 struct Local {
     route: Arc<str>,
+    /// It is ours and has no way now, since what is said of it cannot be used: its mail is to come again.
+    out: bool,
     /// Single addresses that go elsewhere, by their local parts in lower case.
     addresses: BTreeMap<Box<str>, Arc<str>>,
 }
@@ -36,6 +39,7 @@ impl Local {
     fn new(route: &Arc<str>) -> Local {
         Local {
             route: Arc::clone(route),
+            out: false,
             addresses: BTreeMap::new(),
         }
     }
@@ -80,6 +84,27 @@ impl Routes {
         self
     }
 
+    /// The same where one more domain is ours, and has no way now: its mail is answered 451, wherever a wider name leads.
+    /// One that is there stays as it is.
+    #[must_use]
+    pub fn out_of_service(mut self, domain: &str) -> Routes {
+        if self.local.named(domain).is_none() {
+            let out = Local {
+                out: true,
+                ..Local::new(&"".into())
+            };
+            self.local.insert(domain, out);
+        }
+        self
+    }
+
+    /// The same where `<postmaster>` without a domain goes elsewhere.
+    #[must_use]
+    pub fn with_postmaster(mut self, route: &str) -> Routes {
+        self.postmaster = Some(route.into());
+        self
+    }
+
     /// Outbound: everything by one route. The domains are those of our own people.
     pub fn outbound<'a>(route: &str, domains: impl IntoIterator<Item = &'a str>) -> Routes {
         let route: Arc<str> = route.into();
@@ -108,6 +133,8 @@ impl Routes {
         // user%there@here, there!user@here, "user@there"@here: some servers behind us would pass them on.
         if mailbox.local().contains(['%', '!', '@']) {
             Err(refusal::RELAY_TRICK)
+        } else if local.out {
+            Err(refusal::NO_ROUTE)
         } else {
             Ok(local.of(mailbox.local()))
         }
@@ -289,6 +316,7 @@ mod tests {
             ("boss+press@example.org", "press"),
             ("prvs=0123456789=boss@example.org", "office"),
             ("prvs=0123456789=bos@example.org", "default"),
+            ("prvs=0123456789=boss+any@example.org", "office"),
             ("bos@example.org", "default"),
             ("+boss@example.org", "default"),
             ("boss@other.example", "second"),
@@ -302,6 +330,29 @@ mod tests {
         for trick in ["boss%there.example@example.org", "boss@nowhere.example"] {
             assert!(routes.route(&to(trick)).is_err(), "{trick}");
         }
+    }
+
+    #[test]
+    fn mail_for_a_domain_that_is_out_of_service_is_to_come_again() {
+        let routes = Routes::inbound([("example.org", "default"), (".wide.example", "wide")])
+            .out_of_service("Acme.example")
+            .out_of_service("own.wide.example")
+            .out_of_service("example.org");
+        for (recipient, found) in [
+            ("user@acme.EXAMPLE", Err("451 4.3.5 ")),
+            ("user@own.wide.example", Err("451 4.3.5 ")),
+            ("user%there.example@acme.example", Err("550 5.7.1 ")),
+            ("user@sub.acme.example", Err("550 5.7.1 ")),
+            ("user@other.wide.example", Ok("wide")),
+            ("user@example.org", Ok("default")),
+        ] {
+            match (routes.route(&to(recipient)), found) {
+                (Ok(route), Ok(expected)) => assert_eq!(&**route, expected, "{recipient}"),
+                (Err(reply), Err(code)) => assert!(reply.to_string().starts_with(code), "{recipient}: {reply}"),
+                (found, _) => panic!("{recipient}: {found:?}"),
+            }
+        }
+        assert!(routes.is_local_name("acme.example"));
     }
 
     #[test]

@@ -299,6 +299,7 @@ impl Transaction {
     ) -> Spoken {
         let route = match scene.pipeline.routes().route(&recipient.path) {
             Ok(route) => Arc::clone(route),
+            Err(reply) if reply.is_transient() => return self.turn_away(scene, None, row, "policy.no_route", reply),
             Err(reply) => return self.turn_away(scene, None, row, "policy.relay", reply),
         };
         let domain: Option<Box<str>> = recipient.domain().map(|domain| domain.key().into());

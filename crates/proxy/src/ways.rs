@@ -16,6 +16,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use gatepost_core::smtp::Offer;
 use gatepost_core::{Upstream, Upstreams};
+use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -152,13 +153,29 @@ impl Ways {
         })
     }
 
-    /// Makes the Maildirs, so that trouble with them is found at start.
-    pub fn prepare(&self) -> Result<(), String> {
-        for leading in self.routes.values() {
-            if let End::Maildir(folders, _) = &leading.end {
-                folders
-                    .prepare()
-                    .map_err(|error| format!("route `{}`: {}: {error}", leading.name, folders.pattern().display()))?;
+    /// Makes the Maildirs that were not there `before`, so that trouble with them is found at start and at reload. At start
+    /// that with a customer's own is told, and no more: its mail is deferred, and that of all others is not.
+    pub fn prepare(&self, before: Option<&Ways>, is_customers: impl Fn(&str) -> bool) -> Result<(), String> {
+        for (name, leading) in &self.routes {
+            let End::Maildir(folders, _) = &leading.end else {
+                continue;
+            };
+            let known = before.and_then(|before| before.routes.get(name));
+            if known.is_some_and(|known| Arc::ptr_eq(known, leading)) {
+                continue;
+            }
+            match folders.prepare() {
+                Ok(()) => {}
+                Err(error) if before.is_none() && is_customers(name) => {
+                    counter!("gatepost_alarms_total", "kind" => "maildir", "about" => name.clone()).increment(1);
+                    tracing::error!(
+                        route = name,
+                        directory = %folders.pattern().display(),
+                        %error,
+                        "the Maildir cannot be made: its mail is deferred"
+                    );
+                }
+                Err(error) => return Err(format!("route `{name}`: {}: {error}", folders.pattern().display())),
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use gatepost_core::{Direction, Entry, Services, Site};
 use gatepost_desk::rights::Staff;
 use gatepost_desk::{Handlers, Terms};
 use gatepost_pipeline::policy::Policy;
+use gatepost_pipeline::recipients::List;
 use gatepost_pipeline::routes::Routes;
 use gatepost_pipeline::slot::{Exception, Exceptions, Slot};
 use gatepost_pipeline::stamp::Ours;
@@ -202,9 +203,14 @@ fn local_routes<'a>(config: &'a Config, listen: &'a Listen) -> Vec<(String, &'a 
 }
 
 /// Single addresses of local domains that have routes of their own: domain, local part, route.
-fn addressed(config: &Config) -> impl Iterator<Item = (&DomainName, &String, &String)> {
+fn addressed(config: &Config) -> impl Iterator<Item = (&DomainName, Box<str>, &String)> {
+    // A whole address, or a quoted one, is written as it is compared.
+    let entry = |domain: &DomainName, text: &str| List::entry(&domain.example(), text).unwrap_or_else(|_| text.into());
     let domains = config.domain.iter();
-    domains.flat_map(|(domain, own)| own.addresses.iter().map(move |(local, route)| (domain, local, route)))
+    domains.flat_map(move |(domain, own)| {
+        let addresses = own.addresses.iter();
+        addresses.map(move |(local, route)| (domain, entry(domain, local), route))
+    })
 }
 
 /// Where a listener sends mail.
@@ -213,9 +219,31 @@ pub fn routes(config: &Config, listen: &Listen) -> Routes {
         Direction::Inbound => home_routes(config, listen),
         Direction::Outbound => {
             let local: Vec<_> = config.local_domains.iter().map(ToString::to_string).collect();
-            Routes::outbound(&listen.route, local.iter().map(String::as_str))
+            unserved(
+                config,
+                Routes::outbound(&listen.route, local.iter().map(String::as_str)),
+            )
         }
     }
+}
+
+/// The same with the domains that are ours and cannot be served.
+fn unserved(config: &Config, routes: Routes) -> Routes {
+    let out = config.out_of_service.iter();
+    out.fold(routes, |routes, domain| routes.out_of_service(domain))
+}
+
+/// Where `<postmaster>` without a domain goes: to our own people, and to no customer for the place of a name in the
+/// alphabet. The route of the first domain that is no customer's, or the listener's, or that of our host name.
+fn postmaster<'a>(config: &'a Config, listen: &'a Listen, by_name: &ByDomain<&'a str>) -> Option<&'a str> {
+    let is_feed = |domain: &LocalDomain| config.domain.get(&*domain.to_string()).is_some_and(|own| own.is_feed());
+    let first = config.local_domains.iter().find(|domain| !is_feed(domain));
+    let of_first = first.and_then(|domain| by_name.get(&domain.to_string()));
+    let general = || config.route.contains_key(&listen.route).then_some(&*listen.route);
+    of_first
+        .copied()
+        .or_else(general)
+        .or_else(|| by_name.get(config.hostname()).copied())
 }
 
 /// Where mail for our own domains goes, as a listener has it.
@@ -227,10 +255,14 @@ fn home_routes(config: &Config, listen: &Listen) -> Routes {
     let more = more.filter_map(|(domain, _)| Some((domain.to_string(), *by_name.get(domain)?)));
     let more: Vec<_> = more.filter(|(domain, _)| by_name.named(domain).is_none()).collect();
     local.extend(more);
-    let routes = Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)));
-    addressed(config).fold(routes, |routes, (domain, local, route)| {
-        routes.with_address(domain, local, route)
-    })
+    let mut routes = Routes::inbound(local.iter().map(|(domain, route)| (domain.as_str(), *route)));
+    if let Some(route) = postmaster(config, listen, &by_name).filter(|_| !local.is_empty()) {
+        routes = routes.with_postmaster(route);
+    }
+    let routes = addressed(config).fold(routes, |routes, (domain, local, route)| {
+        routes.with_address(domain, &local, route)
+    });
+    unserved(config, routes)
 }
 
 /// The names of all routes that a listener for mail from the world takes.
@@ -264,7 +296,13 @@ pub fn build(
 ) -> Result<Generation, String> {
     let services = &with_identity(&config, services);
     let ways = Ways::new(&config, before.map(|before| &*before.ways)).map_err(|error| error.to_string())?;
-    ways.prepare()?;
+    let is_customers = |route: &str| {
+        config
+            .domain
+            .get(route)
+            .is_some_and(|own| own.route.as_deref() == Some(route))
+    };
+    ways.prepare(before.map(|before| &*before.ways), is_customers)?;
     let ways = Arc::new(ways);
     let capacity = &config.capacity;
     let bounds = (

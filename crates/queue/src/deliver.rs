@@ -105,7 +105,7 @@ impl Inner {
             head,
             message: Arc::new(message),
         };
-        let (road, head) = (&*job.road, &job.head);
+        let (road, head) = (&job.road, &job.head);
         let mut outcome = None;
         // Those whom nobody can be told of yet hold up none of the others.
         let mut stuck = self.settle_failed(&job, &mut progress).await.err();
@@ -122,10 +122,10 @@ impl Inner {
                 outcome = Some(away(route, is_main, How::Down, said));
                 continue;
             }
-            let way = match self.resting.take(&route) {
+            let way = match self.resting.take(&route, road) {
                 Some(open) => open,
                 None => match upstreams.upstream(&route) {
-                    Some(way) => Open::fresh(way, self.clock.now()),
+                    Some(way) => Open::fresh(way, road, self.clock.now()),
                     None => {
                         outcome = Some(stranded(format!("there is no route `{route}`")));
                         continue;

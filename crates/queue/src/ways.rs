@@ -1,13 +1,16 @@
 //! Connections that serve more than one mail (P-43).
 //!
-//! **Invariants:** a way that told its server who its client is serves that client's mail and no other; one that showed
-//! anything odd serves none; none rests longer than [`REST`], and no more of them than there may be deliveries.
+//! **Invariants:** a way serves mail of the configuration by which it was opened and of no other, since a route of the same
+//! name may lead elsewhere by then; one that told its server who its client is serves that client's mail and no other; one
+//! that showed anything odd serves none; none rests longer than [`REST`], and no more of them than there may be deliveries.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gatepost_core::{Time, Upstream};
+
+use crate::terms::Published;
 
 /// How long a way may rest before it is closed: servers that wait long for the next mail are short of connections.
 const REST: Duration = Duration::from_secs(3);
@@ -17,15 +20,18 @@ const MAILS: u32 = 500;
 /// A way that is open, or may be.
 pub(crate) struct Open {
     pub way: Box<dyn Upstream>,
+    /// By which configuration. It keeps none in memory.
+    road: Weak<Published>,
     served: u32,
     since: Time,
 }
 
 impl Open {
     /// A fresh way.
-    pub fn fresh(way: Box<dyn Upstream>, now: Time) -> Open {
+    pub fn fresh(way: Box<dyn Upstream>, road: &Arc<Published>, now: Time) -> Open {
         Open {
             way,
+            road: Arc::downgrade(road),
             served: 0,
             since: now,
         }
@@ -43,9 +49,14 @@ impl Resting {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One that rests on a route.
-    pub fn take(&self, route: &str) -> Option<Open> {
-        self.ways().get_mut(route)?.pop()
+    /// One that rests on a route as this configuration has it.
+    pub fn take(&self, route: &str, road: &Arc<Published>) -> Option<Open> {
+        let mut ways = self.ways();
+        let resting = ways.get_mut(route)?;
+        let at = resting
+            .iter()
+            .rposition(|open| std::ptr::eq(open.road.as_ptr(), Arc::as_ptr(road)))?;
+        Some(resting.remove(at))
     }
 
     /// Lets one rest that has served a mail without anything odd, if it may serve others; `most` rest in all. `is_current`

@@ -178,6 +178,11 @@ fn a_customer_in_the_store_that_has_become_wrong_is_left_out_loudly_and_all_othe
         "{listed}"
     );
     assert!((gatepost.metric("gatepost_domains_left_out") - 1.0).abs() < 0.1);
+    // Its mail is sent back to nobody for that.
+    let mut client = gatepost.client();
+    client.ask("MAIL FROM:<ann@there.example>").is(250);
+    client.ask("RCPT TO:<bob@b.example>").begins("451 4.3.5");
+    client.quit();
     // So it is after a start, and when it is mended it serves again.
     gatepost.stop();
     gatepost.again();

@@ -129,6 +129,9 @@ pub struct Config {
     /// The recipients of those domains that have a list, as `check` read them.
     #[serde(skip)]
     pub lists: Arc<Lists>,
+    /// The domains of the store that are ours and cannot be served: mail for them is to come again.
+    #[serde(skip)]
+    pub out_of_service: Vec<String>,
 }
 
 impl Default for Config {
@@ -161,6 +164,7 @@ impl Default for Config {
             dns: Dns::default(),
             identity: Identity::default(),
             lists: Arc::default(),
+            out_of_service: Vec::new(),
         }
     }
 }
@@ -252,7 +256,8 @@ pub struct Domain {
     /// own. postmaster and abuse need not be named. Without this, and without `recipients_file`, the mail server decides.
     pub recipients: Option<Vec<String>>,
     /// A file of more of them, one a line; `#` at the beginning of a line or after a space begins a comment. Read again at
-    /// SIGHUP: if there is a mistake in it then, the list in service stays.
+    /// SIGHUP: if there is a mistake in it then, the list in service stays; a domain of the store is left out, and its mail
+    /// answered 451.
     pub recipients_file: Option<PathBuf>,
     /// The route of its mail, by name. Whoever names this or `server` need not name the domain in `local_domains`: it is ours
     /// by that. A domain that has either is a feed: its mail is looked at for danger, greylisted as all mail is, and not
@@ -261,7 +266,7 @@ pub struct Domain {
     /// Its own mail server: the keys of a route, which is called as the domain is.
     #[schemars(with = "Route")]
     pub server: Option<Route>,
-    /// Single addresses whose mail takes another route, by their local parts: `boss = "office"`. `boss+tag` goes where `boss`
+    /// Single addresses whose mail takes another route, by local part or address: `boss = "office"`. `boss+tag` goes where `boss`
     /// does. Who is not named here goes where the domain does; who exists is none of its business.
     pub addresses: BTreeMap<String, String>,
     /// Whether strangers wait before their first mail to it is taken; without this as the filter `greylist` does for all.

@@ -3,7 +3,7 @@
 //!
 //! **Bounds:** a file has at most [`FILE_MAX`] octets and [`List::MAX`] entries, a line [`LINE_MAX`] octets; of a file with
 //! many mistakes the first [`TOLD`] are told. A file is read when the configuration is: at start, at SIGHUP, at
-//! `gatepost check`; if it is missing or wrong by then, the lists in service stay.
+//! `gatepost check`; if it is missing or wrong by then, the lists in service stay, and a domain of the store is left out.
 
 use std::fs::File;
 use std::io::Read;

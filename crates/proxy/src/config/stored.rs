@@ -1,10 +1,12 @@
 //! The domains of the store, and what becomes of one that cannot be used any more.
 //!
 //! **Invariant:** whatever the store has, the file serves, and so does every domain of the store that can: one that has
-//! become wrong, since a route is gone or the file says otherwise now, is left out and told, and no other with it.
+//! become wrong, since a route is gone or the file says otherwise now, is left out and told, and no other with it. Its mail
+//! is to come again (451): what an operator gets wrong sends nobody's mail back.
 
 use super::load::load;
 use super::mistake::Gravity;
+use super::node::dotted;
 use super::{Loaded, Mistake, Mistakes, Registry, Sources};
 
 /// A domain of the store that is not in service, and why.
@@ -31,12 +33,21 @@ pub fn load_with(sources: &Sources, stored: Stored, registry: &Registry) -> Resu
     let (mut serving, mut left_out) = (stored, Vec::new());
     loop {
         let wrong = match with(&serving) {
-            Ok(loaded) => return Ok((loaded, left_out)),
+            Ok(mut loaded) => {
+                if !serving.is_empty() {
+                    with(&[]).map_err(leans)?;
+                }
+                let out = left_out.iter().map(|out: &LeftOut| out.domain.clone());
+                loaded.config.out_of_service = out.collect();
+                return Ok((loaded, left_out));
+            }
             Err(wrong) => wrong,
         };
         let before = serving.len();
         serving.retain(|(domain, _)| {
-            let own = |mistake: &&Mistake| mistake.place.stored() == Some(domain);
+            // What is wrong in a list that it names is written elsewhere, and told with the domain's key.
+            let key = dotted("domain", domain);
+            let own = |mistake: &&Mistake| mistake.place.stored() == Some(domain) || mistake.inside(&key);
             let why: Vec<Mistake> = wrong.0.iter().filter(own).cloned().collect();
             let sound = why.is_empty();
             if !sound {
@@ -56,6 +67,14 @@ pub fn load_with(sources: &Sources, stored: Stored, registry: &Registry) -> Resu
         sift(&with, &mut sound, serving, &mut left_out);
         serving = sound;
     }
+}
+
+/// What is said where the file is sound only by what the store has: at the next start it is read first, and alone.
+fn leans(mut wrong: Mistakes) -> Mistakes {
+    for mistake in &mut wrong.0 {
+        mistake.message += " (the file must stand without the domains of the store)";
+    }
+    wrong
 }
 
 /// Adds those to `sound` that can be used together with what is there, by halves.

@@ -145,9 +145,20 @@ fn advice(hostname: &str, domain: &DomainName, route: &Route, from: &[IpAddr]) -
         [] => "ADDRESS-OF-GATEPOST".to_owned(),
         some => some.join(", "),
     };
-    let nets = match addresses.as_slice() {
+    // In master.cf a space ends a value, and in a list of hosts an address with colons stands in brackets.
+    let listed: Vec<String> = from
+        .iter()
+        .map(|ip| {
+            if ip.is_ipv6() {
+                format!("[{ip}]")
+            } else {
+                ip.to_string()
+            }
+        })
+        .collect();
+    let nets = match listed.as_slice() {
         [] => "ADDRESS-OF-GATEPOST".to_owned(),
-        some => some.join(" "),
+        some => some.join(","),
     };
     let quoted = spaced
         .split(", ")
@@ -198,10 +209,11 @@ fn advice(hostname: &str, domain: &DomainName, route: &Route, from: &[IpAddr]) -
         }
         _ => format!(
             "\x20     -o smtpd_client_restrictions=check_client_access,inline:{{{}}},reject\n",
-            nets.split(' ')
-                .map(|net| format!("{net}=OK"))
+            spaced
+                .split(", ")
+                .map(|address| format!("{address}=OK"))
                 .collect::<Vec<_>>()
-                .join(" ")
+                .join(",")
         ),
     };
     let _ = write!(
@@ -235,14 +247,14 @@ mod tests {
             "    192.0.2.1, 2001:db8::1",
             "-RemoteIPRanges \"192.0.2.1\",\"2001:db8::1\" ",
             "with a certificate that is valid",
-            "check_client_access,inline:{192.0.2.1=OK 2001:db8::1=OK},reject",
+            "check_client_access,inline:{192.0.2.1=OK,2001:db8::1=OK},reject",
         ] {
             assert!(told.contains(line), "{line}:\n{told}");
         }
         let xclient = route(serde_json::json!({ "upstream": "192.0.2.7:25", "client_address": "xclient" }));
         let told = advice("mx.provider.example", &domain, &xclient, &from);
         assert!(
-            told.contains("smtpd_authorized_xclient_hosts=192.0.2.1 2001:db8::1")
+            told.contains("smtpd_authorized_xclient_hosts=192.0.2.1,[2001:db8::1]\n")
                 && told.contains("Exchange knows neither"),
             "{told}"
         );

@@ -26,7 +26,7 @@ fn courier_beside(fakes: &Fakes, maildir: &FilePath, direction: &str) -> Courier
     .expect("a configuration");
     let config = Arc::new(config);
     let ways = Arc::new(Ways::new(&config, None).expect("ways"));
-    ways.prepare().expect("a Maildir");
+    ways.prepare(None, |_| false).expect("a Maildir");
     let mut services = Services::null(fakes.clock.clone(), Fakes::SEED);
     services.identify = Arc::new(NoIdentify) as Arc<dyn Identify>;
     let sentry = Sentry::new(&config, &Registry::new(), &Handlers::new(), &services);

@@ -106,3 +106,28 @@ fn a_route_is_up_once_one_of_its_servers_answered() {
     assert_eq!(ways.down(), ["two"]);
     assert!(ways.is_up("one") && ways.leads_somewhere());
 }
+
+#[test]
+fn a_customers_maildir_that_cannot_be_made_keeps_nobody_else_from_starting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "").expect("a file");
+    let bad = format!("maildir:{}/file/mail", folder.path().display());
+    let ways = |routes: Value, before: Option<&Ways>| Ways::new(&config(routes), before).expect("ways");
+    let started = ways(json!({"acme.example": {"upstream": bad}}), None);
+    assert_eq!(started.prepare(None, |name| name == "acme.example"), Ok(()));
+    assert!(
+        started.prepare(None, |_| false).is_err(),
+        "of the site's own it is told"
+    );
+    // A reload does not ask again for what it does not change, and takes in nothing new that is wrong.
+    let with = ways(
+        json!({"acme.example": {"upstream": bad}, "b": {"upstream": "192.0.2.1:25"}}),
+        Some(&started),
+    );
+    assert_eq!(with.prepare(Some(&started), |_| true), Ok(()));
+    let with = ways(
+        json!({"acme.example": {"upstream": bad}, "b.example": {"upstream": bad}}),
+        Some(&started),
+    );
+    assert!(with.prepare(Some(&started), |_| true).is_err());
+}

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -5,7 +6,7 @@ use gatepost_core::{Enhanced, Queue, Reply};
 use gatepost_queue::{DomainTerms, What};
 use gatepost_testkit::Dies;
 
-use crate::house::{DAY, HOUR, House, mail};
+use crate::house::{DAY, HOUR, House, Map, mail};
 
 const LATER: Reply = Reply::fixed(450, Enhanced(4, 2, 0), "later");
 const NEVER: Reply = Reply::fixed(550, Enhanced(5, 1, 1), "no such user");
@@ -139,6 +140,29 @@ async fn a_domain_that_is_switched_to_another_server_takes_its_waiting_mail_alon
     house.settle().await;
     assert_eq!(house.map.server("stopgap").subjects(), ["0", "1", "2"]);
     assert_eq!(house.map.server("acme").script.counts().0, 0);
+}
+
+#[tokio::test]
+async fn a_connection_of_before_a_switch_takes_no_mail_after_it() {
+    let house = House::new();
+    let (old, new) = (house.map.server("acme"), Arc::<Map>::default());
+    new.route("acme.example", "acme");
+    old.script.slow(Duration::from_millis(20));
+    for n in 0..3 {
+        house.accept(mail(n.to_string(), &["ann@acme.example"])).await;
+    }
+    house.queue.look().await;
+    // The route keeps its name, and leads to another server while a mail is under way.
+    let switch = async {
+        while old.script.counts().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        house.queue.publish(house.settings.clone(), new.clone()).await;
+    };
+    tokio::join!(house.queue.step(), switch);
+    house.settle().await;
+    assert_eq!(old.subjects(), ["0"]);
+    assert_eq!(new.server("acme").subjects(), ["1", "2"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! What the tables of domains say about the way of their mail, and about what is asked of it.
 
+use std::collections::BTreeMap;
+
 use gatepost_core::{Concern, Direction};
+use gatepost_message::reading::registrable;
 use gatepost_pipeline::recipients::List;
 
 use super::Check;
@@ -11,6 +14,7 @@ impl Check<'_> {
         let config = self.config;
         let greylists = self.asked_of_the_world("greylist");
         for (name, domain) in &config.domain {
+            self.whole_top(name, domain);
             self.addresses(name, domain);
             self.spared(name, domain);
             if domain.greylist == Some(true) && !greylists {
@@ -27,6 +31,26 @@ impl Check<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// Below a top-level domain are the domains of strangers: who takes mail for all of them relays for everybody.
+    fn whole_top(&mut self, name: &DomainName, domain: &Domain) {
+        let above = name.trim_start_matches('.');
+        if !domain.is_feed() || !name.is_below() || registrable(above).is_some() {
+            return;
+        }
+        let path = ["domain", name];
+        match above.contains('.') {
+            false => self.error(
+                &path,
+                "this is all of a top-level domain, so mail to anybody there would be relayed: name the customer's domain",
+            ),
+            true => self.warning(
+                &path,
+                "strangers have their domains below it (it is in the list of public suffixes): mail to all of them would be \
+                 relayed",
+            ),
         }
     }
 
@@ -47,10 +71,19 @@ impl Check<'_> {
     }
 
     fn addresses(&mut self, name: &DomainName, domain: &Domain) {
+        let mut known = BTreeMap::new();
         for (local, route) in &domain.addresses {
             let path = ["domain", name, "addresses", local];
-            if let Err(bad) = List::entry(&name.example(), local) {
-                self.error(&path, bad.to_string());
+            match List::entry(&name.example(), local) {
+                Err(bad) => self.error(&path, bad.to_string()),
+                Ok(mailbox) => {
+                    if let Some(other) = known.insert(mailbox, local) {
+                        self.error(
+                            &path,
+                            format!("the mailbox of `{other}`: expected one route for each mailbox"),
+                        );
+                    }
+                }
             }
             self.reference(&path, "route", route);
         }
@@ -59,7 +92,11 @@ impl Check<'_> {
     /// What looks for danger is asked about a feed's mail, and obeyed, as it is about all mail: whoever writes the customer's
     /// table cannot do without it.
     fn spared(&mut self, name: &DomainName, domain: &Domain) {
-        if !domain.is_feed() {
+        // A single domain below a feed goes where that goes.
+        let above = name
+            .match_indices('.')
+            .filter_map(|(at, _)| self.config.domain.get(name.get(at..)?));
+        if !domain.is_feed() && !above.into_iter().any(Domain::is_feed) {
             return;
         }
         for (filter, own) in &domain.filters {

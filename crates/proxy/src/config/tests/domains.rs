@@ -372,6 +372,16 @@ fn a_domain_of_the_store_that_has_become_wrong_is_left_out_and_no_other() {
     assert_eq!(goes(&loaded, "ann@good.example").as_deref(), Some("good.example"));
     assert_eq!(goes(&loaded, "ann@taken.example").as_deref(), Some("taken"));
     assert_eq!(goes(&loaded, "ann@gone.example"), None);
+    // It is ours all the same: nobody's mail is sent back for what an operator got wrong.
+    for (to, code) in [
+        ("ann@gone.example", "451 4.3.5 "),
+        ("ann@sub.gone.example", "550 5.7.1 "),
+    ] {
+        let to = gatepost_core::Path::forward(to, true).expect("an address");
+        let routes = wiring::routes(&loaded.config, &loaded.config.listen[0]);
+        let reply = routes.route(&to).expect_err("no way").to_string();
+        assert!(reply.starts_with(code), "{to}: {reply}");
+    }
     // What is wrong in the file is the file's.
     let told = with_stored("local_domains = 5", &[("good.example", SERVER)]).expect_err("mistakes");
     assert!(told.0.iter().all(|mistake| mistake.place.stored().is_none()), "{told}");
@@ -390,4 +400,71 @@ fn where_each_domain_has_a_server_of_its_own_there_need_be_no_other_route() {
         let told = all(local, more).expect_err("no such route").to_string();
         assert!(told.contains("listen[0].route: there is no [route.def"), "{told}");
     }
+}
+
+#[test]
+fn a_file_that_leans_on_the_store_is_told_before_a_start_finds_it() {
+    let file = format!("{GOOD}[domain.\"filed.example\"]\nroute = \"acme.example\"\n");
+    let told = with_stored(&file, &[("acme.example", SERVER)])
+        .expect_err("a mistake")
+        .to_string();
+    assert!(
+        told.contains("gatepost.toml:")
+            && told.contains("there is no [route.\"acme.example\"]")
+            && told.contains("without"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_list_with_a_mistake_takes_its_own_domain_out_and_no_other() {
+    let folder = TempDir::new().expect("a folder");
+    let list = folder.path().join("acme.txt");
+    fs::write(&list, "ann\nno body here\n").expect("a file");
+    let acme = format!("{SERVER}\nrecipients_file = \"{}\"", list.display());
+    let (loaded, left_out) = with_stored(GOOD, &[("acme.example", &acme), ("b.example", SERVER)]).expect("no mistake");
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    assert!(
+        left_out[0].domain == "acme.example" && left_out[0].told().contains("acme.txt:2:1"),
+        "{left_out:?}"
+    );
+    assert_eq!(goes(&loaded, "ann@b.example").as_deref(), Some("b.example"));
+    assert_eq!(loaded.config.out_of_service, ["acme.example"]);
+}
+
+#[test]
+fn a_single_address_is_routed_however_it_is_written_and_once() {
+    let office = "[route.office]\nupstream = \"office.example:25\"\n";
+    let with = |addresses: &str| {
+        let acme = customer("acme.example", "192.0.2.7:25");
+        read(
+            &format!("{GOOD}{office}{acme}[domain.\"acme.example\".addresses]\n{addresses}"),
+            &[],
+        )
+    };
+    let loaded = with("\"Boss@Acme.example\" = \"office\"\n").unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    for (to, route) in [("boss@acme.example", "office"), ("ann@acme.example", "acme.example")] {
+        assert_eq!(goes(&loaded, to).as_deref(), Some(route), "{to}");
+    }
+    let twice = "boss = \"office\"\n\"boss@acme.example\" = \"default\"\n";
+    let told = with(twice).expect_err("a mistake").to_string();
+    assert!(told.contains("expected one route for each mailbox"), "{told}");
+}
+
+#[test]
+fn nobody_is_relayed_for_by_the_name_of_a_top_level_domain() {
+    let (_, left_out) = with_stored(GOOD, &[(".com", SERVER), (".acme.example", SERVER)]).expect("no mistake");
+    let names: Vec<&str> = left_out.iter().map(|out| out.domain.as_str()).collect();
+    assert_eq!(names, [".com"]);
+    let (loaded, left_out) = with_stored(GOOD, &[(".co.uk", SERVER)]).expect("no mistake");
+    assert_eq!((left_out.len(), loaded.warnings.len()), (0, 1), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn a_postmaster_without_a_domain_is_no_customers() {
+    let (loaded, _) = with_stored(GOOD, &[("aaa.example", SERVER)]).expect("no mistake");
+    assert_eq!(goes(&loaded, "postmaster").as_deref(), Some("default"));
+    let file = GOOD.replace("[\"example.org\"]", "[]");
+    let (loaded, _) = with_stored(&file, &[("aaa.example", SERVER)]).expect("no mistake");
+    assert_eq!(goes(&loaded, "postmaster").as_deref(), Some("default"));
 }
