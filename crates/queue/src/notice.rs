@@ -124,6 +124,7 @@ impl Notice<'_> {
         }
         field(out, "Subject", subject);
         field(out, "Auto-Submitted", "auto-replied");
+        field(out, "X-Auto-Response-Suppress", "All");
         field(out, "MIME-Version", "1.0");
         let _ = write!(
             out,

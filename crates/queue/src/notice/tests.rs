@@ -45,7 +45,7 @@ fn a_failure_is_told_to_people_and_to_machines() {
     let want = "From: Mail Delivery <mailer-daemon@mx.example.org>\r\nTo: <bob@sender.example>\r\n\
 Date: Mon, 05 Jan 2026 12:01:00 +0000\r\nMessage-ID: <19b8e083060.0000000000000007@mx.example.org>\r\n\
 In-Reply-To: <1@sender.example>\r\nReferences: <1@sender.example>\r\nSubject: Your mail could not be delivered\r\n\
-Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+Auto-Submitted: auto-replied\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
 Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"=_0000000000000007\"\r\n\r\n\
 --=_0000000000000007\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
 This is the mail system at mx.example.org.\r\n\r\n\
@@ -149,7 +149,7 @@ proptest! {
         prop_assert!(mail.split("\r\n").all(|line| line.len() <= LINE && !line.contains(['\r', '\n'])));
         let fields = mail.split("\r\n\r\n").next().expect("a head").split("\r\n");
         let names: Vec<&str> = fields.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(':').next()).collect();
-        prop_assert_eq!(names, ["From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted", "MIME-Version", "Content-Type"]);
+        prop_assert_eq!(names, ["From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted", "X-Auto-Response-Suppress", "MIME-Version", "Content-Type"]);
         let parts = mail.matches("--=_0000000000000007\r\n").count();
         prop_assert_eq!(parts, 3);
     }

@@ -332,8 +332,10 @@ async fn run(inner: Arc<Inner>) {
         if batch.is_empty() {
             return;
         }
-        // Who does not wait any more has told somebody that nothing was taken.
-        let batch = batch.into_iter().filter(|waiting| !waiting.done.is_closed());
+        // Who does not wait any more for mail to be taken has told somebody that it is not. What became of mail that is here
+        // is written down, whoever waits for that.
+        let is_wanted = |waiting: &Waiting| !matches!(waiting.work, Work::Take(_)) || !waiting.done.is_closed();
+        let batch = batch.into_iter().filter(is_wanted);
         let (mut works, who): (Vec<_>, Vec<_>) = batch.map(|waiting| (waiting.work, waiting.done)).unzip();
         let own = Arc::clone(&inner);
         let settled = tokio::task::spawn_blocking(move || {

@@ -215,6 +215,24 @@ async fn whoever_stops_waiting_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_became_of_a_mail_is_written_though_nobody_waits_for_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let entry = one(&spool, new("d.example", AT, &body(100))).await;
+    let progress = Progress {
+        done: [0].into(),
+        ..Progress::default()
+    };
+    tokio::select! {
+        biased;
+        _ = spool.settle(&entry, &progress) => panic!("the disk was not even asked"),
+        () = std::future::ready(()) => {}
+    }
+    spool.flush().await.unwrap();
+    assert_eq!(spool.head(&entry).await.unwrap().progress, progress);
+}
+
+#[tokio::test]
 async fn only_one_process_has_it_and_only_its_user_reads_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
