@@ -88,4 +88,9 @@ pub trait Upstreams: Send + Sync {
         let _ = route;
         true
     }
+    /// Whether all mail servers of the route are believed to be away, so that a client's mail may wait without anybody being
+    /// asked. One that nobody has asked yet, after a start, is neither up nor away. Blocks for nothing.
+    fn is_away(&self, route: &str) -> bool {
+        !self.is_up(route)
+    }
 }

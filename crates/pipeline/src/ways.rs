@@ -27,9 +27,9 @@ impl Ways {
         self.current()
     }
 
-    /// Whether a mail server of the route is believed to answer.
-    pub fn is_up(&self, route: &str) -> bool {
-        self.upstreams.is_up(route)
+    /// Whether all mail servers of the route are believed to be away.
+    pub fn is_away(&self, route: &str) -> bool {
+        self.upstreams.is_away(route)
     }
 
     /// The way that is open.

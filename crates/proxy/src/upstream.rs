@@ -337,6 +337,10 @@ impl Upstream for Way {
 
     async fn deliver(&mut self, consignment: Consignment<'_>) -> Result<Delivery, Loss> {
         self.since = ticks();
+        if self.accepted.is_empty() {
+            // An earlier batch lost the transaction: no other host can be told whom the server accepted in it.
+            return Err(Loss::new(Whose::Upstream, What::Gone));
+        }
         let mut but = Vec::new();
         let mut first = None;
         loop {

@@ -303,6 +303,11 @@ impl Upstreams for Ways {
     fn is_up(&self, route: &str) -> bool {
         self.routes.get(route).is_some_and(|leading| leading.is_up())
     }
+
+    fn is_away(&self, route: &str) -> bool {
+        let hosts = self.routes.get(route).and_then(|leading| leading.hosts());
+        hosts.is_some_and(|hosts| hosts.is_away())
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Transaction {
         looked: Option<&Looked>,
     ) -> bool {
         let may = || exists(guest, looked) && holding(scene, [guest]) == Holding::Yes;
-        self.waits || (self.accepted == 0 && may() && !ways.is_up(route))
+        self.waits || (self.accepted == 0 && may() && ways.is_away(route))
     }
 
     /// The word on a recipient about whom the mail server gave no answer.

@@ -149,6 +149,11 @@ impl Hosts {
         self.hosts.iter().any(|host| host.known.health().is_up())
     }
 
+    /// Whether each of them failed when it was asked last. One that was not asked yet may well be there.
+    pub fn is_away(&self) -> bool {
+        self.hosts.iter().all(|host| host.known.health().loss().is_some())
+    }
+
     /// What a client may be offered, whichever of them takes its mail; nothing where none was ever reached.
     pub fn offer(&self) -> Option<Arc<Offer>> {
         let mut known = self.hosts.iter().filter_map(|host| host.known.offer.load_full());

@@ -1,3 +1,4 @@
+use gatepost_core::smtp::relay::{Loss, What, Whose};
 use serde_json::{Value, json};
 
 use super::*;
@@ -40,6 +41,20 @@ fn a_reload_of_a_thousand_routes_takes_over_what_it_does_not_change() {
     let hosts = after.routes["r7"].hosts().expect("servers");
     assert_eq!(hosts.offer().and_then(|offer| offer.size), Some(7));
     assert!(hosts.is_up() && hosts.claim(|health| health.is_due(ticks())).len() == 2);
+}
+
+#[test]
+fn a_server_that_nobody_has_asked_yet_is_neither_up_nor_away() {
+    let ways = Ways::new(&thousand(None), None).expect("ways");
+    assert!(!ways.is_up("r1") && !ways.is_away("r1") && !ways.is_away("nowhere"));
+    let hosts = ways.routes["r1"].hosts().expect("servers");
+    let loss = Loss::new(Whose::Upstream, What::Unreachable);
+    hosts.left(0, &loss, Duration::ZERO, false);
+    assert!(!ways.is_away("r1"), "the other may be there");
+    hosts.left(1, &loss, Duration::ZERO, false);
+    assert!(ways.is_away("r1"));
+    reached(&ways, "r1", 1, &[]);
+    assert!(ways.is_up("r1") && !ways.is_away("r1"));
 }
 
 #[test]
