@@ -213,6 +213,26 @@ fn a_host_that_is_full_is_passed_over_and_where_all_are_the_client_comes_again()
 }
 
 #[test]
+fn a_connection_that_only_rests_keeps_nobody_from_taking_over() {
+    let (first, second) = (Upstream::start(Script::new()), Upstream::start(Script::new()));
+    let setup = before(&first, &second)
+        .set("route.default.connections", "1")
+        .set("route.default.keep.idle", "'60s'");
+    let gatepost = Gatepost::start(&setup);
+    first.now(Script::new().on("DATA", Act::Close));
+    let mut one = gatepost.client();
+    one.envelope("ann@there.example", &TWO);
+    // The first is full, so this one's connection to the second rests there, and has its only place.
+    let mut two = gatepost.client();
+    two.mail("ann@there.example", &TWO, &mail("rests")).is(250);
+    two.quit();
+    one.data();
+    one.content(&mail("over")).is(250);
+    one.quit();
+    assert_eq!(second.taken().len(), 2);
+}
+
+#[test]
 fn a_client_whom_the_server_knows_and_does_not_want_takes_no_server_from_others() {
     let refusing = Script::new()
         .and("XCLIENT NAME ADDR PORT PROTO HELO")

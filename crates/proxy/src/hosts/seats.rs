@@ -1,6 +1,7 @@
 //! How many connections one host may have from us at once.
 //!
-//! **Invariant:** whoever waits for a place gets the next one that is free: while somebody waits, no connection rests.
+//! **Invariant:** whoever waits for a place gets the next one that is free: while somebody waits, no connection comes to
+//! rest, and before anybody waits one that rests is given up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

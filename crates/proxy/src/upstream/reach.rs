@@ -60,7 +60,12 @@ impl Way {
                 return self.hold(at, line);
             }
             let Some(server) = self.hosts.server(at) else { break };
-            let Ok(seat) = server.seats.free() else {
+            // One that only rests must not stand in the way of a new one.
+            let seat = server.seats.free().or_else(|_| {
+                drop(server.idle.take());
+                server.seats.free()
+            });
+            let Ok(seat) = seat else {
                 full.push(at);
                 continue;
             };
