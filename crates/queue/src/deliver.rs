@@ -269,9 +269,10 @@ impl Inner {
             progress.failed.insert(place(*n), said);
         }
         let left = waiting(head, progress).count();
-        if !taken.is_empty() && left > 0 || !refused.is_empty() {
-            self.write_progress(entry, progress).await?;
-        }
+        let written = match !taken.is_empty() && left > 0 || !refused.is_empty() {
+            true => self.write_progress(entry, progress).await,
+            false => Ok(()),
+        };
         let word = Word {
             route: Some(route),
             went: Some(&round.server),
@@ -287,6 +288,8 @@ impl Inner {
             let said = &away.said;
             self.told_all(entry, head, what, Word { said, ..word }, &open);
         }
+        // Told in any case; what follows from a refusal is done once that is on disk.
+        written?;
         self.settle_failed(job, progress).await
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost_core::{Enhanced, Fault, Queue, Reply, Waiting, WaitingOrder};
-use gatepost_queue::Settings;
 use gatepost_queue::spool::{Step, Steps};
+use gatepost_queue::{Settings, What};
 use gatepost_testkit::Dies;
 
 use crate::house::{DAY, HOUR, House, WORLD, mail};
@@ -50,6 +50,7 @@ async fn what_a_server_took_goes_not_twice_where_that_cannot_be_written_down() {
         .flat_map(|delivered| delivered.to.iter().map(ToString::to_string).collect::<Vec<_>>())
         .collect();
     assert_eq!(to, ["ann@acme.example", "bea@acme.example"]);
+    assert_eq!(house.heard.count(What::Delivered), 2, "and the log has both");
     assert_eq!(house.queue.depth_now().mails, 0);
 }
 
