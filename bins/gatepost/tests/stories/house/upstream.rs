@@ -227,7 +227,7 @@ pub struct Upstream {
     pub address: SocketAddr,
     script: Arc<Mutex<Script>>,
     sessions: Arc<Mutex<BTreeMap<usize, Session>>>,
-    sockets: Arc<Mutex<Vec<TcpStream>>>,
+    sockets: Arc<Mutex<BTreeMap<usize, TcpStream>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -254,11 +254,9 @@ impl Upstream {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                sockets
-                    .lock()
-                    .expect("a lock")
-                    .push(stream.try_clone().expect("a second handle"));
-                let sessions = Arc::clone(&sessions);
+                let second = stream.try_clone().expect("a second handle");
+                sockets.lock().expect("a lock").insert(number, second);
+                let (sessions, sockets) = (Arc::clone(&sessions), Arc::clone(&sockets));
                 sessions.lock().expect("a lock").insert(number, Session::default());
                 let script = script.lock().expect("a lock").clone();
                 thread::spawn(move || {
@@ -273,6 +271,8 @@ impl Upstream {
                     let _ = serving.run();
                     serving.wire.close();
                     serving.note(|session| session.ended = true);
+                    // A story may have more connections than a process may have files.
+                    sockets.lock().expect("a lock").remove(&number);
                 });
             }
         });
@@ -331,7 +331,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        for socket in self.sockets.lock().expect("a lock").iter() {
+        for socket in self.sockets.lock().expect("a lock").values() {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
         // The listener sees that it is to stop, and closes.
