@@ -41,6 +41,37 @@ mod tls {
     }
 }
 
+/// Stands for the proxy's logins at mail servers, for the same reason.
+mod login {
+    use std::path::Path;
+
+    use crate::config::RouteLogin;
+
+    pub struct Login;
+
+    pub struct NoLogin {
+        pub key: &'static str,
+        pub why: String,
+    }
+
+    impl Login {
+        pub fn read(login: &RouteLogin) -> Result<Option<Login>, NoLogin> {
+            match login.password_file.as_deref().map(|file| file.extension().is_some()) {
+                None => Ok(None),
+                Some(true) => Ok(Some(Login)),
+                Some(false) => Err(NoLogin {
+                    key: "password_file",
+                    why: "holds no password".into(),
+                }),
+            }
+        }
+
+        pub fn exposed(_: &RouteLogin) -> Option<(&Path, u32)> {
+            None
+        }
+    }
+}
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
