@@ -59,7 +59,8 @@ pub struct RecipientRecord {
     pub would: Option<String>,
     /// The reply that the client got about it: at RCPT if it was refused there, at the end of the message otherwise.
     pub reply: String,
-    /// Where it went: `host:port` of the mail server, `queue`, `kept:ID`, a filter's name.
+    /// Where it went: `host:port` of the mail server, `queue`, `kept:ID`, a filter's name; of mail that waited `deleted`, or
+    /// `returned` where its sender was told that it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub went: Option<String>,
     /// The findings and rules that decided.

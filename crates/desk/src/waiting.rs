@@ -14,6 +14,11 @@ use crate::words::span;
 const PAGE_MAX: usize = 8 << 20;
 /// The most time that is given at once.
 const EXTEND_MAX: Duration = Duration::from_hours(30 * 24);
+/// The most mails that a line names.
+const NAMED: usize = 10;
+/// What is said of mail that was set aside.
+const DAMAGED: &str =
+    "it cannot be read and was set aside: it can be tried once more (`gatepost queue flush`) or deleted";
 
 impl FrontDesk {
     fn queue(&self) -> Result<&dyn Queue, &'static str> {
@@ -114,22 +119,58 @@ impl FrontDesk {
             Ok(narrowed) => narrowed,
             Err(why) => return Ok(Receipt::Refused(why.into())),
         };
+        if which.damaged && !matches!(order, WaitingOrder::Flush | WaitingOrder::Delete) {
+            return Ok(Receipt::Refused(DAMAGED.into()));
+        }
         (which.after, which.limit) = (None, None);
         let one = which.id.is_some();
+        let held = match order {
+            WaitingOrder::Flush if !which.damaged => held(queue, &which).await?,
+            _ => Vec::new(),
+        };
         let mut count = queue.order(&which, order.clone()).await?;
         // An id is that of one mail, whether or not it can be read.
         if count == 0 && one && !which.damaged {
             which.damaged = true;
             count = queue.order(&which, order.clone()).await?;
         }
+        if count == 0 && one && held.is_empty() {
+            which.damaged = true;
+            if queue.list(&which).await?.iter().any(|mail| who.sees_waiting(mail)) {
+                return Ok(Receipt::Refused(DAMAGED.into()));
+            }
+        }
         Ok(match count {
+            0 if !held.is_empty() => Receipt::Refused(not_tried(&held)),
             0 if one => Receipt::Refused(
                 "there is no such mail, or it is not yours, or it is being delivered at this moment".into(),
             ),
             0 => Receipt::Done(Change::shown(vec!["no such mail waits".into()])),
-            count => done(vec![told(order, count)]),
+            count if held.is_empty() => done(vec![told(order, count)]),
+            count => done(vec![told(order, count), not_tried(&held)]),
         })
     }
+}
+
+/// Of the mails that are meant, those that a person holds.
+async fn held(queue: &dyn Queue, which: &Waiting) -> Result<Vec<WaitingId>, Fault> {
+    let mut which = which.clone();
+    which.limit = Some(FOUND_MAX);
+    let found = queue.list(&which).await?;
+    Ok(found.into_iter().filter(|mail| mail.held).map(|mail| mail.id).collect())
+}
+
+/// Of mail that is held, why it is not tried.
+fn not_tried(held: &[WaitingId]) -> String {
+    let ids: Vec<&str> = held.iter().take(NAMED).map(|id| &*id.0).collect();
+    let more = match held.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "not tried, since held by hand (`gatepost queue hold --release`): {}{more}",
+        ids.join(" ")
+    )
 }
 
 /// What was done, in words.
@@ -139,7 +180,11 @@ fn told(order: &WaitingOrder, count: u64) -> String {
         count => format!("{count} mails"),
     };
     match order {
-        WaitingOrder::Flush => format!("tried now: {mails}"),
+        WaitingOrder::Flush if count == 1 => format!("tried now: {mails}"),
+        WaitingOrder::Flush => format!(
+            "tried now: {mails}, those of a domain one after the other; if its mail server is away, the first one finds that out \
+             and the rest wait as before"
+        ),
         WaitingOrder::Hold(true) => format!("held until somebody releases them: {mails}"),
         WaitingOrder::Hold(false) => format!("no longer held: {mails}"),
         WaitingOrder::Extend(by) => format!("given {} more: {mails}", span(*by)),

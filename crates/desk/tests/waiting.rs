@@ -246,11 +246,30 @@ async fn what_a_mail_says_is_told_only_to_whoever_says_why() {
 }
 
 #[tokio::test]
+async fn what_is_held_is_named_where_it_is_not_tried() {
+    let house = house().await;
+    house
+        .order("operator", one("000001"), WaitingOrder::Hold(true))
+        .await
+        .expect("held");
+    let why = "not tried, since held by hand (`gatepost queue hold --release`): 000001";
+    let said = house.order("operator", one("000001"), WaitingOrder::Flush).await;
+    assert_eq!(said, Err(why.into()));
+    let all = house.order("operator", Waiting::default(), WaitingOrder::Flush).await;
+    let (_, all) = all.expect("done");
+    assert!(all.starts_with("tried now: 3 mails") && all.ends_with(why), "{all}");
+}
+
+#[tokio::test]
 async fn an_order_reaches_what_is_theirs_and_is_in_the_audit() {
     let house = house().await;
     let eva = "eva@e.example";
     let said = house.order(eva, Waiting::default(), WaitingOrder::Flush).await;
-    assert_eq!(said, Ok((true, "tried now: 2 mails".into())));
+    let (changed, said) = said.expect("done");
+    assert!(
+        changed && said.starts_with("tried now: 2 mails, ") && said.ends_with("the rest wait as before"),
+        "{said}"
+    );
     let (asked, _) = house.queue.orders.last().expect("an order");
     assert_eq!(
         asked.domain.as_deref(),

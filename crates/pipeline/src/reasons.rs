@@ -52,6 +52,7 @@ pub fn plain(tag: &Tag) -> &'static str {
         },
         "resend" => "It came with the code of an earlier refusal",
         "policy" => policy(what),
+        "upstream" if what == "away" => "The mail server did not answer",
         "upstream" => "The mail server did not accept this recipient",
         _ => OTHER,
     }
@@ -191,6 +192,7 @@ mod tests {
             ("clamav.fault", UNCHECKED),
             ("icap.found", "It carries a virus"),
             ("attachments.bomb", DANGEROUS),
+            ("upstream.away", "The mail server did not answer"),
             ("upstream.rcpt", "The mail server did not accept this recipient"),
         ] {
             assert_eq!(plain(&Tag::new(tag)), words, "{tag}");

@@ -391,15 +391,19 @@ impl Transaction {
                 self.grant(recipient, Guest { place, ..guest }, class);
                 reply.into()
             }
-            Word::Said(reply) => {
-                let fate = if reply.is_permanent() { "refuse" } else { "defer" };
-                self.write(row, |row| {
-                    row.fate = fate.into();
-                    row.because = vec![Tag::new("upstream.rcpt")];
-                });
-                reply.into()
-            }
+            Word::Said(reply) => self.decline(row, "upstream.rcpt", reply),
+            Word::Ours(reply) => self.decline(row, "upstream.away", reply),
         }
+    }
+
+    /// A recipient whom the mail server does not take, or of whom it says nothing.
+    fn decline(&mut self, row: Option<usize>, why: &'static str, reply: Reply) -> Spoken {
+        let fate = if reply.is_permanent() { "refuse" } else { "defer" };
+        self.write(row, |row| {
+            row.fate = fate.into();
+            row.because = vec![Tag::new(why)];
+        });
+        reply.into()
     }
 
     fn grant(&mut self, recipient: Recipient, guest: Guest, class: Class) {
@@ -419,13 +423,13 @@ impl Transaction {
         looked: Option<&Looked>,
     ) -> Word {
         if self.lost {
-            return Word::Said(refusal::UPSTREAM_LOST);
+            return Word::Ours(refusal::UPSTREAM_LOST);
         }
         if self.need_not_ask(scene, ways, route, guest, looked) {
             return self.unasked(scene, guest, looked);
         }
         let Some(upstream) = ways.to(route).await else {
-            return Word::Said(refusal::NO_ROUTE);
+            return Word::Ours(refusal::NO_ROUTE);
         };
         let named = match upstream.wants_name() {
             true => scene.named().await,

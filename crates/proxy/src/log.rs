@@ -196,6 +196,9 @@ pub fn text_line(record: &Record) -> String {
         if let Some(would) = &to.would {
             let _ = write!(line, " (would {would})");
         }
+        if let Some(went) = to.went.as_deref().filter(|_| to.fate == "deliver") {
+            let _ = write!(line, " went={}", Shown(went));
+        }
         if to.score != gatepost_core::Score::ZERO {
             let _ = write!(line, " {} points {}", to.score, to.level);
         }

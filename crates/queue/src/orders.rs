@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gatepost_core::{Depth, Fault, Message, Path, Time, Waiting, WaitingId, WaitingMail, WaitingOrder};
 
-use crate::deliver::waiting;
+use crate::deliver::{Stop, waiting};
 use crate::inner::Inner;
 use crate::schedule::{Item, Outcome, Seen, Turn};
 use crate::spool::{Damaged, Entry, Head, Id, Marks, ReadError, Stored};
@@ -271,6 +271,14 @@ impl Inner {
     async fn obey_taken(&self, turn: &Turn, item: Item, order: &WaitingOrder) -> Result<bool, Fault> {
         let (now, mut item, old) = (self.clock.now(), item, entry(&turn.lane, turn.id, &item));
         let mut outcome = Outcome::Stays { warned: false };
+        // Of what cannot be read nobody is told, and more time does not help it: it is set aside here and now.
+        if matches!(order, WaitingOrder::Extend(_) | WaitingOrder::Bounce)
+            && let Err(stop @ Stop::Gone) = self.read(&old).await
+        {
+            self.schedule().finish(turn, self.stopped(stop), now);
+            self.bell.notify_one();
+            return Ok(false);
+        }
         let marks = match order {
             // Whoever lets a mail go whose time was over while it was held wants it tried, and not given up.
             WaitingOrder::Hold(false) if item.until <= now => Some(Marks {

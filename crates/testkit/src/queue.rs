@@ -196,7 +196,9 @@ impl Queue for MemoryQueue {
 
     async fn order(&self, which: &Waiting, order: WaitingOrder) -> Result<u64, Fault> {
         self.book.check()?;
-        let meant = self.meant(which);
+        let mut meant = self.meant(which);
+        // What a person holds is not tried.
+        meant.retain(|(mail, _)| order != WaitingOrder::Flush || !mail.held);
         let mut fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
         for (mail, _) in &meant {
             let fate = fates.entry(mail.id.clone()).or_default();

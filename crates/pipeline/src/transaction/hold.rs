@@ -28,8 +28,10 @@ const PROVING: Duration = Duration::from_secs(15);
 
 /// The word on a recipient.
 pub(super) enum Word {
-    /// The mail server's, or what stands for it.
+    /// The mail server's.
     Said(Reply),
+    /// Ours, since the mail server says none.
+    Ours(Reply),
     /// The mail server is away: the recipient's mail waits.
     Waits,
 }
@@ -93,7 +95,7 @@ impl Transaction {
             self.lost = !self.waits;
         }
         if self.lost || !is_away(loss) {
-            return Word::Said(relayed(self.unheard(scene, looked, loss)));
+            return Word::Ours(relayed(self.unheard(scene, looked, loss)));
         }
         self.while_away(scene, guest, looked, loss)
     }
@@ -105,8 +107,8 @@ impl Transaction {
                 self.waits = true;
                 Word::Waits
             }
-            Holding::Full if exists(guest, looked) => Word::Said(self.worded(scene, None, refusal::NO_ROOM)),
-            _ => Word::Said(relayed(self.unheard(scene, looked, loss))),
+            Holding::Full if exists(guest, looked) => Word::Ours(self.worded(scene, None, refusal::NO_ROOM)),
+            _ => Word::Ours(relayed(self.unheard(scene, looked, loss))),
         }
     }
 

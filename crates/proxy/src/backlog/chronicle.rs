@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::{Alarms, Kept, Query, Record};
-use gatepost_queue::{Event, Follower, What};
+use gatepost_queue::{Event, Follower, NOTICES, What};
 use metrics::{counter, histogram};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,10 @@ const WAITING: usize = 10_000;
 const NOTES: usize = 50;
 /// The most recipients that a line names.
 const NAMED: usize = 20;
+/// Where a mail went that somebody deleted while it waited.
+pub const DELETED: &str = "deleted";
+/// Where a mail went whose sender was told that it failed.
+pub const RETURNED: &str = "returned";
 /// How often a record is looked for that is not there yet, and how long between.
 const LOOKS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -166,15 +170,19 @@ fn note(event: &Event) -> String {
 
 /// Enters an event into a record. Whether that changes anything.
 fn enter(record: &mut Record, event: &Event) -> bool {
+    // A notice of ours tells of this transaction, and its way is not the mail's.
     let went = match event.what {
-        What::Delivered | What::Archived => event.went.as_ref(),
+        _ if event.domain == NOTICES => None,
+        What::Delivered | What::Archived => event.went.as_deref(),
+        What::Deleted => Some(DELETED),
+        What::Notified => Some(RETURNED),
         _ => None,
     };
     for to in &event.recipients {
         if let Some(went) = went
             && let Some(row) = record.recipients.iter_mut().find(|row| row.to == *to)
         {
-            row.went = Some(went.clone());
+            row.went = Some(went.to_owned());
         }
     }
     let notes = record.notes.iter().filter(|note| note.starts_with("queue: ")).count();
@@ -272,6 +280,21 @@ mod tests {
             last,
             "queue: delivered <ann@acme.example> mx.acme.example:25 after 7200 s: 250 2.0.0 ok"
         );
+    }
+
+    #[test]
+    fn a_record_says_of_what_was_not_delivered_how_it_ended() {
+        let went = |what, domain: &str| {
+            let (mut record, mut event) = (record(), event(what));
+            event.domain = domain.into();
+            enter(&mut record, &event);
+            record.recipients[0].went.clone().unwrap_or_default()
+        };
+        assert_eq!(went(What::Deleted, "acme.example"), DELETED);
+        assert_eq!(went(What::Notified, "acme.example"), RETURNED);
+        assert_eq!(went(What::Failed, "acme.example"), "queue", "it is not settled yet");
+        // Who writes to themselves gets a notice of ours, and not the mail.
+        assert_eq!(went(What::Delivered, NOTICES), "queue");
     }
 
     #[test]

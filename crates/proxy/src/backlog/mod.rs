@@ -16,7 +16,7 @@ use gatepost_queue::{DomainTerms, Roads};
 use crate::config::Config;
 use crate::post::Outlet;
 
-pub use chronicle::{Chronicle, describe, pair};
+pub use chronicle::{Chronicle, DELETED, RETURNED, describe, pair};
 
 /// Where waiting mail goes.
 pub struct Outward {

@@ -8,8 +8,11 @@ use gatepost_core::{Receipt, RecipientRecord, Record, Request};
 use super::kept::{self, Which};
 use super::office::{Office, say, tell};
 use super::when::shown;
+use crate::backlog::{DELETED, RETURNED};
 use crate::log::harmless;
 
+/// Where mail is that waits.
+const QUEUE: &str = "queue";
 /// The most records that are read at a time.
 const PAGE: usize = 1_000;
 /// The most that are looked through for what a filter found.
@@ -86,7 +89,7 @@ fn lines(record: &Record, concerns: impl Fn(&RecipientRecord) -> bool) -> Vec<St
     }
     let line = |row: &&RecipientRecord| {
         let became = match (row.fate.as_str(), row.went.as_deref()) {
-            ("deliver", Some(went)) => format!("delivered at {went}"),
+            ("deliver", Some(went)) => accepted(went),
             ("deliver", None) => "not delivered".into(),
             ("none", _) => "no message came".into(),
             (fate, Some(went)) => format!("{}, {}", past(fate), went.replacen("kept:", "kept as ", 1)),
@@ -106,6 +109,33 @@ fn lines(record: &Record, concerns: impl Fn(&RecipientRecord) -> bool) -> Vec<St
     rows.iter().map(line).collect()
 }
 
+/// Where mail is that we said yes to.
+fn accepted(went: &str) -> String {
+    match went {
+        QUEUE => "accepted, waits in the queue".into(),
+        DELETED => "accepted, not delivered: deleted while it waited".into(),
+        RETURNED => "accepted, not delivered: its sender was told".into(),
+        _ => match went.strip_prefix("kept:") {
+            Some(id) => format!("accepted, not delivered: kept as {id}"),
+            None => format!("delivered at {went}"),
+        },
+    }
+}
+
+/// The last that the queue noted about a recipient, where it has something to say about why the mail is not there.
+fn noted<'a>(record: &'a Record, row: &RecipientRecord) -> Option<&'a str> {
+    let went = row.went.as_deref()?;
+    let is_ours = matches!(went, QUEUE | DELETED | RETURNED) || went.starts_with("kept:");
+    let to = format!("<{}>", row.to);
+    let notes = record
+        .notes
+        .iter()
+        .rev()
+        .filter_map(|note| note.strip_prefix("queue: "));
+    let mut notes = notes.filter(|note| note.contains(&to));
+    notes.next().filter(|_| row.fate == "deliver" && is_ours)
+}
+
 fn past(fate: &str) -> &str {
     match fate {
         "deliver" => "delivered",
@@ -120,6 +150,9 @@ fn past(fate: &str) -> &str {
 
 /// Why: what was found by those that decided, in their words; else what the client was told.
 fn why(record: &Record, row: Option<&RecipientRecord>) -> String {
+    if let Some(note) = row.and_then(|row| noted(record, row)) {
+        return note.chars().take(NOTE).collect();
+    }
     let because = row.map_or(&[][..], |row| &row.because);
     let concerns = |finding: &&gatepost_core::FindingRecord| {
         because.contains(&finding.tag) && row.is_none_or(|row| finding.scope.covers(row.id))
@@ -198,6 +231,34 @@ mod tests {
             all[1]
         );
         assert_eq!(lines(&record(), |row| row.id == RecipientId(1)).len(), 1);
+    }
+
+    #[test]
+    fn what_waited_is_delivered_only_where_a_mail_server_took_it() {
+        let mut record = record();
+        record.notes = [
+            "deferred <r1@d.example> h:25 after 1 s: 450 later",
+            "archived <r1@d.example> kept:9 after 2 s: 550 no",
+        ]
+        .map(|note| format!("queue: {note}"))
+        .to_vec();
+        let mut line = |went: &str| {
+            record.recipients[1].went = Some(went.into());
+            lines(&record, |row| row.id == RecipientId(1)).concat()
+        };
+        let kept = line("kept:9");
+        assert!(
+            kept.contains("accepted, not delivered: kept as 9") && kept.ends_with(": 550 no"),
+            "{kept}"
+        );
+        assert!(line("queue").contains("accepted, waits in the queue"));
+        assert!(line("deleted").contains("not delivered: deleted"));
+        assert!(line("returned").contains("not delivered: its sender was told"));
+        let there = line("h:25");
+        assert!(
+            there.contains("delivered at h:25") && there.ends_with("nothing spoke against it"),
+            "{there}"
+        );
     }
 
     #[test]

@@ -314,6 +314,15 @@ async fn show(office: &mut Office, id: &str, why: Option<String>, json: bool) ->
 
 /// All that is known of a mail.
 fn about(mail: &WaitingMail, now: u64) -> Vec<String> {
+    if mail.damaged {
+        return vec![
+            format!("id       {}", mail.id),
+            format!("domain   {}", mail.domain),
+            format!("since    {} ({})", shown(mail.at), span(now.saturating_sub(mail.at))),
+            format!("size     {} octets", mail.size),
+            format!("damaged  it was set aside: {}", or(&mail.said, "it cannot be read")),
+        ];
+    }
     let left = match mail.until.checked_sub(now) {
         Some(left) => format!("in {}", span(left)),
         None => "overdue".into(),
@@ -334,9 +343,6 @@ fn about(mail: &WaitingMail, now: u64) -> Vec<String> {
         format!("from     <{}>", mail.from),
     ];
     lines.extend(mail.recipients.iter().map(|to| format!("to       <{to}>")));
-    if mail.damaged {
-        lines.push("damaged  it cannot be read and was set aside".into());
-    }
     lines
 }
 

@@ -32,6 +32,10 @@ struct Slot {
     /// Under what it stands among the deadlines.
     deadline: Option<Time>,
     tries: u32,
+    /// How often it was tried of itself: what people and servers that are back have it tried for makes nobody wait longer.
+    steps: u32,
+    /// It comes before its time.
+    hurried: bool,
     /// How often its server was lost within it.
     lost: u8,
     /// Its sender was to be told that it waits: once in a life, even where that cannot be written down.
@@ -57,12 +61,24 @@ struct Pause {
     route: Option<Arc<str>>,
     /// Until when.
     until: Time,
+    /// Until when it would have waited, had nobody wanted a try before.
+    planned: Option<Time>,
     /// How many tries failed.
     failed: u32,
     /// The route was seen down since: as soon as it is up, the lane goes on.
     seen_down: bool,
     /// One mail is under way to see whether the server is back.
     probing: bool,
+}
+
+impl Pause {
+    /// Ends now, and lasts on as it would have if the try that comes of it fails.
+    fn cut(&mut self, now: Time) {
+        if self.until > now {
+            self.planned.get_or_insert(self.until);
+            self.until = now;
+        }
+    }
 }
 
 /// The mails of one recipient domain.
@@ -133,6 +149,8 @@ impl Lane {
             place: Place::UnderWay,
             deadline: None,
             tries: 0,
+            steps: 0,
+            hurried: false,
             lost: 0,
             warned: false,
             said: None,
@@ -209,7 +227,7 @@ impl Lane {
             if !self.forced && pause.route.as_ref().is_some_and(is_down) {
                 // It is not asked while it is known to be away; it tells when it is back.
                 pause.failed = pause.failed.saturating_add(1);
-                (pause.until, pause.seen_down) = (now + pace.step(pause.failed), true);
+                (pause.until, pause.planned, pause.seen_down) = (now + pace.step(pause.failed), None, true);
                 return None;
             }
             pause.probing = true;
@@ -228,10 +246,13 @@ impl Lane {
             }
             return None;
         };
+        let forced = std::mem::take(&mut self.forced);
         let slot = self.lift(id)?;
         slot.tries = slot.tries.saturating_add(1);
+        if !std::mem::take(&mut slot.hurried) && !forced {
+            slot.steps = slot.steps.saturating_add(1);
+        }
         self.under_way += 1;
-        let forced = std::mem::take(&mut self.forced);
         Some((id, Due::Deliver { forced }))
     }
 
@@ -251,7 +272,7 @@ impl Lane {
             }
             Outcome::Deferred { route, awaits, said } => {
                 slot.said = Some(said);
-                let next = now + pace.step(slot.tries);
+                let next = now + pace.step(slot.steps);
                 if slot.item.until <= now {
                     // It could not even be given up: that comes again, too.
                     slot.item.until = next;
@@ -281,7 +302,7 @@ impl Lane {
                     slot.lost = slot.lost.saturating_add(1);
                 }
                 if slot.lost >= LOST && within && !down && !held {
-                    let next = now + pace.step(slot.tries);
+                    let next = now + pace.step(slot.steps);
                     self.put(id, Place::Aside(next), pace);
                     // The others are tried soon, whatever this one did.
                     if self.pause.take().is_some() {
@@ -290,13 +311,16 @@ impl Lane {
                     return;
                 }
                 self.put(id, back, pace);
-                let failed = match &self.pause {
+                let (failed, planned) = match &self.pause {
                     // Another one found out before.
                     Some(pause) if !pause.probing && pause.until > now => return,
-                    Some(pause) => pause.failed,
-                    None => 0,
+                    Some(pause) => (pause.failed, pause.planned.filter(|planned| *planned > now)),
+                    None => (0, None),
                 };
                 self.wait(Some(route), down, failed.saturating_add(1), now, pace);
+                if let (Some(pause), Some(planned)) = (&mut self.pause, planned) {
+                    (pause.until, pause.failed) = (planned, failed);
+                }
                 if let Some(pause) = self.pause.as_mut().filter(|_| busy) {
                     (pause.until, pause.failed) = (now + BUSY, failed);
                 }
@@ -327,6 +351,7 @@ impl Lane {
         self.pause = Some(Pause {
             route,
             until: now + pace.step(failed),
+            planned: None,
             failed,
             seen_down,
             probing: false,
@@ -344,7 +369,7 @@ impl Lane {
         if !up(route) {
             pause.seen_down = true;
         } else if std::mem::take(&mut pause.seen_down) {
-            pause.until = pause.until.min(now);
+            pause.cut(now);
         }
     }
 
@@ -362,6 +387,7 @@ impl Lane {
     pub(super) fn clamp(&mut self, latest: Time) {
         if let Some(pause) = &mut self.pause {
             pause.until = pause.until.min(latest);
+            pause.planned = pause.planned.map(|planned| planned.min(latest));
         }
         while let Some(&(time, id)) = self.aside.last()
             && time > latest
@@ -390,8 +416,9 @@ impl Lane {
             }
         }
         if let Some(pause) = &mut self.pause {
-            pause.until = pause.until.min(now);
+            pause.cut(now);
         }
+        self.in_a_row = 0;
         self.forced = true;
         true
     }
@@ -400,7 +427,7 @@ impl Lane {
     fn hurry(&mut self, id: Id) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if let Place::Aside(time) = slot.place {
-            slot.place = Place::Ready;
+            (slot.place, slot.hurried) = (Place::Ready, true);
             self.aside.remove(&(time, id));
             self.awaiting.remove(&id);
             self.ready.insert(id);

@@ -234,6 +234,43 @@ fn a_person_has_mail_tried_at_once_whether_its_server_seems_there_or_not() {
 }
 
 #[test]
+fn a_try_that_somebody_wants_makes_nobody_wait_longer() {
+    let second = |n: u64| START + Duration::from_secs(n);
+    let mut schedule = schedule();
+    (1..4).for_each(|n| schedule.add("a", id(n), item()));
+    let turn = schedule.next(START, &up).expect("a turn");
+    schedule.finish(&turn, away(true), START);
+    for n in 1..10 {
+        // By hand, and since the server seems to be back.
+        schedule.flush(Some("a"), second(n));
+        let turn = schedule.next(second(n), &down).expect("a try");
+        schedule.finish(&turn, away(true), second(n));
+        schedule.look(second(n), &up);
+        let turn = schedule.next(second(n), &up).expect("a try");
+        schedule.finish(&turn, away(true), second(n));
+        let next = |n| schedule.seen("a", id(n)).expect("it").next;
+        assert_eq!([next(1), next(2), next(3)], [Some(at(1)); 3]);
+    }
+    let turn = schedule.next(at(1), &up).expect("its time");
+    schedule.finish(&turn, away(false), at(1));
+    assert_eq!(schedule.seen("a", id(1)).expect("it").next, Some(at(6)));
+}
+
+#[test]
+fn a_mail_that_its_server_defers_again_and_again_on_demand_comes_soon() {
+    let mut schedule = schedule();
+    schedule.add("a", id(1), item());
+    for n in 0..50 {
+        let now = START + Duration::from_secs(n);
+        schedule.flush(Some("a"), now);
+        let turn = schedule.next(now, &up).expect("a try");
+        schedule.finish(&turn, later(), now);
+        let seen = schedule.seen("a", id(1)).expect("it");
+        assert_eq!((seen.next, u64::from(seen.tries)), (Some(now + MINUTE), n + 1));
+    }
+}
+
+#[test]
 fn a_person_holds_a_mail_and_lets_it_go() {
     let mut schedule = schedule();
     let mut held = item();

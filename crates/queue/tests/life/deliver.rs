@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gatepost_core::{Enhanced, Queue, Reply};
+use gatepost_core::{Enhanced, Queue, Reply, WaitingOrder};
 use gatepost_queue::{DomainTerms, What};
 use gatepost_testkit::Dies;
 
@@ -239,8 +239,18 @@ async fn a_delivery_that_breaks_down_ends_neither_the_queue_nor_the_mail() {
 }
 
 #[tokio::test]
-async fn a_corrupt_mail_is_set_aside_and_the_others_flow() {
-    let mut house = House::new();
+async fn nothing_is_promised_of_a_corrupt_mail() {
+    for order in [WaitingOrder::Extend(DAY), WaitingOrder::Bounce] {
+        let house = with_a_corrupt_mail().await;
+        assert_eq!(house.order(order).await, 2);
+        let depth = house.queue.depth(None).await.unwrap();
+        assert_eq!(depth.damaged, 1);
+    }
+}
+
+/// Three mails wait, of which the second is corrupt.
+async fn with_a_corrupt_mail() -> House {
+    let house = House::new();
     house.map.server("acme").away(true);
     for n in 0..3 {
         house.accept(mail(n.to_string(), &["ann@acme.example"])).await;
@@ -255,6 +265,12 @@ async fn a_corrupt_mail_is_set_aside_and_the_others_flow() {
     let middle = octets.len() - 25;
     octets[middle] ^= 1;
     std::fs::write(&files[1], octets).unwrap();
+    house
+}
+
+#[tokio::test]
+async fn a_corrupt_mail_is_set_aside_and_the_others_flow() {
+    let mut house = with_a_corrupt_mail().await;
     house.restart().await;
     house.map.server("acme").away(false);
     house.settle().await;
