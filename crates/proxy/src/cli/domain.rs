@@ -10,6 +10,9 @@ use super::kept::nothing;
 use super::office::{Office, say, tell};
 use crate::log::harmless;
 
+/// The priority of a mail server of which none is said, and how far the next one stands behind it.
+const PRIORITY_STEP: u32 = 10;
+
 /// What is done with domains.
 #[derive(Subcommand, Debug)]
 pub enum What {
@@ -80,7 +83,7 @@ pub enum Client {
 /// What a domain says.
 #[derive(Args, Debug)]
 pub struct Keys {
-    /// A mail server of its own; several in the order in which they are tried.
+    /// A mail server of its own; several in the order in which they are tried: the next one where those before it are away.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "route")]
     upstream: Vec<String>,
     /// A route of the configuration.
@@ -138,6 +141,18 @@ fn list(texts: &[String]) -> String {
     Value::from(texts.iter().collect::<Array>()).to_string()
 }
 
+/// Mail servers, each of which is tried where those before it are away.
+fn in_order(servers: &[String]) -> String {
+    let ranked = (1..).map(|rank| rank * PRIORITY_STEP).zip(servers);
+    let texts: Vec<String> = ranked
+        .map(|(priority, server)| match priority {
+            PRIORITY_STEP => quoted(server),
+            _ => format!("{{ to = {}, priority = {priority} }}", quoted(server)),
+        })
+        .collect();
+    format!("[{}]", texts.join(", "))
+}
+
 fn word(value: &impl ValueEnum) -> String {
     let name = value.to_possible_value().map(|value| value.get_name().to_owned());
     quoted(&name.unwrap_or_default())
@@ -149,8 +164,9 @@ impl Keys {
         let several = |texts: &Vec<String>| (!texts.is_empty()).then(|| list(texts));
         let yes = |yes: bool, no: bool| (yes || no).then(|| yes.to_string());
         let upstream = match self.upstream.as_slice() {
+            [] => None,
             [one] => Some(quoted(one)),
-            _ => several(&self.upstream),
+            all => Some(in_order(all)),
         };
         let named = [
             ("route", text(&self.route)),
@@ -266,7 +282,7 @@ mod tests {
                 "greylist = false",
                 "etrn_from = [\"192.0.2.0/24\"]",
                 "admins = [\"ann@acme.example\"]",
-                "server.upstream = [\"a.example:25\", \"b.example:25\"]",
+                "server.upstream = [\"a.example:25\", { to = \"b.example:25\", priority = 20 }]",
                 "server.tls = \"verified\"",
                 "server.client_address = \"xclient\"",
                 "policy.high.action = hold",
