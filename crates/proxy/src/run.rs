@@ -223,6 +223,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         ways: Arc::clone(&generation.ways),
         sources: loaded.sources,
         left_out: left_out.clone(),
+        asks: true,
     });
     let hall = Hall {
         clock,
@@ -624,6 +625,7 @@ impl House {
             ways: Arc::clone(ways),
             sources: loaded.sources,
             left_out,
+            asks: true,
         });
         self.health.house.store(Arc::new(generation));
         let house = self.health.house.load_full();

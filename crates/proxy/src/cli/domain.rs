@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use gatepost_core::{DomainAct, DomainRow, Receipt, Request, Setting};
 use toml_edit::{Array, Value};
 
-use super::kept::nothing;
+use super::kept::{nothing, remark};
 use super::office::{Office, say, tell};
 use crate::log::harmless;
 
@@ -218,6 +218,9 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
         (Receipt::Domains(mut rows), What::List { down, json }) => {
             rows.retain(|row| !down || row.left_out.is_some() || row.up == Some(false));
             nothing(rows.is_empty());
+            if matches!(office, Office::Here(..)) {
+                remark("no daemon runs, so it is not known which mail servers answer");
+            }
             for row in &rows {
                 say(&harmless(&if *json {
                     serde_json::to_string(row).unwrap_or_default()
@@ -236,7 +239,8 @@ fn line(row: &DomainRow) -> String {
         (Some(why), _) => format!("NOT IN SERVICE: {}", why.replace('\n', "; ")),
         (None, Some(true)) => "up".into(),
         (None, Some(false)) => "DOWN".into(),
-        (None, None) => "-".into(),
+        (None, None) if row.route.is_empty() => "-".into(),
+        (None, None) => "?".into(),
     };
     let way = match (row.route.is_empty(), row.route == row.domain) {
         (true, _) => "as the listener's".to_owned(),

@@ -40,6 +40,8 @@ pub struct Serving {
     pub sources: Sources,
     /// The domains of the store that are not.
     pub left_out: Vec<LeftOut>,
+    /// Whether mail servers are asked how they are; a command that does without a daemon asks none.
+    pub asks: bool,
 }
 
 /// A change that the daemon is asked to make, and where it says how it went.
@@ -192,6 +194,7 @@ impl Register {
             ways: Arc::clone(&serving.ways),
             sources: serving.sources.clone(),
             left_out: planned.left_out,
+            asks: serving.asks,
         });
         Ok(planned.receipt)
     }
@@ -319,7 +322,7 @@ impl Serving {
                     .get(&route)
                     .map(|route| route.upstream.to_string())
                     .unwrap_or_default();
-                row.up = (!route.is_empty()).then(|| self.ways.is_up(&route));
+                row.up = (self.asks && !route.is_empty()).then(|| self.ways.is_up(&route));
                 row.route = route;
                 row
             })

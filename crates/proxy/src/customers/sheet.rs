@@ -51,11 +51,12 @@ pub(super) async fn shown(serving: &Serving, stored: &Stored, named: &str) -> Re
         .and_then(|name| Some((name, config.route.get(name)?)));
     let mut out = head(config, &domain, own, from_store);
     if let Some((name, route)) = route {
-        let up = match serving.ways.is_up(name) {
-            true => "answers",
-            false => "DOES NOT ANSWER",
+        let up = match (serving.asks, serving.ways.is_up(name)) {
+            (true, true) => "in service; its mail server answers",
+            (true, false) => "in service; its mail server DOES NOT ANSWER",
+            (false, _) => "sound; whether its mail server answers is not known, since no daemon runs",
         };
-        let _ = writeln!(out, "  state    in service; its mail server {up}");
+        let _ = writeln!(out, "  state    {up}");
         let _ = writeln!(out, "  route    {name}: {}", way(route));
     } else {
         let _ = writeln!(out, "  state    in service; its mail goes where the listener's does");

@@ -26,6 +26,7 @@ async fn serving(file: &str, store: Store) -> Register {
         ways,
         sources: loaded.sources,
         left_out,
+        asks: false,
     });
     register
 }
@@ -74,6 +75,7 @@ async fn a_domain_is_added_changed_shown_and_removed() {
         (row.domain.as_str(), row.stored, row.route.as_str(), row.leads.as_str()),
         ("acme.example", true, "acme.example", "127.0.0.1:9")
     );
+    assert_eq!(row.up, None, "nobody has asked the mail server");
     let shown = lines(
         &register,
         DomainAct::Show {
@@ -85,6 +87,7 @@ async fn a_domain_is_added_changed_shown_and_removed() {
     .join("\n");
     for text in [
         "  written  in the store",
+        "answers is not known, since no daemon runs",
         "spam: yes",
         "[domain.\"acme.example\".server]\nupstream = \"127.0.0.1:9\"",
         "acme.example. IN MX 10 mx.example.org.",
