@@ -51,6 +51,9 @@ pub enum What {
     Show {
         /// The domain.
         domain: String,
+        /// Prints its TOML and nothing else: a file for the folder.
+        #[arg(long)]
+        toml: bool,
     },
 }
 
@@ -211,7 +214,7 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
             }
         }
         What::Remove { domain } => DomainAct::Remove { domain: domain.clone() },
-        What::Show { domain } => DomainAct::Show { domain: domain.clone() },
+        What::Show { domain, .. } => DomainAct::Show { domain: domain.clone() },
         What::List { .. } => DomainAct::List,
     };
     match (office.submit(Request::Domain(act)).await?, what) {
@@ -230,8 +233,19 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        (Receipt::Done(change), What::Show { toml: true, .. }) => {
+            table(&change.lines).for_each(|line| say(&harmless(line)));
+            Ok(ExitCode::SUCCESS)
+        }
         (other, _) => Ok(tell(&other)),
     }
+}
+
+/// The TOML of a sheet: what stands between the first empty line and what the customer sets up.
+fn table(sheet: &[String]) -> impl Iterator<Item = &str> {
+    let end = sheet.iter().rposition(|line| line == "What the customer sets up");
+    let toml = sheet.iter().take(end.unwrap_or(sheet.len())).map(String::as_str);
+    toml.skip_while(|line| !line.is_empty()).skip(1)
 }
 
 fn line(row: &DomainRow) -> String {
@@ -270,6 +284,22 @@ mod tests {
         let said = keys.settings().into_iter();
         said.map(|setting| format!("{} = {}", setting.key, setting.value.unwrap_or_default()))
             .collect()
+    }
+
+    #[test]
+    fn the_table_of_a_sheet_is_a_file_for_the_folder() {
+        let toml = "# Ours.\n[domain.\"a.example\"]\n\n[domain.\"a.example\".server]\nupstream = \"a:25\"\n";
+        let found = |sheet: String| {
+            let lines: Vec<String> = sheet.lines().map(str::to_owned).collect();
+            table(&lines).collect::<Vec<_>>().join("\n").trim_end().to_owned() + "\n"
+        };
+        assert_eq!(
+            found(format!(
+                "a.example\n  written  x\n\n{toml}\nWhat the customer sets up\n\n  DNS\n"
+            )),
+            toml
+        );
+        assert_eq!(found(format!("a.example\n  state    NOT IN SERVICE\n\n{toml}")), toml);
     }
 
     #[test]
