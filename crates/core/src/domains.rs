@@ -105,7 +105,8 @@ pub struct DomainRow {
     pub route: String,
     /// Where that leads.
     pub leads: String,
-    /// Whether a mail server of it is believed to answer; not known of one that is not in service.
+    /// Whether a mail server of it is believed to answer; not known of one that is not in service, nor where no
+    /// daemon runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub up: Option<bool>,
     /// Why it is not in service.

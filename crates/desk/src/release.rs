@@ -52,7 +52,8 @@ impl FrontDesk {
         match claim::claim(&self.means.store, &key, again, now).await? {
             Claimed::Done => {
                 let mut lines = vec![format!(
-                    "it was delivered to {recipient} within the last day; say `again` where it is wanted once more"
+                    "it was delivered to {recipient} within the last day; where it is wanted once more, say so: \
+                     `--again` on the command line"
                 )];
                 if !welcome {
                     return Ok(Receipt::Done(Change::shown(lines)));

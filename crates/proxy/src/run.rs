@@ -194,6 +194,9 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
     let file = loaded.file.clone();
     let (loaded, left_out) = opened.register.complete(loaded).await?;
     customers::tell(&*opened.services.alarms, &[], &left_out);
+    for warning in loaded.of_the_store() {
+        tracing::warn!("{warning}");
+    }
     let config = Arc::new(loaded.config);
     // Where no records are kept, there are none to write into.
     let chronicle = opened.chronicle.take().filter(|_| config.archive.records_max > 0);
@@ -223,6 +226,7 @@ async fn serve(loaded: Loaded, given: Option<PathBuf>, registry: Registry) -> Re
         ways: Arc::clone(&generation.ways),
         sources: loaded.sources,
         left_out: left_out.clone(),
+        asks: true,
     });
     let hall = Hall {
         clock,
@@ -546,7 +550,12 @@ impl House {
             Err(error) => Err(error),
         };
         let done = match done {
-            Ok((loaded, left_out)) => self.replace(loaded, left_out, None).await,
+            Ok((loaded, left_out)) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                self.replace(loaded, left_out, None).await
+            }
             Err(error) => Err(error),
         };
         match done {
@@ -624,6 +633,7 @@ impl House {
             ways: Arc::clone(ways),
             sources: loaded.sources,
             left_out,
+            asks: true,
         });
         self.health.house.store(Arc::new(generation));
         let house = self.health.house.load_full();

@@ -6,9 +6,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use gatepost_core::{DomainAct, DomainRow, Receipt, Request, Setting};
 use toml_edit::{Array, Value};
 
-use super::kept::nothing;
+use super::kept::{nothing, remark};
 use super::office::{Office, say, tell};
 use crate::log::harmless;
+
+/// The priority of a mail server of which none is said, and how far the next one stands behind it.
+const PRIORITY_STEP: u32 = 10;
 
 /// What is done with domains.
 #[derive(Subcommand, Debug)]
@@ -48,6 +51,9 @@ pub enum What {
     Show {
         /// The domain.
         domain: String,
+        /// Prints its TOML and nothing else: a file for the folder.
+        #[arg(long)]
+        toml: bool,
     },
 }
 
@@ -80,7 +86,7 @@ pub enum Client {
 /// What a domain says.
 #[derive(Args, Debug)]
 pub struct Keys {
-    /// A mail server of its own; several in the order in which they are tried.
+    /// A mail server of its own; several in the order in which they are tried: the next one where those before it are away.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "route")]
     upstream: Vec<String>,
     /// A route of the configuration.
@@ -138,6 +144,18 @@ fn list(texts: &[String]) -> String {
     Value::from(texts.iter().collect::<Array>()).to_string()
 }
 
+/// Mail servers, each of which is tried where those before it are away.
+fn in_order(servers: &[String]) -> String {
+    let ranked = (1..).map(|rank| rank * PRIORITY_STEP).zip(servers);
+    let texts: Vec<String> = ranked
+        .map(|(priority, server)| match priority {
+            PRIORITY_STEP => quoted(server),
+            _ => format!("{{ to = {}, priority = {priority} }}", quoted(server)),
+        })
+        .collect();
+    format!("[{}]", texts.join(", "))
+}
+
 fn word(value: &impl ValueEnum) -> String {
     let name = value.to_possible_value().map(|value| value.get_name().to_owned());
     quoted(&name.unwrap_or_default())
@@ -149,8 +167,9 @@ impl Keys {
         let several = |texts: &Vec<String>| (!texts.is_empty()).then(|| list(texts));
         let yes = |yes: bool, no: bool| (yes || no).then(|| yes.to_string());
         let upstream = match self.upstream.as_slice() {
+            [] => None,
             [one] => Some(quoted(one)),
-            _ => several(&self.upstream),
+            all => Some(in_order(all)),
         };
         let named = [
             ("route", text(&self.route)),
@@ -195,13 +214,16 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
             }
         }
         What::Remove { domain } => DomainAct::Remove { domain: domain.clone() },
-        What::Show { domain } => DomainAct::Show { domain: domain.clone() },
+        What::Show { domain, .. } => DomainAct::Show { domain: domain.clone() },
         What::List { .. } => DomainAct::List,
     };
     match (office.submit(Request::Domain(act)).await?, what) {
         (Receipt::Domains(mut rows), What::List { down, json }) => {
             rows.retain(|row| !down || row.left_out.is_some() || row.up == Some(false));
             nothing(rows.is_empty());
+            if matches!(office, Office::Here(..)) {
+                remark("no daemon runs, so it is not known which mail servers answer");
+            }
             for row in &rows {
                 say(&harmless(&if *json {
                     serde_json::to_string(row).unwrap_or_default()
@@ -211,8 +233,19 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        (Receipt::Done(change), What::Show { toml: true, .. }) => {
+            table(&change.lines).for_each(|line| say(&harmless(line)));
+            Ok(ExitCode::SUCCESS)
+        }
         (other, _) => Ok(tell(&other)),
     }
+}
+
+/// The TOML of a sheet: what stands between the first empty line and what the customer sets up.
+fn table(sheet: &[String]) -> impl Iterator<Item = &str> {
+    let end = sheet.iter().rposition(|line| line == "What the customer sets up");
+    let toml = sheet.iter().take(end.unwrap_or(sheet.len())).map(String::as_str);
+    toml.skip_while(|line| !line.is_empty()).skip(1)
 }
 
 fn line(row: &DomainRow) -> String {
@@ -220,7 +253,8 @@ fn line(row: &DomainRow) -> String {
         (Some(why), _) => format!("NOT IN SERVICE: {}", why.replace('\n', "; ")),
         (None, Some(true)) => "up".into(),
         (None, Some(false)) => "DOWN".into(),
-        (None, None) => "-".into(),
+        (None, None) if row.route.is_empty() => "-".into(),
+        (None, None) => "?".into(),
     };
     let way = match (row.route.is_empty(), row.route == row.domain) {
         (true, _) => "as the listener's".to_owned(),
@@ -253,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn the_table_of_a_sheet_is_a_file_for_the_folder() {
+        let toml = "# Ours.\n[domain.\"a.example\"]\n\n[domain.\"a.example\".server]\nupstream = \"a:25\"\n";
+        let found = |sheet: String| {
+            let lines: Vec<String> = sheet.lines().map(str::to_owned).collect();
+            table(&lines).collect::<Vec<_>>().join("\n").trim_end().to_owned() + "\n"
+        };
+        assert_eq!(
+            found(format!(
+                "a.example\n  written  x\n\n{toml}\nWhat the customer sets up\n\n  DNS\n"
+            )),
+            toml
+        );
+        assert_eq!(found(format!("a.example\n  state    NOT IN SERVICE\n\n{toml}")), toml);
+    }
+
+    #[test]
     fn the_command_line_says_what_a_table_would() {
         assert_eq!(
             settings(
@@ -266,7 +316,7 @@ mod tests {
                 "greylist = false",
                 "etrn_from = [\"192.0.2.0/24\"]",
                 "admins = [\"ann@acme.example\"]",
-                "server.upstream = [\"a.example:25\", \"b.example:25\"]",
+                "server.upstream = [\"a.example:25\", { to = \"b.example:25\", priority = 20 }]",
                 "server.tls = \"verified\"",
                 "server.client_address = \"xclient\"",
                 "policy.high.action = hold",

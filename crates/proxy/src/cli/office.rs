@@ -72,6 +72,7 @@ impl Office {
             ways,
             sources: loaded.sources,
             left_out,
+            asks: false,
         });
         Ok(Office::Here(Box::new(opened), operator()))
     }

@@ -109,6 +109,9 @@ impl JsonSchema for DomainName {
     }
 }
 
+/// What is said of a table for a domain that is not ours.
+pub const NOT_OURS: &str = "not in local_domains: no mail for it comes in";
+
 impl Config {
     /// What is written for a domain: in its own table, or in that of all below one of those that it is in.
     pub fn own(&self, domain: &str) -> Option<(&DomainName, &Domain)> {
@@ -285,7 +288,9 @@ fn feeds(tree: &mut Node, root: &Node, out: &mut Vec<Mistake>) -> Vec<Feed> {
         });
         let feed = match (server, route) {
             (Some(server), Some((_, route))) => {
-                out.push(route.mistake("the domain has a mail server of its own: leave out one of route and server"));
+                out.push(route.mistake(
+                    "the domain has a mail server of its own: leave out one of route and server (`--unset route` does)",
+                ));
                 Feed {
                     name: name.clone(),
                     route: name.clone(),

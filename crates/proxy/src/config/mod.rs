@@ -40,7 +40,7 @@ use gatepost_pipeline::slot::{Mode, OnFault, Slot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use domain::DomainName;
+pub use domain::{DomainName, NOT_OURS};
 pub use listen::{Capacity, Limits, LineEnds, Listen, Timeouts, Tls, TlsStart, TlsVersion};
 pub use load::load;
 pub use memory::{Archive, Desk};
@@ -51,7 +51,7 @@ pub use recipients::Recipients;
 pub use route::{AddressFamily, ClientAddress, IfNotOffered, Route, RouteLogin, RouteTls, servers};
 pub use schema::{reference, schema};
 pub use source::{DEFAULTS, PREFIX, Sources};
-pub use stored::{LeftOut, load_with};
+pub use stored::{LeftOut, load_with, unknown_key};
 pub use values::{Bind, Destination, HostName, LocalDomain, Nameserver, Network, Size, Timespan};
 pub use written::table_of;
 
@@ -477,6 +477,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// What is hardly meant so of the domains in the store.
+    pub fn of_the_store(&self) -> impl Iterator<Item = &Mistake> {
+        let stored = |mistake: &&Mistake| mistake.place.stored().is_some();
+        self.warnings.iter().filter(stored)
+    }
+
     /// Where it came from, in words.
     pub fn origin(&self) -> String {
         self.file

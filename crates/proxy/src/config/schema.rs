@@ -8,6 +8,10 @@ use serde_json::{Map, Value as Json, json};
 use super::walk::{choices, expected, listing};
 use super::{Config, DEFAULTS, PREFIX, Registry};
 
+/// What is said of a filter that is not there.
+pub(super) const NO_FILTER: &str =
+    "no filter of this name is linked into this binary (its main.rs needs `use the_crate as _;`)";
+
 /// The JSON schema (2020-12) of the whole file.
 pub fn schema(registry: &Registry) -> Json {
     let mut generator = SchemaSettings::draft2020_12()
@@ -15,7 +19,6 @@ pub fn schema(registry: &Registry) -> Json {
         .into_generator();
     let mut root = generator.root_schema_for::<Config>().to_value();
     let names: Vec<&str> = registry.keys().copied().collect();
-    let unknown = "no filter of this name is linked into this binary (its main.rs needs `use the_crate as _;`)";
     for pointer in [
         "/properties/filters",
         "/properties/domain/additionalProperties/properties/filters",
@@ -47,7 +50,7 @@ pub fn schema(registry: &Registry) -> Json {
             .collect();
         filters.insert("properties".into(), known.into());
         filters.insert("additionalProperties".into(), false.into());
-        filters.insert("x-unknown".into(), unknown.into());
+        filters.insert("x-unknown".into(), NO_FILTER.into());
     }
     if let Some(tiers) = root.pointer_mut("/properties/pipeline/additionalProperties/properties/tiers") {
         tiers["x-expected"] = json!(format!(

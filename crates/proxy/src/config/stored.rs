@@ -7,7 +7,10 @@
 use super::load::load;
 use super::mistake::Gravity;
 use super::node::dotted;
-use super::{Loaded, Mistake, Mistakes, Registry, Sources};
+use super::schema::{NO_FILTER, schema};
+use super::text::tree;
+use super::walk::{UNKNOWN, walk};
+use super::{Loaded, Mistake, Mistakes, Place, Registry, Sources};
 
 /// A domain of the store that is not in service, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,6 +99,16 @@ fn sift(
             sift(with, sound, rest, left_out);
         }
     }
+}
+
+/// What is said of a key in the text of this domain that no domain has.
+pub fn unknown_key(registry: &Registry, domain: &str, text: &str) -> Option<String> {
+    let tree = tree(&format!("{}{domain}", Place::STORE), text).ok()?;
+    let mut out = Vec::new();
+    walk(&schema(registry), tree, &mut out);
+    // Other mistakes are those of a value that nobody gave.
+    let unknown = |mistake: &&Mistake| mistake.message.starts_with(UNKNOWN) || mistake.message.starts_with(NO_FILTER);
+    out.iter().find(unknown).map(Mistake::to_string)
 }
 
 impl LeftOut {

@@ -9,6 +9,8 @@ use super::node::{Node, What};
 
 /// The most names that a mistake lists.
 const LISTED: usize = 20;
+/// What is said of a key that a table does not have.
+pub(super) const UNKNOWN: &str = "unknown key";
 /// The longest text that a mistake quotes, characters.
 const QUOTED: usize = 60;
 
@@ -108,7 +110,7 @@ fn table(schema: &serde_json::Map<String, Json>, node: Node, out: &mut Vec<Mista
             (Some(schema), _) => Some((name, walk(schema, inner, out)?)),
             (None, Json::Bool(false)) if !schema.contains_key("patternProperties") => {
                 let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-                let what = schema.get("x-unknown").and_then(Json::as_str).unwrap_or("unknown key");
+                let what = schema.get("x-unknown").and_then(Json::as_str).unwrap_or(UNKNOWN);
                 let message = match nearest(&name, known.iter().copied()) {
                     Some(near) if schema.contains_key("x-unknown") => {
                         format!("{what}; did you mean `{near}`? There are {}", listing(&known))

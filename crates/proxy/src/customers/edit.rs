@@ -7,7 +7,7 @@
 use gatepost_core::{DomainAct, Setting};
 use toml_edit::{DocumentMut, Item, Key, Table, TableLike, Value};
 
-use crate::config::DomainName;
+use crate::config::{DomainName, Registry, unknown_key};
 
 /// The most octets of a text.
 const OCTETS: usize = 64 << 10;
@@ -46,6 +46,23 @@ pub fn edited(domain: &DomainName, before: Option<&str>, settings: &[Setting]) -
             "it has {long} octets, and at most {OCTETS} are kept: name files instead of long lists"
         )),
     }
+}
+
+/// Refuses to take out a key that no domain has: it is misspelt, and what was meant would stay.
+pub fn known(registry: &Registry, act: &DomainAct) -> Result<(), String> {
+    let DomainAct::Set { domain, settings } = act else {
+        return Ok(());
+    };
+    let Ok(domain) = domain.parse::<DomainName>() else {
+        return Ok(());
+    };
+    for gone in settings.iter().filter(|setting| setting.value.is_none()) {
+        let text = edited(&domain, None, &[Setting::new(gone.key.as_str(), "0")])?;
+        if let Some(why) = unknown_key(registry, &domain, &text) {
+            return Err(why);
+        }
+    }
+    Ok(())
 }
 
 fn set(table: &mut dyn TableLike, setting: &Setting) -> Result<(), String> {

@@ -15,7 +15,7 @@ use gatepost_core::{Alarms, Change, DomainAct, DomainRow, Domains, Fault, Receip
 use metrics::gauge;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::config::{Config, DomainName, LeftOut, Loaded, Mistake, Place, Registry, Sources, load_with};
+use crate::config::{Config, DomainName, LeftOut, Loaded, Mistake, NOT_OURS, Place, Registry, Sources, load_with};
 use crate::ways::Ways;
 
 /// The partition of the store: a domain's name and its text.
@@ -27,7 +27,7 @@ const ALARM: &str = "domain";
 /// The most mistakes that one answer tells.
 const TOLD: usize = 50;
 
-/// Names and texts.
+/// Names and texts, by name.
 pub type Stored = Vec<(String, String)>;
 
 /// What is in service.
@@ -40,6 +40,8 @@ pub struct Serving {
     pub sources: Sources,
     /// The domains of the store that are not.
     pub left_out: Vec<LeftOut>,
+    /// Whether mail servers are asked how they are; a command that does without a daemon asks none.
+    pub asks: bool,
 }
 
 /// A change that the daemon is asked to make, and where it says how it went.
@@ -133,6 +135,10 @@ impl Register {
             Ok(wanted) => wanted,
             Err(why) => return Ok(Err(Receipt::Refused(why))),
         };
+        if let Err(why) = edit::known(&self.registry, act) {
+            return Ok(Err(Receipt::Refused(why)));
+        }
+        let adds = matches!(act, DomainAct::Add { .. });
         let mut with = stored;
         with.retain(|(name, _)| *name != *domain);
         with.extend(text.iter().map(|text| (domain.to_string(), text.clone())));
@@ -145,7 +151,7 @@ impl Register {
                 "nothing is changed, since what lies beside it has mistakes now:\n{}",
                 told(&mistakes.0)
             ))),
-            Ok((loaded, left_out)) => judged(&serving, domain, text, loaded, left_out).map_err(Receipt::Refused),
+            Ok((loaded, left_out)) => judged(&serving, adds, domain, text, loaded, left_out).map_err(Receipt::Refused),
         })
     }
 
@@ -192,6 +198,7 @@ impl Register {
             ways: Arc::clone(&serving.ways),
             sources: serving.sources.clone(),
             left_out: planned.left_out,
+            asks: serving.asks,
         });
         Ok(planned.receipt)
     }
@@ -243,6 +250,7 @@ fn wanted(act: &DomainAct, stored: &Stored, config: &Config) -> Result<(DomainNa
 /// Whether a configuration with a change is what was wanted; if not, why.
 fn judged(
     before: &Serving,
+    adds: bool,
     domain: DomainName,
     text: Option<String>,
     loaded: Loaded,
@@ -262,11 +270,27 @@ fn judged(
     let here = |mistake: &&Mistake| mistake.place.stored() == Some(&domain);
     let mut lines: Vec<String> = loaded.warnings.iter().filter(here).map(ToString::to_string).collect();
     lines.truncate(TOLD);
-    let what = match &text {
-        Some(_) => "is in the store and in service",
-        None => "is out of the store",
+    let own = loaded.config.domain.get(&domain).filter(|_| text.is_some());
+    let comes_in = !lines.iter().any(|line| line.ends_with(NOT_OURS));
+    if !comes_in && adds {
+        return Err(format!(
+            "no mail for {domain} would come in: give --upstream or --route, or name it in local_domains first"
+        ));
+    }
+    lines.retain(|line| !line.ends_with(NOT_OURS));
+    let what = match (&text, comes_in) {
+        (Some(_), true) => "is in the store and in service",
+        (Some(_), false) => "is in the store, but no mail for it comes in: give --upstream or --route, or remove it",
+        (None, _) => "is out of the store",
     };
     lines.insert(0, format!("{domain} {what}"));
+    if own.is_some_and(|own| own.hold.is_some() && own.recipients.is_none() && own.recipients_file.is_none()) {
+        lines.push(
+            "note: mail waits here only for recipients who are known to exist, and until the mail server has said so of \
+             them that is nobody but postmaster and abuse; --recipients-file names them beforehand"
+                .into(),
+        );
+    }
     let mut change = Change::shown(lines);
     change.changed = true;
     Ok(Planned {
@@ -302,7 +326,14 @@ fn told(mistakes: &[Mistake]) -> String {
 }
 
 impl Serving {
-    fn rows(&self) -> Vec<DomainRow> {
+    /// Whether the store has a domain of which a file says something else.
+    fn is_twice(&self, domain: &DomainName, stored: &Stored) -> bool {
+        let written = self.config.domain.get(domain).and_then(|own| own.written.as_ref());
+        written.is_some_and(|place| place.stored().is_none())
+            && stored.binary_search_by(|(name, _)| name.as_str().cmp(domain)).is_ok()
+    }
+
+    fn rows(&self, stored: &Stored) -> Vec<DomainRow> {
         let mut rows: Vec<DomainRow> = self
             .config
             .domain
@@ -312,6 +343,9 @@ impl Serving {
                 let mut row = DomainRow::default();
                 row.domain = name.to_string();
                 row.written = own.written.as_ref().map(ToString::to_string).unwrap_or_default();
+                if self.is_twice(name, stored) {
+                    row.written += " (the store has it, too, and this counts)";
+                }
                 row.stored = own.written.as_ref().and_then(Place::stored).is_some();
                 row.leads = self
                     .config
@@ -319,7 +353,7 @@ impl Serving {
                     .get(&route)
                     .map(|route| route.upstream.to_string())
                     .unwrap_or_default();
-                row.up = (!route.is_empty()).then(|| self.ways.is_up(&route));
+                row.up = (self.asks && !route.is_empty()).then(|| self.ways.is_up(&route));
                 row.route = route;
                 row
             })
@@ -340,7 +374,10 @@ impl Serving {
 impl Domains for Register {
     async fn act(&self, act: &DomainAct) -> Result<Receipt, Fault> {
         match act {
-            DomainAct::List => Ok(Receipt::Domains(self.serving()?.rows())),
+            DomainAct::List => {
+                let stored = self.stored().await?;
+                Ok(Receipt::Domains(self.serving()?.rows(&stored)))
+            }
             DomainAct::Show { domain } => {
                 let (serving, stored) = (self.serving()?, self.stored().await?);
                 sheet::shown(&serving, &stored, domain).await

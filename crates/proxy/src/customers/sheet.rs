@@ -50,12 +50,20 @@ pub(super) async fn shown(serving: &Serving, stored: &Stored, named: &str) -> Re
         .as_deref()
         .and_then(|name| Some((name, config.route.get(name)?)));
     let mut out = head(config, &domain, own, from_store);
+    if serving.is_twice(&domain, stored) {
+        let _ = writeln!(
+            out,
+            "  WARNING  the store has it, too, and what is written in the file counts: `gatepost domain remove {domain}` \
+             takes it out of the store"
+        );
+    }
     if let Some((name, route)) = route {
-        let up = match serving.ways.is_up(name) {
-            true => "answers",
-            false => "DOES NOT ANSWER",
+        let up = match (serving.asks, serving.ways.is_up(name)) {
+            (true, true) => "in service; its mail server answers",
+            (true, false) => "in service; its mail server DOES NOT ANSWER",
+            (false, _) => "sound; whether its mail server answers is not known, since no daemon runs",
         };
-        let _ = writeln!(out, "  state    in service; its mail server {up}");
+        let _ = writeln!(out, "  state    {up}");
         let _ = writeln!(out, "  route    {name}: {}", way(route));
     } else {
         let _ = writeln!(out, "  state    in service; its mail goes where the listener's does");

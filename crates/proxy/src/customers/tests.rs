@@ -26,6 +26,7 @@ async fn serving(file: &str, store: Store) -> Register {
         ways,
         sources: loaded.sources,
         left_out,
+        asks: false,
     });
     register
 }
@@ -74,6 +75,7 @@ async fn a_domain_is_added_changed_shown_and_removed() {
         (row.domain.as_str(), row.stored, row.route.as_str(), row.leads.as_str()),
         ("acme.example", true, "acme.example", "127.0.0.1:9")
     );
+    assert_eq!(row.up, None, "nobody has asked the mail server");
     let shown = lines(
         &register,
         DomainAct::Show {
@@ -85,6 +87,7 @@ async fn a_domain_is_added_changed_shown_and_removed() {
     .join("\n");
     for text in [
         "  written  in the store",
+        "answers is not known, since no daemon runs",
         "spam: yes",
         "[domain.\"acme.example\".server]\nupstream = \"127.0.0.1:9\"",
         "acme.example. IN MX 10 mx.example.org.",
@@ -114,6 +117,10 @@ async fn what_is_wrong_is_told_whole_and_changes_nothing() {
             ][..],
         ),
         (add("acme.example", &[("route", "gone")]), &["there is no [route.gone]"]),
+        (
+            add("acme.example", &[("spam", "true")]),
+            &["no mail for acme.example would come in: give --upstream"],
+        ),
         (add("no domain", &[SERVER]), &["`no domain` is no domain"]),
         (
             add("filed.example", &[SERVER]),
@@ -214,4 +221,51 @@ async fn a_daemon_that_is_attached_is_asked_for_changes() {
         matches!(register.act(&asked).await, Err(Fault::Unavailable(_))),
         "it is stopping"
     );
+}
+
+#[tokio::test]
+async fn a_key_that_no_domain_has_is_not_taken_out() {
+    let register = serving(FILE, MemoryStore::store()).await;
+    let told = lines(&register, add("acme.example", &[SERVER, ("hold", "2d")]))
+        .await
+        .expect("added");
+    assert!(told.iter().any(|line| line.contains("known to exist")), "{told:?}");
+    let unset = |key: &str| DomainAct::Set {
+        domain: "acme.example".into(),
+        settings: vec![Setting::without(key)],
+    };
+    for key in ["nosuch", "server.tsl", "filters.nosuch"] {
+        let why = lines(&register, unset(key)).await.expect_err("a refusal");
+        assert!(why.contains(key), "{why}");
+    }
+    for key in ["spam", "server.tls", "policy.high.action", "etrn_from", "hold"] {
+        lines(&register, unset(key)).await.expect("taken out");
+    }
+    let told = lines(&register, unset("server")).await.expect("taken out");
+    assert!(
+        told.len() == 1 && told[0].contains("no mail for it comes in"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_domain_that_a_file_has_too_is_shown_with_a_warning() {
+    let store = MemoryStore::store();
+    let register = serving(FILE, store.clone()).await;
+    lines(&register, add("acme.example", &[SERVER])).await.expect("added");
+    let register = serving(
+        &format!("{FILE}[domain.\"acme.example\"]\nroute = \"default\"\n"),
+        store,
+    )
+    .await;
+    let all = rows(&register).await;
+    assert!(
+        all.len() == 1 && all[0].written.contains("the store has it, too"),
+        "{all:?}"
+    );
+    let act = DomainAct::Show {
+        domain: "acme.example".into(),
+    };
+    let shown = lines(&register, act).await.expect("a sheet").join("\n");
+    assert!(shown.contains("  WARNING  the store has it, too"), "{shown}");
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gatepost_pipeline::policy::{Layer, Locks, Policy, Rules};
 
 use super::Check;
-use crate::config::Domain;
+use crate::config::{Domain, NOT_OURS};
 
 impl Check<'_> {
     /// Tells what cannot be meant in the policy for all, and in those of single domains and users.
@@ -22,7 +22,7 @@ impl Check<'_> {
             let path = ["domain", domain, "policy"];
             let rules = self.layer(&path, &site, &own.policy, "[policy]");
             if self.local.get(domain).is_none() && !self.wrong(&["local_domains"]) {
-                self.warning(&["domain", domain], "not in local_domains: no mail for it comes in");
+                self.warning(&["domain", domain], NOT_OURS);
             }
             self.users(domain, own, &site.locked, &rules);
         }
