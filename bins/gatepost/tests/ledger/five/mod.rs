@@ -139,7 +139,7 @@ pub fn run(seed: u64, orders: Orders) {
             scope.spawn(move || clients::send(stage, mx, who as u64, own));
         }
         let (weather, under) = (&servers, &stage);
-        scope.spawn(move || weather.trouble(&mut Chance::new(seed, 1 << 42), &under.over));
+        scope.spawn(move || weather.trouble(&mut Chance::new(seed, 1 << 42), under));
         let mut chance = Chance::new(seed, 1 << 43);
         for kill in 1..=orders.kills {
             let until = kill * letters / (orders.kills + 1);

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Stage;
 use super::clients::NEVER;
 use crate::chance::Chance;
 use crate::house::upstream::{Memory, field};
@@ -113,10 +114,30 @@ impl Servers {
         self.0.iter().for_each(|host| host.is(well()));
     }
 
+    /// What chance might leave out: nobody is there for customers whose mail may wait until so many letters have ended, and
+    /// who comes back refuses what waited, until twice as many have.
+    fn away_and_back(&self, hosts: &[usize], letters: usize, stage: &Stage) {
+        let until = |letters: usize, least: Duration| {
+            let began = Instant::now();
+            while !stage.over.load(Ordering::SeqCst)
+                && (began.elapsed() < least || stage.finished.load(Ordering::SeqCst) < letters)
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        hosts.iter().for_each(|host| self.0[*host].cut());
+        until(letters, Duration::from_secs(1));
+        let refuses = || well().times(usize::MAX, "<dot>", say("554 5.7.1 Not this"));
+        hosts.iter().for_each(|host| self.0[*host].is(refuses()));
+        until(2 * letters, Duration::from_secs(3));
+        hosts.iter().for_each(|host| self.0[*host].is(well()));
+    }
+
     /// Brings faults over them until it is over.
-    pub fn trouble(&self, chance: &mut Chance, over: &AtomicBool) {
+    pub fn trouble(&self, chance: &mut Chance, stage: &Stage) {
+        self.away_and_back(&[3, 4], 60, stage);
         let mut away = [Instant::now(); 5];
-        while !over.load(Ordering::SeqCst) {
+        while !stage.over.load(Ordering::SeqCst) {
             let at = usize::try_from(chance.below(5)).expect("an index");
             let (host, now) = (&self.0[at], Instant::now());
             match chance.below(10) {
