@@ -23,22 +23,32 @@ fn digits(number: u64, count: usize, out: &mut String) {
     }
 }
 
-/// A new id: 105 bits of it come from the seed, the count of this process and what is known of the mail.
-pub fn new(seed: &Seed, at: u64, now: u64, count: u64, transaction: &str) -> KeptId {
+/// The time, and 105 bits of what is known.
+fn made(seed: &Seed, at: u64, known: &[&[u8]; 4]) -> KeptId {
     let mut id = String::with_capacity(LEN);
     digits(at.min(TIME_MAX), TIME, &mut id);
     for (half, places) in [(0u8, 11), (1, 10)] {
-        let parts: [&[u8]; 6] = [
-            b"kept",
-            &[half],
-            &at.to_be_bytes(),
-            &now.to_be_bytes(),
-            &count.to_be_bytes(),
-            transaction.as_bytes(),
-        ];
+        let [kind, now, count, name] = known;
+        let parts: [&[u8]; 6] = [kind, &[half], &at.to_be_bytes(), now, count, name];
         digits(seed.hash(&parts), places, &mut id);
     }
     KeptId(id.into())
+}
+
+/// A new id: 105 bits of it come from the seed, the count of this process and what is known of the mail.
+pub fn new(seed: &Seed, at: u64, now: u64, count: u64, transaction: &str) -> KeptId {
+    let known: [&[u8]; 4] = [
+        b"kept",
+        &now.to_be_bytes(),
+        &count.to_be_bytes(),
+        transaction.as_bytes(),
+    ];
+    made(seed, at, &known)
+}
+
+/// The one id of this key and time.
+pub fn once(seed: &Seed, at: u64, key: &str) -> KeptId {
+    made(seed, at, &[b"once", b"", b"", key.as_bytes()])
 }
 
 /// Whether this may be an id of ours.

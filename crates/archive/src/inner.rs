@@ -144,6 +144,22 @@ impl Inner {
         Err(Fault::Broken("the archive finds no id that is not taken".into()))
     }
 
+    /// Keeps a mail whose id follows from its time and a key; one that is there already stays as it is.
+    pub async fn put_once(&self, mut head: Head, message: Arc<Message>, key: &str) -> Result<KeptId, Fault> {
+        self.make_room(&head).await?;
+        let id = id::once(&self.seed, head.mail.at, key);
+        head.mail.id = id.clone();
+        let _hold = self.busy.hold(&id).await;
+        self.open()?;
+        if !self.write(&id, &head, message).await? && head.durable {
+            // Who was killed may have named it and not synced that.
+            let folder = self.place.folder(&id);
+            let synced = self.on_files(move |place| place.sync(&folder)).await?;
+            synced.map_err(|error| disk(&error, "syncing a kept mail"))?;
+        }
+        Ok(id)
+    }
+
     /// Writes a mail whose id is held; false if the id is taken.
     async fn write(&self, id: &KeptId, head: &Head, message: Arc<Message>) -> Result<bool, Fault> {
         let before = form::json(head).and_then(form::before).map_err(Fault::Broken)?;

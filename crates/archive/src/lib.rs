@@ -162,9 +162,13 @@ impl Kept for Archive {
             durable: terms.durable,
         };
         let (inner, message) = (Arc::clone(&self.inner), Arc::clone(keeping.message));
+        let once = keeping.once;
         let (done, answer) = oneshot::channel();
         tokio::spawn(async move {
-            let kept = inner.put(head, message).await;
+            let kept = match once {
+                Some(key) => inner.put_once(head, message, &key).await,
+                None => inner.put(head, message).await,
+            };
             // Whoever does not take it has told somebody that nothing was kept: then nothing is.
             let _ = done.send(kept.map(|id| Handed { id: Some(id), inner }));
         });

@@ -5,10 +5,13 @@ mod house;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_archive::{Archive, OpenError, Settings};
-use gatepost_core::{Clock, Direction, Fault, Kept, KeptId, Label, Login, LoginBy, Query, Record, Store, Terms};
+use gatepost_core::{
+    Clock, Direction, Fault, Keeping, Kept, KeptId, Label, Login, LoginBy, Message, Query, Record, Store, Terms,
+};
 use gatepost_testkit::{FakeClock, MemoryStore};
 use house::{House, SEED, files, keep, octets, query};
 
@@ -306,7 +309,7 @@ async fn a_store_that_fails_keeps_nothing_half() {
 #[tokio::test]
 async fn a_null_store_is_a_fault_and_no_mail_is_half_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::new(std::sync::Arc::new(gatepost_core::null::NoStore));
+    let store = Store::new(Arc::new(gatepost_core::null::NoStore));
     let archive = Archive::open(folder.path(), store, FakeClock::new(), SEED, Settings::default()).unwrap();
     let kept = keep(
         &archive,
@@ -345,4 +348,35 @@ async fn who_gives_up_waiting_finds_nothing_kept() {
     );
     assert!(house.archive().delete(&whole).await.unwrap());
     assert_eq!(house.backend.entries(), []);
+}
+
+#[tokio::test]
+async fn what_is_kept_once_lies_there_once_even_after_a_crash() {
+    let mut house = House::new(Settings::default());
+    let (at, message) = (
+        house.clock.now(),
+        Arc::new(Message::from_bytes(b"Subject: hi\r\n\r\n".to_vec())),
+    );
+    let (from, to) = (
+        gatepost_core::Path::reverse("", false).unwrap(),
+        gatepost_core::Path::forward("c@d.example", true).unwrap(),
+    );
+    let terms = Terms::durable("undelivered");
+    let keeping = |key: &str, at| Keeping::new("t1", at, &from, vec![&to], &message, &terms).once(key.to_owned());
+    let first = house.archive().keep(keeping("one", at)).await.unwrap();
+    house.clock.forward(Duration::from_secs(5));
+    assert_eq!(house.archive().keep(keeping("one", at)).await.unwrap(), first);
+    house.reopen();
+    assert_eq!(house.archive().keep(keeping("one", at)).await.unwrap(), first);
+    let second = house.archive().keep(keeping("two", at)).await.unwrap();
+    let later = house
+        .archive()
+        .keep(keeping("one", at + Duration::from_secs(1)))
+        .await
+        .unwrap();
+    let mut ids = house.ids(&query(|_| {})).await;
+    ids.sort();
+    let mut want = vec![first, second, later];
+    want.sort();
+    assert_eq!(ids, want);
 }

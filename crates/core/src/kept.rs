@@ -51,6 +51,9 @@ pub struct Keeping<'a> {
     pub message: &'a Arc<Message>,
     /// On what terms.
     pub terms: &'a Terms,
+    /// Whoever comes again with the same key and the same time is given the id of what is kept already: after a crash
+    /// nobody knows whether it was.
+    pub once: Option<String>,
 }
 
 impl<'a> Keeping<'a> {
@@ -71,7 +74,15 @@ impl<'a> Keeping<'a> {
             recipients,
             message,
             terms,
+            once: None,
         }
+    }
+
+    /// The same, once: see [`Keeping::once`].
+    #[must_use]
+    pub fn once(mut self, key: String) -> Keeping<'a> {
+        self.once = Some(key);
+        self
     }
 
     /// The same, and the listener it came to.

@@ -267,6 +267,7 @@ impl Inner {
         for (n, reply) in &refused {
             let said = format!("{} said: {reply}", round.server);
             progress.failed.insert(place(*n), said);
+            progress.given_up.get_or_insert(self.clock.now().millis());
         }
         let left = waiting(head, progress).count();
         let written = match !taken.is_empty() && left > 0 || !refused.is_empty() {
@@ -312,7 +313,7 @@ impl Inner {
                 Some(refusal(to, params.orcpt.clone(), said))
             })
             .collect();
-        self.give_up(job, &unreached).await?;
+        self.give_up(job, &unreached, progress).await?;
         progress.done.extend(failed.into_iter().map(|(n, _)| n));
         if waiting(head, progress).next().is_some() {
             self.write_progress(entry, progress).await?;

@@ -3,20 +3,22 @@
 //! **Invariants:** a notice goes to nobody but a sender of whom SPF or DKIM prove that the mail is theirs, and who is neither
 //! the null sender nor a machine nor asked for silence (RFC 5321 section 6.2, RFC 3464, RFC 3834): no forged address ever hears
 //! of it. Whatever cannot be told lies in the archive, durably, before it leaves the queue; there an administrator of the
-//! recipient's domain finds it.
+//! recipient's domain finds it, once, however often Gatepost is killed meanwhile. A notice may come twice then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::message::Edits;
 use gatepost_core::smtp::command::Ret;
-use gatepost_core::{Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms};
+use gatepost_core::{
+    Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms, Time,
+};
 
 use crate::deliver::{Job, Stop, place, refusal, waiting};
 use crate::inner::Inner;
 use crate::notice::{Kind, Notice, Unreached, is_automatic};
 use crate::schedule::Outcome;
-use crate::spool::{Entry, Head, Stored};
+use crate::spool::{Entry, Head, Progress, Stored};
 use crate::terms::Published;
 use crate::told::{What, Word};
 
@@ -29,7 +31,7 @@ const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
 
 impl Inner {
     /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled.
-    pub async fn give_up(&self, job: &Job<'_>, unreached: &[Unreached]) -> Result<(), String> {
+    pub async fn give_up(&self, job: &Job<'_>, unreached: &[Unreached], progress: &Progress) -> Result<(), String> {
         let (entry, head, message) = (job.entry, &job.head, &job.message);
         if head.notice {
             let to = unreached.iter().map(|one| &one.to);
@@ -40,7 +42,8 @@ impl Inner {
         let told = |one: &&Unreached| sender.is_some() && wants(head, &one.to, |notify| notify.failure);
         let (told, kept): (Vec<&Unreached>, Vec<&Unreached>) = unreached.iter().partition(told);
         // First what may fail again and again: a notice that is in the queue would be written anew each time.
-        self.archive(job, &kept).await?;
+        let at = progress.given_up.map_or_else(|| self.clock.now(), Time::from_millis);
+        self.archive(job, &kept, at).await?;
         if let Some(sender) = sender.filter(|_| !told.is_empty()) {
             let about: Vec<Unreached> = told.iter().map(|one| (*one).clone()).collect();
             let sent = self.send_notice(job, sender, Kind::Failed, &about).await;
@@ -51,30 +54,28 @@ impl Inner {
                 }
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
-                    self.archive(job, &told).await?;
+                    self.archive(job, &told, at).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Puts a mail for these recipients into the archive, durably.
-    async fn archive(&self, job: &Job<'_>, kept: &[&Unreached]) -> Result<(), String> {
+    /// Puts a mail for these recipients into the archive, durably, as one that was given up at that time.
+    async fn archive(&self, job: &Job<'_>, kept: &[&Unreached], at: Time) -> Result<(), String> {
         if kept.is_empty() {
             return Ok(());
         }
         let (entry, head, message) = (job.entry, &job.head, &job.message);
         let terms = Terms::durable(UNDELIVERED);
         let recipients: Vec<&Path> = kept.iter().map(|one| &one.to).collect();
-        let keeping = Keeping::new(
-            &head.transaction,
-            self.clock.now(),
-            &head.from,
-            recipients,
-            message,
-            &terms,
-        );
-        let id = self.kept.keep(keeping.at_listener(&head.caller.listener)).await;
+        let mut key = entry.id.to_string();
+        for to in &recipients {
+            key.push_str(&format!(" {to}"));
+        }
+        let keeping = Keeping::new(&head.transaction, at, &head.from, recipients, message, &terms);
+        let keeping = keeping.at_listener(&head.caller.listener).once(key);
+        let id = self.kept.keep(keeping).await;
         let id = id.map_err(|fault| format!("nobody took it, and the archive cannot either: {fault}"))?;
         let went = format!("kept:{id}");
         let said = kept.first().map_or("", |one| one.said.as_str());
@@ -117,7 +118,14 @@ impl Inner {
         if !unreached.is_empty() {
             let to = unreached.iter().map(|one| &one.to);
             self.note(entry, head, What::Expired, Word::of(said), to);
-            if let Err(said) = self.give_up(&job, &unreached).await {
+            if progress.given_up.is_none() {
+                progress.given_up = Some(self.clock.now().millis());
+                // Where that cannot be written, the mail is given up all the same: a disk that is full shall not keep it.
+                if let Err(why) = self.write_progress(entry, &progress).await {
+                    tracing::warn!(id = %entry.id, why, "should gatepost be killed now, mail is archived twice");
+                }
+            }
+            if let Err(said) = self.give_up(&job, &unreached, &progress).await {
                 return self.stopped(Stop::Later(said));
             }
         }
@@ -134,7 +142,7 @@ impl Inner {
     }
 
     /// Tells the sender, if that may be, that the mail still waits. Once: that is written down before.
-    pub async fn warn(&self, entry: &mut Entry, said: Option<&str>, until: gatepost_core::Time) -> Outcome {
+    pub async fn warn(&self, entry: &mut Entry, said: Option<&str>, until: Time) -> Outcome {
         let mut marks = entry.marks;
         marks.warned = true;
         match self.spool.mark(entry, marks).await {
@@ -256,6 +264,6 @@ fn abroad(plainly: &str, said: &str) -> String {
 }
 
 /// How long a mail has waited.
-pub(crate) fn waited(entry: &Entry, now: gatepost_core::Time) -> Duration {
+pub(crate) fn waited(entry: &Entry, now: Time) -> Duration {
     now.since(entry.at)
 }

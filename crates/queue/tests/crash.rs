@@ -60,7 +60,17 @@ fn child_that_is_killed() {
                     if n % 3 == 0 {
                         let done = [1].into();
                         let failed = BTreeMap::new();
-                        spool.settle(&entry, &Progress { done, failed }).await.unwrap();
+                        spool
+                            .settle(
+                                &entry,
+                                &Progress {
+                                    done,
+                                    failed,
+                                    ..Progress::default()
+                                },
+                            )
+                            .await
+                            .unwrap();
                         say(&format!("settled {tag}"));
                     }
                     if n % 4 == 0 {
@@ -189,6 +199,7 @@ fn progress() -> Progress {
     Progress {
         done: [0].into(),
         failed: [(1, "550 5.1.1 no".to_owned())].into(),
+        given_up: Some(1_767_614_400_000),
     }
 }
 

@@ -1,5 +1,6 @@
 //! An archive in memory.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use crate::book::Book;
 struct State {
     next: u64,
     mails: Vec<(KeptMail, Arc<Message>)>,
+    once: BTreeMap<(u64, String), KeptId>,
     records: Vec<Record>,
 }
 
@@ -83,8 +85,15 @@ fn describe(id: &KeptId, keeping: &Keeping<'_>) -> KeptMail {
 impl Kept for MemoryKept {
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
         let mut state = self.state()?;
+        let key = keeping.once.clone().map(|key| (keeping.at.millis(), key));
+        if let Some(id) = key.as_ref().and_then(|key| state.once.get(key)) {
+            return Ok(id.clone());
+        }
         state.next += 1;
         let id = KeptId(state.next.to_string().into());
+        if let Some(key) = key {
+            state.once.insert(key, id.clone());
+        }
         state.mails.push((describe(&id, &keeping), Arc::clone(keeping.message)));
         Ok(id)
     }

@@ -1,7 +1,7 @@
 //! Disks that fail half-way, mail that a server cannot bear, ends and reloads in the middle of a delivery.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gatepost_core::{Enhanced, Fault, Queue, Reply, Waiting, WaitingOrder};
@@ -237,4 +237,32 @@ async fn a_connection_by_old_routes_serves_no_mail_after_a_reload() {
     assert!(did && house.queue.step().await);
     assert_eq!(acme.subjects(), ["1", "2"]);
     assert_eq!(acme.script.counts().0, 2, "a fresh one");
+}
+
+#[tokio::test]
+async fn what_was_given_up_lies_in_the_archive_once_however_often_it_is_done() {
+    // Of a refusal the first word is written, of an expiry too; a crash comes before the mail is removed.
+    for expires in [false, true] {
+        let words = AtomicUsize::new(0);
+        let (mut house, bad) = on_a_bad_disk(move |step, path| {
+            let another = step == Step::Write && path.ends_with(".state") && words.fetch_add(1, Ordering::Relaxed) > 0;
+            another || step == Step::Remove && path.contains("/mail/")
+        });
+        let acme = house.map.server("acme");
+        acme.script.rcpt("ann@acme.example", NEVER);
+        acme.away(expires);
+        bad.store(true, Ordering::Relaxed);
+        house.accept(mail("1", &["ann@acme.example"])).await;
+        if expires {
+            house.pass(5 * DAY + HOUR).await;
+        }
+        house.settle().await;
+        assert_eq!(house.archived().await.len(), 1);
+        house.clock.pass(HOUR);
+        house.restart().await;
+        assert_eq!(house.mails().await.len(), 1, "expires: {expires}");
+        house.pass(HOUR).await;
+        assert_eq!((house.archived().await.len(), house.queue.depth_now().mails), (1, 0));
+        assert_eq!(house.heard.count(What::Archived), 2, "it was done again");
+    }
 }

@@ -142,10 +142,11 @@ proptest! {
     fn no_changed_or_missing_octet_of_progress_goes_unseen(
         done in prop::collection::btree_set(any::<u32>(), 0..5),
         failed in prop::collection::btree_map(any::<u32>(), ".{0,9}", 0..3),
+        given_up: Option<u64>,
         at in 0..1_000usize,
         to: u8,
     ) {
-        let written = Progress { done, failed };
+        let written = Progress { done, failed, given_up };
         let mut file = progress(&written).unwrap();
         prop_assert_eq!(read_progress(&file), Ok(written));
         let at = at % file.len();

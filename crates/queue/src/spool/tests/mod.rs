@@ -105,6 +105,7 @@ async fn what_was_accepted_is_found_again_with_all_that_scheduling_needs() {
     let progress = Progress {
         done: [1].into(),
         failed: [(0, "550 no".to_owned())].into(),
+        given_up: Some(1),
     };
     spool.settle(&all[2], &progress).await.unwrap();
     spool.close().await.unwrap();
