@@ -121,8 +121,12 @@ impl Inner {
             let item = Item::of(entry, published.hold(&entry.domain));
             schedule.add(&entry.domain, entry.id, item);
         }
+        // Whoever waits for a server that is away wakes nobody: what is due later is seen then.
+        let is_due = schedule.wakes().is_some_and(|time| time <= self.clock.now());
         drop(schedule);
-        self.bell.notify_one();
+        if is_due {
+            self.bell.notify_one();
+        }
     }
 
     /// Takes mails, all of them or none, and enters them.

@@ -4,6 +4,8 @@
 //! Nobody waits for a timer: who comes while nothing is synced is served at once, and who comes meanwhile is served together
 //! with all others who came meanwhile. One batch writes all its files, has the disk begin with all of them, syncs them,
 //! several at once, and then each folder once, likewise: file systems have syncs of one time share their journal and the disk's flush.
+//! One thread does batch after batch while there are any, and answers from there: each hand-over to another thread costs more
+//! processor time than what is handed over.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Inner;
@@ -304,9 +307,8 @@ async fn share(inner: &Arc<Inner>, work: Work, close: bool) -> Done {
         }
         state.closed = close;
         state.waiting.push(Waiting { work, done });
-        if !state.running {
-            state.running = true;
-            tokio::spawn(run(Arc::clone(inner)));
+        if !std::mem::replace(&mut state.running, true) {
+            Turns(Arc::clone(inner)).begin(&Handle::current());
         }
     }
     answer.await.unwrap_or_else(|_| Err(ended()))
@@ -326,28 +328,41 @@ pub async fn sweep(inner: Weak<Inner>) {
     }
 }
 
-async fn run(inner: Arc<Inner>) {
-    loop {
-        let (batch, removed) = inner.commits.next();
+/// Whoever does the work of all.
+struct Turns(Arc<Inner>);
+
+impl Turns {
+    fn begin(self, runtime: &Handle) {
+        runtime.spawn_blocking(move || while self.next() {});
+    }
+
+    /// Does one batch; whether there was one.
+    fn next(&self) -> bool {
+        let (batch, removed) = self.0.commits.next();
         if batch.is_empty() {
-            return;
+            return false;
         }
         // Who does not wait any more for mail to be taken has told somebody that it is not. What became of mail that is here
         // is written down, whoever waits for that.
         let is_wanted = |waiting: &Waiting| !matches!(waiting.work, Work::Take(_)) || !waiting.done.is_closed();
         let batch = batch.into_iter().filter(is_wanted);
         let (mut works, who): (Vec<_>, Vec<_>) = batch.map(|waiting| (waiting.work, waiting.done)).unzip();
-        let own = Arc::clone(&inner);
-        let settled = tokio::task::spawn_blocking(move || {
-            let results = settle(&own, &mut works, removed);
-            // Here is where what failed may be dropped, which blocks.
-            let done = works.into_iter().zip(results);
-            done.map(|(work, result)| result.map(|()| taken(work)))
-                .collect::<Vec<Done>>()
-        });
-        // Who gives up waiting drops what it is sent, and so do we; a task that failed drops `who`, which answers all.
-        for (done, result) in who.into_iter().zip(settled.await.unwrap_or_default()) {
-            let _ = done.send(result);
+        let results = settle(&self.0, &mut works, removed);
+        // Here is where what failed may be dropped, which blocks, and what nobody waits for any more.
+        for ((work, result), done) in works.into_iter().zip(results).zip(who) {
+            let _ = done.send(result.map(|()| taken(work)));
+        }
+        true
+    }
+}
+
+impl Drop for Turns {
+    /// After a panic whoever waits is not forgotten; those of the batch were answered by dropping their ends.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            Turns(Arc::clone(&self.0)).begin(&runtime);
         }
     }
 }
