@@ -4,6 +4,8 @@
 //! no session waits for either. What does not fit into the queue is refused in words; of finished transactions that could
 //! not be learned from the operator is told how many there were.
 
+mod pupils;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -12,8 +14,8 @@ use std::thread::JoinHandle;
 
 use futures_util::{StreamExt as _, stream};
 use gatepost_core::{
-    Alarms, Author, Clock, Compute, Direction, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message,
-    Models, Observer, Rebuilt, Record, Seed, Time, Unlearn, Version, async_trait, classifier,
+    Alarms, Author, Clock, Compute, Fault, Features, Ground, KeptId, Label, Learning, Lesson, Message, Models, Rebuilt,
+    Seed, Time, Unlearn, Version, async_trait, classifier,
 };
 use gatepost_pipeline::Fusion;
 use tokio::sync::oneshot;
@@ -245,26 +247,35 @@ impl Teacher {
         done.await.unwrap_or(Err(ENDED))
     }
 
-    /// A lesson of the features of a message, by the names of the classifiers, made on a thread for work.
-    async fn ready(&self, message: &Arc<Message>, head: Head) -> Result<Ready, Fault> {
-        let (models, message) = (self.models.all(), Arc::clone(message));
-        let seed = self.seed;
+    /// Lessons of the features of some messages, by the names of the classifiers, made one after the other on one thread for
+    /// work. The error is that of all of them.
+    async fn ready_all(&self, of: Vec<(Arc<Message>, Head)>) -> Result<Vec<Result<Ready, Fault>>, Fault> {
+        let (models, seed) = (self.models.all(), self.seed);
         let made = self.compute.run(move |budget| {
-            message.reading(&|| budget.is_spent());
-            let all = models.into_iter().take(entry::MEMBERS_MAX);
-            let features = all.map(|(name, slot)| {
-                let mut features = Features::clone(&classifier::features(&slot.live(), &message));
-                // What the log cannot hold must not be learned either.
-                features.hashes.truncate(Features::MAX);
-                (name.into(), features)
-            });
-            let features: Named = features.collect();
-            match features.iter().any(|(_, one)| one.are_none()) {
-                true => Err(UNREAD),
-                false => Ok(Ready::new(head, features, seed)),
-            }
+            let ready = |(message, head): (Arc<Message>, Head)| {
+                message.reading(&|| budget.is_spent());
+                let all = models.iter().take(entry::MEMBERS_MAX);
+                let features = all.map(|(name, slot)| {
+                    let mut features = Features::clone(&classifier::features(&slot.live(), &message));
+                    // What the log cannot hold must not be learned either.
+                    features.hashes.truncate(Features::MAX);
+                    ((*name).into(), features)
+                });
+                let features: Named = features.collect();
+                match features.iter().any(|(_, one)| one.are_none()) {
+                    true => Err(UNREAD),
+                    false => Ok(Ready::new(head, features, seed)),
+                }
+            };
+            of.into_iter().map(ready).collect()
         });
-        made.await?
+        made.await
+    }
+
+    /// The same of one.
+    async fn ready(&self, message: &Arc<Message>, head: Head) -> Result<Ready, Fault> {
+        let made = self.ready_all(vec![(Arc::clone(message), head)]).await?.pop();
+        made.unwrap_or(Err(ENDED))
     }
 
     /// A lesson with all that the writer needs.
@@ -384,58 +395,5 @@ impl Learning for Teacher {
 
     async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         self.ask(Task::Rebuild).await
-    }
-}
-
-#[async_trait]
-impl Observer for Teacher {
-    async fn observe(&self, record: &Record, message: Option<&Arc<Message>>) {
-        let Some(message) = message else { return };
-        let settings = self.set();
-        let house = Arc::clone(&self.house.read().unwrap_or_else(PoisonError::into_inner));
-        let taught = grounds::of(record, message.headers(), &settings, &house);
-        let inbound = record.direction == Direction::Inbound;
-        let remember = inbound && settings.recent_days > 0 && grounds::is_delivered(record);
-        if taught.is_none() && !remember {
-            return;
-        }
-        let (domain, sources) = (grounds::domain(record), grounds::sources(record, self.seed));
-        let at = record.began.saturating_add(record.took);
-        let ids = grounds::ids(record);
-        let kept = ids.iter().find(|id| **id != record.id);
-        let kept = kept.map_or(0, |id| reference(self.seed, id));
-        let nobody = Taught {
-            label: Label::Ham,
-            ground: Ground::Person,
-            by: String::new(),
-        };
-        let unlabelled = head(nobody, at, domain.clone(), sources, kept);
-        let is_taught = taught.is_some();
-        let lesson = match taught {
-            Some(taught) => head(taught, at, domain, sources, kept),
-            None => unlabelled.clone(),
-        };
-        let mut ready = match self.ready(message, lesson).await {
-            Ok(ready) => ready,
-            Err(UNREAD) => return tracing::debug!("{}: {UNREAD}", record.id),
-            Err(_) => return self.miss(),
-        };
-        if remember {
-            let ids = ids
-                .iter()
-                .take(entry::IDS_MAX)
-                .map(|id| reference(self.seed, id))
-                .collect();
-            let body = match is_taught {
-                true => ready.body.clone(),
-                false => std::mem::take(&mut ready.body),
-            };
-            self.give(Task::Remember(Box::new((unlabelled, body)), ids));
-        }
-        if is_taught {
-            // Whether it is admitted is told to nobody: nobody asked for it.
-            let (answer, _) = oneshot::channel();
-            self.give(Task::Learn(Box::new(ready), answer));
-        }
     }
 }
