@@ -101,9 +101,9 @@ impl Class {
                 },
             ) => {
                 let strict = *strict || rules.strict_split;
-                // In a dry run both fare alike, whatever they say.
-                let alike =
-                    (first.dry_run && rules.dry_run) || ((Arc::ptr_eq(first, rules) || first == rules) && e == exempt);
+                // Where nothing at all is enforced both fare alike, whatever they say.
+                let alike = (first.is_dry_for_danger() && rules.is_dry_for_danger())
+                    || ((Arc::ptr_eq(first, rules) || first == rules) && e == exempt);
                 a == b && (!strict || alike)
             }
             _ => false,
