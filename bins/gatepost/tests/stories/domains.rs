@@ -254,14 +254,18 @@ fn a_customers_mail_is_greylisted_and_looked_at_for_danger_and_not_for_spam() {
     // Its own text cannot do without that.
     fs::write(
         folder.path().join("acme.example.toml"),
-        customer("acme.example", servers[0].address) + "[domain.'acme.example'.filters.attachments]\nmode = 'off'\n",
+        customer("acme.example", servers[0].address)
+            + "[domain.'acme.example'.filters.attachments]\nmode = 'off'\non_fault = 'ignore'\n\
+               [domain.'acme.example'.filters.attachments.options.findings.blocked]\naction = 'ignore'\n",
     )
     .expect("a file");
     gatepost.signal("HUP");
     gatepost.logs(&[
         "the old one stays in service",
         "acme.example.toml:5:8",
-        "what looks for danger is asked",
+        "acme.example.toml:6:12",
+        "acme.example.toml:8:10",
+        "how mail is looked at for danger is the main file's word",
     ]);
 }
 
