@@ -573,7 +573,7 @@ impl House {
 
     /// Changes a domain that the store keeps, and says how it went.
     async fn order(&mut self, order: Order) {
-        let receipt = match self.change(&order.act).await {
+        let receipt = match self.change(&order.act, order.own.as_deref()).await {
             Ok(receipt) => receipt,
             Err(fault) => Receipt::Failed(fault.to_string()),
         };
@@ -581,8 +581,8 @@ impl House {
         let _ = order.answer.send(receipt);
     }
 
-    async fn change(&mut self, act: &DomainAct) -> Result<Receipt, Fault> {
-        let planned = match self.opened.register.plan(act).await? {
+    async fn change(&mut self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault> {
+        let planned = match self.opened.register.plan(act, own).await? {
             Ok(planned) => planned,
             Err(receipt) => return Ok(receipt),
         };
