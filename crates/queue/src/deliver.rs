@@ -119,6 +119,9 @@ impl Inner {
             let upstreams = road.roads.upstreams();
             if !forced && !upstreams.is_up(&route) {
                 let said = format!("no mail server of route `{route}` answers");
+                let said = upstreams
+                    .wrong(&route)
+                    .map_or(said.clone(), |why| format!("{said}: {why}"));
                 outcome = Some(away(route, is_main, How::Down, said));
                 continue;
             }

@@ -370,6 +370,13 @@ fn told(mistakes: &[Mistake]) -> String {
 }
 
 impl Serving {
+    /// Has the mail servers of routes asked how they are, where that is done at all.
+    async fn ask<'a>(&self, routes: impl Iterator<Item = &'a str>) {
+        if self.asks {
+            self.ways.ask_now(&routes.collect()).await;
+        }
+    }
+
     /// Whether the store has a domain of which a file says something else.
     fn is_twice(&self, domain: &DomainName, stored: &Stored) -> bool {
         let written = self.config.domain.get(domain).and_then(|own| own.written.as_ref());
@@ -398,6 +405,9 @@ impl Serving {
                     .map(|route| route.upstream.to_string())
                     .unwrap_or_default();
                 row.up = (self.asks && !route.is_empty()).then(|| self.ways.is_up(&route));
+                if self.asks {
+                    row.hosts = self.ways.told(&route);
+                }
                 row.route = route;
                 row
             })
@@ -419,8 +429,10 @@ impl Domains for Register {
     async fn act(&self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault> {
         match act {
             DomainAct::List => {
-                let stored = self.stored().await?;
-                Ok(Receipt::Domains(self.serving()?.rows(&stored)))
+                let (serving, stored) = (self.serving()?, self.stored().await?);
+                let routes = serving.config.domain.values();
+                serving.ask(routes.filter_map(|own| own.route.as_deref())).await;
+                Ok(Receipt::Domains(serving.rows(&stored)))
             }
             DomainAct::Show { domain } => {
                 let (serving, stored) = (self.serving()?, self.stored().await?);
@@ -432,6 +444,7 @@ impl Domains for Register {
                     let (answer, answered) = oneshot::channel();
                     let order = Order {
                         act: act.clone(),
+                        own: own.map(<[String]>::to_vec),
                         answer,
                     };
                     let gone = Fault::Unavailable("the desk, since Gatepost is stopping");
@@ -444,5 +457,4 @@ impl Domains for Register {
 }
 
 #[cfg(test)]
-                        own: own.map(<[String]>::to_vec),
 mod tests;
