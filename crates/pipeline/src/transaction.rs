@@ -37,6 +37,9 @@ use crate::sender;
 use crate::settle::{Copy, Settlement, settle};
 use crate::ways::Ways;
 
+/// The reason of a refusal of mail that goes round in a loop.
+const LOOP: &str = "policy.loop";
+
 /// The most recipients that a transaction may name, granted or not; so all lists of it have a bound.
 pub const RECIPIENTS_MAX: u16 = 2_000;
 
@@ -500,7 +503,12 @@ impl Transaction {
         // of a virus is one, and a mail that somebody sent on as it is names another author.
         let taken = matches!(self.class, Some(Class::Taken(_)));
         let judgements = match self.objection(scene, &site, message).filter(|_| !taken) {
-            Some(objection) => vec![objection; self.guests.len()],
+            Some(objection) => {
+                if objection.verdict.because.iter().any(|tag| tag.as_str() == LOOP) {
+                    self.tell_loop(scene, message);
+                }
+                vec![objection; self.guests.len()]
+            }
             None if taken => self.judge_guests(scene),
             None => {
                 if scene.visit.via == Via::Traced {
@@ -617,7 +625,7 @@ impl Transaction {
                 && !sender::authors(headers).is_some_and(|authors| authors.iter().all(may))
         };
         let (reply, rule) = match () {
-            () if loops => (refusal::LOOP, "policy.loop"),
+            () if loops => (refusal::LOOP, LOOP),
             () if forged() => (refusal::NOT_YOUR_AUTHOR, "policy.author"),
             () => return None,
         };
@@ -634,6 +642,25 @@ impl Transaction {
             is_dry: false,
             taker: None,
         })
+    }
+
+    /// Notes who brings a mail that goes round in a loop, and raises an alarm where we are a part of that.
+    fn tell_loop(&mut self, scene: &Scene<'_>, message: &Message) {
+        let passed = received::names_us(message.headers(), &scene.pipeline.ours().hostname);
+        let client = &scene.visit.client.address;
+        let helo = scene.visit.helo.as_ref().map_or("", |helo| helo.name.as_ref());
+        let hop = format!("{client} ({helo}) brought it");
+        if self.record.notes.len() < ledger::NOTES_MAX {
+            let note = format!("a loop: it passed this server {passed} times, and {hop}");
+            self.record.notes.push(note);
+        }
+        if let (Some(Class::Route { route, .. }), true) = (&self.class, passed > 0) {
+            let why = format!(
+                "mail for this route goes round in a loop: one passed this server {passed} times, and {hop} back; look where that \
+                 server sends mail for the domain"
+            );
+            scene.pipeline.services().alarms.raise("mail_loop", route, &why);
+        }
     }
 
     async fn judge_all(&mut self, scene: &Scene<'_>, deadline: Deadline, message: &Arc<Message>) -> Vec<Judgement> {
