@@ -151,6 +151,10 @@ impl Readiness for Health {
         gauge!("gatepost_ham_confirmed").set(self.fusion.get().ham().count);
         gauge!("gatepost_ham_risk_unvouched").set(explainer::unvouched(&house.config, &self.fusion).len() as f64);
     }
+
+    fn rows(&self) -> String {
+        backlog::depth_rows(&self.house.load().config, self.queue.depths())
+    }
 }
 
 /// The running proxy.
