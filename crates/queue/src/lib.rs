@@ -185,6 +185,11 @@ impl Queue for MailQueue {
         self.inner.take_in(split).await
     }
 
+    fn domains(&self) -> Vec<String> {
+        let domains = self.inner.spool.domains().into_iter();
+        domains.map(|(domain, _)| domain.to_string()).collect()
+    }
+
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
         self.inner.depth(domain).await
     }

@@ -358,6 +358,9 @@ impl Queue for Spool {
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
         let mut depth = Depth::default();
         let waits = self.waits.lock().unwrap();
+    fn domains(&self) -> Vec<String> {
+        self.waits.lock().unwrap().keys().cloned().collect()
+    }
         depth.mails = domain.and_then(|domain| waits.get(domain)).map_or(0, |(all, _)| *all);
         Ok(depth)
     }
