@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** a recipient has a route before anything else is asked about it; 250 to a message is said only after
 //! the mail server, a filter that took it, or the queue or the archive (durably) has it; after a 4xx or 5xx nothing of it is delivered
-//! by any path; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
+//! by any path, but for a mail of which some recipients have their copies when it turns out that those of the others can be
+//! saved nowhere: it comes again (451), since twice is better than never; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
 
 mod accept;
 mod each;
@@ -166,6 +167,8 @@ pub struct Transaction {
     copies: Vec<(Terms, Vec<Path>)>,
     /// The mail server or the queue has it.
     delivered: bool,
+    /// Those whose copies could be saved nowhere, after others had theirs.
+    unsaved: Vec<usize>,
     /// What was said about each recipient, where the client asked for that.
     each: Vec<Reply>,
 }
@@ -198,6 +201,7 @@ impl Transaction {
             message: None,
             copies: Vec::new(),
             delivered: false,
+            unsaved: Vec::new(),
             each: Vec::new(),
         }
     }
