@@ -48,6 +48,24 @@ pub trait Readiness: Send + Sync + 'static {
     fn missing(&self) -> Vec<String>;
     /// Called before metrics are shown: sets gauges.
     fn gauge(&self) {}
+    /// Rows that come and go with what they are about, as Prometheus reads them; shown behind all others.
+    fn rows(&self) -> String {
+        String::new()
+    }
+}
+
+/// One metric with a row for each of some things, in text; `label` names them. Nothing where there is none.
+pub fn rows(name: &str, help: &str, label: &str, values: &[(String, u64)]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for (n, (thing, value)) in values.iter().enumerate() {
+        if n == 0 {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        }
+        let thing = thing.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(text, "{name}{{{label}=\"{thing}\"}} {value}");
+    }
+    text
 }
 
 struct Desk {
@@ -90,7 +108,7 @@ async fn show(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     desk.readiness.gauge();
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        desk.metrics.render(),
+        desk.metrics.render() + &desk.readiness.rows(),
     )
 }
 
@@ -101,6 +119,16 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[test]
+    fn what_comes_and_goes_has_a_row_for_each() {
+        let values = [("a.example".to_owned(), 3), ("\"\\".to_owned(), 1)];
+        let text = rows("gatepost_x", "What it is", "domain", &values);
+        let told = "# HELP gatepost_x What it is\n# TYPE gatepost_x gauge\ngatepost_x{domain=\"a.example\"} 3\n\
+                    gatepost_x{domain=\"\\\"\\\\\"} 1\n";
+        assert_eq!(text, told);
+        assert_eq!(rows("gatepost_x", "What it is", "domain", &[]), "");
+    }
 
     struct Fixed(Vec<String>);
 

@@ -152,6 +152,10 @@ impl Drop for Handed {
 
 #[async_trait]
 impl Kept for Archive {
+    fn could_keep(&self, octets: u64) -> bool {
+        self.inner.could_hold(octets)
+    }
+
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
         let subject = keeping.message.headers().get("Subject");
         let subject = subject.map_or_else(String::new, |subject| subject::decode(&subject.unfolded()));

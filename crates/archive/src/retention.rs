@@ -65,6 +65,13 @@ enum Evicted {
 }
 
 impl Inner {
+    /// Whether a mail of so many octets could ever be kept, whatever goes for it.
+    pub fn could_hold(&self, octets: u64) -> bool {
+        let settings = self.settings();
+        let fits = |most: u64| most == 0 || octets <= most;
+        fits(settings.total_bytes) && fits(settings.per_domain_bytes)
+    }
+
     /// Makes room for a mail in each account that it counts towards.
     pub async fn make_room(&self, head: &Head) -> Result<(), Fault> {
         let (settings, sheet) = (self.settings(), self.index.sheet_of(head));

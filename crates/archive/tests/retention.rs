@@ -119,3 +119,20 @@ async fn octets_are_bounded_for_a_domain_and_in_whole_and_new_bounds_hold_for_ol
     assert_eq!((swept.copies, swept.held), (2, 0));
     assert_eq!(house.ids(&Query::default()).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_could_never_be_kept_is_known_beforehand() {
+    let house = House::new(Settings {
+        per_domain_bytes: 100,
+        total_bytes: 1_000,
+        ..Settings::default()
+    });
+    let archive = house.archive();
+    assert!(archive.could_keep(100) && !archive.could_keep(101));
+    let house = House::new(Settings {
+        per_domain_bytes: 0,
+        total_bytes: 0,
+        ..Settings::default()
+    });
+    assert!(house.archive().could_keep(u64::MAX), "nothing bounds it");
+}

@@ -109,14 +109,47 @@ pub struct DomainRow {
     /// daemon runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub up: Option<bool>,
+    /// Its mail servers, each as it is; none where no daemon runs, nor of a folder.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub hosts: Vec<HostRow>,
     /// Why it is not in service.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub left_out: Option<String>,
+}
+
+/// One mail server, as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HostRow {
+    /// `host:port`.
+    pub host: String,
+    /// Whether it answered the last time; not known of one that nobody has asked yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub up: Option<bool>,
+    /// For how many seconds it has been so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<u64>,
+    /// What is wrong with it, where it is down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+impl HostRow {
+    /// In one line.
+    pub fn told(&self) -> String {
+        let since = humantime::format_duration(std::time::Duration::from_secs(self.since.unwrap_or_default()));
+        match (self.up, &self.why) {
+            (None, _) => format!("{}  not asked yet", self.host),
+            (Some(true), _) => format!("{}  up for {since}", self.host),
+            (Some(false), why) => format!("{}  DOWN for {since}: {}", self.host, why.as_deref().unwrap_or("?")),
+        }
+    }
 }
 
 /// Who keeps the domains, and puts them into service.
 #[async_trait]
 pub trait Domains: Send + Sync {
     /// Does it, durably; what is wrong with it is told whole, and nothing is changed then. The desk has checked rights.
-    async fn act(&self, act: &DomainAct) -> Result<Receipt, Fault>;
+    /// `own` are the domains of one who looks after no others: by their word copies of mail go nowhere else.
+    async fn act(&self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault>;
 }

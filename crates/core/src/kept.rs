@@ -181,6 +181,11 @@ pub trait Kept: Send + Sync {
     fn keeps(&self) -> bool {
         true
     }
+    /// Whether a mail of so many octets could ever be kept, however much room is made for it.
+    fn could_keep(&self, octets: u64) -> bool {
+        let _ = octets;
+        true
+    }
     /// Keeps a mail. On durable terms it is on disk before this returns.
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault>;
     /// Takes back what was just kept, because the mail was not accepted after all.

@@ -57,7 +57,7 @@ pub use desk::{
     Upkeep,
 };
 pub use dns::{Dns, Lookup, Mx};
-pub use domains::{DomainAct, DomainRow, Domains, Setting};
+pub use domains::{DomainAct, DomainRow, Domains, HostRow, Setting};
 pub use envelope::{Client, Direction, Envelope, Facts, Login, LoginBy, Recipient, RecipientId};
 pub use explain::{About, Came, Explain, Explanation, Witness};
 pub use fault::Fault;

@@ -57,7 +57,7 @@ pub struct NoDomains;
 
 #[async_trait]
 impl Domains for NoDomains {
-    async fn act(&self, _: &DomainAct) -> Result<Receipt, Fault> {
+    async fn act(&self, _: &DomainAct, _: Option<&[String]>) -> Result<Receipt, Fault> {
         Err(Fault::Unavailable("no service for the domains of customers"))
     }
 }

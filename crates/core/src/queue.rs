@@ -296,6 +296,10 @@ pub trait Queue: Send + Sync {
     /// Takes mails, those of one message, durably: all of them or none. Whoever stops waiting for the answer has told somebody
     /// that nothing was taken: then nothing stays.
     async fn accept(&self, mails: Vec<Queued>) -> Result<(), NotTaken>;
+    /// The domains in whose order mail waits, in lower case. Blocks for nothing.
+    fn domains(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// How much waits, for a domain or for all.
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault>;
     /// Mails that wait, the oldest first.

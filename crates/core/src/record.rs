@@ -63,6 +63,9 @@ pub struct RecipientRecord {
     /// `returned` where its sender was told that it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub went: Option<String>,
+    /// When it was delivered from what was kept, in milliseconds since the epoch; the last time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released: Option<u64>,
     /// The findings and rules that decided.
     pub because: Vec<Tag>,
 }
@@ -80,6 +83,7 @@ impl RecipientRecord {
             would: None,
             reply: String::new(),
             went: None,
+            released: None,
             because: Vec::new(),
         }
     }

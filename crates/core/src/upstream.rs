@@ -88,6 +88,12 @@ pub trait Upstreams: Send + Sync {
         let _ = route;
         true
     }
+    /// What is wrong where no mail server of the route is there, in words that name one; none where nobody knows. Blocks for
+    /// nothing.
+    fn wrong(&self, route: &str) -> Option<String> {
+        let _ = route;
+        None
+    }
     /// Whether all mail servers of the route are believed to be away, so that a client's mail may wait without anybody being
     /// asked. One that nobody has asked yet, after a start, is neither up nor away. Blocks for nothing.
     fn is_away(&self, route: &str) -> bool {

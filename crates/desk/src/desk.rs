@@ -315,24 +315,27 @@ impl FrontDesk {
     }
 
     async fn domain(&self, who: &Who<'_>, act: &DomainAct) -> Result<Receipt, Fault> {
-        Ok(match (self.domains.act(act).await?, act, &self.means.queue) {
-            (Receipt::Domains(rows), ..) => {
-                Receipt::Domains(rows.into_iter().filter(|row| who.runs(&row.domain)).collect())
-            }
-            (Receipt::Done(mut change), DomainAct::Remove { domain }, Some(queue)) => {
-                let domain = domain.to_lowercase();
-                // It is done; that the queue cannot be asked changes nothing.
-                let waits = queue.depth(Some(&domain)).await.map_or(0, |depth| depth.mails);
-                if waits > 0 {
-                    change.lines.push(format!(
+        let own = who.only_these();
+        Ok(
+            match (self.domains.act(act, own.as_deref()).await?, act, &self.means.queue) {
+                (Receipt::Domains(rows), ..) => {
+                    Receipt::Domains(rows.into_iter().filter(|row| who.runs(&row.domain)).collect())
+                }
+                (Receipt::Done(mut change), DomainAct::Remove { domain }, Some(queue)) => {
+                    let domain = domain.to_lowercase();
+                    // It is done; that the queue cannot be asked changes nothing.
+                    let waits = queue.depth(Some(&domain)).await.map_or(0, |depth| depth.mails);
+                    if waits > 0 {
+                        change.lines.push(format!(
                         "{waits} mails wait for it, and have no way now: `gatepost queue list --domain {domain}` shows them, and \
                          a domain that is added again takes them along"
                     ));
+                    }
+                    Receipt::Done(change)
                 }
-                Receipt::Done(change)
-            }
-            (other, ..) => other,
-        })
+                (other, ..) => other,
+            },
+        )
     }
 
     async fn forget(&self, recipient: Option<&str>, now: Time) -> Result<Receipt, Fault> {

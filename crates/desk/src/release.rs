@@ -5,7 +5,8 @@
 //! not delivered, and may be asked for again.
 
 use gatepost_core::{
-    Address, Change, Fault, KeptId, KeptMail, List, Login, Path, Reach, Receipt, Released, Request, Time,
+    Address, Change, Fault, KeptId, KeptMail, List, Login, Path, Query, Reach, Receipt, RecipientRecord, Released,
+    Request, Time,
 };
 
 use crate::claim::{self, Claimed};
@@ -77,6 +78,7 @@ impl FrontDesk {
         match self.means.post.release(id, &recipient, by).await {
             Ok(Released::Delivered) => {
                 claim::done(&self.means.store, &key, now).await?;
+                self.note_release(&mail, &recipient, now).await;
                 let mut lines = vec![format!("delivered to {recipient}")];
                 if welcome || self.terms().release_welcomes {
                     lines.extend(self.welcome(who, by, &mail, &recipient, now).await);
@@ -95,6 +97,29 @@ impl FrontDesk {
                 claim::give_back(&self.means.store, &key, now).await?;
                 Err(fault)
             }
+        }
+    }
+
+    /// Writes into the record of a mail that it was delivered now, so that nobody is told that it was blocked. It is there, in
+    /// any case.
+    async fn note_release(&self, mail: &KeptMail, to: &Address, now: Time) {
+        let mut query = Query::default();
+        (query.transaction, query.limit) = (Some(mail.transaction.clone()), Some(1));
+        let noted = async {
+            let found = self.means.kept.records(&query).await?;
+            let Some(mut record) = found.into_iter().find(|record| record.id == mail.transaction) else {
+                return Ok(());
+            };
+            let is = |row: &&mut RecipientRecord| address(&row.to).is_some_and(|own| own.key() == to.key());
+            match record.recipients.iter_mut().find(is) {
+                Some(row) => row.released = Some(now.millis()),
+                None => return Ok(()),
+            }
+            self.means.kept.record(&record).await
+        };
+        let noted: Result<(), Fault> = noted.await;
+        if let Err(fault) = noted {
+            tracing::warn!(id = mail.transaction, %fault, "that a mail was released is not in its record");
         }
     }
 

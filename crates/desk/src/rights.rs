@@ -147,6 +147,11 @@ impl Who<'_> {
         self.is_admin() || self.domains.contains(domain) || self.domains.iter().any(is_below)
     }
 
+    /// The domains that they look after, where those are not all: `.example.org` is all below it.
+    pub(crate) fn only_these(&self) -> Option<Vec<String>> {
+        (!self.is_admin()).then(|| self.domains.iter().map(ToString::to_string).collect())
+    }
+
     /// Whether mail to this address is their business.
     pub fn sees(&self, recipient: &str) -> bool {
         self.is_admin()
@@ -500,6 +505,9 @@ mod tests {
         };
         assert!(!may("eva@e.example", remove()) && may("root@d.example", remove()));
         assert!(may("root@d.example", set("e.example", &["server.upstream", "admins"])));
+        let only = |name: &str| staff.who(&login(name)).only_these();
+        assert_eq!(only("eva@e.example"), Some(vec!["e.example".to_owned()]));
+        assert_eq!(only("root@d.example"), None);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gatepost_core::desk::Mail;
 use gatepost_core::{
-    Acting, Audited, Change, Desk, Fault, Filter, Keeping, Kept, KeptId, Label, List, Login, LoginBy, Message, Octets,
-    Path, Query, Reach, Receipt, Request, Store, Terms as KeptTerms, Upkeep, null,
+    Acting, Audited, Change, Desk, Direction, Fault, Filter, Keeping, Kept, KeptId, Label, List, Login, LoginBy,
+    Message, Octets, Path, Query, Reach, Receipt, RecipientId, RecipientRecord, Record, Request, Store,
+    Terms as KeptTerms, Upkeep, null,
 };
 use gatepost_desk::rights::{NO_SUCH_MAIL, Staff};
 use gatepost_desk::{FrontDesk, Handlers, Means, Reports, Terms};
@@ -289,6 +290,25 @@ async fn a_mail_is_released_once_to_a_recipient_of_its_own() {
     assert_eq!(house.fakes.post.released.len(), 1);
     assert!(said(&house.ask(&operator(), release(&id, Some("eva@e.example"))).await).0);
     assert_eq!(house.fakes.post.released.len(), 2);
+}
+
+#[tokio::test]
+async fn that_a_mail_was_released_is_in_its_record() {
+    let house = house();
+    let id = house.keep(&["carl@d.example", "eva@e.example"]).await;
+    let client = [192, 0, 2, 1].into();
+    let mut record = Record::new("t1".into(), 5, Direction::Inbound, "mx".into(), client, 25);
+    for (n, to) in ["Carl@d.example", "eva@e.example"].into_iter().enumerate() {
+        let number = RecipientId(u16::try_from(n).unwrap());
+        record.recipients.push(RecipientRecord::new(number, to.into()));
+    }
+    house.fakes.kept.record(&record).await.unwrap();
+    assert!(said(&house.ask(&login("carl@d.example"), release(&id, None)).await).0);
+    let mut query = Query::default();
+    query.transaction = Some("t1".into());
+    let found = house.fakes.kept.records(&query).await.unwrap();
+    let released: Vec<bool> = found[0].recipients.iter().map(|row| row.released.is_some()).collect();
+    assert_eq!(released, [true, false]);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! ETRN (RFC 1985): a customer's mail server that is back asks for the mail that waits for it, to be sent at once.
 //!
 //! **Invariant:** only who is named may: whoever asks for a domain that is not here, or from elsewhere, may not, and hears
-//! the same; it makes us send nothing, and does not learn whether anything waits. **Absent on purpose:** named queues
-//! (`#name`): mail waits by domain.
+//! the same; it makes us send nothing, and does not learn whether anything waits. `@domain` is that domain and all below it
+//! that it may ask for, also such as no table names one by one. **Absent on purpose:** named queues (`#name`): mail waits
+//! by domain.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,25 +45,58 @@ impl EtrnFrom {
         let networks = self.0.get(domain);
         networks.is_some_and(|networks| networks.iter().any(|network| network.contains(&client)))
     }
+
+    /// Whether a client may for all below a domain that is this one or lies below it.
+    pub fn may_below(&self, domain: &str, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let mut names = self
+            .0
+            .names()
+            .filter(|name| name.starts_with('.') && is_at_or_below(&name[1..], domain));
+        names.any(|name| {
+            let networks = self.0.named(name);
+            networks.is_some_and(|networks| networks.iter().any(|network| network.contains(&client)))
+        })
+    }
+}
+
+/// Whether a name is a domain or lies below it, both in lower case.
+fn is_at_or_below(name: &str, domain: &str) -> bool {
+    let above = name.strip_suffix(domain);
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 
 /// Answers ETRN.
 pub async fn answer(pipeline: &Pipeline, client: IpAddr, whose: &Etrn) -> Reply {
     let may = |domain: &&str| pipeline.may_etrn(domain, client);
-    let (name, domains): (&str, Vec<&str>) = match whose {
+    let queue = pipeline.services().queue.as_ref();
+    // Of a domain that is one of many below another it is seen only where mail waits that there is one.
+    let waits = match whose {
+        Etrn::Below(_) => queue.map(|queue| queue.domains()).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let (name, domains, below): (&str, Vec<&str>, bool) = match whose {
         Etrn::Queue(_) => return refusal::NO_QUEUE,
-        Etrn::Domain(name) => (name, [&**name].into_iter().filter(may).collect()),
+        Etrn::Domain(name) => (name, [&**name].into_iter().filter(may).collect(), false),
         Etrn::Below(name) => {
-            let mut all: Vec<&str> = pipeline.routes().at_or_below(name).filter(may).collect();
+            let key = name.to_ascii_lowercase();
+            let waits = waits
+                .iter()
+                .map(String::as_str)
+                .filter(|lane| is_at_or_below(lane, &key));
+            let known = pipeline.routes().at_or_below(&key);
+            let mut all: Vec<&str> = known.chain(waits).filter(may).collect();
             all.sort_unstable();
+            all.dedup();
             all.truncate(DOMAINS_MAX);
-            (name, all)
+            let below = pipeline.may_etrn(&key, client) || pipeline.may_etrn_below(&key, client);
+            (name, all, below)
         }
     };
-    if domains.is_empty() {
+    if domains.is_empty() && !below {
         return refusal::NOT_YOUR_MAIL;
     }
-    let Some(queue) = &pipeline.services().queue else {
+    let Some(queue) = queue else {
         return refusal::NO_QUEUE;
     };
     match guarded(PATIENCE, start(&**queue, &domains)).await {
@@ -126,6 +160,17 @@ mod tests {
                 may,
                 "{domain} {client}"
             );
+        }
+        for (domain, client, may) in [
+            ("acme.example", "2001:db8::1", true),
+            ("example", "2001:db8::1", true),
+            ("acme.example", "192.0.2.7", false),
+            ("a.acme.example", "2001:db8::1", false),
+            ("cme.example", "2001:db8::1", false),
+            ("other.example", "2001:db8::1", false),
+        ] {
+            let client = client.parse().expect("an address");
+            assert_eq!(from.may_below(domain, client), may, "below {domain} {client}");
         }
         assert!(from.is_offered() && !EtrnFrom::new([("a.example", Vec::new())]).is_offered());
     }

@@ -70,7 +70,8 @@ pub struct Judgement {
     pub may_return: bool,
     /// The session is closed after the refusal.
     pub close: bool,
-    /// What would have become of the mail without `dry_run`, where that is something else.
+    /// What would have become of the mail without `dry_run`, where that is something else. It may be kept from its reader all
+    /// the same, for danger ([`Rules::dry_for_spam`]).
     pub would: Option<Fate>,
     /// Whether the recipient is in a dry run.
     pub is_dry: bool,
@@ -106,9 +107,13 @@ impl Judgement {
         Some(Overruled::new(fate, self.verdict.because.clone()))
     }
 
-    /// The judgement at the dot about one who would have been turned away before: that stands, in the record and on the mail.
+    /// The judgement at the dot about one who would have been turned away before: that stands, in the record and on the mail,
+    /// unless the mail is kept from him now.
     #[must_use]
     pub fn after(mut self, overruled: &Overruled) -> Judgement {
+        if !is_let_through(&self.verdict.fate) {
+            return self;
+        }
         self.would = Some(overruled.fate.clone());
         self.verdict.because.clone_from(&overruled.because);
         let edits = &mut self.verdict.marks.edits;
@@ -116,6 +121,10 @@ impl Judgement {
         edits.extend(stamp::would(&overruled.fate, &overruled.because));
         self
     }
+}
+
+fn is_let_through(fate: &Fate) -> bool {
+    matches!(fate, Fate::Deliver | Fate::Divert)
 }
 
 /// The most tags that a verdict gives as its reasons.
@@ -160,7 +169,8 @@ struct Heard<'a> {
     spam: Wants<'a>,
     divert: Option<&'a Said>,
     deny: Option<(&'a Said, &'a Reply)>,
-    edits: Vec<Edit>,
+    /// Each with whether a filter against danger wishes it.
+    edits: Vec<(bool, Edit)>,
     points: Vec<(&'a Tag, Score)>,
     /// Those of them that are about danger.
     perils: Vec<Score>,
@@ -222,7 +232,9 @@ impl<'a> Heard<'a> {
         let wants = if danger { &mut self.danger } else { &mut self.spam };
         if !silenced && said.is_about(whom.id) {
             match said.fault_for(whom.domain) {
-                Some(OnFault::Mark) => self.edits.extend(stamp::unchecked(&said.filter)),
+                Some(OnFault::Mark) => self
+                    .edits
+                    .extend(stamp::unchecked(&said.filter).map(|edit| (danger, edit))),
                 Some(OnFault::Defer) => drop(wants.faulty.get_or_insert(said)),
                 Some(OnFault::Hold) => drop(wants.hold.get_or_insert(said)),
                 Some(OnFault::Ignore) | None => {}
@@ -238,7 +250,7 @@ impl<'a> Heard<'a> {
             match wish {
                 Wish::Divert if said.is_about(whom.id) => drop(self.divert.get_or_insert(said)),
                 Wish::Deny(reply) if said.is_about(whom.id) => drop(self.deny.get_or_insert((said, reply))),
-                Wish::Edit(edit) => self.edits.push(edit.clone()),
+                Wish::Edit(edit) => self.edits.push((danger, edit.clone())),
                 Wish::Spare => self.spared = true,
                 _ if silenced => {}
                 Wish::Reject(reply) => drop(wants.refuse.get_or_insert((said, reply, false))),
@@ -254,7 +266,7 @@ impl<'a> Heard<'a> {
     /// Whether the mail as it came is dangerous to have: a part was to be taken out of it, or what speaks of danger is
     /// alone enough to keep it away from its reader.
     fn is_perilous(&self, rules: &Rules) -> bool {
-        self.edits.iter().any(takes_out) || rules.grade(self.peril(rules)).action >= Action::Hold
+        self.edits.iter().any(|(_, edit)| takes_out(edit)) || rules.grade(self.peril(rules)).action >= Action::Hold
     }
 
     /// The level of what speaks of danger alone.
@@ -363,7 +375,19 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     let points = heard.points.iter().map(|(_, points)| *points);
     let score = points.chain(fused.map(|fused| fused.points)).sum();
     let level = rules.level(score);
-    let decision = decide(rules, &heard, score, level, at);
+    let mut decision = decide(rules, &heard, score, level, at);
+    let overruled = rules.dry_run && !is_let_through(&decision.fate);
+    let enforced = if overruled {
+        enforced(rules, &heard, level, at)
+    } else {
+        None
+    };
+    let spared = overruled && enforced.is_none();
+    let mut would = None;
+    if let Some(enforced) = enforced {
+        let whole = std::mem::replace(&mut decision, enforced).fate;
+        would = (whole.name() != decision.fate.name()).then_some(whole);
+    }
     let because = because(rules, &heard, &decision, whom, level);
     let Decision {
         rank, mut fate, close, ..
@@ -374,23 +398,26 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
     }
 
     let may_return = by_points && heard.may_return(rules);
-    let overruled = rules.dry_run && !matches!(fate, Fate::Deliver | Fate::Divert);
-    let (fate, would) = if overruled {
-        (Fate::Deliver, Some(fate))
-    } else {
-        (fate, None)
-    };
+    if spared {
+        would = Some(std::mem::replace(&mut fate, Fate::Deliver));
+    }
     let mut verdict = Verdict::new(level, fate);
     verdict.because = because;
-    let undelivered = !matches!(verdict.fate, Fate::Deliver | Fate::Divert);
-    verdict.danger = would.is_none() && undelivered && (rank == Rank::Danger || heard.is_perilous(rules));
+    let undelivered = !is_let_through(&verdict.fate);
+    verdict.danger = undelivered && (rank == Rank::Danger || heard.is_perilous(rules));
     verdict.days = rules.keep_days.0;
     let reason = |usual| if verdict.danger { Terms::DANGEROUS } else { usual };
     match &verdict.fate {
         Fate::Deliver => {
-            let mut edits = heard.edits;
-            // A dry run says what would be done, and delivers all that came.
-            edits.retain(|edit| !rules.dry_run || matches!(edit, Edit::Prepend(_)));
+            // A dry run says what would be done, and delivers all that came, but for what is dangerous where it is not the
+            // whole site's.
+            let stays = |danger: bool, edit: &Edit| {
+                !rules.dry_run || matches!(edit, Edit::Prepend(_)) || (danger && rules.dry_for_spam)
+            };
+            let edits = heard.edits.into_iter();
+            let mut edits: Vec<Edit> = edits
+                .filter_map(|(danger, edit)| stays(danger, &edit).then_some(edit))
+                .collect();
             let would = would.as_ref().map(|fate| (fate, &*verdict.because));
             edits.extend(stamp::marks(rules, level, score, fused.as_ref(), would));
             verdict.marks = Marks { edits };
@@ -411,27 +438,60 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         .filter(|_| verdict.fate == Fate::Divert)
         .map(|said| Arc::clone(&said.filter));
     Judgement {
-        may_return: may_return && !overruled && !verdict.danger,
+        may_return: may_return && !spared && !verdict.danger,
         verdict,
         rank,
         score,
         fused,
-        close: close && !overruled,
+        close: close && !spared,
         would,
         is_dry: rules.dry_run,
         taker,
     }
 }
 
-fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: Phase) -> Decision<'a> {
-    let (speaks, dot, named) = (at >= rules.speak_from.phase(), at == Phase::Message, at >= Phase::Rcpt);
+/// What the wishes about danger, and the faults of those who look for it, decide.
+fn of_danger<'a>(heard: &Heard<'a>, speaks: bool, dot: bool) -> Option<Decision<'a>> {
     if let Some(decision) = heard.danger.decide(Rank::Danger, speaks, dot) {
-        return decision;
+        return Some(decision);
     }
     if let (Some((said, reply)), true) = (heard.danger.defer, speaks) {
-        return Decision::new(Rank::Danger, Fate::Defer(refusal::transient(reply)), said, "defer");
+        let fate = Fate::Defer(refusal::transient(reply));
+        return Some(Decision::new(Rank::Danger, fate, said, "defer"));
     }
-    if let Some(decision) = heard.danger.faulty(Rank::Danger).filter(|_| speaks) {
+    heard.danger.faulty(Rank::Danger).filter(|_| speaks)
+}
+
+/// What the action of a level decides at the dot, if it keeps the mail from its reader.
+fn of_level<'a>(rules: &Rules, level: Level) -> Option<Decision<'a>> {
+    let fate = match rules.grade(level).action {
+        // Worded once it is known why.
+        Action::Reject => Fate::Refuse(refusal::UNWANTED),
+        Action::Discard => Fate::Discard,
+        Action::Hold => Fate::Hold,
+        _ => return None,
+    };
+    Some(Decision {
+        rank: Rank::Score,
+        fate,
+        by: None,
+        close: false,
+    })
+}
+
+/// What holds in spite of a dry run: nothing in that of the site; danger alone in that of a domain or a user.
+/// What speaks for the sender speaks for him here, too.
+fn enforced<'a>(rules: &Rules, heard: &Heard<'a>, level: Level, at: Phase) -> Option<Decision<'a>> {
+    if rules.is_dry_for_danger() {
+        return None;
+    }
+    let (speaks, dot) = (at >= rules.speak_from.phase(), at == Phase::Message);
+    of_danger(heard, speaks, dot).or_else(|| of_level(rules, heard.peril(rules).min(level)).filter(|_| dot))
+}
+
+fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: Phase) -> Decision<'a> {
+    let (speaks, dot, named) = (at >= rules.speak_from.phase(), at == Phase::Message, at >= Phase::Rcpt);
+    if let Some(decision) = of_danger(heard, speaks, dot) {
         return decision;
     }
     if let (Some(said), true) = (heard.divert, named) {
@@ -440,12 +500,6 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
     if let (Some((said, reply)), true) = (heard.deny, named) {
         return Decision::new(Rank::Deny, Fate::Refuse(refusal::permanent(reply)), said, "deny");
     }
-    let by_score = |fate| Decision {
-        rank: Rank::Score,
-        fate,
-        by: None,
-        close: false,
-    };
     // Whoever loves spam gets it, and of points only those about danger keep it away.
     let level = if rules.spam_lover { heard.peril(rules) } else { level };
     // Of exempt mail only the points and wishes about danger were heard, so what follows is about danger alone.
@@ -456,12 +510,8 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
     {
         return decision;
     }
-    match rules.grade(level).action {
-        // Worded once it is known why.
-        Action::Reject if dot => return by_score(Fate::Refuse(refusal::UNWANTED)),
-        Action::Discard if dot => return by_score(Fate::Discard),
-        Action::Hold if dot => return by_score(Fate::Hold),
-        _ => {}
+    if let Some(decision) = of_level(rules, level).filter(|_| dot) {
+        return decision;
     }
     let may_wait = speaks && !rules.spam_lover;
     if let (Some((said, reply)), true) = (heard.spam.defer, may_wait && !heard.spared)

@@ -178,6 +178,11 @@ impl Pipeline {
         self.etrn.may(domain, client)
     }
 
+    /// Whether a client may have the mail sent that waits for domains below one, whichever these are.
+    pub fn may_etrn_below(&self, domain: &str, client: IpAddr) -> bool {
+        self.etrn.may_below(domain, client)
+    }
+
     /// What filters and transactions use.
     pub fn services(&self) -> &Services {
         &self.services

@@ -177,13 +177,15 @@ macro_rules! layered {
             pub levels: [Grade; 4],
             /// What no layer below changes.
             pub locked: Locks,
+            /// The dry run is not the site's, but a domain's or a user's: danger is obeyed in it, and who exists.
+            pub dry_for_spam: bool,
             $($(#[doc = $doc])+ pub $field: $type,)*
             $($(#[doc = $site_doc])+ pub $site_field: $site_type,)*
         }
 
         impl Default for Rules {
             fn default() -> Rules {
-                Rules { levels: levels::defaults(), locked: Locks::default(), $($field: $default,)* $($site_field: $site_default,)* }
+                Rules { levels: levels::defaults(), locked: Locks::default(), dry_for_spam: false, $($field: $default,)* $($site_field: $site_default,)* }
             }
         }
 
@@ -242,8 +244,10 @@ macro_rules! layered {
 
 layered! {
     domain {
-        /// Say in the log and in a header what would have happened, and deliver all the same (`gatepost shadow`). For one
-        /// domain or user what is to be said or waited before RCPT waits for RCPT, for all. `false` by default.
+        /// Say in the log and in a header what would have happened, and deliver all the same (`gatepost shadow`). Of the
+        /// site this means everything, viruses included. Of one domain or user it means what is about spam: danger is
+        /// refused and taken out all the same, and so are recipients that do not exist; and what is to be said or waited
+        /// before RCPT waits for RCPT, for all. `false` by default.
         dry_run: bool = false;
         /// From when on refusals are spoken: `connect`, `rcpt` (the default) or `message`. For one domain it can only be
         /// later than for all. Nobody is refused before RCPT where some domain has a filter off that may speak before.
@@ -341,6 +345,21 @@ impl Rules {
     /// The rules that layers make, from the general to the particular.
     pub fn fold<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Rules {
         layers.into_iter().fold(Rules::default(), Rules::under)
+    }
+
+    /// These rules under the layer of a domain or a user. Its dry run is about spam alone, unless that of the site is on.
+    #[must_use]
+    pub fn for_some(self, layer: &Layer) -> Rules {
+        let all_is_dry = self.is_dry_for_danger();
+        let mut rules = self.under(layer);
+        rules.dry_for_spam = rules.dry_run && !all_is_dry;
+        rules
+    }
+
+    /// Whether nothing is enforced at all: what is dangerous is delivered as it came, and the mail server asked about
+    /// recipients that do not exist.
+    pub fn is_dry_for_danger(&self) -> bool {
+        self.dry_run && !self.dry_for_spam
     }
 
     /// The level of a score.

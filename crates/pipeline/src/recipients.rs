@@ -9,7 +9,8 @@
 //! ours, of the store or of the clock makes a recipient unknown; the store learns hashes, and no addresses.
 //!
 //! An answer is that of one mail server ([`Recipients::with_servers`]): what is asked over a route that leads to another
-//! one, at another listener or since the configuration was changed, is not answered by it.
+//! one, at another listener or since the configuration was changed, is not answered by it. What takes mail for everybody
+//! ([`Recipients::not_believing`]) says nothing of who exists, and takes no server's answer away.
 //!
 //! **Cost:** nothing where a list decides, else one read from the store, beside which that of the mark runs which
 //! [`forget`](Recipients::forget) sets for all. A write where the answer changed, or is half as old as it may become.
@@ -18,7 +19,7 @@
 
 pub mod list;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -182,6 +183,8 @@ pub struct Recipients {
     lists: Arc<Lists>,
     /// What tells the mail server of each route from every other.
     servers: BTreeMap<Box<str>, u64>,
+    /// The routes that lead to what takes mail for everybody.
+    unasked: BTreeSet<Box<str>>,
     /// The store failed, which was told.
     trouble: AtomicBool,
 }
@@ -195,6 +198,7 @@ impl Recipients {
             spans: Spans::default(),
             lists: Arc::default(),
             servers: BTreeMap::new(),
+            unasked: BTreeSet::new(),
             trouble: AtomicBool::new(false),
         }
     }
@@ -224,6 +228,15 @@ impl Recipients {
         }
     }
 
+    /// The same where these routes lead to what takes mail for everybody: what is answered there is not remembered.
+    #[must_use]
+    pub fn not_believing<'a>(self, routes: impl IntoIterator<Item = &'a str>) -> Recipients {
+        Recipients {
+            unasked: routes.into_iter().map(Into::into).collect(),
+            ..self
+        }
+    }
+
     /// Whether it remembers who exists. Where it does not, that somebody is not known means nothing.
     pub fn remembers(&self) -> bool {
         !self.spans.known.is_zero()
@@ -244,7 +257,7 @@ impl Recipients {
             half_over: false,
             mark: None,
         };
-        if self.spans.known.is_zero() && self.spans.unknown.is_zero() {
+        if (self.spans.known.is_zero() && self.spans.unknown.is_zero()) || self.unasked.contains(route) {
             return looked;
         }
         let key = self.key(to);

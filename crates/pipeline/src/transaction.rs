@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** a recipient has a route before anything else is asked about it; 250 to a message is said only after
 //! the mail server, a filter that took it, or the queue or the archive (durably) has it; after a 4xx or 5xx nothing of it is delivered
-//! by any path; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
+//! by any path, but for a mail of which some recipients have their copies when it turns out that those of the others can be
+//! saved nowhere: it comes again (451), since twice is better than never; nothing is delivered to a client that is gone; no fault of ours is a 5xx.
 
 mod accept;
 mod each;
@@ -36,6 +37,9 @@ use crate::scene::{Dawdle, Scene};
 use crate::sender;
 use crate::settle::{Copy, Settlement, settle};
 use crate::ways::Ways;
+
+/// The reason of a refusal of mail that goes round in a loop.
+const LOOP: &str = "policy.loop";
 
 /// The most recipients that a transaction may name, granted or not; so all lists of it have a bound.
 pub const RECIPIENTS_MAX: u16 = 2_000;
@@ -101,9 +105,9 @@ impl Class {
                 },
             ) => {
                 let strict = *strict || rules.strict_split;
-                // In a dry run both fare alike, whatever they say.
-                let alike =
-                    (first.dry_run && rules.dry_run) || ((Arc::ptr_eq(first, rules) || first == rules) && e == exempt);
+                // Where nothing at all is enforced both fare alike, whatever they say.
+                let alike = (first.is_dry_for_danger() && rules.is_dry_for_danger())
+                    || ((Arc::ptr_eq(first, rules) || first == rules) && e == exempt);
                 a == b && (!strict || alike)
             }
             _ => false,
@@ -163,6 +167,8 @@ pub struct Transaction {
     copies: Vec<(Terms, Vec<Path>)>,
     /// The mail server or the queue has it.
     delivered: bool,
+    /// Those whose copies could be saved nowhere, after others had theirs.
+    unsaved: Vec<usize>,
     /// What was said about each recipient, where the client asked for that.
     each: Vec<Reply>,
 }
@@ -195,6 +201,7 @@ impl Transaction {
             message: None,
             copies: Vec::new(),
             delivered: false,
+            unsaved: Vec::new(),
             each: Vec::new(),
         }
     }
@@ -500,7 +507,12 @@ impl Transaction {
         // of a virus is one, and a mail that somebody sent on as it is names another author.
         let taken = matches!(self.class, Some(Class::Taken(_)));
         let judgements = match self.objection(scene, &site, message).filter(|_| !taken) {
-            Some(objection) => vec![objection; self.guests.len()],
+            Some(objection) => {
+                if objection.verdict.because.iter().any(|tag| tag.as_str() == LOOP) {
+                    self.tell_loop(scene, message);
+                }
+                vec![objection; self.guests.len()]
+            }
             None if taken => self.judge_guests(scene),
             None => {
                 if scene.visit.via == Via::Traced {
@@ -617,7 +629,7 @@ impl Transaction {
                 && !sender::authors(headers).is_some_and(|authors| authors.iter().all(may))
         };
         let (reply, rule) = match () {
-            () if loops => (refusal::LOOP, "policy.loop"),
+            () if loops => (refusal::LOOP, LOOP),
             () if forged() => (refusal::NOT_YOUR_AUTHOR, "policy.author"),
             () => return None,
         };
@@ -634,6 +646,25 @@ impl Transaction {
             is_dry: false,
             taker: None,
         })
+    }
+
+    /// Notes who brings a mail that goes round in a loop, and raises an alarm where we are a part of that.
+    fn tell_loop(&mut self, scene: &Scene<'_>, message: &Message) {
+        let passed = received::names_us(message.headers(), &scene.pipeline.ours().hostname);
+        let client = &scene.visit.client.address;
+        let helo = scene.visit.helo.as_ref().map_or("", |helo| helo.name.as_ref());
+        let hop = format!("{client} ({helo}) brought it");
+        if self.record.notes.len() < ledger::NOTES_MAX {
+            let note = format!("a loop: it passed this server {passed} times, and {hop}");
+            self.record.notes.push(note);
+        }
+        if let (Some(Class::Route { route, .. }), true) = (&self.class, passed > 0) {
+            let why = format!(
+                "mail for this route goes round in a loop: one passed this server {passed} times, and {hop} back; look where that \
+                 server sends mail for the domain"
+            );
+            scene.pipeline.services().alarms.raise("mail_loop", route, &why);
+        }
     }
 
     async fn judge_all(&mut self, scene: &Scene<'_>, deadline: Deadline, message: &Arc<Message>) -> Vec<Judgement> {

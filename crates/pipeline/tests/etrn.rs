@@ -50,3 +50,40 @@ async fn nobody_may_ask_where_nobody_was_named() {
     assert!(reply.starts_with("459 4.7.1 "), "{reply}");
     assert!(lines(&queue.orders).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_all_below_a_domain_asks_for_it_by_its_name() {
+    let (mut house, queue) = house([]).holding();
+    let network = |text: &str| vec![text.parse().expect("a network")];
+    house.etrn = EtrnFrom::new([
+        (".d.example", network("192.0.2.7/32")),
+        ("own.d.example", network("198.51.100.1/32")),
+    ]);
+    let mut session = house.session().await;
+    let below = |name: &str| Question::Etrn(Etrn::Below(name.into()));
+    assert_eq!(
+        session.say(below("d.example")).await,
+        "251 2.0.0 No mail waits for d.example"
+    );
+    {
+        let mut waits = queue.waits.lock().unwrap();
+        waits.insert("a.d.example".into(), (3, 2));
+        waits.insert("b.a.d.example".into(), (1, 1));
+        waits.insert("own.d.example".into(), (5, 5));
+        waits.insert("bad.example".into(), (5, 5));
+        waits.insert("d.example".into(), (5, 5));
+    }
+    let reply = session.say(below("D.example")).await;
+    assert_eq!(reply, "253 2.0.0 3 waiting mails for D.example are tried now");
+    assert_eq!(
+        lines(&queue.orders),
+        ["Flush a.d.example", "Flush b.a.d.example"],
+        "and nobody else's"
+    );
+    let reply = session.say(below("a.d.example")).await;
+    assert_eq!(reply, "253 2.0.0 3 waiting mails for a.d.example are tried now");
+    assert!(session.say(below("c.d.example")).await.starts_with("251 "));
+    for name in ["own.d.example", "e.example"] {
+        assert!(session.say(below(name)).await.starts_with("459 4.7.1 "), "{name}");
+    }
+}

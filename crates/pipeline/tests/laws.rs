@@ -6,7 +6,7 @@ use gatepost_core::{
     Concern, Edit, Enhanced, Evidence, Fate, Filter, Finding, Level, Opinion, Phase, Phases, RecipientId, Reply, Scope,
     Score, Standing, Tag, Terms, Verdict, Wish, Wishes,
 };
-use gatepost_pipeline::judge::{Openness, Whom, judge, openness};
+use gatepost_pipeline::judge::{Openness, Rank, Whom, judge, openness};
 use gatepost_pipeline::policy::Rules;
 use gatepost_pipeline::said::Said;
 use gatepost_pipeline::settle::{Settlement, settle};
@@ -162,6 +162,33 @@ proptest! {
         let rules = Rules { dry_run: true, ..Rules::default() };
         let fate = judge(&rules, &Fusion::default(), &said, WHO, phase).verdict.fate;
         prop_assert!(matches!(fate, Fate::Deliver | Fate::Divert));
+    }
+
+    /// In the dry run of a domain or a user what is about spam changes nothing, and what is about danger all that it does
+    /// where nothing is dry.
+    #[test]
+    fn a_dry_run_of_a_domain_is_as_if_nobody_had_spoken_of_spam(said in testimony(), phase in phases()) {
+        let dry = Rules { dry_run: true, dry_for_spam: true, ..Rules::default() };
+        let fate = |rules: &Rules, said: &[Said]| judge(rules, &Fusion::default(), said, WHO, phase).verdict.fate;
+        // An exemption is a word about spam that decides which rules about danger are meant.
+        let without_spam = |said: &Said| {
+            let mut said = said.clone();
+            if said.concern == Concern::Spam {
+                let exempts = said.opinion.wishes().iter().filter(|(_, _, wish)| *wish == Wish::Exempt).cloned();
+                said.opinion = exempts.fold(Opinion::none(), |opinion, (scope, standing, wish)| opinion.wish_for(scope, standing, wish));
+                said.fault = None;
+            }
+            said
+        };
+        let of_danger: Vec<Said> = said.iter().map(without_spam).collect();
+        match fate(&dry, &said) {
+            Fate::Deliver | Fate::Divert => {}
+            kept => prop_assert_eq!(kept.name(), fate(&dry, &of_danger).name()),
+        }
+        let force = judge(&Rules::default(), &Fusion::default(), &said, WHO, phase);
+        if force.rank == Rank::Danger {
+            prop_assert_eq!(fate(&dry, &said), force.verdict.fate);
+        }
     }
 
     /// The rule of the cut: whoever is not asked could not have changed the fate.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gatepost_core::smtp::relay::What;
 use gatepost_core::smtp::session::{Answer, Question, Tls, Why};
 use gatepost_core::{
-    Concern, Delivery, End, Fault, LoginBy, Opinion, Phase, RecipientId, Reply, Scope, Standing, Wish,
+    Concern, Delivery, End, Fault, LoginBy, NotTaken, Opinion, Phase, RecipientId, Record, Reply, Scope, Standing, Wish,
 };
 use gatepost_pipeline::{Exception, Exceptions, Mode, OnFault, Slot};
 use house::*;
@@ -728,6 +728,43 @@ async fn whom_the_mail_server_takes_back_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_that_can_be_saved_nowhere_is_the_senders_still() {
+    let separate = r#"{"differing_marks": "separate"}"#;
+    let two = ["u@d.example", "v@d.example"];
+    let fates = |record: &Record| record.recipients.iter().map(|to| to.fate.clone()).collect::<Vec<_>>();
+    let queue = Arc::new(Spool::default());
+    *queue.refuses.lock().unwrap() = Some(NotTaken::Fault(Fault::Unavailable("disk")));
+    let archive = Arc::new(Archive::default());
+    archive.1.store(true, Ordering::SeqCst);
+    let mut with = house([marked_apart(2)]).policy(separate);
+    with.queue = Some(Arc::clone(&queue));
+    with.archive = Some(Arc::clone(&archive));
+    let mut session = with.session().await;
+    let ok = || Delivery {
+        reply: Reply::plain(250, "ok"),
+        refused: Vec::new(),
+    };
+    let deliveries = [Ok(ok()), Err(loss(What::Gone, false)), Ok(ok()), Ok(ok())];
+    session.server.0.lock().unwrap().deliveries.extend(deliveries);
+    let replies = session.transaction(&two).await;
+    assert_eq!(codes(&replies), ["250", "250", "451"]);
+    let record = session.records().await.remove(0);
+    assert_eq!(fates(&record), ["deliver", "defer"]);
+    assert_eq!(record.recipients[1].went, None);
+    assert!(
+        record
+            .notes
+            .iter()
+            .any(|note| note.contains("1 of 2 copies could be saved nowhere")),
+        "{:?}",
+        record.notes
+    );
+    // It comes again, and all have it.
+    assert_eq!(codes(&session.transaction(&two).await), ["250", "250", "250"]);
+    assert_eq!(fates(&session.records().await[0]), ["deliver", "deliver"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mail_server_lost_among_recipients_ends_the_transaction_without_a_message() {
     let mut session = house([]).session().await;
     session.server.on_rcpt("b@d.example", Err(loss(What::Gone, false)));
@@ -1036,7 +1073,7 @@ async fn filters_are_told_of_the_end_and_a_panic_there_hurts_nobody() {
         async fn observe(
             &self,
             _: &gatepost_core::Context<'_>,
-            _: &gatepost_core::Record,
+            _: &Record,
             _: Option<&Arc<gatepost_core::Message>>,
         ) {
             panic!("a filter with a bug")

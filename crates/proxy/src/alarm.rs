@@ -139,6 +139,9 @@ impl<S: Kept + ?Sized> Kept for Watched<S> {
     fn keeps(&self) -> bool {
         self.inner.keeps()
     }
+    fn could_keep(&self, octets: u64) -> bool {
+        self.inner.could_keep(octets)
+    }
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
         self.hear(self.inner.keep(keeping).await)
     }

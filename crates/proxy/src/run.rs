@@ -151,6 +151,10 @@ impl Readiness for Health {
         gauge!("gatepost_ham_confirmed").set(self.fusion.get().ham().count);
         gauge!("gatepost_ham_risk_unvouched").set(explainer::unvouched(&house.config, &self.fusion).len() as f64);
     }
+
+    fn rows(&self) -> String {
+        backlog::depth_rows(&self.house.load().config, self.queue.depths())
+    }
 }
 
 /// The running proxy.
@@ -573,7 +577,7 @@ impl House {
 
     /// Changes a domain that the store keeps, and says how it went.
     async fn order(&mut self, order: Order) {
-        let receipt = match self.change(&order.act).await {
+        let receipt = match self.change(&order.act, order.own.as_deref()).await {
             Ok(receipt) => receipt,
             Err(fault) => Receipt::Failed(fault.to_string()),
         };
@@ -581,8 +585,8 @@ impl House {
         let _ = order.answer.send(receipt);
     }
 
-    async fn change(&mut self, act: &DomainAct) -> Result<Receipt, Fault> {
-        let planned = match self.opened.register.plan(act).await? {
+    async fn change(&mut self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault> {
+        let planned = match self.opened.register.plan(act, own).await? {
             Ok(planned) => planned,
             Err(receipt) => return Ok(receipt),
         };

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gatepost_core::smtp::Offer;
-use gatepost_core::{Upstream, Upstreams};
+use gatepost_core::{HostRow, Upstream, Upstreams};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,6 +36,11 @@ const LANE: usize = 64;
 const FEW: usize = 32;
 /// Where they are more, an answer that is younger is believed: reloads may follow one another.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// Whose answer is younger need not be asked again because somebody wants to know how it is.
+const LATELY: Duration = Duration::from_secs(10);
+/// How long somebody who wants to know that waits for answers.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// One route.
 struct Leading {
@@ -198,8 +203,17 @@ impl Ways {
 
     /// Asks those of whose health `wanted` holds, each in its turn.
     fn asking(&self, wanted: impl Fn(&Health) -> bool) -> Vec<BoxFuture<'static, bool>> {
+        self.asking_of(wanted, |_| true)
+    }
+
+    /// The same of the routes of which `those` holds.
+    fn asking_of(
+        &self,
+        wanted: impl Fn(&Health) -> bool,
+        those: impl Fn(&Hosts) -> bool,
+    ) -> Vec<BoxFuture<'static, bool>> {
         let mut all: Vec<BoxFuture<'static, bool>> = Vec::new();
-        for hosts in self.hosts() {
+        for hosts in self.hosts().filter(|hosts| those(hosts)) {
             for claim in hosts.claim(&wanted) {
                 let (hosts, lanes) = (Arc::clone(hosts), Arc::clone(&self.lanes));
                 all.push(Box::pin(async move {
@@ -228,6 +242,27 @@ impl Ways {
             new |= answer.unwrap_or(false);
         }
         new
+    }
+
+    /// Asks the mail servers of these routes that are believed to be up and were not asked lately, and waits for that a moment:
+    /// who is down is asked all the time. What is not known by then is told as it was.
+    pub async fn ask_now(&self, routes: &BTreeSet<&str>) {
+        let now = ticks();
+        let wanted = |health: &Health| health.is_up() && health.is_stale(now, LATELY);
+        let those = |hosts: &Hosts| routes.contains(hosts.route());
+        let asking: Vec<_> = self.asking_of(wanted, those).into_iter().map(tokio::spawn).collect();
+        let all = async {
+            for question in asking {
+                let _ = question.await;
+            }
+        };
+        let _ = tokio::time::timeout(MOMENT, all).await;
+    }
+
+    /// How each mail server of a route is; none of a folder, or of a route that is not there.
+    pub fn told(&self, route: &str) -> Vec<HostRow> {
+        let hosts = self.routes.get(route).and_then(|leading| leading.hosts());
+        hosts.map(|hosts| hosts.told()).unwrap_or_default()
     }
 
     /// Begins to ask every mail server for which it is time, and waits for none. Whether one of those that were asked
@@ -302,6 +337,10 @@ impl Upstreams for Ways {
 
     fn is_up(&self, route: &str) -> bool {
         self.routes.get(route).is_some_and(|leading| leading.is_up())
+    }
+
+    fn wrong(&self, route: &str) -> Option<String> {
+        self.routes.get(route)?.hosts()?.wrong()
     }
 
     fn is_away(&self, route: &str) -> bool {

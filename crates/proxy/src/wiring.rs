@@ -144,6 +144,11 @@ pub fn recipients(config: &Config, services: &Services) -> Arc<Recipients> {
         .map(|(name, route)| (name, route.upstream.to_string()));
     let servers: Vec<_> = servers.collect();
     let recipients = recipients.with_servers(servers.iter().map(|(name, server)| (name.as_str(), server.as_str())));
+    let folders = config
+        .route
+        .iter()
+        .filter(|(_, route)| route.upstream.maildir().is_some());
+    let recipients = recipients.not_believing(folders.map(|(name, _)| name.as_str()));
     Arc::new(recipients.with_lists(Arc::clone(&config.lists)))
 }
 

@@ -119,6 +119,9 @@ impl Inner {
             let upstreams = road.roads.upstreams();
             if !forced && !upstreams.is_up(&route) {
                 let said = format!("no mail server of route `{route}` answers");
+                let said = upstreams
+                    .wrong(&route)
+                    .map_or(said.clone(), |why| format!("{said}: {why}"));
                 outcome = Some(away(route, is_main, How::Down, said));
                 continue;
             }
@@ -306,19 +309,27 @@ impl Inner {
         if failed.is_empty() {
             return Ok(());
         }
-        let unreached: Vec<Unreached> = failed
-            .iter()
+        let known = |n: &u32| head.recipients.get(usize::try_from(*n).ok()?);
+        let (failed, unreached): (Vec<(u32, String)>, Vec<Unreached>) = failed
+            .into_iter()
             .filter_map(|(n, said)| {
-                let (to, params) = head.recipients.get(usize::try_from(*n).ok()?)?;
-                Some(refusal(to, params.orcpt.clone(), said))
+                let (to, params) = known(&n)?;
+                let refused = refusal(to, params.orcpt.clone(), &said);
+                Some(((n, said), refused))
             })
-            .collect();
-        self.give_up(job, &unreached, progress).await?;
-        progress.done.extend(failed.into_iter().map(|(n, _)| n));
+            .unzip();
+        let left = self.give_up(job, &unreached, progress).await?;
+        let settled = failed.iter().enumerate().filter(|(at, _)| !left.contains(at));
+        progress.done.extend(settled.map(|(_, (n, _))| *n));
         if waiting(head, progress).next().is_some() {
             self.write_progress(entry, progress).await?;
         }
-        Ok(())
+        match left.is_empty() {
+            true => Ok(()),
+            false => {
+                Err("nobody took it, and the archive may not hold so much: it waits for its time to be over".into())
+            }
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! **Invariants:** a notice goes to nobody but a sender of whom SPF or DKIM prove that the mail is theirs, and who is neither
 //! the null sender nor a machine nor asked for silence (RFC 5321 section 6.2, RFC 3464, RFC 3834): no forged address ever hears
 //! of it. Whatever cannot be told lies in the archive, durably, before it leaves the queue; there an administrator of the
-//! recipient's domain finds it, once, however often Gatepost is killed meanwhile. A notice may come twice then.
+//! recipient's domain finds it, once, however often Gatepost is killed meanwhile. A notice may come twice then. What is larger
+//! than the archive may ever hold is set aside when its time is over, whole, with an alarm: nothing ends without anybody's
+//! knowledge.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,43 +28,79 @@ use crate::told::{What, Word};
 pub const NOTICES: &str = "notices.invalid";
 /// The reason under which the archive has what nobody took.
 pub const UNDELIVERED: &str = "undelivered";
+/// Why a mail is set aside.
+const TOO_LARGE: &str =
+    "was taken by nobody, its sender may not be told, and the archive may not hold so much (`[archive]`)";
 /// The time is over (RFC 3463).
 const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
 
 impl Inner {
-    /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled.
-    pub async fn give_up(&self, job: &Job<'_>, unreached: &[Unreached], progress: &Progress) -> Result<(), String> {
+    /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled. What it
+    /// returns are the places of those for whom nothing can be done: the archive could never hold the mail.
+    pub async fn give_up(
+        &self,
+        job: &Job<'_>,
+        unreached: &[Unreached],
+        progress: &Progress,
+    ) -> Result<Vec<usize>, String> {
         let (entry, head, message) = (job.entry, &job.head, &job.message);
         if head.notice {
             let to = unreached.iter().map(|one| &one.to);
             self.note(entry, head, What::GivenUp, Word::default(), to);
-            return Ok(());
+            return Ok(Vec::new());
         }
         let sender = to_be_told(&job.road, head, message);
-        let told = |one: &&Unreached| sender.is_some() && wants(head, &one.to, |notify| notify.failure);
-        let (told, kept): (Vec<&Unreached>, Vec<&Unreached>) = unreached.iter().partition(told);
+        let told = |one: &(usize, &Unreached)| sender.is_some() && wants(head, &one.1.to, |notify| notify.failure);
+        let (told, kept): (Vec<_>, Vec<_>) = unreached.iter().enumerate().partition(told);
+        let all = |these: &[(usize, &Unreached)]| these.iter().map(|(n, _)| *n).collect::<Vec<usize>>();
+        let of = |these: &[(usize, &Unreached)]| these.iter().map(|(_, one)| (*one).clone()).collect::<Vec<_>>();
+        let mut left = Vec::new();
         // First what may fail again and again: a notice that is in the queue would be written anew each time.
         let at = progress.given_up.map_or_else(|| self.clock.now(), Time::from_millis);
-        self.archive(job, &kept, at).await?;
+        match self.kept.could_keep(message.len()) {
+            true => self.archive(job, &of(&kept), at).await?,
+            false => left = all(&kept),
+        }
         if let Some(sender) = sender.filter(|_| !told.is_empty()) {
-            let about: Vec<Unreached> = told.iter().map(|one| (*one).clone()).collect();
+            let about: Vec<Unreached> = of(&told);
             let sent = self.send_notice(job, sender, Kind::Failed, &about).await;
             match sent {
                 Ok(()) => {
-                    let to = told.iter().map(|one| &one.to);
+                    let to = told.iter().map(|(_, one)| &one.to);
                     self.note(entry, head, What::Notified, Word::default(), to);
+                }
+                Err(why) if !self.kept.could_keep(message.len()) => {
+                    tracing::warn!(id = %entry.id, why, "a sender cannot be told");
+                    left.extend(all(&told));
                 }
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
-                    self.archive(job, &told, at).await?;
+                    self.archive(job, &about, at).await?;
                 }
             }
         }
-        Ok(())
+        Ok(left)
+    }
+
+    /// Sets a mail aside that can end nowhere else.
+    async fn end_aside(&self, job: &Job<'_>, progress: &Progress, left: &[&Path]) -> Outcome {
+        let (entry, head) = (job.entry, &job.head);
+        // Whoever has it put back must tell nobody twice.
+        if let Err(said) = self.write_progress(entry, progress).await {
+            return self.stopped(Stop::Later(said));
+        }
+        match self.spool.set_aside(entry, TOO_LARGE).await {
+            Ok(_) => {
+                let to = left.iter().copied();
+                self.note(entry, head, What::SetAside, Word::of(TOO_LARGE), to);
+                Outcome::Gone { taken: false }
+            }
+            Err(error) => self.stopped(Stop::Later(format!("it {TOO_LARGE}, and cannot be set aside: {error}"))),
+        }
     }
 
     /// Puts a mail for these recipients into the archive, durably, as one that was given up at that time.
-    async fn archive(&self, job: &Job<'_>, kept: &[&Unreached], at: Time) -> Result<(), String> {
+    async fn archive(&self, job: &Job<'_>, kept: &[Unreached], at: Time) -> Result<(), String> {
         if kept.is_empty() {
             return Ok(());
         }
@@ -102,6 +140,7 @@ impl Inner {
         };
         let head = &job.head;
         let said = said.unwrap_or("its time was over");
+        let open: Vec<u32> = waiting(head, &progress).map(place).collect();
         let unreached: Vec<Unreached> = waiting(head, &progress)
             .filter_map(|n| head.recipients.get(n).map(|it| (place(n), it)))
             .map(|(n, (to, params))| match progress.failed.get(&n) {
@@ -125,8 +164,19 @@ impl Inner {
                     tracing::warn!(id = %entry.id, why, "should gatepost be killed now, mail is archived twice");
                 }
             }
-            if let Err(said) = self.give_up(&job, &unreached, &progress).await {
-                return self.stopped(Stop::Later(said));
+            let left = match self.give_up(&job, &unreached, &progress).await {
+                Ok(left) => left,
+                Err(said) => return self.stopped(Stop::Later(said)),
+            };
+            if !left.is_empty() {
+                let done = open.iter().enumerate().filter(|(n, _)| !left.contains(n));
+                progress.done.extend(done.map(|(_, place)| *place));
+                let left: Vec<&Path> = left
+                    .iter()
+                    .filter_map(|n| unreached.get(*n))
+                    .map(|one| &one.to)
+                    .collect();
+                return self.end_aside(&job, &progress, &left).await;
             }
         }
         let Err(error) = self.let_go(entry).await else {

@@ -128,6 +128,11 @@ impl MailQueue {
         self.inner.spool.close().await
     }
 
+    /// The domains for which mail waits, and how much: mails and octets, in no order.
+    pub fn depths(&self) -> Vec<(Arc<str>, spool::Totals)> {
+        self.inner.spool.domains()
+    }
+
     /// How much waits, without asking anybody.
     pub fn depth_now(&self) -> Depth {
         let totals = self.inner.spool.totals(None);
@@ -178,6 +183,11 @@ impl Queue for MailQueue {
             }
         }
         self.inner.take_in(split).await
+    }
+
+    fn domains(&self) -> Vec<String> {
+        let domains = self.inner.spool.domains().into_iter();
+        domains.map(|(domain, _)| domain.to_string()).collect()
     }
 
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {

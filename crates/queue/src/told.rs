@@ -32,6 +32,8 @@ pub enum What {
     Deleted,
     /// It cannot be read, and was set aside.
     Damaged,
+    /// Nobody took it, nobody may be told, and the archive cannot hold it: it was set aside, whole.
+    SetAside,
 }
 
 impl What {
@@ -51,6 +53,7 @@ impl What {
             What::GivenUp => "given_up",
             What::Deleted => "deleted",
             What::Damaged => "damaged",
+            What::SetAside => "set_aside",
         }
     }
 
@@ -58,7 +61,7 @@ impl What {
     pub fn is_end(self) -> bool {
         matches!(
             self,
-            What::Delivered | What::Notified | What::Archived | What::GivenUp | What::Deleted
+            What::Delivered | What::Notified | What::Archived | What::GivenUp | What::Deleted | What::SetAside
         )
     }
 }

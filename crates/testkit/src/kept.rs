@@ -1,6 +1,7 @@
 //! An archive in memory.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -22,12 +23,19 @@ pub struct MemoryKept {
     state: Mutex<State>,
     /// What was withdrawn. A fault set here is every call's.
     pub withdrawn: Book<KeptId>,
+    /// The octets of the largest mail that is kept; 0 for any.
+    most: AtomicU64,
 }
 
 impl MemoryKept {
     /// An empty archive.
     pub fn new() -> Arc<MemoryKept> {
         Arc::default()
+    }
+
+    /// Keeps nothing larger from now on.
+    pub fn at_most(&self, octets: u64) {
+        self.most.store(octets, Ordering::Relaxed);
     }
 
     fn state(&self) -> Result<MutexGuard<'_, State>, Fault> {
@@ -83,7 +91,15 @@ fn describe(id: &KeptId, keeping: &Keeping<'_>) -> KeptMail {
 
 #[async_trait]
 impl Kept for MemoryKept {
+    fn could_keep(&self, octets: u64) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        most == 0 || octets <= most
+    }
+
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
+        if !self.could_keep(keeping.message.len()) {
+            return Err(Fault::Broken("larger than all that may be held".into()));
+        }
         let mut state = self.state()?;
         let key = keeping.once.clone().map(|key| (keeping.at.millis(), key));
         if let Some(id) = key.as_ref().and_then(|key| state.once.get(key)) {

@@ -168,6 +168,13 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
+    fn domains(&self) -> Vec<String> {
+        let mut domains: Vec<String> = self.waits().into_iter().map(|(mail, _)| mail.domain).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        domains
+    }
+
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
         self.book.check()?;
         let mut which = Waiting::default();

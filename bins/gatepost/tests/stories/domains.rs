@@ -157,6 +157,34 @@ fn a_customer_is_added_shown_changed_and_removed_while_gatepost_runs() {
 }
 
 #[test]
+fn the_dead_one_of_a_customers_two_mail_servers_is_named() {
+    let (folder, servers) = (TempDir::new().expect("a folder"), servers());
+    let mut gatepost = Gatepost::start(&provider(folder.path()));
+    let (living, dead) = (servers[1].address.to_string(), "127.0.0.1:1");
+    let add = ["domain", "add", "b.example", "--tls", "none", "--upstream"];
+    gatepost.tells(&[&add[..], &[dead, "--upstream", &living]].concat());
+    assert_eq!(to(&mut gatepost.client(), "b.example", "first"), 250);
+    let listed = eventually("the dead one", || {
+        let listed = gatepost.tells(&["domain", "list", "--down"]);
+        listed.contains("DOWN for").then_some(listed)
+    });
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(
+        lines[0].starts_with("b.example") && lines[0].contains("  part  "),
+        "{listed}"
+    );
+    assert!(
+        lines[1].contains("127.0.0.1:1  DOWN for") && lines[1].ends_with(": it cannot be reached"),
+        "{listed}"
+    );
+    let shown = gatepost.tells(&["domain", "show", "b.example"]);
+    assert!(
+        shown.contains("host     127.0.0.1:1  DOWN for") && shown.contains(&format!("host     {living}  up for")),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_customer_in_the_store_that_has_become_wrong_is_left_out_loudly_and_all_others_serve() {
     let (folder, servers) = (TempDir::new().expect("a folder"), servers());
     let office = format!(
@@ -254,14 +282,18 @@ fn a_customers_mail_is_greylisted_and_looked_at_for_danger_and_not_for_spam() {
     // Its own text cannot do without that.
     fs::write(
         folder.path().join("acme.example.toml"),
-        customer("acme.example", servers[0].address) + "[domain.'acme.example'.filters.attachments]\nmode = 'off'\n",
+        customer("acme.example", servers[0].address)
+            + "[domain.'acme.example'.filters.attachments]\nmode = 'off'\non_fault = 'ignore'\n\
+               [domain.'acme.example'.filters.attachments.options.findings.blocked]\naction = 'ignore'\n",
     )
     .expect("a file");
     gatepost.signal("HUP");
     gatepost.logs(&[
         "the old one stays in service",
         "acme.example.toml:5:8",
-        "what looks for danger is asked",
+        "acme.example.toml:6:12",
+        "acme.example.toml:8:10",
+        "how mail is looked at for danger is the main file's word",
     ]);
 }
 

@@ -1,6 +1,6 @@
 //! Asking the desk for what did not reach somebody, in the name of the one who wants to know.
 
-use gatepost_core::{Desk, Fault, KeptMail, Login, Query, Receipt, Record, Request};
+use gatepost_core::{Desk, Fault, KeptMail, Login, Query, Receipt, Record, Request, Seed};
 
 use super::row::{self, FATES, Row};
 use super::wanted::Whose;
@@ -96,7 +96,14 @@ async fn records(desk: &dyn Desk, by: &Login, mut query: Query, pages: usize) ->
 }
 
 /// What did not reach somebody since a moment, in milliseconds since the epoch: all of it, or so many pages of each kind.
-pub async fn found(desk: &dyn Desk, by: &Login, whose: &Whose, since: u64, pages: usize) -> Result<Found, Trouble> {
+pub async fn found(
+    desk: &dyn Desk,
+    seed: &Seed,
+    by: &Login,
+    whose: &Whose,
+    since: u64,
+    pages: usize,
+) -> Result<Found, Trouble> {
     let query = query(whose, since);
     let (mails, mut cut) = kept(desk, by, query.clone(), pages).await?;
     let mut all = Vec::new();
@@ -107,8 +114,18 @@ pub async fn found(desk: &dyn Desk, by: &Login, whose: &Whose, since: u64, pages
         all.extend(some);
         cut |= more;
     }
+    // Who was refused may have come again with the code: of the newest that was delivered, that is seen.
+    let came_in = match all.is_empty() {
+        true => row::CameIn::new(),
+        false => {
+            let mut query = query;
+            query.reason = Some("deliver".into());
+            let (delivered, _) = records(desk, by, query, 1).await?;
+            row::came_in(&delivered)
+        }
+    };
     Ok(Found {
-        rows: row::rows(whose, &all, &mails),
+        rows: row::rows(whose, &all, &mails, &came_in, seed),
         cut,
     })
 }

@@ -193,7 +193,8 @@ impl<'a> House<'a> {
         // The newest page is a whole report for almost everybody; more is read where too little of it is told.
         let mut pages = 1;
         let (mut rows, cut, left_out) = loop {
-            let found = gather::found(&*self.services.desk, &standing.by, &whose, since.millis(), pages);
+            let (desk, seed) = (&*self.services.desk, &self.services.seed);
+            let found = gather::found(desk, seed, &standing.by, &whose, since.millis(), pages);
             let Found { rows, cut } = found
                 .await
                 .map_err(|trouble| self.refused(standing, &whose.key(), trouble))?;

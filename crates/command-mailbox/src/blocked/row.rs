@@ -2,15 +2,17 @@
 //!
 //! **Invariant:** pure. One row for each mail and recipient; the newest first; only recipients who were asked about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_core::{Address, KeptId, KeptMail, Message, Record, Score, Tag};
+use gatepost_core::{Address, Code, KeptId, KeptMail, Message, Record, Score, Seed, Tag};
 
 use super::wanted::Whose;
 use super::why::Why;
 
 /// The most findings that a row names.
 const TAGS_MAX: usize = 5;
+/// What the filter of codes finds on mail that it lets in; its note is the code.
+const CODE: &str = "resend.code";
 /// The most octets of an address or a subject in a row.
 const TEXT_MAX: usize = 500;
 
@@ -71,10 +73,40 @@ fn is_asked(whose: &Whose, to: &str) -> bool {
     }
 }
 
-/// The rows of some records and kept mails; what is in both is one row.
-pub fn rows(whose: &Whose, records: &[Record], kept: &[KeptMail]) -> Vec<Row> {
-    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+/// The mails that came in after all, in the words of those who ask: with the code of a refusal, by code and recipient in lower
+/// case.
+pub type CameIn = BTreeSet<(String, String)>;
+
+/// Of records of delivered mail, those that came in with the code of a refusal.
+pub fn came_in(records: &[Record]) -> CameIn {
+    let mut came_in = CameIn::new();
     for record in records {
+        let codes = record
+            .findings
+            .iter()
+            .filter(|found| found.tag.as_str() == CODE && found.counts);
+        for code in codes {
+            let got = record.recipients.iter().filter(|to| to.fate == "deliver");
+            came_in.extend(got.map(|to| (code.note.clone(), to.to.to_lowercase())));
+        }
+    }
+    came_in
+}
+
+/// The rows of some records and kept mails; what is in both is one row. What reached its reader since, released or let in with
+/// a code, is none.
+pub fn rows(whose: &Whose, records: &[Record], kept: &[KeptMail], came_in: &CameIn, seed: &Seed) -> Vec<Row> {
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut there: BTreeSet<(String, String)> = BTreeSet::new();
+    for record in records {
+        let released = record.recipients.iter().filter(|to| to.released.is_some());
+        there.extend(released.map(|to| (record.id.clone(), to.to.to_lowercase())));
+        if !came_in.is_empty() {
+            let code = Code::of_mail(seed, &record.id).to_string();
+            let people = record.recipients.iter().map(|to| to.to.to_lowercase());
+            let let_in = people.filter(|to| came_in.contains(&(code.clone(), to.clone())));
+            there.extend(let_in.map(|to| (record.id.clone(), to)));
+        }
         let blocked = |fate: &str| FATES.contains(&fate);
         for to in record
             .recipients
@@ -118,6 +150,7 @@ pub fn rows(whose: &Whose, records: &[Record], kept: &[KeptMail]) -> Vec<Row> {
             (row.kept, row.dangerous) = (Some(mail.id.clone()), mail.is_dangerous());
         }
     }
+    rows.retain(|place, _| !there.contains(place));
     let mut rows: Vec<Row> = rows.into_values().collect();
     // The last word on order is the number, so that equal times stand alike in every report.
     rows.sort_by(|one, other| (other.at, &other.transaction, &other.to).cmp(&(one.at, &one.transaction, &one.to)));
@@ -133,7 +166,7 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use gatepost_core::{Direction, RecipientId, RecipientRecord};
+    use gatepost_core::{Direction, Evidence, Finding, FindingRecord, Phase, RecipientId, RecipientRecord};
 
     use super::*;
 
@@ -157,6 +190,41 @@ mod tests {
         .expect("a kept mail")
     }
 
+    const SEED: Seed = Seed::new([7; 16]);
+
+    #[test]
+    fn what_reached_its_reader_since_is_no_row() {
+        let both = [("carl@d.example", "hold", "a.b"), ("eva@d.example", "hold", "a.b")];
+        let (mut released, refused) = (record("t1", 5, &both), record("t2", 6, &both));
+        let mails = [
+            kept("k1", "t1", 5, "held", &["carl@d.example", "eva@d.example"]),
+            kept("k2", "t2", 6, "refused", &["carl@d.example", "eva@d.example"]),
+        ];
+        let domain = Whose::read("*@d.example").expect("a domain");
+        let left = |records: &[Record], came_in: &CameIn| {
+            let all = rows(&domain, records, &mails, came_in, &SEED);
+            all.iter()
+                .map(|row| format!("{} {}", row.transaction, row.to))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[released.clone(), refused.clone()], &CameIn::new()).len(), 4);
+        released.recipients[0].released = Some(9);
+        // The same sender came again with the code, to Carl.
+        let mut again = record("t3", 7, &[("Carl@D.example", "deliver", "resend.code")]);
+        let code = Code::of_mail(&SEED, "t2").to_string();
+        let finding = Finding::new(Tag::new(CODE), Evidence::Points(Score::ZERO), code);
+        let found = |counts| FindingRecord::new("resend", Phase::Message, &finding, counts);
+        again.findings.push(found(true));
+        let came_in = came_in(&[again]);
+        assert_eq!(
+            left(&[released, refused], &came_in),
+            ["t2 eva@d.example", "t1 eva@d.example"]
+        );
+        let mut monitored = record("t3", 7, &[("carl@d.example", "deliver", "a.b")]);
+        monitored.findings.push(found(false));
+        assert!(super::came_in(&[monitored]).is_empty());
+    }
+
     fn carl() -> Whose {
         Whose::read("carl@d.example").expect("an address")
     }
@@ -168,6 +236,8 @@ mod tests {
             &carl(),
             &records,
             &[kept("k1", "t1", 9, "refused", &["carl@d.example"])],
+            &CameIn::new(),
+            &SEED,
         );
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].at, all[0].subject.as_deref()), (5, Some("of the mail")));
@@ -193,13 +263,14 @@ mod tests {
                 ],
             ),
         ];
-        let all = rows(&carl(), &records, &[kept("k2", "t9", 8, "held", &["eva@d.example"])]);
+        let others = [kept("k2", "t9", 8, "held", &["eva@d.example"])];
+        let all = rows(&carl(), &records, &others, &CameIn::new(), &SEED);
         assert_eq!(
             all.iter().map(|row| row.transaction.as_str()).collect::<Vec<_>>(),
             ["t3"]
         );
         let domain = Whose::read("*@D.example").expect("a domain");
-        let all = rows(&domain, &records, &[]);
+        let all = rows(&domain, &records, &[], &CameIn::new(), &SEED);
         let whose: Vec<_> = all
             .iter()
             .map(|row| (row.transaction.as_str(), row.to.as_str()))
@@ -221,7 +292,7 @@ mod tests {
             kept("k1", "t1", 5, "dangerous", &["carl@d.example"]),
             kept("k2", "t2", 6, "held", &["carl@d.example"]),
         ];
-        let all = rows(&carl(), &records, &mails);
+        let all = rows(&carl(), &records, &mails, &CameIn::new(), &SEED);
         assert_eq!(
             all.iter().map(|row| row.transaction.as_str()).collect::<Vec<_>>(),
             ["t2", "t1"]
@@ -234,7 +305,8 @@ mod tests {
     fn the_subject_of_a_record_is_decoded_and_may_be_missing() {
         let mut record = record("t1", 5, &[("carl@d.example", "refuse", "a.b")]);
         record.subject = Some("=?utf-8?q?Gr=C3=BC=C3=9Fe?= an alle".into());
-        let subject = |record: &Record| rows(&carl(), std::slice::from_ref(record), &[]).remove(0).subject;
+        let of = |record: &Record| rows(&carl(), std::slice::from_ref(record), &[], &CameIn::new(), &SEED);
+        let subject = |record: &Record| of(record).remove(0).subject;
         assert_eq!(subject(&record).as_deref(), Some("Gr\u{fc}\u{df}e an alle"));
         record.subject = None;
         assert_eq!(subject(&record), None);

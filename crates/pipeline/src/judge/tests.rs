@@ -342,6 +342,80 @@ fn a_dry_run_says_what_it_would_do_and_delivers() {
 }
 
 #[test]
+fn a_dry_run_of_a_domain_is_about_spam_and_obeys_danger() {
+    let rules = Rules {
+        dry_run: true,
+        dry_for_spam: true,
+        ..Rules::default()
+    };
+    let replace = || Wish::Edit(Edit::Replace(Replacement::new([], "gone")));
+    for (said, fate, would) in [
+        (vec![danger(wish(reject()))], "refuse", None),
+        (vec![danger(wish(Wish::Hold)), spam(points(30))], "hold", None),
+        (vec![danger(wish(defer())), spam(wish(reject()))], "defer", None),
+        (vec![danger(points(10))], "refuse", None),
+        (vec![danger(points(10)), spam(wish(Wish::Hold))], "refuse", Some("hold")),
+        (
+            vec![danger(points(10)), spam(points(-5)), spam(wish(reject()))],
+            "deliver",
+            Some("refuse"),
+        ),
+        (vec![danger(points(9)), spam(points(9))], "deliver", Some("refuse")),
+        (vec![spam(wish(reject()))], "deliver", Some("refuse")),
+        (vec![spam(wish(defer()))], "deliver", Some("defer")),
+        (
+            vec![danger(wish(replace())), spam(points(30))],
+            "deliver",
+            Some("refuse"),
+        ),
+    ] {
+        let judgement = at(&rules, &said, Phase::Message);
+        let would_be = judgement.would.as_ref().map(Fate::name);
+        assert_eq!((judgement.verdict.fate.name(), would_be), (fate, would), "{said:?}");
+        assert_eq!(judgement.verdict.danger, fate != "deliver", "{said:?}");
+        assert!(!judgement.may_return, "{said:?}");
+        let edits = &judgement.verdict.marks.edits;
+        let takes_out = said
+            .iter()
+            .any(|said| said.opinion.wishes().iter().any(|(_, _, wish)| *wish == replace()));
+        assert_eq!(edits.iter().any(takes_out_a_part), takes_out, "{said:?}");
+    }
+    let scanner = Slot {
+        on_fault: OnFault::Defer,
+        ..slot("virus", Concern::Danger, Mode::Enforce)
+    };
+    let away = Some("away".into());
+    let faulty = Said::new(&scanner, Phase::Message, Audience::Everyone, Opinion::none(), away);
+    assert_eq!(at(&rules, &[faulty], Phase::Message).verdict.fate.name(), "defer");
+    let close = at(
+        &rules,
+        &[danger(wish(Wish::Close(Reply::plain(554, "bye"))))],
+        Phase::Rcpt,
+    );
+    assert!(close.close && matches!(close.verdict.fate, Fate::Refuse(_)));
+}
+
+fn takes_out_a_part(edit: &Edit) -> bool {
+    matches!(edit, Edit::Replace(_))
+}
+
+#[test]
+fn what_danger_refuses_at_the_dot_is_told_whatever_was_overruled_before() {
+    let rules = Rules {
+        dry_run: true,
+        dry_for_spam: true,
+        ..Rules::default()
+    };
+    let overruled = at(&rules, &[spam(wish(defer()))], Phase::Rcpt)
+        .overruled()
+        .expect("overruled");
+    let virus = at(&rules, &[danger(wish(reject()))], Phase::Message);
+    assert_eq!(virus.clone().after(&overruled), virus);
+    let clean = at(&rules, &[], Phase::Message).after(&overruled);
+    assert_eq!(clean.would.as_ref().map(Fate::name), Some("defer"));
+}
+
+#[test]
 fn close_is_a_refusal_that_closes() {
     let close = |code| spam(wish(Wish::Close(Reply::new(code, None, "bye"))));
     let judgement = at(&Rules::default(), &[close(554)], Phase::Rcpt);

@@ -57,7 +57,7 @@ impl<'a> Folding<'a> {
         if let Some((_, rules)) = self.done.iter().find(|(other, _)| *other == layer) {
             return Arc::clone(rules);
         }
-        let rules = Arc::new(Rules::clone(&self.above).under(layer));
+        let rules = Arc::new(Rules::clone(&self.above).for_some(layer));
         if self.done.len() < SHARED_MAX {
             self.done.push((layer, Arc::clone(&rules)));
         }

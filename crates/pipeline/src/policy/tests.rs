@@ -25,6 +25,30 @@ fn a_domain_inherits_what_it_does_not_say() {
 }
 
 #[test]
+fn only_the_site_can_be_dry_about_danger() {
+    for (site, domain, user, dry, for_danger) in [
+        ("true", "{}", "{}", true, true),
+        ("true", r#"{"dry_run": true}"#, "{}", true, true),
+        ("true", r#"{"dry_run": false}"#, "{}", false, false),
+        ("true", r#"{"dry_run": false}"#, r#"{"dry_run": true}"#, true, false),
+        ("true", "{}", r#"{"keep_days": 3}"#, true, true),
+        ("false", r#"{"dry_run": true}"#, "{}", true, false),
+        ("false", r#"{"dry_run": true}"#, r#"{"keep_days": 3}"#, true, false),
+        ("false", "{}", r#"{"dry_run": true}"#, true, false),
+        ("false", "{}", "{}", false, false),
+    ] {
+        let (site, domain, user) = (layer(&format!(r#"{{"dry_run": {site}}}"#)), layer(domain), layer(user));
+        let policy = Policy::new(&site, [("d.example", &domain)]).with_users("d.example", [("ann", &user)]);
+        let rules = policy.rules(Some("d.example"), Some("ann"));
+        assert_eq!(
+            (rules.dry_run, rules.is_dry_for_danger()),
+            (dry, for_danger),
+            "{site:?} {domain:?} {user:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_kept_and_where_copies_go_differs_by_level_and_domain() {
     let general = layer(r#"{"spambox": "spam@{domain}", "medium": {"keep": false}, "keep_days": 7}"#);
     let own = layer(r#"{"spambox": "", "high": {"spambox": "{user}+spam@{domain}"}, "keep_refused": false}"#);

@@ -444,3 +444,29 @@ async fn what_one_mail_server_said_is_not_taken_for_anothers_answer() {
     on(&disk).forget(None, START).await.unwrap();
     assert_eq!(recipients.look_up(&who, "a", START).await.known, None);
 }
+
+#[tokio::test]
+async fn what_takes_everybody_takes_no_mail_servers_answer_away() {
+    let disk = Arc::new(Disk::default());
+    let server = [("a", "192.0.2.1:25")];
+    let (carol, dave) = (to("carol@d.example"), to("dave@d.example"));
+    let recipients = on(&disk).with_servers(server);
+    for (who, said) in [(&carol, Known::No), (&dave, Known::Yes)] {
+        let looked = recipients.look_up(who, "a", START).await;
+        recipients.learn(who, said, &looked, START).await;
+    }
+    // The domain is switched to a folder for a while, where all its mail is taken.
+    let folder = on(&disk).with_servers([("a", "maildir:mail")]).not_believing(["a"]);
+    for who in [&carol, &dave] {
+        let looked = folder.look_up(who, "a", START).await;
+        assert_eq!((looked.known, looked.refused_by()), (None, None));
+        folder.learn(who, Known::Yes, &looked, START).await;
+        assert_eq!(
+            folder.look_up(who, "a", START).await.known,
+            None,
+            "a folder knows nobody"
+        );
+    }
+    assert_eq!(recipients.look_up(&carol, "a", START).await.known, Some(Known::No));
+    assert_eq!(recipients.look_up(&dave, "a", START).await.known, Some(Known::Yes));
+}

@@ -62,6 +62,7 @@ impl Transaction {
         acceptance: Acceptance,
     ) -> Reply {
         let mut kept = Vec::new();
+        let held: Vec<usize> = acceptance.held.iter().flat_map(|copy| copy.who.clone()).collect();
         let done = self
             .accept_all(scene, ways, message, gone, deadline, acceptance, &mut kept)
             .await;
@@ -70,9 +71,28 @@ impl Transaction {
             Err(reply) => reply,
         };
         self.withdraw(scene, kept).await;
+        if !self.unsaved.is_empty() {
+            self.half_done(&held);
+            return reply;
+        }
         self.withhold(ways, if reply.is_permanent() { "refuse" } else { "defer" })
             .await;
         reply
+    }
+
+    /// Some have their copies, and the mail comes again for the others: what became of it for each of these.
+    fn half_done(&mut self, held: &[usize]) {
+        let again: Vec<usize> = self.unsaved.iter().chain(held).copied().collect();
+        for n in again {
+            self.write(self.row(n), |row| {
+                row.fate = "defer".into();
+                row.went = None;
+            });
+        }
+        let (lost, all) = (self.unsaved.len(), self.guests.len());
+        let note =
+            format!("{lost} of {all} copies could be saved nowhere: the mail comes again, and others get it twice");
+        self.record.notes.push(note);
     }
 
     /// Takes back what was kept of mail that is not accepted.
@@ -163,7 +183,10 @@ impl Transaction {
                             }
                         }
                     }
-                    return Ok(reply);
+                    return match self.unsaved.is_empty() {
+                        true => Ok(reply),
+                        false => Err(worded(refusal::NOT_KEPT, Places::id(&self.record.id))),
+                    };
                 }
                 Ok(Went { reply, .. }) => return Err(reply),
                 Err(loss) => self.may_wait(scene, &loss)?,
@@ -372,7 +395,7 @@ impl Transaction {
 
     /// What some recipients could not get after others got theirs: it goes to the queue if it may yet be taken, else, or
     /// where there is no queue, it is kept. Nobody's copy is bounced. Where there is no archive either, the queue has it and
-    /// sees to it that somebody learns of the refusal.
+    /// sees to it that somebody learns of the refusal. What neither takes is the sender's still.
     async fn rescue(&mut self, scene: &Scene<'_>, message: &Arc<Message>, stamp: &Edits, batch: &Batch, reply: &Reply) {
         self.record.notes.push(format!(
             "{} recipients could not be delivered to: {reply}",
@@ -389,7 +412,13 @@ impl Transaction {
             if !may_be_taken && self.left_to_queue(scene, message, stamp, batch).await {
                 return;
             }
-            tracing::error!(id = self.record.id, %reply, "some recipients' copies are lost: neither queue nor archive");
+            tracing::error!(
+                id = self.record.id,
+                %reply,
+                "neither queue nor archive takes some recipients' copies: the sender keeps the mail, and others get it twice"
+            );
+            self.unsaved.extend_from_slice(&batch.who);
+            return;
         }
         for n in &batch.who {
             self.write(self.row(*n), |row| row.fate = "hold".into());

@@ -1,8 +1,8 @@
 //! Whether the recipient exists, before filters and the mail server are asked (G-13).
 //!
 //! **Invariants:** a client that is refused already hears that for every recipient alike, so that a blocked harvester
-//! learns nothing here; filters are not asked about a recipient that does not exist, and so remember nothing of it; under
-//! `dry_run` nobody is refused here.
+//! learns nothing here; filters are not asked about a recipient that does not exist, and so remember nothing of it; in a
+//! dry run of the whole site nobody is refused here. That of a domain is about spam, not about who exists.
 
 use gatepost_core::smtp::relay::{Loss, What};
 use gatepost_core::{Fate, Phase, Recipient, Reply};
@@ -22,13 +22,13 @@ impl Transaction {
         Some(scene.pipeline.recipients()?.look_up(to, route, scene.now).await)
     }
 
-    /// Under `dry_run` a recipient that is not known is noted, and the mail server is asked.
+    /// In a dry run of the whole site a recipient that is not known is noted, and the mail server is asked.
     pub(super) fn only_notes(&mut self, rules: &Rules, recipient: &Recipient, rule: &str) -> bool {
-        if rules.dry_run && self.record.notes.len() < ledger::NOTES_MAX {
+        if rules.is_dry_for_danger() && self.record.notes.len() < ledger::NOTES_MAX {
             let note = format!("{rule} would refuse {}", recipient.path);
             self.record.notes.push(note);
         }
-        rules.dry_run
+        rules.is_dry_for_danger()
     }
 
     /// Whether the client is refused for what was said before it named the recipient, or would be but for a dry run.

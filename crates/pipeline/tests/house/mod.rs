@@ -281,12 +281,15 @@ impl Upstreams for Server {
 
 /// What is kept: reason and recipients.
 #[derive(Default)]
-pub struct Archive(pub Mutex<Vec<String>>);
+pub struct Archive(pub Mutex<Vec<String>>, pub AtomicBool);
 
 #[async_trait]
 impl Kept for Archive {
     async fn keep(&self, keeping: Keeping<'_>) -> Result<KeptId, Fault> {
         let who: Vec<_> = keeping.recipients.iter().map(ToString::to_string).collect();
+        if self.1.load(Ordering::SeqCst) {
+            return Err(Fault::Unavailable("disk"));
+        }
         let line = format!("{} {}", keeping.terms.reason, who.join(" "));
         self.0.lock().unwrap().push(line.clone());
         Ok(KeptId(line.into()))
@@ -354,6 +357,9 @@ impl Queue for Spool {
             self.taken.lock().unwrap().push(who.join(" "));
         }
         Ok(())
+    }
+    fn domains(&self) -> Vec<String> {
+        self.waits.lock().unwrap().keys().cloned().collect()
     }
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
         let mut depth = Depth::default();

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The kind of alarm about mail that cannot be read.
 const DAMAGED: &str = "queue_damaged";
+/// The kind of alarm about mail that can end nowhere.
+const ASIDE: &str = "queue_set_aside";
 /// The most notes that wait to be written.
 const WAITING: usize = 10_000;
 /// The most notes about waiting that a record has; of a mail that was tried for days the last ones are in the log.
@@ -55,7 +57,7 @@ pub fn describe() {
     describe_counter!(
         "gatepost_queue_events_total",
         "What happened to mail that waits, by what: accepted, delivered, deferred, away, unsure, failed, expired, delayed, \
-         notified, archived, given_up, deleted, damaged"
+         notified, archived, given_up, deleted, damaged, set_aside"
     );
     describe_histogram!(
         "gatepost_queue_wait_seconds",
@@ -94,6 +96,11 @@ impl Follower for Teller {
             let why =
                 "waiting mail cannot be read and was set aside: `gatepost queue list --damaged`; is the disk sound?";
             self.alarms.raise(DAMAGED, &event.domain, why);
+        }
+        if event.what == What::SetAside {
+            let why = "mail that nobody took is too large for the archive and was set aside, whole: `gatepost queue list \
+                       --damaged`; `queue flush ID` tries it once more, `queue delete ID` ends it";
+            self.alarms.raise(ASIDE, &event.domain, why);
         }
         // What begins is in the record already, as the mail's way.
         if event.what == What::Accepted || event.transaction.is_empty() {
@@ -151,6 +158,10 @@ fn line(event: &Event) {
         What::GivenUp => tell!(warn, "a notice of our own could not be delivered"),
         What::Deleted => tell!(info, "waiting mail was deleted"),
         What::Damaged => tell!(error, "waiting mail cannot be read and was set aside"),
+        What::SetAside => tell!(
+            error,
+            "mail that nobody took is too large for the archive and was set aside"
+        ),
         _ => tell!(info, "something became of waiting mail"),
     }
 }

@@ -3,6 +3,7 @@
 //! **Invariant:** mail that waits goes as the same mail would go that came now to the listener that it came to.
 
 mod chronicle;
+mod depths;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::post::Outlet;
 
 pub use chronicle::{Chronicle, DELETED, RETURNED, describe, pair};
+pub use depths::depth_rows;
 
 /// Where waiting mail goes.
 pub struct Outward {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gatepost_core::{DomainAct, DomainRow, Receipt, Request, Setting};
+use gatepost_core::{DomainAct, DomainRow, HostRow, Receipt, Request, Setting};
 use toml_edit::{Array, Value};
 
 use super::kept::{nothing, remark};
@@ -219,17 +219,17 @@ pub async fn run(office: &mut Office, what: &What) -> Result<ExitCode, String> {
     };
     match (office.submit(Request::Domain(act)).await?, what) {
         (Receipt::Domains(mut rows), What::List { down, json }) => {
-            rows.retain(|row| !down || row.left_out.is_some() || row.up == Some(false));
+            rows.retain(|row| !down || row.left_out.is_some() || row.up == Some(false) || dead(row).next().is_some());
             nothing(rows.is_empty());
             if matches!(office, Office::Here(..)) {
                 remark("no daemon runs, so it is not known which mail servers answer");
             }
             for row in &rows {
-                say(&harmless(&if *json {
-                    serde_json::to_string(row).unwrap_or_default()
-                } else {
-                    line(row)
-                }));
+                let text = match *json {
+                    true => serde_json::to_string(row).unwrap_or_default(),
+                    false => line(row),
+                };
+                text.lines().for_each(|line| say(&harmless(line)));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -248,9 +248,17 @@ fn table(sheet: &[String]) -> impl Iterator<Item = &str> {
     toml.skip_while(|line| !line.is_empty()).skip(1)
 }
 
+/// Its mail servers that are down.
+fn dead(row: &DomainRow) -> impl Iterator<Item = &HostRow> {
+    row.hosts.iter().filter(|host| host.up == Some(false))
+}
+
+/// A domain in one line, and one more for each of its mail servers that is down.
 fn line(row: &DomainRow) -> String {
+    let some_down = dead(row).next().is_some();
     let state = match (&row.left_out, row.up) {
         (Some(why), _) => format!("NOT IN SERVICE: {}", why.replace('\n', "; ")),
+        (None, Some(true)) if some_down => "part".into(),
         (None, Some(true)) => "up".into(),
         (None, Some(false)) => "DOWN".into(),
         (None, None) if row.route.is_empty() => "-".into(),
@@ -261,7 +269,11 @@ fn line(row: &DomainRow) -> String {
         (false, true) => row.leads.clone(),
         (false, false) => format!("{} ({})", row.leads, row.route),
     };
-    format!("{:32}  {state:4}  {way:40}  {}", row.domain, row.written)
+    let mut line = format!("{:32}  {state:4}  {way:40}  {}", row.domain, row.written);
+    for host in dead(row) {
+        line += &format!("\n    {}", host.told());
+    }
+    line
 }
 
 #[cfg(test)]
@@ -300,6 +312,33 @@ mod tests {
             toml
         );
         assert_eq!(found(format!("a.example\n  state    NOT IN SERVICE\n\n{toml}")), toml);
+    }
+
+    #[test]
+    fn a_dead_host_of_a_set_is_named_with_what_is_wrong() {
+        let host = |name: &str, up, why: Option<&str>| {
+            let mut row = HostRow::default();
+            (row.host, row.up, row.since) = (name.into(), up, Some(90));
+            row.why = why.map(Into::into);
+            row
+        };
+        let mut row = DomainRow::default();
+        (row.domain, row.route, row.leads) = ("acme.example".into(), "acme.example".into(), "a:25, b:25".into());
+        row.up = Some(true);
+        row.hosts = vec![host("a:25", Some(true), None), host("b:25", None, None)];
+        assert!(
+            !line(&row).contains('\n') && line(&row).contains("  up  "),
+            "{}",
+            line(&row)
+        );
+        row.hosts.push(host("c:25", Some(false), Some("it hangs up")));
+        let told = line(&row);
+        assert!(
+            told.contains("  part  ") && told.ends_with("\n    c:25  DOWN for 1m 30s: it hangs up"),
+            "{told}"
+        );
+        row.up = Some(false);
+        assert!(line(&row).contains("  DOWN  "));
     }
 
     #[test]

@@ -95,6 +95,10 @@ fn lines(record: &Record, concerns: impl Fn(&RecipientRecord) -> bool) -> Vec<St
             (fate, Some(went)) => format!("{}, {}", past(fate), went.replacen("kept:", "kept as ", 1)),
             (fate, None) => past(fate).into(),
         };
+        let became = match row.released {
+            Some(at) => format!("{became}, released {}", shown(at)),
+            None => became,
+        };
         let would = row
             .would
             .as_deref()

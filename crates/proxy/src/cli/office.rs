@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost_core::{Clock, Desk, Login, LoginBy, Receipt, Request};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded, Registry};
@@ -28,7 +30,13 @@ pub enum Office {
     /// The daemon's.
     Daemon(Line),
     /// One of this process.
-    Here(Box<Opened>, Login),
+    Here(Box<Opened>, Login, Option<Writing>),
+}
+
+/// What becomes of mail that waits, being written into its records, and how to end that.
+pub struct Writing {
+    task: JoinHandle<()>,
+    end: CancellationToken,
 }
 
 impl Office {
@@ -51,7 +59,7 @@ impl Office {
             ));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let opened = services::open(config, registry, clock, OTHERS)
+        let mut opened = services::open(config, registry, clock, OTHERS)
             .await
             .map_err(|error| format!("no daemon answers at {}, and so: {error}", socket.display()))?;
         if opened.archive.needs_mending() {
@@ -64,6 +72,7 @@ impl Office {
         let (loaded, left_out) = opened.register.complete(loaded.clone()).await?;
         customers::tell(&*opened.services.alarms, &[], &left_out);
         let config = Arc::new(loaded.config);
+        let has_records = config.archive.records_max > 0;
         let handlers = wiring::handlers(&config, registry, &opened.services)?;
         let ways = Arc::new(Ways::new(&config, None).map_err(|error| error.to_string())?);
         opened.publish(&config, registry, handlers, &ways).await;
@@ -74,14 +83,20 @@ impl Office {
             left_out,
             asks: false,
         });
-        Ok(Office::Here(Box::new(opened), operator()))
+        let chronicle = opened.chronicle.take().filter(|_| has_records);
+        let writing = chronicle.map(|chronicle| {
+            let end = CancellationToken::new();
+            let task = tokio::spawn(chronicle.keep(end.clone()));
+            Writing { task, end }
+        });
+        Ok(Office::Here(Box::new(opened), operator(), writing))
     }
 
     /// Submits a request.
     pub async fn submit(&mut self, request: Request) -> Result<Receipt, String> {
         match self {
             Office::Daemon(line) => line.submit(&request).await,
-            Office::Here(opened, login) => opened
+            Office::Here(opened, login, _) => opened
                 .desk
                 .submit(login, request)
                 .await
@@ -109,9 +124,13 @@ impl Office {
 
     /// Closes what was opened.
     pub async fn close(self) {
-        if let Office::Here(opened, _) = self {
+        if let Office::Here(opened, _, writing) = self {
             opened.learned().await;
             let _ = opened.queue.close().await;
+            if let Some(Writing { task, end }) = writing {
+                end.cancel();
+                let _ = task.await;
+            }
             opened.archive.close().await;
         }
     }

@@ -28,6 +28,11 @@ pub fn load(sources: &Sources, registry: &Registry) -> Result<Loaded, Mistakes> 
         let mut config: Config = read(&mut rest, &mut mistakes)?;
         for (name, domain) in &mut config.domain {
             domain.written = rest.at(&["domain", name]).map(|node| node.key_place.clone());
+            let main = sources.file.as_ref().map(|(path, _)| path.display().to_string());
+            domain.beside = domain
+                .written
+                .as_ref()
+                .is_some_and(|place| place.is_beside(main.as_deref()));
         }
         config.lists = check::check(&config, &rest, &root, registry, &mut mistakes);
         build(&mut rest, registry, &mut mistakes);

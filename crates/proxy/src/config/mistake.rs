@@ -33,6 +33,11 @@ impl Place {
         }
     }
 
+    /// Whether it is in a text beside the main file: in a file of the folder, or in the store.
+    pub fn is_beside(&self, main: Option<&str>) -> bool {
+        matches!(self, Place::Text { name, .. } if Some(&**name) != main) && !self.is_embedded()
+    }
+
     /// Whether it is in the embedded defaults, where nobody of the site wrote it.
     pub fn is_embedded(&self) -> bool {
         matches!(self, Place::Text { name, .. } if &**name == Place::EMBEDDED)

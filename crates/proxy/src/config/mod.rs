@@ -247,7 +247,7 @@ pub struct Domain {
     /// `policy` holds, for mail to this recipient alone. Letter case does not count; `ann+tag` is `ann` where there is no
     /// such entry of its own.
     pub users: BTreeMap<String, Layer>,
-    /// Its filters, by name.
+    /// Its filters, by name. Of those that look for danger only the main file may say something.
     pub filters: BTreeMap<String, FilterException>,
     /// Logins that may change its lists and see its kept mail.
     pub admins: Vec<String>,
@@ -287,6 +287,9 @@ pub struct Domain {
     /// Where its table is written.
     #[serde(skip)]
     pub written: Option<Place>,
+    /// Whether that is beside the main file: in the folder or in the store.
+    #[serde(skip)]
+    pub beside: bool,
 }
 
 /// Which filters are asked, and in which order.

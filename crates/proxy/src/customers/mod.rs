@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use gatepost_core::{Alarms, Change, DomainAct, DomainRow, Domains, Fault, Receipt, Store, Upstreams, async_trait};
+use gatepost_pipeline::policy::Rules;
 use metrics::gauge;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -48,6 +49,8 @@ pub struct Serving {
 pub struct Order {
     /// The change.
     pub act: DomainAct,
+    /// The domains of one who looks after no others.
+    pub own: Option<Vec<String>>,
     /// Where to say it.
     pub answer: oneshot::Sender<Receipt>,
 }
@@ -128,7 +131,7 @@ impl Register {
     }
 
     /// Sees whether a change can be made. What it says instead is for the one who asked.
-    pub async fn plan(&self, act: &DomainAct) -> Result<Result<Planned, Receipt>, Fault> {
+    pub async fn plan(&self, act: &DomainAct, own: Option<&[String]>) -> Result<Result<Planned, Receipt>, Fault> {
         let serving = self.serving()?;
         let stored = self.stored().await?;
         let (domain, text) = match wanted(act, &stored, &serving.config) {
@@ -151,7 +154,9 @@ impl Register {
                 "nothing is changed, since what lies beside it has mistakes now:\n{}",
                 told(&mistakes.0)
             ))),
-            Ok((loaded, left_out)) => judged(&serving, adds, domain, text, loaded, left_out).map_err(Receipt::Refused),
+            Ok((loaded, left_out)) => copies_stay(&serving.config, &loaded.config, &domain, own)
+                .and_then(|()| judged(&serving, adds, domain, text, loaded, left_out))
+                .map_err(Receipt::Refused),
         })
     }
 
@@ -185,9 +190,9 @@ impl Register {
     }
 
     /// Makes a change where no daemon does.
-    async fn change(&self, act: &DomainAct) -> Result<Receipt, Fault> {
+    async fn change(&self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault> {
         let _alone = self.changing.lock().await;
-        let planned = match self.plan(act).await? {
+        let planned = match self.plan(act, own).await? {
             Ok(planned) => planned,
             Err(receipt) => return Ok(receipt),
         };
@@ -245,6 +250,45 @@ fn wanted(act: &DomainAct, stored: &Stored, config: &Config) -> Result<(DomainNa
         }
     };
     Ok((domain, text))
+}
+
+/// Refuses a change of one who looks after these domains alone where copies of mail would go to somebody else's by it.
+fn copies_stay(before: &Config, after: &Config, domain: &DomainName, own: Option<&[String]>) -> Result<(), String> {
+    let Some(own) = own else { return Ok(()) };
+    let is_theirs = |name: &str| {
+        let is = |own: &String| own == name || (own.starts_with('.') && name.ends_with(own.as_str()));
+        own.iter().any(is)
+    };
+    // What the operator has said of all, of the domain or of one of its people stays.
+    let was = spamboxes(before, domain);
+    let stands = |user: &Option<&String>, name: &String| {
+        let same = |(of, known): &(Option<&String>, String)| known == name && (of.is_none() || of == user);
+        was.iter().any(same)
+    };
+    let mut all = spamboxes(after, domain).into_iter();
+    match all.find(|(user, name)| !is_theirs(name) && !stands(user, name)) {
+        Some((_, name)) => Err(format!(
+            "spambox: {name} is no domain of yours, and copies of mail stay within yours: expected {{domain}}, or one of              yours; only the operator names another"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The domains other than each recipient's own to which copies of a domain's mail go: what holds for all there, and for each of
+/// its people.
+fn spamboxes<'a>(config: &'a Config, domain: &DomainName) -> Vec<(Option<&'a String>, String)> {
+    let site = Rules::fold([&config.policy]);
+    let of = |user: Option<&'a String>, rules: &Rules| -> Vec<(Option<&'a String>, String)> {
+        let domains = rules.spambox_domains();
+        domains.map(|name| (user, name.to_ascii_lowercase())).collect()
+    };
+    let Some(own) = config.domain.get(domain) else {
+        return of(None, &site);
+    };
+    let rules = site.for_some(&own.policy);
+    let people = own.users.iter();
+    let people = people.flat_map(|(user, layer)| of(Some(user), &rules.clone().for_some(layer)));
+    of(None, &rules).into_iter().chain(people).collect()
 }
 
 /// Whether a configuration with a change is what was wanted; if not, why.
@@ -326,6 +370,13 @@ fn told(mistakes: &[Mistake]) -> String {
 }
 
 impl Serving {
+    /// Has the mail servers of routes asked how they are, where that is done at all.
+    async fn ask<'a>(&self, routes: impl Iterator<Item = &'a str>) {
+        if self.asks {
+            self.ways.ask_now(&routes.collect()).await;
+        }
+    }
+
     /// Whether the store has a domain of which a file says something else.
     fn is_twice(&self, domain: &DomainName, stored: &Stored) -> bool {
         let written = self.config.domain.get(domain).and_then(|own| own.written.as_ref());
@@ -354,6 +405,9 @@ impl Serving {
                     .map(|route| route.upstream.to_string())
                     .unwrap_or_default();
                 row.up = (self.asks && !route.is_empty()).then(|| self.ways.is_up(&route));
+                if self.asks {
+                    row.hosts = self.ways.told(&route);
+                }
                 row.route = route;
                 row
             })
@@ -372,22 +426,25 @@ impl Serving {
 
 #[async_trait]
 impl Domains for Register {
-    async fn act(&self, act: &DomainAct) -> Result<Receipt, Fault> {
+    async fn act(&self, act: &DomainAct, own: Option<&[String]>) -> Result<Receipt, Fault> {
         match act {
             DomainAct::List => {
-                let stored = self.stored().await?;
-                Ok(Receipt::Domains(self.serving()?.rows(&stored)))
+                let (serving, stored) = (self.serving()?, self.stored().await?);
+                let routes = serving.config.domain.values();
+                serving.ask(routes.filter_map(|own| own.route.as_deref())).await;
+                Ok(Receipt::Domains(serving.rows(&stored)))
             }
             DomainAct::Show { domain } => {
                 let (serving, stored) = (self.serving()?, self.stored().await?);
                 sheet::shown(&serving, &stored, domain).await
             }
             _ => match self.daemon.load_full() {
-                None => self.change(act).await,
+                None => self.change(act, own).await,
                 Some(daemon) => {
                     let (answer, answered) = oneshot::channel();
                     let order = Order {
                         act: act.clone(),
+                        own: own.map(<[String]>::to_vec),
                         answer,
                     };
                     let gone = Fault::Unavailable("the desk, since Gatepost is stopping");

@@ -58,6 +58,7 @@ pub(super) async fn shown(serving: &Serving, stored: &Stored, named: &str) -> Re
         );
     }
     if let Some((name, route)) = route {
+        serving.ask(std::iter::once(name)).await;
         let up = match (serving.asks, serving.ways.is_up(name)) {
             (true, true) => "in service; its mail server answers",
             (true, false) => "in service; its mail server DOES NOT ANSWER",
@@ -65,6 +66,14 @@ pub(super) async fn shown(serving: &Serving, stored: &Stored, named: &str) -> Re
         };
         let _ = writeln!(out, "  state    {up}");
         let _ = writeln!(out, "  route    {name}: {}", way(route));
+        let hosts = if serving.asks {
+            serving.ways.told(name)
+        } else {
+            Vec::new()
+        };
+        for host in hosts {
+            let _ = writeln!(out, "  host     {}", host.told());
+        }
     } else {
         let _ = writeln!(out, "  state    in service; its mail goes where the listener's does");
     }

@@ -41,7 +41,12 @@ fn add(domain: &str, settings: &[(&str, &str)]) -> DomainAct {
 const SERVER: (&str, &str) = ("server.upstream", "\"127.0.0.1:9\"");
 
 async fn lines(register: &Register, act: DomainAct) -> Result<Vec<String>, String> {
-    match register.act(&act).await {
+    lines_for(register, act, None).await
+}
+
+/// What is said to one who looks after these domains alone.
+async fn lines_for(register: &Register, act: DomainAct, own: Option<&[String]>) -> Result<Vec<String>, String> {
+    match register.act(&act, own).await {
         Ok(Receipt::Done(change)) => Ok(change.lines),
         Ok(Receipt::Refused(why)) => Err(why),
         other => panic!("{other:?}"),
@@ -49,7 +54,7 @@ async fn lines(register: &Register, act: DomainAct) -> Result<Vec<String>, Strin
 }
 
 async fn rows(register: &Register) -> Vec<DomainRow> {
-    match register.act(&DomainAct::List).await {
+    match register.act(&DomainAct::List, None).await {
         Ok(Receipt::Domains(rows)) => rows,
         other => panic!("{other:?}"),
     }
@@ -204,6 +209,56 @@ async fn a_domain_that_has_become_wrong_is_listed_and_does_not_keep_others_from_
 }
 
 #[tokio::test]
+async fn whoever_looks_after_a_domain_sends_copies_to_no_other() {
+    let register = serving(FILE, MemoryStore::store()).await;
+    let operators = ("users.eva.spambox", "all@other.example");
+    for domain in ["other.example", "third.example"] {
+        lines(&register, add(domain, &[SERVER])).await.expect("added");
+    }
+    lines(&register, add("acme.example", &[SERVER, operators]))
+        .await
+        .expect("added");
+    let own = [
+        "acme.example".to_owned(),
+        ".third.example".to_owned(),
+        "third.example".to_owned(),
+    ];
+    let set = async |key: &str, value: &str| {
+        let act = DomainAct::Set {
+            domain: "acme.example".into(),
+            settings: vec![Setting::new(key, value)],
+        };
+        lines_for(&register, act, Some(&own)).await
+    };
+    for (key, value) in [
+        ("policy.spambox", "spam@other.example"),
+        ("policy", "{ high = { \"spambo\\u0078\" = \"spam@OTHER.example\" } }"),
+        ("users.ann.spambox", "spam@other.example"),
+        ("users.ann.high.spambox", "spam@other.example"),
+    ] {
+        let why = set(key, value).await.expect_err(key);
+        assert!(why.contains("other.example is no domain of yours"), "{why}");
+    }
+    for (key, value) in [
+        ("policy.spambox", "spam@{domain}"),
+        ("policy.spambox", "spam@Acme.example"),
+        ("users.ann.spambox", "spam@third.example"),
+        ("users.eva.high.action", "hold"),
+        ("users.eva.high.spambox", "all@other.example"),
+    ] {
+        set(key, value).await.unwrap_or_else(|why| panic!("{key}: {why}"));
+    }
+    let operator = DomainAct::Set {
+        domain: "acme.example".into(),
+        settings: vec![Setting::new("policy.spambox", "spam@other.example")],
+    };
+    lines(&register, operator)
+        .await
+        .expect("the operator names whom they like");
+    set("users.ann.high.action", "hold").await.expect("and that stays");
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_attached_is_asked_for_changes() {
     let register = serving(FILE, MemoryStore::store()).await;
     let (orders, mut ordered) = mpsc::channel::<Order>(1);
@@ -215,10 +270,10 @@ async fn a_daemon_that_is_attached_is_asked_for_changes() {
         let _ = order.answer.send(Receipt::Refused("not now".into()));
         drop(ordered);
     };
-    let (receipt, ()) = tokio::join!(register.act(&asked), daemon);
+    let (receipt, ()) = tokio::join!(register.act(&asked, None), daemon);
     assert_eq!(receipt, Ok(Receipt::Refused("not now".into())));
     assert!(
-        matches!(register.act(&asked).await, Err(Fault::Unavailable(_))),
+        matches!(register.act(&asked, None).await, Err(Fault::Unavailable(_))),
         "it is stopping"
     );
 }

@@ -66,6 +66,8 @@ enum State {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Health {
     state: State,
+    /// Since when it is so.
+    since: Time,
     /// When a probe is due.
     due: Time,
     /// When the last one was answered, or was not.
@@ -79,6 +81,7 @@ impl Health {
     pub fn new(now: Time) -> Health {
         Health {
             state: State::Unknown,
+            since: now,
             due: now,
             asked: None,
             strikes: 0,
@@ -87,8 +90,7 @@ impl Health {
 
     /// A probe was answered; the answer is `valid` for so long. Whether it was not up before.
     pub fn answered(&mut self, now: Time, valid: Duration, chance: u64) -> bool {
-        let news = !self.is_up();
-        self.state = State::Up;
+        let news = self.comes_up(now);
         self.asked = Some(now);
         self.due = now + about(valid.max(RETRY), chance);
         news
@@ -96,25 +98,39 @@ impl Health {
 
     /// A probe failed. Whether it was not down before.
     pub fn unanswered(&mut self, now: Time, trouble: Trouble, loss: Loss, chance: u64) -> bool {
-        let news = !self.is_down();
-        self.state = State::Down(trouble, loss);
+        let news = self.goes_down(now, trouble, loss);
         self.asked = Some(now);
         self.due = now + about(RETRY, chance);
         news
     }
 
     /// It served a client's mail, or said no to it in order. Whether it was not up before.
-    pub fn served(&mut self) -> bool {
-        let news = !self.is_up();
-        self.state = State::Up;
+    pub fn served(&mut self, now: Time) -> bool {
         self.strikes = 0;
+        self.comes_up(now)
+    }
+
+    fn comes_up(&mut self, now: Time) -> bool {
+        let news = !self.is_up();
+        if news {
+            self.since = now;
+        }
+        self.state = State::Up;
+        news
+    }
+
+    fn goes_down(&mut self, now: Time, trouble: Trouble, loss: Loss) -> bool {
+        let news = !self.is_down();
+        if news {
+            self.since = now;
+        }
+        self.state = State::Down(trouble, loss);
         news
     }
 
     /// It failed a client's mail. Whether it was not down before.
     pub fn failed(&mut self, now: Time, trouble: Trouble, loss: Loss, chance: u64) -> bool {
-        let news = !self.is_down();
-        self.state = State::Down(trouble, loss);
+        let news = self.goes_down(now, trouble, loss);
         let pause = match trouble {
             Trouble::Login => LOCKED_OUT,
             _ => FIRST.saturating_mul(1 << self.strikes.min(10)).min(LONGEST),
@@ -162,12 +178,27 @@ impl Health {
         matches!(self.state, State::Down(..))
     }
 
-    /// How it was lost, where it is down.
-    pub fn loss(&self) -> Option<&Loss> {
+    /// For how long it has been as it is.
+    pub fn lasts(&self, now: Time) -> Duration {
+        now.since(self.since)
+    }
+
+    /// Whether it was asked at all.
+    pub fn is_known(&self) -> bool {
+        self.state != State::Unknown
+    }
+
+    /// What is wrong with it, where it is down.
+    pub fn wrong(&self) -> Option<(Trouble, &Loss)> {
         match &self.state {
-            State::Down(_, loss) => Some(loss),
+            State::Down(trouble, loss) => Some((*trouble, loss)),
             State::Unknown | State::Up => None,
         }
+    }
+
+    /// How it was lost, where it is down.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.wrong().map(|(_, loss)| loss)
     }
 
     /// Whether a probe is due.
@@ -249,7 +280,7 @@ mod tests {
             now = due;
             health.answered(now, VALID, EVEN);
         }
-        health.served();
+        health.served(now);
         health.failed(now, Trouble::Quick, gone(), EVEN);
         assert!(health.is_due(now + FIRST));
     }
@@ -324,7 +355,7 @@ mod tests {
                 let news = match event {
                     Event::Answered => health.answered(now, VALID, chance),
                     Event::Unanswered(slow) => health.unanswered(now, trouble(slow), gone(), chance),
-                    Event::Served => health.served(),
+                    Event::Served => health.served(now),
                     Event::Failed(slow) => {
                         let news = health.failed(now, trouble(slow), gone(), chance);
                         // However many clients fail, the probe comes when it was due.
@@ -337,6 +368,8 @@ mod tests {
                         false
                     }
                 };
+                let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&health.state);
+                prop_assert_eq!(health.since, if same { before.since } else { now });
                 match event {
                     Event::Answered | Event::Served => prop_assert!(health.is_up()),
                     Event::Unanswered(slow) | Event::Failed(slow) => {
@@ -346,7 +379,7 @@ mod tests {
                     Event::Doubted => prop_assert_eq!(&health.state, &before.state),
                 }
                 prop_assert_eq!(news, !matches!(event, Event::Doubted)
-                    && std::mem::discriminant(&before.state) != std::mem::discriminant(&health.state));
+                    && !same);
                 // Up: a tenth over what its answer is valid for. Down: about a minute.
                 let far = if health.is_down() { LONGEST } else { VALID };
                 prop_assert!(health.due <= now + far + far / 10 || health.due == before.due);

@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use gatepost_core::Time;
 use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::relay::{Client, Loss, What, Whose};
+use gatepost_core::{HostRow, Time};
 use metrics::{counter, gauge};
 
 use crate::clock::ticks;
@@ -32,6 +32,22 @@ use seats::Seat;
 
 /// How long one probe may take in all. A server that greets its own people later than that is not fit to be a proxy's.
 const PROBE: Duration = Duration::from_secs(30);
+
+/// What is wrong with a host, in words for an operator.
+fn why(trouble: Trouble, loss: &Loss) -> String {
+    match (trouble, &loss.what) {
+        (Trouble::Loop, _) => "it is this Gatepost itself, and mail would run in circles".into(),
+        (Trouble::Login, _) => loss.said().map_or("it does not take our login".into(), |said| {
+            format!("it does not take our login: {said}")
+        }),
+        (_, What::Refused(said)) => format!("it says {said}"),
+        (_, What::Unreachable) => "it cannot be reached".into(),
+        (_, What::Silent) => "it does not answer".into(),
+        (_, What::Gone) => "it hangs up".into(),
+        (_, What::Missing(what)) => format!("it does not offer {what}"),
+        _ => loss.reply().to_string(),
+    }
+}
 
 /// What is known of a host. It outlives a reload.
 pub struct Known {
@@ -113,6 +129,11 @@ impl Hosts {
         }
     }
 
+    /// The name of their route.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
     /// All, in the order in which they are written.
     pub fn all(&self) -> &[Host] {
         &self.hosts
@@ -142,6 +163,35 @@ impl Hosts {
         known
             .fold(None, graver)
             .unwrap_or(Loss::new(Whose::Upstream, What::Unreachable))
+    }
+
+    /// How each is, in the order in which they are written.
+    pub fn told(&self) -> Vec<HostRow> {
+        let now = ticks();
+        let row = |host: &Host| {
+            let health = host.known.health();
+            let mut row = HostRow::default();
+            row.host.clone_from(&host.server.address);
+            row.up = health.is_known().then(|| health.is_up());
+            row.since = health.is_known().then(|| health.lasts(now).as_secs());
+            row.why = health.wrong().map(|(trouble, loss)| why(trouble, loss));
+            row
+        };
+        self.hosts.iter().map(row).collect()
+    }
+
+    /// What is wrong, where none of them is there: of one that is ourselves rather that, since nobody else can mend it.
+    pub fn wrong(&self) -> Option<String> {
+        let told = self.hosts.iter().map(|host| {
+            let health = host.known.health();
+            let (trouble, loss) = health.wrong()?;
+            let words = format!("{}: {}", host.server.address, why(trouble, loss));
+            Some((trouble == Trouble::Loop, words))
+        });
+        let told: Option<Vec<(bool, String)>> = told.collect();
+        let told = told?;
+        let first = told.iter().find(|(is_loop, _)| *is_loop).or_else(|| told.first());
+        first.map(|(_, words)| words.clone())
     }
 
     /// Whether one of them answered the last time.
@@ -194,7 +244,7 @@ impl Hosts {
     /// One served a client's mail, or refused it in order.
     pub fn served(&self, at: usize) {
         let Some(host) = self.hosts.get(at) else { return };
-        let news = host.known.health().served();
+        let news = host.known.health().served(ticks());
         if news {
             self.tell(host, None);
         }

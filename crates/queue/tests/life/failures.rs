@@ -121,6 +121,76 @@ async fn without_a_route_to_the_world_nobody_is_told_and_the_archive_has_it() {
 }
 
 #[tokio::test]
+async fn what_nobody_took_and_the_archive_may_never_hold_is_set_aside_whole_and_told() {
+    let never = RcptParams {
+        notify: Some(Notify::default()),
+        ..RcptParams::default()
+    };
+    let mut house = outage();
+    house.kept.at_most(10);
+    let to = vec![
+        ("ann@acme.example", never),
+        ("carl@acme.example", RcptParams::default()),
+    ];
+    house
+        .accept(Mail {
+            to,
+            ..to_ann("1").proven()
+        })
+        .await;
+    house.clock.pass(5 * DAY);
+    house.settle().await;
+    // Who may be told is told of those of whom he wants to hear.
+    let told = notices(&house).pop().expect("a notice");
+    assert!(
+        told.contains("rfc822; carl@acme.example") && !told.contains("rfc822; ann@acme.example"),
+        "{told}"
+    );
+    let depth = house.queue.depth_now();
+    assert_eq!((depth.mails, depth.damaged, house.archived().await.len()), (0, 1, 0));
+    let aside = house.heard.all().into_iter().find(|event| event.what == What::SetAside);
+    assert_eq!(aside.expect("an event").recipients, ["ann@acme.example"]);
+    house.pass(HOUR).await;
+    assert_eq!(house.heard.count(What::SetAside), 1);
+    // It is there after a start, and goes to whom it did not reach when somebody has it tried once more.
+    house.restart().await;
+    house.map.server("acme").away(false);
+    let mut which = gatepost_core::Waiting::default();
+    which.damaged = true;
+    let flushed = gatepost_core::Queue::order(&house.queue, &which, gatepost_core::WaitingOrder::Flush).await;
+    assert_eq!(flushed, Ok(1));
+    house.settle().await;
+    let delivered = house.map.server("acme").script.delivered();
+    assert_eq!(delivered.len(), 1);
+    let to: Vec<String> = delivered[0].to.iter().map(ToString::to_string).collect();
+    assert_eq!(to, ["ann@acme.example"]);
+    let depth = house.queue.depth_now();
+    assert_eq!((depth.mails, depth.damaged), (0, 0));
+}
+
+#[tokio::test]
+async fn whom_a_server_refuses_holds_up_none_of_the_others_while_the_archive_may_not_hold_the_mail() {
+    let house = House::new();
+    house.kept.at_most(10);
+    house.map.server("acme").script.rcpt("ann@acme.example", NEVER);
+    house
+        .accept(mail("1", &["ann@acme.example", "carl@acme.example"]))
+        .await;
+    house.settle().await;
+    assert_eq!(house.map.server("acme").subjects(), ["1"]);
+    assert_eq!(
+        house.queue.depth_now().mails,
+        1,
+        "the operator has time to give the archive more room"
+    );
+    house.clock.pass(5 * DAY);
+    house.settle().await;
+    assert_eq!(house.map.server("acme").subjects(), ["1"], "once");
+    let aside = house.heard.all().into_iter().find(|event| event.what == What::SetAside);
+    assert_eq!(aside.expect("an event").recipients, ["ann@acme.example"]);
+}
+
+#[tokio::test]
 async fn what_nobody_took_stays_in_the_queue_while_the_archive_cannot_have_it() {
     let house = outage();
     house.accept(to_ann("1")).await;

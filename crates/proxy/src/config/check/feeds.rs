@@ -70,6 +70,12 @@ impl Check<'_> {
         })
     }
 
+    fn is_danger(&self, filter: &str) -> bool {
+        self.registry
+            .get(filter)
+            .is_some_and(|entry| entry.concern == Concern::Danger)
+    }
+
     fn addresses(&mut self, name: &DomainName, domain: &Domain) {
         let mut known = BTreeMap::new();
         for (local, route) in &domain.addresses {
@@ -90,8 +96,28 @@ impl Check<'_> {
     }
 
     /// What looks for danger is asked about a feed's mail, and obeyed, as it is about all mail: whoever writes the customer's
-    /// table cannot do without it.
+    /// table cannot do without it. Nor is it theirs how it looks and what becomes of mail that it could not look at: nobody
+    /// can tell whether other options look less closely.
     fn spared(&mut self, name: &DomainName, domain: &Domain) {
+        for (filter, own) in &domain.filters {
+            if !(domain.beside && self.is_danger(filter)) {
+                continue;
+            }
+            let said = [
+                ("mode", own.mode.is_some()),
+                ("on_fault", own.on_fault.is_some()),
+                ("options", own.options.is_some()),
+            ];
+            for (key, _) in said.into_iter().filter(|(_, said)| *said) {
+                self.error(
+                    &["domain", name, "filters", filter, key],
+                    "how mail is looked at for danger is the main file's word: leave it out, or write the whole table there",
+                );
+            }
+        }
+        if domain.beside {
+            return;
+        }
         // A single domain below a feed goes where that goes.
         let above = name
             .match_indices('.')
@@ -101,11 +127,7 @@ impl Check<'_> {
         }
         for (filter, own) in &domain.filters {
             let general = self.config.filter(filter).mode;
-            let is_danger = self
-                .registry
-                .get(filter.as_str())
-                .is_some_and(|entry| entry.concern == Concern::Danger);
-            if is_danger && own.mode.is_some_and(|mode| mode < general) {
+            if self.is_danger(filter) && own.mode.is_some_and(|mode| mode < general) {
                 self.error(
                     &["domain", name, "filters", filter, "mode"],
                     "what looks for danger is asked about the mail of every domain with a mail server of its own, as it is \

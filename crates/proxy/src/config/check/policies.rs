@@ -31,7 +31,7 @@ impl Check<'_> {
 
     /// Tells what cannot be meant in a layer below these rules; what both make.
     fn layer(&mut self, path: &[&str], above: &Rules, layer: &Layer, by: &str) -> Rules {
-        let rules = above.clone().under(layer);
+        let rules = above.clone().for_some(layer);
         let vain = layer.touching(&above.locked);
         for key in &vain {
             let steps: Vec<&str> = key.path().collect();
@@ -106,13 +106,13 @@ impl Check<'_> {
             return;
         }
         for (name, own) in &config.domain {
-            let rules = site.clone().under(&own.policy);
+            let rules = site.clone().for_some(&own.policy);
             if let Some(wrong) = foreign(&rules) {
                 self.error(&["domain", name, "policy", "spambox"], wrong);
                 continue;
             }
             for (user, layer) in &own.users {
-                if let Some(wrong) = foreign(&rules.clone().under(layer)) {
+                if let Some(wrong) = foreign(&rules.clone().for_some(layer)) {
                     self.error(&["domain", name, "users", user, "spambox"], wrong);
                 }
             }

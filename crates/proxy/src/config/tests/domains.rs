@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use gatepost_core::Concern;
+use gatepost_core::{Concern, async_trait};
 use tempfile::TempDir;
 
 use super::*;
@@ -313,6 +313,67 @@ fn with_stored(file: &str, domains: &[(&str, &str)]) -> Result<(Loaded, Vec<Left
 }
 
 const SERVER: &str = "server = { upstream = \"192.0.2.7:25\" }";
+
+struct Scanner;
+#[async_trait]
+impl Filter for Scanner {}
+impl FilterKind for Scanner {
+    const NAME: &'static str = "clamav";
+    const ABOUT: &'static str = "scans";
+    const PHASES: Phases = Phases::MESSAGE;
+    const CONCERN: Concern = Concern::Danger;
+    const MAY: Wishes = Wishes::NONE;
+    type Config = OneOption;
+    fn build(_: OneOption, _: &Services) -> Result<Scanner, BuildError> {
+        Ok(Scanner)
+    }
+}
+static SCANNER: Entry = Entry::of::<Scanner>();
+
+#[test]
+fn how_mail_is_looked_at_for_danger_is_the_main_files_word_and_nobody_elses() {
+    let mut registry = linked();
+    registry.insert("clamav", &SCANNER);
+    let filters = "[domain.\"acme.example\".filters.clamav]\non_fault = \"ignore\"\noptions = { delay = \"5m\" }\n";
+    let told = |stored: &str, file: &str, in_folder: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("domains.d")).expect("a folder");
+        fs::write(folder.path().join("domains.d/a.toml"), in_folder).expect("a file");
+        let stored = match stored {
+            "" => Vec::new(),
+            text => vec![("acme.example".to_owned(), text.to_owned())],
+        };
+        let sources = Sources {
+            file: Some((
+                folder.path().join("gatepost.toml"),
+                format!("include = \"domains.d\"\n{GOOD}{file}"),
+            )),
+            stored,
+            ..Sources::default()
+        };
+        load(&sources, &registry).map_or_else(|wrong| wrong.0.into_iter().map(|one| one.key).collect(), |_| Vec::new())
+    };
+    let acme = customer("acme.example", "192.0.2.7:25");
+    let whole = acme.clone() + filters;
+    assert_eq!(told("", &whole, ""), Vec::<String>::new(), "the main file may");
+    let key = |key: &str| format!("domain.\"acme.example\".filters.clamav.{key}");
+    for (stored, folder) in [(whole.as_str(), ""), ("", whole.as_str())] {
+        assert_eq!(told(stored, "", folder), [key("on_fault"), key("options")]);
+    }
+    let enforced = acme.clone() + "[domain.\"acme.example\".filters.clamav]\nmode = \"enforce\"\n";
+    assert_eq!(told("", "", &enforced), [key("mode")]);
+    let off = acme + "[domain.\"acme.example\".filters.clamav]\nmode = \"off\"\n";
+    assert_eq!(told("", &off, ""), [key("mode")], "as before");
+    let plain = format!(
+        "[domain.\"example.org\"]\nadmins = []\n{}",
+        filters.replace("acme.example", "example.org")
+    );
+    assert_eq!(
+        told("", "", &plain).len(),
+        2,
+        "of a domain without a mail server of its own, too"
+    );
+}
 
 #[test]
 fn what_the_store_has_of_a_domain_counts_unless_a_file_has_it() {
