@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::name::{STATE, WHY};
+use super::name::{Mail, STATE, WHY};
 use super::place::Place;
 use super::start::{Found, domains, list};
 
@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path, done: &mut Done) -> io::Result<bool> {
 fn tree(place: &Place, from: &Path, to: &Path, done: &mut Done) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(to)?;
     for (folder, domain) in domains(from, &mut Found::default())? {
-        let listed = list(&folder, &domain)?;
+        let listed = list(&folder)?;
         if listed.mails.is_empty() {
             continue;
         }
@@ -52,14 +52,15 @@ fn tree(place: &Place, from: &Path, to: &Path, done: &mut Done) -> io::Result<()
         DirBuilder::new().mode(0o700).create(&into)?;
         for mail in listed.mails {
             // It may be delivered meanwhile, or get another name.
-            let mut there = copy(&folder.join(mail.name()), &into.join(mail.name()), done)?;
+            let mut copy_mail = |mail: &Mail| {
+                let name = mail.of(&domain).name();
+                copy(&folder.join(&name), &into.join(&name), done)
+            };
+            let mut there = copy_mail(&mail)?;
             if !there {
-                let now = list(&folder, &domain)?
-                    .mails
-                    .into_iter()
-                    .find(|other| other.id == mail.id);
-                if let Some(mail) = now {
-                    there = copy(&folder.join(mail.name()), &into.join(mail.name()), done)?;
+                let mut now = list(&folder)?.mails.into_iter();
+                if let Some(mail) = now.find(|other| other.id == mail.id) {
+                    there = copy_mail(&mail)?;
                 }
             }
             done.mails += u64::from(there);

@@ -61,7 +61,8 @@ fn note(path: &std::path::Path) -> String {
 pub fn damaged(place: &Place) -> io::Result<Vec<Damaged>> {
     let mut all = Vec::new();
     for (folder, domain) in domains(&place.damaged(), &mut Found::default())? {
-        for entry in list(&folder, &domain)?.mails {
+        for mail in list(&folder)?.mails {
+            let entry = mail.of(&domain);
             let why = note(&folder.join(format!("{}{WHY}", entry.id)));
             let path = folder.join(entry.name());
             all.push(Damaged { entry, why, path });
