@@ -37,10 +37,10 @@ use totals::Ledger;
 
 pub use damaged::Damaged;
 pub use form::{Progress, Unreadable};
+pub use gatepost_folder::OpenError;
 pub use head::Head;
 pub use id::Id;
 pub use name::{Entry, Mail, Marks};
-pub use place::OpenError;
 pub use read::{ReadError, Stored};
 pub use settings::{Quota, Settings, Step, Steps};
 pub use start::{Found, Line};
@@ -144,8 +144,7 @@ impl Spool {
     /// The same; `steps` is called before each step on the disk. For tests.
     pub fn open_with(folder: &Path, settings: Settings, steps: Option<Steps>) -> Result<(Spool, Found), OpenError> {
         let place = Place::open(folder, steps)?;
-        let (found, last) =
-            start::start(&place).map_err(|error| OpenError::Folder(folder.into(), error.to_string()))?;
+        let (found, last) = start::start(&place).map_err(OpenError::of(place::WHAT, folder))?;
         let ledger = Ledger::default();
         for Line { domain, mails } in &found.lines {
             mails.iter().for_each(|mail| ledger.add(domain, mail.size));

@@ -243,7 +243,7 @@ async fn only_one_process_has_it_and_only_its_user_reads_it() {
     let entry = one(&spool, new("d.example", AT, b"x")).await;
     spool.settle(&entry, &Progress::default()).await.unwrap();
     let refused = Spool::open(&root, Settings::default()).err().unwrap();
-    assert_eq!(refused, OpenError::Locked(root.clone()));
+    assert_eq!(refused, OpenError::Locked("queue", root.clone()));
     let mode = |path: &FilePath| path.metadata().unwrap().permissions().mode() & 0o777;
     for folder in [
         &root,
