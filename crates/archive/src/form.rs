@@ -12,16 +12,13 @@
 //! forgers, who could as well write a file of their own.
 
 use std::fmt;
-use std::hash::Hasher;
 
 use gatepost_core::{KeptMail, Label};
+use gatepost_folder::{Sum, hex};
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher24;
 
 /// Octets of the first line.
 pub const PREFIX: usize = 42;
-/// Octets behind the message.
-pub const TRAILER: usize = 18;
 /// The most octets of what is known of a mail: some thousands of recipients.
 pub const HEAD_MAX: usize = 4 << 20;
 /// The form that is written; it and no other is read.
@@ -67,30 +64,9 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// A checksum over octets that come in pieces.
-pub struct Sum(SipHasher24);
-
-impl Sum {
-    /// Of nothing yet.
-    pub fn new() -> Sum {
-        Sum(SipHasher24::new_with_key(b"gatepost archive"))
-    }
-
-    /// Adds a piece. Where pieces end makes no difference.
-    pub fn add(&mut self, piece: &[u8]) {
-        self.0.write(piece);
-    }
-
-    /// Of everything so far.
-    pub fn get(&self) -> u64 {
-        self.0.finish()
-    }
-}
-
-fn sum(octets: &[u8]) -> u64 {
-    let mut sum = Sum::new();
-    sum.add(octets);
-    sum.get()
+/// The checksum of nothing yet.
+pub fn new_sum() -> Sum {
+    Sum::new(b"gatepost archive")
 }
 
 /// The JSON of a head.
@@ -107,26 +83,9 @@ pub fn before(mut json: Vec<u8>) -> Result<Vec<u8>, String> {
             json.len()
         ));
     }
-    let mut all = format!("{NAME} {FORM} {:08x} {:016x}\n", json.len(), sum(&json)).into_bytes();
+    let mut all = format!("{NAME} {FORM} {:08x} {:016x}\n", json.len(), new_sum().of(&json)).into_bytes();
     all.append(&mut json);
     Ok(all)
-}
-
-/// What stands behind a message with this checksum.
-pub fn behind(sum: u64) -> Vec<u8> {
-    format!("\n{sum:016x}\n").into_bytes()
-}
-
-/// The checksum in what stands behind a message.
-pub fn read_behind(trailer: &[u8]) -> Option<u64> {
-    let digits = trailer.strip_prefix(b"\n")?.strip_suffix(b"\n")?;
-    hex(digits, 16)
-}
-
-fn hex(digits: &[u8], len: usize) -> Option<u64> {
-    let plain = digits.len() == len && digits.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
-    let text = std::str::from_utf8(digits).ok().filter(|_| plain)?;
-    u64::from_str_radix(text, 16).ok()
 }
 
 /// How many octets the head has, and its checksum, from the first line.
@@ -158,7 +117,7 @@ pub fn read_prefix(line: &[u8]) -> Result<(usize, u64), Unreadable> {
 
 /// The head from the octets behind the first line, for the mail whose id is the file's name.
 pub fn read_head(octets: &[u8], wanted: u64, id: &str) -> Result<Head, Unreadable> {
-    if sum(octets) != wanted {
+    if new_sum().of(octets) != wanted {
         return Err(Unreadable::Damaged("the checksum of its head does not fit"));
     }
     let head: Head =
@@ -182,6 +141,7 @@ pub fn labelled(json: &[u8], label: Label, by: &str) -> Result<Vec<u8>, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatepost_folder::{behind, read_behind};
     use proptest::prelude::*;
 
     fn head() -> Vec<u8> {

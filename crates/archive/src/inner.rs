@@ -13,7 +13,7 @@ use crate::commit::Committer;
 use crate::form::{self, Head};
 use crate::id;
 use crate::index::Index;
-use crate::place::{Place, sync_folder};
+use crate::place::Place;
 use crate::read::{self, ReadError};
 use crate::records::Records;
 use crate::settings::Settings;
@@ -296,7 +296,9 @@ impl Inner {
                     }
                     there.push(removed);
                 }
-                folders.iter().try_for_each(|folder| sync_folder(folder))?;
+                folders
+                    .iter()
+                    .try_for_each(|folder| gatepost_folder::sync_folder(folder))?;
                 io::Result::Ok(there)
             })
             .await?;

@@ -48,9 +48,9 @@ use crate::place::Place;
 
 pub use crate::check::Checked;
 pub use crate::mend::Mended;
-pub use crate::place::OpenError;
 pub use crate::retention::Swept;
 pub use crate::settings::Settings;
+pub use gatepost_folder::OpenError;
 
 /// Kept mail and records.
 pub struct Archive {

@@ -11,58 +11,27 @@
 //! then renamed, and never changed where it lies, so hard links to it are safe. Only checked ids become paths.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use gatepost_core::{KeptId, Message};
+use gatepost_folder::{Folder, OpenError, PIECE, absent, make_folder, new_file, sync_folder};
 
 use crate::{form, id};
 
-/// Octets that are copied at a time.
-pub const PIECE: usize = 64 << 10;
+/// What it is, for people.
+const WHAT: &str = "archive";
 /// The most folders of which is remembered that their own names survive a power cut.
 const DURABLE_MAX: usize = 64;
 /// How often a folder is made again that a sweep has just removed as empty.
 const FOLDER_TRIES: usize = 3;
 
-/// Why an archive cannot be opened. Nothing was changed or deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process has it.
-    Locked(PathBuf),
-    /// The folder cannot be used.
-    Folder(PathBuf, String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Locked(path) => write!(
-                f,
-                "{}: another process has this archive open; is gatepost running?",
-                path.display()
-            ),
-            OpenError::Folder(path, why) => write!(
-                f,
-                "{}: the archive's folder cannot be used: {why}; it must belong to the user that gatepost runs as",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
 /// The folder of kept mail.
 #[derive(Debug)]
 pub struct Place {
-    root: PathBuf,
-    _lock: File,
+    folder: Folder,
     /// Folders of mails whose own names survive a power cut: those of the last days.
     durable: Mutex<BTreeSet<PathBuf>>,
 }
@@ -85,60 +54,12 @@ pub struct Names {
     pub strange: Vec<PathBuf>,
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-fn absent(result: io::Result<()>) -> io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes what happened to the names in a folder survive a power cut.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 impl Place {
     /// Opens the folder, or makes it, and removes what was being written when the last process ended.
     pub fn open(root: &Path) -> Result<(Place, Found), OpenError> {
-        let bad = |path: &Path| {
-            let path = path.to_path_buf();
-            move |error: io::Error| OpenError::Folder(path, error.to_string())
-        };
-        let made = DirBuilder::new().mode(0o700).recursive(true).create(root);
-        made.map_err(bad(root))?;
-        let mode = std::fs::metadata(root).map_err(bad(root))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            tracing::warn!(folder = %root.display(), "the archive's folder was open to others; now it is not");
-            std::fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(bad(root))?;
-        }
-        let lock = root.join("lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock)
-            .map_err(bad(&lock))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(root.into())),
-            Err(std::fs::TryLockError::Error(error)) => return Err(bad(&lock)(error)),
-        }
+        let bad = |path: &Path| OpenError::of(WHAT, path);
         let place = Place {
-            root: root.into(),
-            _lock: file,
+            folder: Folder::open(root, WHAT)?,
             durable: Mutex::default(),
         };
         let tmp = place.tmp();
@@ -151,16 +72,16 @@ impl Place {
 
     /// The folder.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.folder.root()
     }
 
     fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.root().join("tmp")
     }
 
     /// The folder of a mail. The id is a checked one.
     pub fn folder(&self, id: &KeptId) -> PathBuf {
-        self.root.join(id::shard(&id.0))
+        self.root().join(id::shard(&id.0))
     }
 
     /// The file of a mail. The id is a checked one.
@@ -182,7 +103,7 @@ impl Place {
     }
 
     fn take_token(&self) -> io::Result<Option<String>> {
-        let path = self.root.join("clean");
+        let path = self.root().join("clean");
         let token = match File::open(&path) {
             Ok(file) => {
                 let mut token = String::new();
@@ -204,15 +125,15 @@ impl Place {
         let mut file = new_file(&tmp)?;
         file.write_all(token.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(tmp, self.root.join("clean"))?;
-        sync_folder(&self.root)
+        std::fs::rename(tmp, self.root().join("clean"))?;
+        sync_folder(self.root())
     }
 
     /// Writes a mail as `tmp/<id>`; on an error nothing is left of it.
     pub fn write(&self, id: &KeptId, before: &[u8], message: &Message, durable: bool) -> io::Result<()> {
         self.write_with(id, durable, |out| {
             out.write_all(before)?;
-            let mut sum = form::Sum::new();
+            let mut sum = form::new_sum();
             let mut reader = message.read();
             let (mut piece, mut left) = (vec![0; PIECE], message.len());
             loop {
@@ -228,7 +149,7 @@ impl Place {
             if left > 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            out.write_all(&form::behind(sum.get()))
+            out.write_all(&gatepost_folder::behind(sum.get()))
         })
     }
 
@@ -295,7 +216,7 @@ impl Place {
         if self.durable().contains(folder) {
             return Ok(());
         }
-        sync_folder(&self.root)?;
+        sync_folder(self.root())?;
         let mut durable = self.durable();
         if durable.len() >= DURABLE_MAX {
             durable.clear();
@@ -317,7 +238,7 @@ impl Place {
     /// The folders of mails, and what else lies beside them.
     pub fn shards(&self) -> io::Result<Names> {
         let mut names = Names::default();
-        for entry in std::fs::read_dir(&self.root)? {
+        for entry in std::fs::read_dir(self.root())? {
             let entry = entry?;
             match entry.file_name().to_str() {
                 Some("lock" | "clean" | "tmp") => {}
@@ -332,7 +253,7 @@ impl Place {
     /// The mails of a folder, and what else lies there.
     pub fn mails(&self, shard: &str) -> io::Result<Names> {
         let mut names = Names::default();
-        let entries = match std::fs::read_dir(self.root.join(shard)) {
+        let entries = match std::fs::read_dir(self.root().join(shard)) {
             Ok(entries) => entries,
             // A sweep has just removed it.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
@@ -356,7 +277,7 @@ impl Place {
         for name in self.shards()?.ours {
             if name.as_str() < shard {
                 // What is not empty stays: that is the answer, not a mistake.
-                let _ = std::fs::remove_dir(self.root.join(name));
+                let _ = std::fs::remove_dir(self.root().join(name));
             }
         }
         Ok(())

@@ -2,23 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
-use bytes::Bytes;
-use gatepost_core::message::{Content, HEAD_MAX, split};
 use gatepost_core::{KeptId, Message};
+use gatepost_folder::{self as folder, TRAILER, fill, is_bad_block};
 
-use crate::form::{self, Head, PREFIX, TRAILER, Unreadable};
-use crate::place::{PIECE, Place};
+use crate::form::{self, Head, PREFIX, Unreadable};
+use crate::place::Place;
 
 /// Octets that are read at first: most heads are within.
 const FIRST: usize = 4_096;
-/// A message up to this many octets is read into memory; of a larger one the body stays in its file.
-const MEMORY: u64 = 1 << 20;
-
-/// Linux's number for an error of the medium.
-const EIO: i32 = 5;
+/// The message is not the one that was written.
+const DIFFERENT: Unreadable = Unreadable::Damaged("the checksum of the message does not fit");
 
 /// Why a file was not read.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ pub enum ReadError {
 impl From<io::Error> for ReadError {
     /// A bad block concerns one file; other trouble of the disk concerns all.
     fn from(error: io::Error) -> ReadError {
-        if error.raw_os_error() == Some(EIO) {
+        if is_bad_block(&error) {
             ReadError::Unreadable(Unreadable::Damaged("the disk cannot read it"))
         } else {
             ReadError::Io(error)
@@ -66,45 +60,6 @@ pub struct Opened {
     pub file: File,
     /// Where the message begins.
     pub start: u64,
-}
-
-/// The body of a large mail, in its file. Deleting the mail leaves it readable for who reads it now.
-#[derive(Debug)]
-struct Filed {
-    file: File,
-    start: u64,
-    len: u64,
-}
-
-impl Content for Filed {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        let most = left.min(out.len());
-        match out.get_mut(..most) {
-            Some(out) if most > 0 => self.file.read_at(out, self.start.saturating_add(at)),
-            _ => Ok(0),
-        }
-    }
-}
-
-/// Fills `out` from `at` on, as far as the file reaches.
-fn fill(file: &File, out: &mut Vec<u8>, upto: usize) -> io::Result<()> {
-    let mut at = out.len();
-    out.resize(upto, 0);
-    while let Some(rest) = out.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at as u64) {
-            Ok(0) => break,
-            Ok(n) => at += n,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    out.truncate(at);
-    Ok(())
 }
 
 /// Opens the file of a mail and reads its head: one read for most. `None` where there is no file.
@@ -148,23 +103,8 @@ pub fn open(place: &Place, id: &KeptId) -> Result<Option<Opened>, ReadError> {
 
 /// Whether the message in a file is as it came: reads all of it.
 pub fn verify(opened: &Opened) -> Result<(), ReadError> {
-    let mut sum = form::Sum::new();
-    let (mut piece, mut left, mut at) = (vec![0; PIECE], opened.head.mail.size, opened.start);
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        let out = piece.get_mut(..most).unwrap_or_default();
-        opened.file.read_exact_at(out, at)?;
-        sum.add(out);
-        left -= most as u64;
-        at = at.saturating_add(most as u64);
-    }
-    let mut trailer = [0; TRAILER];
-    opened.file.read_exact_at(&mut trailer, at)?;
-    if form::read_behind(&trailer) == Some(sum.get()) {
-        Ok(())
-    } else {
-        Err(Unreadable::Damaged("the checksum of the message does not fit").into())
-    }
+    let whole = folder::verify(&opened.file, opened.start, opened.head.mail.size, form::new_sum())?;
+    whole.then_some(()).ok_or(DIFFERENT.into())
 }
 
 /// A kept mail with its octets, verified.
@@ -172,26 +112,7 @@ pub fn load(place: &Place, id: &KeptId) -> Result<Option<(Head, Message)>, ReadE
     let Some(opened) = open(place, id)? else {
         return Ok(None);
     };
-    verify(&opened)?;
     let Opened { head, file, start, .. } = opened;
-    let size = head.mail.size;
-    let in_memory = if size <= MEMORY { size } else { HEAD_MAX as u64 + 1 };
-    let mut first = vec![0; usize::try_from(in_memory).unwrap_or(HEAD_MAX)];
-    file.read_exact_at(&mut first, start)?;
-    let first = Bytes::from(first);
-    let message = if size <= MEMORY {
-        Message::from_bytes(first)
-    } else {
-        let cut = split(&first);
-        let body = Filed {
-            file,
-            start: start.saturating_add(cut as u64),
-            len: size.saturating_sub(cut as u64),
-        };
-        Message::new(
-            Bytes::copy_from_slice(first.get(..cut).unwrap_or_default()),
-            Arc::new(body),
-        )
-    };
-    Ok(Some((head, message)))
+    let message = folder::message(file, start, head.mail.size, form::new_sum())?;
+    Ok(Some((head, message.ok_or(DIFFERENT)?)))
 }

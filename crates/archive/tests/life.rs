@@ -56,7 +56,7 @@ async fn one_archive_at_a_time_has_a_folder() {
         .unwrap_err()
     };
     let error = open();
-    assert_eq!(error, OpenError::Locked(house.path()));
+    assert_eq!(error, OpenError::Locked("archive", house.path()));
     assert!(error.to_string().contains("is gatepost running?"));
     let file = house.dir.path().join("file");
     std::fs::write(&file, "x").unwrap();

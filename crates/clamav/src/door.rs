@@ -11,12 +11,12 @@
 use std::io::{self, IoSlice};
 
 use gatepost_core::{Compute, Fault};
+use gatepost_scanner::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::place::Place;
 use crate::session::{ANSWER_MAX, Answer, END, INSTREAM, Session, announced, chunks};
-use crate::what::Stream;
 
 /// Why there is no answer at all.
 #[derive(Clone, PartialEq, Eq, Debug)]

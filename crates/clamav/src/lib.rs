@@ -4,11 +4,10 @@
 //! clamd that is dead, late or says anything else is a fault, and `on_fault` (`defer` unless the operator says otherwise)
 //! decides about the mail, for all or for one domain. Without any clamd in the options mail is marked, and an alarm says so.
 //!
-//! **Another engine** is another filter in a crate of its own, as `gatepost-icap` is, which knows core and nothing of this one.
-//! What this one is made of is the pattern: a pure session, a driver that alone opens sockets, a memory of servers in the store,
-//! and an opinion by options. Two engines in one tier are asked at the same time; either's word is enough, since danger is
-//! obeyed whoever says it, and each has its own `on_fault`. **Absent on purpose:** a common trait of engines: it would have
-//! one method, and that is [`Filter::message`].
+//! **Another engine** is another filter in a crate of its own, as `gatepost-icap` is, which knows nothing of this one. What
+//! they have in common is in `gatepost-scanner`; each has a pure session or reader, and a driver that alone opens sockets. Two
+//! engines in one tier are asked at the same time; either's word is enough, since danger is obeyed whoever says it, and each
+//! has its own `on_fault`.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -21,34 +20,32 @@ pub mod place;
 pub mod round;
 pub mod session;
 pub mod version;
-pub mod what;
 
 use gatepost_core::prelude::*;
-use health::Server;
+use gatepost_scanner::Server;
 pub use options::Config;
-use round::Round;
-use session::Answer;
+use round::Clamds;
 
 /// The filter of viruses.
 pub struct Clamav {
     config: Config,
-    round: Round,
+    clamds: Clamds,
 }
 
 #[async_trait]
 impl Filter for Clamav {
     async fn message(&self, cx: &Context<'_>, message: &Arc<Message>) -> Result<Opinion, Fault> {
-        if self.round.is_empty() {
-            self.round.warn();
-            return Ok(opinion::unscanned("no clamd is configured".into()));
+        let speaker = opinion::speaker(&self.config);
+        if self.clamds.is_empty() {
+            self.clamds.warn();
+            return Ok(speaker.unscanned("no clamd is configured".into()));
         }
         if message.len() > self.config.max_size {
-            let note = format!("{} octets, and max_size is {}", message.len(), self.config.max_size);
-            return Ok(opinion::too_large(&self.config, note));
+            return Ok(speaker.too_long(message.len(), self.config.max_size));
         }
-        let ends = |answer: &Answer| opinion::settles(&self.config, answer);
-        let scanned = self.round.scan(message, cx.now(), ends).await?;
-        Ok(opinion::of(&self.config, &scanned.answers, &scanned.by))
+        let ends = |answer: &_| speaker.settles(answer);
+        let scanned = self.clamds.scan(message, cx.now(), ends).await?;
+        Ok(speaker.of(&scanned.answers, &scanned.by))
     }
 }
 
@@ -66,10 +63,10 @@ impl FilterKind for Clamav {
 
     fn build(config: Config, services: &Services) -> Result<Clamav, BuildError> {
         let servers: Vec<_> = config.check()?.into_iter().map(Server::new).collect();
-        let round = Round::new(servers, &config, services);
+        let clamds = Clamds::new(servers, &config, services);
         // At the start, and not only when the first mail comes.
-        round.warn();
-        Ok(Clamav { config, round })
+        clamds.warn();
+        Ok(Clamav { config, clamds })
     }
 }
 

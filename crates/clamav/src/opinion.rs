@@ -1,120 +1,53 @@
-//! What the filter says, by what clamd said: a pure function.
+//! What the filter says, in clamd's words.
 
-use gatepost_core::message::Edit;
 use gatepost_core::prelude::*;
+use gatepost_scanner::{Speaker, Terms, Voice};
 
-use crate::name::{LIMITS, bare, is_like, told};
-use crate::options::{Action, Config, TooLarge};
-use crate::session::Answer;
+use crate::health::GONE;
+use crate::name::{LIMITS, bare};
+use crate::options::Config;
 
-const FOUND: Tag = Tag::new("clamav.found");
-const HEURISTIC: Tag = Tag::new("clamav.heuristic");
-const UNSCANNED: Tag = Tag::new("clamav.unscanned");
-const TOO_LARGE: Tag = Tag::new("clamav.too_large");
+/// The words.
+pub static VOICE: Voice = Voice {
+    name: "clamav",
+    at: "clamd at ",
+    gone: GONE,
+    found: Tag::new("clamav.found"),
+    heuristic: Tag::new("clamav.heuristic"),
+    unscanned: Tag::new("clamav.unscanned"),
+    too_large: Tag::new("clamav.too_large"),
+    cut: "clamd did not take all of a mail of this size",
+    bare,
+    limits: Some(LIMITS),
+    late: Fault::Unavailable("clamd did not answer in time"),
+    full: Fault::Unavailable("clamd: too many scans under way"),
+    absent: Fault::Unavailable("no clamd answers"),
+    closed: Fault::Unavailable("clamd closed the connection without an answer"),
+};
 
-/// The field that policy writes on mail which a filter that failed did not look at; here for the same reason.
-const MARK: &str = "X-Gatepost-Unchecked";
-
-/// Whether an answer settles what becomes of the mail, whatever else is in it: something was found that does not only weigh.
-pub fn settles(config: &Config, answer: &Answer) -> bool {
-    matches!(answer, Answer::Found(name) if !is_beyond(name) && !weighs(config, name))
-}
-
-/// A find that says that clamd did not look at all of it.
-fn is_beyond(name: &str) -> bool {
-    is_like(bare(name), LIMITS)
-}
-
-fn weighs(config: &Config, name: &str) -> bool {
-    config.heuristics.iter().any(|pattern| is_like(bare(name), pattern))
-}
-
-/// What is said of a mail by the answers of a clamd; `by` says which. None of them: all of it is clean.
-pub fn of(config: &Config, answers: &[Answer], by: &str) -> Opinion {
-    let finds = || {
-        answers.iter().filter_map(|answer| match answer {
-            Answer::Found(name) => Some(name.as_str()),
-            _ => None,
-        })
-    };
-    if let Some(Answer::Found(name)) = answers.iter().find(|answer| settles(config, answer)) {
-        return found(config, name, by);
-    }
-    let beyond = finds().find(|name| is_beyond(name));
-    // The round gives a fault instead, which is the operator's to decide on; should it not, the mail is not clean.
-    let unread = answers.iter().find_map(|answer| match answer {
-        Answer::Unscanned(why) => Some(why.to_string()),
-        _ => None,
-    });
-    let opinion = match (beyond, unread) {
-        (Some(name), _) => too_large(config, format!("{name} ({by})")),
-        _ if answers.contains(&Answer::TooLarge) => {
-            too_large(config, format!("clamd did not take all of a mail of this size ({by})"))
-        }
-        (None, Some(why)) => unscanned(why),
-        (None, None) => Opinion::none(),
-    };
-    match finds().find(|name| !is_beyond(name)) {
-        Some(name) => {
-            let note = format!("{name} ({by})");
-            opinion.with(Finding::new(HEURISTIC, Evidence::Points(config.heuristic_points), note))
-        }
-        None => opinion,
-    }
-}
-
-fn found(config: &Config, name: &str, by: &str) -> Opinion {
-    let note = format!("{name} ({by})");
-    let wish = match config.action {
-        Action::Reject => {
-            let text = format!("Refused: the message carries {}", told(name));
-            Wish::Reject(Reply::new(550, Some(Enhanced(5, 7, 1)), text))
-        }
-        Action::Hold => Wish::Hold,
-        Action::Discard => Wish::Discard,
-    };
-    Opinion::points(FOUND, config.found_points, note).wish(wish)
-}
-
-/// What is said of a mail that is too large to be scanned.
-pub fn too_large(config: &Config, note: String) -> Opinion {
-    let opinion = Opinion::points(TOO_LARGE, Score::ZERO, note);
-    match config.too_large {
-        TooLarge::Mark => mark(opinion),
-        TooLarge::Defer => opinion.wish(Wish::Defer(Reply::fixed(
-            451,
-            Enhanced(4, 3, 4),
-            "The message is too large to be scanned now, try again later",
-        ))),
-        TooLarge::Hold => opinion.wish(Wish::Hold),
-        TooLarge::Reject => opinion.wish(Wish::Reject(Reply::fixed(
-            552,
-            Enhanced(5, 3, 4),
-            "Refused: the message is too large to be scanned",
-        ))),
-    }
-}
-
-/// What is said of a mail that nobody is there to scan.
-pub fn unscanned(note: String) -> Opinion {
-    mark(Opinion::points(UNSCANNED, Score::ZERO, note))
-}
-
-fn mark(opinion: Opinion) -> Opinion {
-    match Edit::prepend(MARK, "clamav") {
-        Ok(edit) => opinion.wish(Wish::Edit(edit)),
-        Err(_) => opinion,
+/// Says it by these options.
+pub fn speaker(config: &Config) -> Speaker<'_> {
+    Speaker {
+        voice: &VOICE,
+        terms: Terms {
+            action: config.action,
+            found_points: config.found_points,
+            too_large: config.too_large,
+            heuristics: &config.heuristics,
+            heuristic_points: config.heuristic_points,
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Why;
+    use gatepost_scanner::Answer;
+    use gatepost_scanner::options::{Action, TooLarge};
 
     /// Tag, points in hundredths, kinds of wishes.
     fn said(config: &Config, answer: Answer) -> (String, i32, Vec<&'static str>) {
-        let opinion = of(config, &[answer], "/run/clamd, ClamAV 1");
+        let opinion = speaker(config).of(&[answer], "/run/clamd, ClamAV 1");
         let finding = opinion.findings().first().expect("a finding");
         let Evidence::Points(points) = finding.evidence else {
             panic!("no points")
@@ -130,14 +63,17 @@ mod tests {
     #[test]
     fn only_clean_is_clean() {
         let config = Config::default();
-        assert!(of(&config, &[], "").is_none());
+        assert!(speaker(&config).of(&[], "").is_none());
         for answer in [
             find("Worm"),
             find("PUA.x"),
             Answer::TooLarge,
-            Answer::Unscanned(Why::Closed),
+            Answer::Unscanned("it is silent".into()),
         ] {
-            assert!(!of(&config, std::slice::from_ref(&answer), "").is_none(), "{answer:?}");
+            assert!(
+                !speaker(&config).of(std::slice::from_ref(&answer), "").is_none(),
+                "{answer:?}"
+            );
         }
     }
 
@@ -155,7 +91,7 @@ mod tests {
             let expected = ("clamav.found".into(), 2_000, vec![wish]);
             assert_eq!(said(&with(action), find("Eicar-Test-Signature")), expected);
         }
-        let opinion = of(&Config::default(), &[find("Ei\"car\" <x>(44:68)")], "");
+        let opinion = speaker(&Config::default()).of(&[find("Ei\"car\" <x>(44:68)")], "");
         let Some((_, _, Wish::Reject(reply))) = opinion.wishes().first() else {
             panic!("no refusal")
         };
@@ -189,7 +125,7 @@ mod tests {
     fn what_only_weighs_hides_neither_a_find_nor_that_not_all_was_scanned() {
         let config = Config::default();
         let said = |answers: &[Answer]| {
-            let opinion = of(&config, answers, "");
+            let opinion = speaker(&config).of(answers, "");
             let tags: Vec<_> = opinion
                 .findings()
                 .iter()
@@ -215,11 +151,11 @@ mod tests {
                 "clamav.too_large clamav.heuristic / edit"
             );
         }
-        assert!(settles(&config, &worm));
+        assert!(speaker(&config).settles(&worm));
         assert!(
             ![weak, beyond, Answer::TooLarge, Answer::Clean]
                 .iter()
-                .any(|answer| settles(&config, answer))
+                .any(|answer| speaker(&config).settles(answer))
         );
     }
 

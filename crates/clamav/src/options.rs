@@ -3,54 +3,9 @@
 use gatepost_core::prelude::*;
 use gatepost_core::written::Span;
 
-use crate::name::PATTERN_MAX;
+use gatepost_scanner::options::{Action, Bounds, Order, TooLarge, places};
+
 use crate::place::Place;
-
-/// The most servers.
-pub const SERVERS_MAX: usize = 16;
-/// The most patterns of names.
-pub const PATTERNS_MAX: usize = 100;
-/// The most scans at once.
-pub const SCANS_MAX: usize = 1_000;
-
-/// In which order several servers are asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "gatepost_core::serde", rename_all = "snake_case")]
-#[schemars(crate = "gatepost_core::schemars")]
-pub enum Order {
-    /// As they are written: the second one only where the first one fails.
-    Given,
-    /// Each mail begins with the next one.
-    RoundRobin,
-}
-
-/// What becomes of a mail in which something was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "gatepost_core::serde", rename_all = "snake_case")]
-#[schemars(crate = "gatepost_core::schemars")]
-pub enum Action {
-    /// It is refused, `550 5.7.1`, and the sender reads the name of what was found.
-    Reject,
-    /// It is accepted, kept and not delivered.
-    Hold,
-    /// It is accepted and not delivered; a copy is kept.
-    Discard,
-}
-
-/// What becomes of a mail that is too large to be scanned. It never counts as clean.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "gatepost_core::serde", rename_all = "snake_case")]
-#[schemars(crate = "gatepost_core::schemars")]
-pub enum TooLarge {
-    /// It is delivered with a header field that tells that it was not scanned.
-    Mark,
-    /// The client is told to come again (451), which only helps if somebody raises the bound meanwhile.
-    Defer,
-    /// It is accepted, kept and not delivered.
-    Hold,
-    /// It is refused (552 5.3.4).
-    Reject,
-}
 
 /// The options of the filter. What happens where no clamd answers is said beside them: `on_fault`, and per domain
 /// `[domain."example.org".filters.clamav] on_fault`.
@@ -113,42 +68,26 @@ impl Default for Config {
 impl Config {
     /// The servers; else the first mistake in the options.
     pub fn check(&self) -> Result<Vec<Place>, BuildError> {
-        if self.servers.len() > SERVERS_MAX {
-            return Err(BuildError::at("servers", format!("expected at most {SERVERS_MAX}")));
-        }
-        let mut places = Vec::new();
-        for (n, text) in self.servers.iter().enumerate() {
-            let wrong = |why: String| BuildError::at(format!("servers[{n}]"), why);
-            let place = Place::parse(text).map_err(|expected| wrong(format!("expected {expected}, found {text:?}")))?;
+        let read = |text: &str| {
+            let place = Place::parse(text).map_err(|expected| format!("expected {expected}, found {text:?}"))?;
             if matches!(place, Place::Tcp(_)) && !self.tcp {
-                return Err(wrong(
-                    "clamd has no password: say `tcp = true` if it shall be asked by TCP".into(),
-                ));
+                return Err("clamd has no password: say `tcp = true` if it shall be asked by TCP".into());
             }
-            if places.contains(&place) {
-                return Err(wrong(format!("{place} is there twice")));
-            }
-            places.push(place);
-        }
-        if self.deadline.0.is_zero() {
-            return Err(BuildError::at("deadline", "expected more than no time"));
-        }
-        if !(1..=SCANS_MAX).contains(&usize::from(self.scans)) {
-            return Err(BuildError::at("scans", format!("expected 1 to {SCANS_MAX}")));
-        }
-        if self.max_size == 0 || self.max_size > u64::from(u32::MAX) {
-            return Err(BuildError::at("max_size", "expected 1 to 4294967295 octets"));
-        }
-        if self.heuristics.len() > PATTERNS_MAX {
-            return Err(BuildError::at("heuristics", format!("expected at most {PATTERNS_MAX}")));
-        }
-        for (n, pattern) in self.heuristics.iter().enumerate() {
-            if pattern.is_empty() || pattern.len() > PATTERN_MAX {
-                let why = format!("expected a pattern of 1 to {PATTERN_MAX} octets, such as \"PUA.*\"");
-                return Err(BuildError::at(format!("heuristics[{n}]"), why));
-            }
-        }
+            Ok(place)
+        };
+        let places = places(&self.servers, read)?;
+        self.bounds().check(&self.heuristics)?;
         Ok(places)
+    }
+
+    /// What bounds the scans.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            order: self.order,
+            deadline: self.deadline,
+            scans: self.scans,
+            max_size: self.max_size,
+        }
     }
 }
 

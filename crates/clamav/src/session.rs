@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use gatepost_scanner::name::NAME_MAX;
+
 /// What begins the session, in the form that ends with NUL.
 pub const INSTREAM: &[u8] = b"zINSTREAM\0";
 /// What asks clamd for its version.
@@ -20,8 +22,6 @@ pub const END: [u8; 4] = [0; 4];
 pub const CHUNK: usize = 64 * 1024;
 /// The most octets of an answer; real ones have less than two hundred.
 pub const ANSWER_MAX: usize = 1024;
-/// The most octets of the name of a find that are kept.
-pub const NAME_MAX: usize = 200;
 /// The most octets of an answer that are shown to the operator.
 const WORDS_MAX: usize = 120;
 

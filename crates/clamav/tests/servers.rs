@@ -9,23 +9,11 @@ mod fake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{Does, Fake, House};
-use gatepost_core::{Fault, Opinion};
+use fake::{Does, Fake};
+use gatepost_clamav::Clamav;
+use gatepost_testkit::scans::{mail, words};
 
-type Said = Result<Opinion, Fault>;
-
-/// The tags of the findings, or the fault in words.
-fn words(said: &Said) -> String {
-    match said {
-        Ok(opinion) if opinion.is_none() => "clean".into(),
-        Ok(opinion) => opinion
-            .findings()
-            .iter()
-            .map(|finding| finding.tag.to_string())
-            .collect(),
-        Err(fault) => fault.to_string(),
-    }
-}
+type House = gatepost_testkit::scans::House<Clamav>;
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_comes_to_what_it_means() {
@@ -87,7 +75,7 @@ async fn every_answer_comes_to_what_it_means() {
 async fn a_find_that_only_weighs_ends_no_scan() {
     let said = async |answer: &'static [u8], files: &[&str]| {
         let (house, fake) = (House::new(), Fake::start(Does::Looks(answer)));
-        words(&house.filter(&[&fake], "{}").files(files).await)
+        words(&house.filter(&[&fake], "{}").files("", files).await)
     };
     let (weak, beyond) = (
         b"stream: PUA.Tool FOUND\0",
@@ -114,7 +102,7 @@ async fn a_mail_in_a_file_is_scanned_as_it_came() {
     let filter = house.filter(&[&fake], "{}");
     for size in [0, 1_000, 600_000] {
         assert_eq!(words(&filter.spooled(size).await), "clean");
-        assert_eq!(fake.last(), fake::mail(size), "{size}");
+        assert_eq!(fake.last(), mail(size), "{size}");
     }
     let cut = words(&filter.cut(5_000).await);
     assert!(cut.contains("the spooled mail is shorter"), "{cut}");
@@ -299,9 +287,9 @@ async fn a_clamd_on_a_port_is_asked_as_well() {
 #[tokio::test(start_paused = true)]
 async fn what_is_doubtful_in_the_configuration_is_told_at_the_start() {
     let house = House::new();
-    house.filter(&[], "{}");
+    house.filter::<&Fake>(&[], "{}");
     assert_eq!(house.told_of("clamd_not_configured"), 1);
-    house.filter(
+    house.filter::<&Fake>(
         &[],
         r#"{"servers": ["tcp://192.0.2.1:3310", "tcp://127.0.0.1:3310"], "tcp": true}"#,
     );

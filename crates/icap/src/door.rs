@@ -11,6 +11,7 @@
 use std::io::{self, IoSlice};
 
 use gatepost_core::{Compute, Fault};
+use gatepost_scanner::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -18,8 +19,7 @@ use tokio::sync::Notify;
 use crate::answer::{Answer, HEAD_MAX, Reader, Step};
 use crate::head::Head;
 use crate::place::Place;
-use crate::request::{CHUNK, CHUNK_END, END, IEOF, Method, chunk_head, head, options};
-use crate::what::Stream;
+use crate::request::{CHUNK, CHUNK_END, END, IEOF, Method, Sort, chunk_head, head, options};
 
 /// Octets that are read at once.
 const ROOM: usize = 16 * 1024;
@@ -157,7 +157,7 @@ async fn send(
     compute: &Compute,
     wanted: &Notify,
 ) -> Result<(), Unsent> {
-    let head = head(place, asked.method, what.sort(), what.len(), asked.preview);
+    let head = head(place, asked.method, Sort::of(what), what.len(), asked.preview);
     to.write_all(head.as_bytes()).await?;
     let mut at = 0;
     if let Some(preview) = asked.preview {

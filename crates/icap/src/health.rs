@@ -1,12 +1,7 @@
-//! What is remembered of each server, through every reload: whether it is out for a moment, how it wants to be asked.
-//!
-//! Nothing but first-seen values with a time to go, and counters; a store that fails means that a server is asked more
-//! often, and nothing else.
-
-use std::sync::Arc;
+//! How each server wants to be asked, as it says itself.
 
 use gatepost_core::prelude::*;
-use gatepost_core::{Alarms, Seed, Store, Swap};
+use gatepost_scanner::{Health, Server};
 
 use crate::door::Asked;
 use crate::head::Head;
@@ -14,12 +9,6 @@ use crate::place::Place;
 use crate::request::Method;
 use crate::words::words;
 
-/// For so long a server that was not there is not asked, the first time.
-const OUT: Duration = Duration::from_secs(1);
-/// For so long at most, however often it was not there.
-const OUT_MAX: Duration = Duration::from_mins(1);
-/// For so long it counts how often it was not there.
-const COUNTED: Duration = Duration::from_hours(1);
 /// How long its options hold at least and at most, whatever it says of that.
 const HOLD: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 /// The largest preview that is sent.
@@ -32,89 +21,22 @@ pub const SERVICE: &str = "icap_service";
 /// There is none.
 pub const NONE: &str = "icap_not_configured";
 
-/// One server.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Server {
-    /// Where its service is.
-    pub place: Place,
-    /// The same in words.
-    pub shown: String,
-}
-
-impl Server {
-    /// The server of a place.
-    pub fn new(place: Place) -> Server {
-        Server {
-            shown: place.to_string(),
-            place,
-        }
-    }
-}
-
 /// How a service is asked whose options are not known.
 const PLAIN: Asked = Asked {
     method: Method::Respmod,
     preview: None,
 };
 
-/// What is remembered, and who is told.
-pub struct Health {
-    store: Store,
-    alarms: Arc<dyn Alarms>,
-    seed: Seed,
-}
+/// What is remembered of servers, and who is told.
+pub struct Notes<'a>(pub &'a Health);
 
-impl Health {
-    /// Over the filter's own part of the store.
-    pub fn new(services: &Services) -> Health {
-        Health {
-            store: services.store.clone(),
-            alarms: Arc::clone(&services.alarms),
-            seed: services.seed,
-        }
-    }
-
-    fn key(&self, what: &[u8], server: &Server) -> Vec<u8> {
-        let hash = self.seed.hash(&[b"icap.server", server.shown.as_bytes()]);
-        [what, &hash.to_le_bytes()].concat()
-    }
-
-    /// Whether a server was not there a moment ago, so that it is not asked now.
-    pub async fn is_out(&self, server: &Server, now: Time) -> bool {
-        matches!(self.store.get(&self.key(b"out\0", server), now).await, Ok(Some(mark)) if *mark == *b"out")
-    }
-
-    /// Notes that a server is not there. However many mails notice it at once, it counts once.
-    pub async fn is_gone(&self, server: &Server, why: &str, now: Time) {
-        let counter = self.key(b"times\0", server);
-        let times = self.store.get(&counter, now).await.ok().flatten();
-        let times = times.and_then(|octets| <[u8; 8]>::try_from(&*octets).ok());
-        let times = times.map_or(0, i64::from_be_bytes).clamp(0, 16);
-        let pause = OUT.saturating_mul(1 << times).min(OUT_MAX);
-        let out = self.key(b"out\0", server);
-        let first = self.store.swap(&out, None, Some(b"out"), Some(now + pause), now).await;
-        if matches!(first, Ok(Swap::Done)) {
-            let _ = self.store.add(&counter, 1, now + COUNTED, now).await;
-        }
-        let why = format!(
-            "{} does not scan ({why}): what becomes of mail is filters.icap.on_fault's; it is asked again after {} s",
-            server.shown,
-            pause.as_secs()
-        );
-        self.alarms.raise(GONE, &server.shown, &why);
-    }
-
-    /// Notes that a server has scanned a mail.
-    pub fn is_there(&self, server: &Server) {
-        self.alarms.over(GONE, &server.shown);
-    }
-
+impl Notes<'_> {
     /// How a server wants to be asked, where that is known.
-    pub async fn asked(&self, server: &Server, now: Time) -> Option<Asked> {
-        let stored = self.store.get(&self.key(b"asked\0", server), now).await.ok()??;
+    pub async fn asked(&self, server: &Server<Place>, now: Time) -> Option<Asked> {
+        let stored = self.0.noted("asked", server, now).await?;
         let (method, preview) = stored.split_first()?;
         let preview = u32::from_be_bytes(preview.try_into().ok()?) as usize;
-        let whole = preview == 0 || matches!(self.store.get(&self.key(b"whole\0", server), now).await, Ok(Some(_)));
+        let whole = preview == 0 || self.0.noted("whole", server, now).await.is_some();
         Some(Asked {
             method: if *method == b'q' {
                 Method::Reqmod
@@ -126,7 +48,7 @@ impl Health {
     }
 
     /// Reads how a server wants to be asked out of its options, and remembers it; where it gave none, for a moment.
-    pub async fn says(&self, server: &Server, options: Option<&Head>, now: Time) -> Asked {
+    pub async fn says(&self, server: &Server<Place>, options: Option<&Head>, now: Time) -> Asked {
         let good = options.filter(|head| head.status == 200);
         let (asked, held) = good.map_or((PLAIN, HOLD.0), read);
         let wrong = match (options, good) {
@@ -144,31 +66,26 @@ impl Health {
                     "{}: {why}: see whether its name in filters.icap.options.servers is right",
                     server.shown
                 );
-                self.alarms.raise(SERVICE, &server.shown, &why);
+                self.0.alarms.raise(SERVICE, &server.shown, &why);
             }
-            None => self.alarms.over(SERVICE, &server.shown),
+            None => self.0.alarms.over(SERVICE, &server.shown),
         }
         let method = if asked.method == Method::Reqmod { b'q' } else { b's' };
         let preview = u32::try_from(asked.preview.unwrap_or(0)).unwrap_or(0);
         let value = [&[method][..], &preview.to_be_bytes()].concat();
-        let key = self.key(b"asked\0", server);
-        let _ = self.store.swap(&key, None, Some(&value), Some(now + held), now).await;
+        self.0.note("asked", server, &value, held, now).await;
         asked
     }
 
     /// Notes that a server lets mail go by its preview, so that it gets the whole at once for a while.
-    pub async fn wants_no_preview(&self, server: &Server, now: Time) {
-        let key = self.key(b"whole\0", server);
-        let _ = self
-            .store
-            .swap(&key, None, Some(b"whole"), Some(now + HOLD.1), now)
-            .await;
+    pub async fn wants_no_preview(&self, server: &Server<Place>, now: Time) {
+        self.0.note("whole", server, b"whole", HOLD.1, now).await;
     }
 
     /// Says that there is no server at all.
     pub fn nobody(&self) {
         let why = "filters.icap.options.servers names no service: no mail is scanned; name one, or take `icap` out of the tiers";
-        self.alarms.raise(NONE, "icap", why);
+        self.0.alarms.raise(NONE, "icap", why);
     }
 }
 

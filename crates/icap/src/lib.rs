@@ -16,35 +16,33 @@ pub mod options;
 pub mod place;
 pub mod request;
 pub mod round;
-pub mod what;
 pub mod words;
 
-use answer::Answer;
 use gatepost_core::prelude::*;
-use health::Server;
+use gatepost_scanner::Server;
 pub use options::Config;
-use round::Round;
+use round::Servers;
 
 /// The filter of viruses by ICAP.
 pub struct Icap {
     config: Config,
-    round: Round,
+    servers: Servers,
 }
 
 #[async_trait]
 impl Filter for Icap {
     async fn message(&self, cx: &Context<'_>, message: &Arc<Message>) -> Result<Opinion, Fault> {
-        if self.round.is_empty() {
-            self.round.warn();
-            return Ok(opinion::unscanned("no ICAP server is configured".into()));
+        let speaker = opinion::speaker(&self.config);
+        if self.servers.is_empty() {
+            self.servers.warn();
+            return Ok(speaker.unscanned("no ICAP server is configured".into()));
         }
         if message.len() > self.config.max_size {
-            let note = format!("{} octets, and max_size is {}", message.len(), self.config.max_size);
-            return Ok(opinion::too_large(&self.config, note));
+            return Ok(speaker.too_long(message.len(), self.config.max_size));
         }
-        let ends = |answer: &Answer| opinion::settles(&self.config, answer);
-        let scanned = self.round.scan(message, cx.now(), ends).await?;
-        Ok(opinion::of(&self.config, &scanned.answers, &scanned.by))
+        let ends = |answer: &_| speaker.settles(answer);
+        let scanned = self.servers.scan(message, cx.now(), ends).await?;
+        Ok(speaker.of(&scanned.answers, &scanned.by))
     }
 }
 
@@ -62,10 +60,10 @@ impl FilterKind for Icap {
 
     fn build(config: Config, services: &Services) -> Result<Icap, BuildError> {
         let servers: Vec<_> = config.check()?.into_iter().map(Server::new).collect();
-        let round = Round::new(servers, &config, services);
+        let servers = Servers::new(servers, &config, services);
         // At the start, and not only when the first mail comes.
-        round.warn();
-        Ok(Icap { config, round })
+        servers.warn();
+        Ok(Icap { config, servers })
     }
 }
 

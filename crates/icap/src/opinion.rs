@@ -1,108 +1,48 @@
-//! What the filter says, by what a server said: a pure function.
+//! What the filter says, in the words of ICAP.
 
-use gatepost_core::message::Edit;
 use gatepost_core::prelude::*;
+use gatepost_scanner::{Speaker, Terms, Voice};
 
-use crate::answer::Answer;
-use crate::options::{Action, Config, TooLarge};
-use crate::words::{is_like, told};
+use crate::health::GONE;
+use crate::options::Config;
 
-const FOUND: Tag = Tag::new("icap.found");
-const HEURISTIC: Tag = Tag::new("icap.heuristic");
-const UNSCANNED: Tag = Tag::new("icap.unscanned");
-const TOO_LARGE: Tag = Tag::new("icap.too_large");
+/// The words.
+pub static VOICE: Voice = Voice {
+    name: "icap",
+    at: "",
+    gone: GONE,
+    found: Tag::new("icap.found"),
+    heuristic: Tag::new("icap.heuristic"),
+    unscanned: Tag::new("icap.unscanned"),
+    too_large: Tag::new("icap.too_large"),
+    cut: "not all of a mail of this size was taken",
+    bare: |name| name,
+    limits: None,
+    late: Fault::Unavailable("the ICAP server did not answer in time"),
+    full: Fault::Unavailable("ICAP: too many scans under way"),
+    absent: Fault::Unavailable("no ICAP server answers"),
+    closed: Fault::Unavailable("the ICAP server closed the connection without an answer"),
+};
 
-/// The field that policy writes on mail which a filter that failed did not look at; here for the same reason.
-const MARK: &str = "X-Gatepost-Unchecked";
-
-/// Whether an answer settles what becomes of the mail, whatever else is in it: something was found that does not only weigh.
-pub fn settles(config: &Config, answer: &Answer) -> bool {
-    matches!(answer, Answer::Found(name) if !weighs(config, name))
-}
-
-fn weighs(config: &Config, name: &str) -> bool {
-    config.heuristics.iter().any(|pattern| is_like(name, pattern))
-}
-
-/// What is said of a mail by the answers of a server; `by` says which. None of them: all of it is clean.
-pub fn of(config: &Config, answers: &[Answer], by: &str) -> Opinion {
-    let name = |answer: &'_ Answer| match answer {
-        Answer::Found(name) => Some(name.clone()),
-        _ => None,
-    };
-    if let Some(name) = answers.iter().find(|answer| settles(config, answer)).and_then(name) {
-        return found(config, &name, by);
-    }
-    // The round gives a fault instead, which is the operator's to decide on; should it not, the mail is not clean.
-    let unread = answers.iter().find_map(|answer| match answer {
-        Answer::Unscanned(why) => Some(why.to_string()),
-        Answer::Early => Some("it did not look at all of it".into()),
-        _ => None,
-    });
-    let opinion = match unread {
-        _ if answers.contains(&Answer::TooLarge) => {
-            too_large(config, format!("not all of a mail of this size was taken ({by})"))
-        }
-        Some(why) => unscanned(why),
-        None => Opinion::none(),
-    };
-    match answers.iter().find_map(name) {
-        Some(name) => {
-            let note = format!("{name} ({by})");
-            opinion.with(Finding::new(HEURISTIC, Evidence::Points(config.heuristic_points), note))
-        }
-        None => opinion,
-    }
-}
-
-fn found(config: &Config, name: &str, by: &str) -> Opinion {
-    let note = format!("{name} ({by})");
-    let wish = match config.action {
-        Action::Reject => {
-            let text = format!("Refused: the message carries {}", told(name));
-            Wish::Reject(Reply::new(550, Some(Enhanced(5, 7, 1)), text))
-        }
-        Action::Hold => Wish::Hold,
-        Action::Discard => Wish::Discard,
-    };
-    Opinion::points(FOUND, config.found_points, note).wish(wish)
-}
-
-/// What is said of a mail that is too large to be scanned.
-pub fn too_large(config: &Config, note: String) -> Opinion {
-    let opinion = Opinion::points(TOO_LARGE, Score::ZERO, note);
-    match config.too_large {
-        TooLarge::Mark => mark(opinion),
-        TooLarge::Defer => opinion.wish(Wish::Defer(Reply::fixed(
-            451,
-            Enhanced(4, 3, 4),
-            "The message is too large to be scanned now, try again later",
-        ))),
-        TooLarge::Hold => opinion.wish(Wish::Hold),
-        TooLarge::Reject => opinion.wish(Wish::Reject(Reply::fixed(
-            552,
-            Enhanced(5, 3, 4),
-            "Refused: the message is too large to be scanned",
-        ))),
-    }
-}
-
-/// What is said of a mail that nobody is there to scan.
-pub fn unscanned(note: String) -> Opinion {
-    mark(Opinion::points(UNSCANNED, Score::ZERO, note))
-}
-
-fn mark(opinion: Opinion) -> Opinion {
-    match Edit::prepend(MARK, "icap") {
-        Ok(edit) => opinion.wish(Wish::Edit(edit)),
-        Err(_) => opinion,
+/// Says it by these options.
+pub fn speaker(config: &Config) -> Speaker<'_> {
+    Speaker {
+        voice: &VOICE,
+        terms: Terms {
+            action: config.action,
+            found_points: config.found_points,
+            too_large: config.too_large,
+            heuristics: &config.heuristics,
+            heuristic_points: config.heuristic_points,
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Why;
+    use gatepost_scanner::Answer;
+    use gatepost_scanner::options::{Action, TooLarge};
 
     fn find(name: &str) -> Answer {
         Answer::Found(name.into())
@@ -110,7 +50,7 @@ mod tests {
 
     /// Tags and kinds of wishes.
     fn said(config: &Config, answers: &[Answer]) -> String {
-        let opinion = of(config, answers, "icap://127.0.0.1:1344/avscan");
+        let opinion = speaker(config).of(answers, "icap://127.0.0.1:1344/avscan");
         let tags: Vec<_> = opinion
             .findings()
             .iter()
@@ -127,15 +67,17 @@ mod tests {
     #[test]
     fn only_clean_is_clean() {
         let config = Config::default();
-        assert!(of(&config, &[], "").is_none());
+        assert!(speaker(&config).of(&[], "").is_none());
         for answer in [
             find("Worm"),
             find("PUA.x"),
             Answer::TooLarge,
-            Answer::Early,
-            Answer::Unscanned(Why::Closed),
+            Answer::Unscanned("it is silent".into()),
         ] {
-            assert!(!of(&config, std::slice::from_ref(&answer), "").is_none(), "{answer:?}");
+            assert!(
+                !speaker(&config).of(std::slice::from_ref(&answer), "").is_none(),
+                "{answer:?}"
+            );
         }
     }
 
@@ -152,7 +94,7 @@ mod tests {
             };
             assert_eq!(said(&config, &[find("Eicar")]), format!("icap.found / {wish}"));
         }
-        let opinion = of(&Config::default(), &[find("Ei\"car\" <x>")], "");
+        let opinion = speaker(&Config::default()).of(&[find("Ei\"car\" <x>")], "");
         let Some((_, _, Wish::Reject(reply))) = opinion.wishes().first() else {
             panic!("no refusal")
         };
@@ -175,7 +117,8 @@ mod tests {
             said(&config, &[weak.clone(), Answer::TooLarge]),
             "icap.too_large icap.heuristic / edit"
         );
-        assert!(settles(&config, &worm) && !settles(&config, &weak) && !settles(&config, &Answer::TooLarge));
+        let settles = |answer| speaker(&config).settles(answer);
+        assert!(settles(&worm) && !settles(&weak) && !settles(&Answer::TooLarge));
         config.heuristics = vec!["Modified".into()];
         assert_eq!(said(&config, &[find("Modified")]), "icap.heuristic / ");
         assert_eq!(said(&config, &[weak]), "icap.found / reject");

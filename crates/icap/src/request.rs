@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use gatepost_scanner::Stream;
+
 use crate::place::Place;
 
 /// The most octets of one chunk.
@@ -36,6 +38,14 @@ pub enum Sort {
 }
 
 impl Sort {
+    /// What a stream is.
+    pub const fn of(stream: &Stream) -> Sort {
+        match stream {
+            Stream::Mail(_) => Sort::Mail,
+            Stream::Part(_) => Sort::File,
+        }
+    }
+
     const fn media_type(self) -> &'static str {
         match self {
             Sort::Mail => "message/rfc822",

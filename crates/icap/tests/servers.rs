@@ -9,24 +9,14 @@ mod fake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{CLEAN, Does, Fake, House};
-use gatepost_core::{Fault, Opinion};
+use fake::{CLEAN, Does, Fake};
+use gatepost_icap::Icap;
+use gatepost_testkit::scans::{mail, words};
 
-type Said = Result<Opinion, Fault>;
+type House = gatepost_testkit::scans::House<Icap>;
 
-/// The tags of the findings, or the fault in words.
-fn words(said: &Said) -> String {
-    match said {
-        Ok(opinion) if opinion.is_none() => "clean".into(),
-        Ok(opinion) => opinion
-            .findings()
-            .iter()
-            .map(|finding| finding.tag.to_string())
-            .collect(),
-        Err(fault) => fault.to_string(),
-    }
-}
-
+/// How its files are encoded.
+const BASE64: &str = "Content-Transfer-Encoding: base64\r\n";
 const FOUND: &[u8] = b"ICAP/1.0 200 OK\r\nX-Infection-Found: Type=0; Resolution=2; Threat=Worm;\r\n\
                        Encapsulated: res-hdr=0, res-body=26\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n4\r\nout!\r\n0\r\n\r\n";
 const BLOCKED: &[u8] = b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=26\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n4\r\nout!\r\n0\r\n\r\n";
@@ -105,7 +95,7 @@ async fn the_mail_arrives_as_it_came_by_either_method_and_nothing_else_of_it() {
         for size in [0, 30, 1_000, 600_000] {
             assert_eq!(words(&filter.message(size).await), "clean");
             let (head, octets) = fake.last();
-            assert!(head.starts_with(word) && octets == fake::mail(size), "{size}: {head}");
+            assert!(head.starts_with(word) && octets == mail(size), "{size}: {head}");
             assert!(!head.contains("ann@"), "{head}");
         }
         assert_eq!(fake.talks(), 1, "it is not asked at every mail what it can do");
@@ -119,7 +109,7 @@ async fn a_server_that_trusts_a_preview_is_sent_the_whole() {
     let filter = house.filter(&[&fake], "{}");
     assert_eq!(words(&filter.message(5_000).await), "clean");
     let (head, octets) = fake.last();
-    assert!(!head.contains("Preview") && octets == fake::mail(5_000), "{head}");
+    assert!(!head.contains("Preview") && octets == mail(5_000), "{head}");
     assert_eq!(fake.mails(), 2, "its word on the preview was not enough");
     assert_eq!(words(&filter.message(5_000).await), "clean");
     assert_eq!(fake.mails(), 3, "and is not asked for again");
@@ -131,12 +121,12 @@ async fn files_are_scanned_decoded_unless_the_engine_takes_mail_apart() {
     // `a text` and `a worm` in base64.
     let (text, worm) = ("YSB0ZXh0", "YSB3b3Jt");
     let filter = house.filter(&[&fake], "{}");
-    assert_eq!(words(&filter.files(&[text, worm]).await), "icap.found");
-    assert_eq!(words(&filter.files(&[text]).await), "clean");
-    assert_eq!(words(&filter.files(&[text; 65]).await), "icap.too_large");
+    assert_eq!(words(&filter.files(BASE64, &[text, worm]).await), "icap.found");
+    assert_eq!(words(&filter.files(BASE64, &[text]).await), "clean");
+    assert_eq!(words(&filter.files(BASE64, &[text; 65]).await), "icap.too_large");
     let alone = house.filter(&[&fake], r#"{"files": false}"#);
     let before = fake.mails();
-    assert_eq!(words(&alone.files(&[text, worm]).await), "clean");
+    assert_eq!(words(&alone.files(BASE64, &[text, worm]).await), "clean");
     assert_eq!(fake.mails(), before + 1);
 }
 
@@ -146,7 +136,7 @@ async fn a_mail_in_a_file_is_scanned_as_it_came_and_compared_with_what_comes_bac
     let filter = house.filter(&[&fake], "{}");
     for size in [0, 1_000, 600_000] {
         assert_eq!(words(&filter.spooled(size).await), "clean");
-        assert_eq!(fake.last().1, fake::mail(size), "{size}");
+        assert_eq!(fake.last().1, mail(size), "{size}");
     }
     fake.now(Does::Echoes(Some(b'!')));
     assert_eq!(words(&filter.spooled(600_000).await), "icap.found");
@@ -171,20 +161,20 @@ async fn a_server_that_is_not_there_is_left_out_for_longer_and_longer() {
     gone.leave().await;
     for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
         assert_eq!(words(&filter.message(10).await), "clean");
-        assert!(house.raised("icap_gone", &gone.place()), "seen to be gone");
+        assert!(house.raised("icap_gone", &gone), "seen to be gone");
         house.forget();
         house.forward(Duration::from_secs(pause - 1));
         // Whoever is built anew knows of it, too.
         let rebuilt = house.filter(&[&gone, &well], "{}");
         assert_eq!(words(&rebuilt.message(10).await), "clean");
-        assert!(!house.raised("icap_gone", &gone.place()), "not asked within {pause} s");
+        assert!(!house.raised("icap_gone", &gone), "not asked within {pause} s");
         house.forward(Duration::from_secs(1));
     }
     gone.come().await;
     let before = gone.mails();
     assert_eq!(words(&filter.message(10).await), "clean");
     assert_eq!(gone.mails(), before + 1);
-    assert!(house.over("icap_gone", &gone.place()));
+    assert!(house.over("icap_gone", &gone));
 }
 
 #[tokio::test]
@@ -206,12 +196,12 @@ async fn a_server_that_only_works_long_on_one_mail_is_there_for_others() {
     let filter = house.filter(&[&busy], "{}");
     let late = words(&filter.message(10).await);
     assert!(late.contains("in time"), "{late}");
-    assert!(!house.raised("icap_gone", &busy.place()));
+    assert!(!house.raised("icap_gone", &busy));
     busy.now(Does::Says(CLEAN));
     assert_eq!(words(&filter.message(10).await), "clean");
     let filter = house.filter(&[&dead], "{}");
     filter.message(10).await.expect_err("late");
-    assert!(house.raised("icap_gone", &dead.place()));
+    assert!(house.raised("icap_gone", &dead));
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,10 +231,7 @@ async fn an_error_or_a_small_limit_of_one_is_not_the_last_word() {
         words(&house.filter(&[&small, &ill], "{}").message(10).await),
         "icap.too_large"
     );
-    assert!(
-        !house.raised("icap_gone", &ill.place()),
-        "an error may be the mail's doing"
-    );
+    assert!(!house.raised("icap_gone", &ill), "an error may be the mail's doing");
 }
 
 #[tokio::test]
@@ -289,8 +276,8 @@ async fn a_service_that_is_not_there_is_told_by_an_alarm_and_a_find_by_its_serve
     let fake = Fake::start(Does::Says(FOUND)).await;
     fake.options("ICAP/1.0 404 Service not found\r\n\r\n");
     let opinion = house.filter(&[&fake], "{}").message(10).await.expect("an opinion");
-    assert!(house.raised("icap_service", &fake.place()));
-    assert_eq!(opinion.findings()[0].note, format!("Worm ({})", fake.place()));
-    house.filter(&[], "{}");
+    assert!(house.raised("icap_service", &fake));
+    assert_eq!(opinion.findings()[0].note, format!("Worm ({})", fake.as_ref()));
+    house.filter::<&Fake>(&[], "{}");
     assert!(house.raised("icap_not_configured", "icap"));
 }

@@ -265,8 +265,8 @@ async fn open_queue(config: &Config, means: gatepost_queue::Means) -> Result<Mai
     let (queue, found) = opened
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    if !found.entries.is_empty() {
-        tracing::info!(mails = found.entries.len(), "mail waits for its mail servers");
+    if found.mails > 0 {
+        tracing::info!(mails = found.mails, "mail waits for its mail servers");
     }
     if found.damaged > 0 {
         tracing::error!(

@@ -69,7 +69,7 @@ impl Roads for Away {
     }
 }
 
-fn open(folder: &FilePath) -> (MailQueue, usize) {
+fn open(folder: &FilePath) -> (MailQueue, u64) {
     let means = Means {
         kept: Arc::new(NoKept),
         clock: FakeClock::new(),
@@ -77,7 +77,7 @@ fn open(folder: &FilePath) -> (MailQueue, usize) {
         follower: Arc::new(Nobody),
     };
     let (queue, found) = MailQueue::open(folder, Settings::default(), Arc::new(Away), means).expect("a queue");
-    (queue, found.entries.len())
+    (queue, found.mails)
 }
 
 fn queued(n: u64, message: &Arc<Edited>) -> Queued {
@@ -130,7 +130,7 @@ fn start(folder: &FilePath) -> ExitCode {
     let began = Instant::now();
     let (queue, found) = open(folder);
     let took = began.elapsed();
-    assert_eq!(queue.depth_now().mails, found as u64);
+    assert_eq!(queue.depth_now().mails, found);
     let status = std::fs::read_to_string("/proc/self/status").expect("what is known of this process");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak: u64 = peak

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::giveup::{NOTICES, waited};
 use crate::schedule::{Item, Schedule};
-use crate::spool::{Entry, Head, Id, New, Progress, Quota, Spool};
+use crate::spool::{Entry, Head, Id, Line, Mail, New, Progress, Quota, Spool};
 use crate::terms::Published;
 use crate::told::{Event, Follower, What, Word};
 use crate::ways::Resting;
@@ -109,6 +109,19 @@ impl Inner {
         schedule.set_pace(published.pace());
         schedule.set_hold(&|domain| published.hold(domain));
         schedule.renew();
+        drop(schedule);
+        self.bell.notify_one();
+    }
+
+    /// Enters what was found in the spool, a domain after the other, and lets go of it: there may be much.
+    pub fn enter_found(&self, lines: Vec<Line>) {
+        let published = self.published();
+        let mut schedule = self.schedule();
+        for Line { domain, mails } in lines {
+            let hold = published.hold(&domain);
+            let item = |mail: Mail| (mail.id, Item::of(&mail.of(&domain), hold));
+            schedule.enter(&domain, mails.into_iter().map(item));
+        }
         drop(schedule);
         self.bell.notify_one();
     }

@@ -32,7 +32,7 @@ use gatepost_core::{
 };
 
 use crate::inner::Inner;
-use crate::spool::{Found, Head, OpenError};
+use crate::spool::{Found, Head, Line, OpenError};
 use crate::terms::Published;
 
 pub use crate::giveup::{NOTICES, UNDELIVERED};
@@ -61,19 +61,21 @@ pub struct MailQueue {
 
 impl MailQueue {
     /// Opens the queue in a folder, and makes it when it is not there. One process at a time. Nothing is delivered before
-    /// [`run`](MailQueue::run) or [`step`](MailQueue::step).
+    /// [`run`](MailQueue::run) or [`step`](MailQueue::step). What was found is told without its
+    /// [`lines`](Found::lines), which are in the queue from then on.
     pub fn open(
         folder: &Path,
         settings: Settings,
         roads: Arc<dyn Roads>,
         means: Means,
     ) -> Result<(MailQueue, Found), OpenError> {
-        let (spool, found) = Spool::open(folder, settings.spool.clone())?;
-        Ok((MailQueue::on(spool, &found, settings, roads, means), found))
+        let (spool, mut found) = Spool::open(folder, settings.spool.clone())?;
+        let lines = std::mem::take(&mut found.lines);
+        Ok((MailQueue::on(spool, lines, settings, roads, means), found))
     }
 
-    /// The same on a spool that was just opened.
-    pub fn on(spool: Spool, found: &Found, settings: Settings, roads: Arc<dyn Roads>, means: Means) -> MailQueue {
+    /// The same on a spool that was just opened, with what was found in it.
+    pub fn on(spool: Spool, lines: Vec<Line>, settings: Settings, roads: Arc<dyn Roads>, means: Means) -> MailQueue {
         let Means {
             kept,
             clock,
@@ -86,7 +88,7 @@ impl MailQueue {
         };
         let pace = queue.inner.published().pace();
         queue.inner.schedule().set_pace(pace);
-        queue.inner.enter(&found.entries);
+        queue.inner.enter_found(lines);
         queue
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost_core::{NotTaken, Time};
-use gatepost_queue::spool::{Entry, Found, Marks, Progress, Spool, Step, Steps};
+use gatepost_queue::spool::{Entry, Marks, Progress, Spool, Step, Steps};
 use house::{accept, files, new, octets, open, runtime, say, settings};
 
 /// How often the child is killed.
@@ -154,11 +154,11 @@ fn nothing_that_was_acknowledged_is_lost_or_twice_there_after_kill_9() {
 /// Checks what is there; how many mails are there that nobody was told of, and how many files were half written.
 async fn checked(root: &Path, all: &BTreeMap<u64, Said>) -> u64 {
     let (spool, found) = open(root);
-    assert_eq!((found.strange, found.damaged), (Vec::new(), 0));
-    assert!(found.entries.is_sorted_by(|one, next| one.id < next.id));
+    assert_eq!((&found.strange, found.damaged), (&Vec::new(), 0));
+    assert!(found.entries().is_sorted_by(|one, next| one.id < next.id));
     let mut there: BTreeMap<u64, Entry> = BTreeMap::new();
     let mut untold = 0;
-    for entry in found.entries {
+    for entry in found.entries() {
         let (stored, _) = spool.read(&entry).await.unwrap();
         let tag: u64 = stored.head.transaction.parse().unwrap();
         assert_eq!(octets(&spool, &entry).await, body(tag));
@@ -243,8 +243,8 @@ async fn act(spool: &Spool, act: &str, entry: &Entry) -> Result<(), String> {
 /// The first mail is there once, before or after the act, with all that is known of it; and how many others there are.
 async fn before_or_after(root: &Path, act: &str, entry: &Entry) -> (bool, usize) {
     let (spool, found) = open(root);
+    let entries = found.entries();
     assert_eq!(found.strange, Vec::<PathBuf>::new());
-    let Found { entries, .. } = found;
     let damaged = spool.damaged().await.unwrap();
     let (firsts, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|other| other.id == entry.id);
     for other in &others {
@@ -316,7 +316,7 @@ fn child_that_dies_at_a_step() {
     });
     runtime().block_on(async {
         let (spool, found) = Spool::open_with(root, settings(), Some(steps)).unwrap();
-        let entry = found.entries.into_iter().next();
+        let entry = found.entries().into_iter().next();
         let entry = match entry {
             Some(entry) => entry,
             None => spool.damaged().await.unwrap().remove(0).entry,
@@ -439,7 +439,7 @@ fn child_with_a_full_disk() {
         assert_eq!(large, Err(NotTaken::Full("the queue's disk is full".into())));
         spool.close().await.unwrap();
         let (spool, found) = open(root);
-        assert_eq!((&found.entries, found.temporary), (&taken, 0));
+        assert_eq!((found.entries(), found.temporary), (taken.clone(), 0));
         for entry in &taken {
             assert_eq!(octets(&spool, entry).await.len(), 100_000);
         }

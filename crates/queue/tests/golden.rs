@@ -15,8 +15,8 @@ async fn mail_that_the_first_form_wrote_is_delivered_by_every_later_one() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(NAME), include_bytes!("golden/mail-v1")).unwrap();
     std::fs::write(folder.join("1ke70ehg00003.state"), include_bytes!("golden/state-v1")).unwrap();
-    let (spool, mut found) = open(dir.path());
-    let entry = found.entries.remove(0);
+    let (spool, found) = open(dir.path());
+    let entry = found.entries().remove(0);
     assert_eq!((found.strangers, entry.marks, entry.size), (0, Marks::default(), 46));
     assert_eq!(entry.at, Time::from_millis(1_767_614_400_005));
     let (stored, _) = spool.read(&entry).await.unwrap();
@@ -71,11 +71,11 @@ async fn mail_that_a_newer_form_wrote_is_left_where_it_is_and_others_flow() {
     let marked = format!("{}.z", NAME.replacen("00003", "00004", 1));
     std::fs::write(folder.join(&marked), &newer).unwrap();
     let (spool, found) = open(dir.path());
-    assert_eq!((&found.strange, found.entries.len()), (&vec![folder.join(&marked)], 1));
-    let read = spool.read(&found.entries[0]).await;
+    assert_eq!((&found.strange, found.mails), (&vec![folder.join(&marked)], 1));
+    let read = spool.read(&found.entries()[0]).await;
     assert!(matches!(read, Err(ReadError::Unreadable(Unreadable::Newer(form))) if form == "2"));
     let other = house::accept(&spool, "d.example", "t", b"x".to_vec()).await.unwrap();
-    assert!(other.id > found.entries[0].id);
+    assert!(other.id > found.entries()[0].id);
     assert!(spool.remove(&other).await.unwrap());
     assert_eq!(std::fs::read_to_string(folder.join(NAME)).unwrap(), newer);
 }

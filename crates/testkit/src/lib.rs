@@ -31,6 +31,7 @@ pub mod names;
 pub mod nameserver;
 pub mod post;
 pub mod queue;
+pub mod scans;
 pub mod told;
 pub mod upstream;
 pub mod zone;

@@ -1,4 +1,4 @@
-//! A clamd that does what a test says, and the filter beside it with services in memory.
+//! A clamd that does what a test says.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,14 +6,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatepost_clamav::Clamav;
-use gatepost_core::message::Content;
-use gatepost_core::{
-    Bytes, Client, Context, Direction, Envelope, Fault, Filter, FilterKind, MailParams, Memo, Message, Opinion,
-    Options, Path, Visit,
-};
-use gatepost_testkit::Fakes;
-use gatepost_testkit::alarms::Alarm;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -153,6 +145,12 @@ impl Fake {
     }
 }
 
+impl AsRef<str> for Fake {
+    fn as_ref(&self) -> &str {
+        &self.place
+    }
+}
+
 impl Drop for Fake {
     fn drop(&mut self) {
         self.task.lock().expect("a lock").abort();
@@ -255,129 +253,5 @@ async fn scan(
             Ok(())
         }
         Does::AtOnce(_) | Does::Hangs | Does::HangsDeaf => std::future::pending().await,
-    }
-}
-
-/// Services in memory, and what an operator was told.
-pub struct House(Fakes);
-
-impl House {
-    pub fn new() -> House {
-        House(Fakes::new())
-    }
-
-    /// The filter before these servers, with more options.
-    pub fn filter(&self, fakes: &[&Fake], more: &str) -> Asked {
-        let mut table: serde_json::Map<_, _> = serde_json::from_str(more).expect("a table");
-        let servers: Vec<_> = fakes.iter().map(|fake| fake.place.as_str()).collect();
-        table.entry("servers").or_insert_with(|| servers.into());
-        let config = Options::new(table).read().expect("options");
-        Asked {
-            filter: Clamav::build(config, &self.0.services()).expect("a filter"),
-            fakes: self.0.clone(),
-        }
-    }
-
-    pub fn forward(&self, time: Duration) {
-        self.0.clock.forward(time);
-    }
-
-    fn told(&self) -> Vec<Alarm> {
-        self.0.alarms.book.all()
-    }
-
-    pub fn raised(&self, kind: &str, about: &Fake) -> bool {
-        let is = |alarm: &Alarm| matches!(alarm, Alarm::Raised(what, whom, _) if *what == kind && *whom == about.place);
-        self.told().iter().any(is)
-    }
-
-    /// How often such an alarm was raised.
-    pub fn told_of(&self, kind: &str) -> usize {
-        let is = |alarm: &&Alarm| matches!(alarm, Alarm::Raised(what, ..) if *what == kind);
-        self.told().iter().filter(is).count()
-    }
-
-    /// Whether that was the last word about it.
-    pub fn over(&self, kind: &str, about: &Fake) -> bool {
-        let all = self.told();
-        let last = all.iter().rev().find(|alarm| match alarm {
-            Alarm::Raised(what, whom, _) | Alarm::Over(what, whom) => *what == kind && *whom == about.place,
-        });
-        matches!(last, Some(Alarm::Over(..)))
-    }
-
-    /// Forgets what was told so far.
-    pub fn forget(&self) {
-        self.0.alarms.book.take();
-    }
-}
-
-/// A filter that is asked about mails.
-pub struct Asked {
-    filter: Clamav,
-    fakes: Fakes,
-}
-
-/// A mail of so many octets of text.
-pub fn mail(size: usize) -> Vec<u8> {
-    let head = b"From: Ann <ann@b.example>\r\n\r\n";
-    [&head[..], &vec![b'x'; size]].concat()
-}
-
-/// A body that lies elsewhere, of this length or so it says.
-#[derive(Debug)]
-struct Spooled(Bytes, u64);
-
-impl Content for Spooled {
-    fn len(&self) -> u64 {
-        self.1
-    }
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(at, out)
-    }
-}
-
-impl Asked {
-    /// A mail with files, one in each of these texts.
-    pub async fn files(&self, files: &[&str]) -> Result<Opinion, Fault> {
-        let part = |text: &&str| format!("--b\r\nContent-Type: application/x; name=a\r\n\r\n{text}\r\n");
-        let parts: String = files.iter().map(part).collect();
-        let head = "From: Ann <ann@b.example>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
-        self.ask(Message::from_bytes(format!("{head}{parts}--b--\r\n"))).await
-    }
-
-    pub async fn message(&self, size: usize) -> Result<Opinion, Fault> {
-        self.ask(Message::from_bytes(mail(size))).await
-    }
-
-    /// One that does not lie in memory.
-    pub async fn spooled(&self, size: usize) -> Result<Opinion, Fault> {
-        self.elsewhere(size, size).await
-    }
-
-    /// One whose file was cut.
-    pub async fn cut(&self, size: usize) -> Result<Opinion, Fault> {
-        self.elsewhere(size - 1, size).await
-    }
-
-    async fn elsewhere(&self, size: usize, says: usize) -> Result<Opinion, Fault> {
-        let whole = mail(size);
-        let (head, body) = whole.split_at(whole.len() - size);
-        let body = Spooled(Bytes::copy_from_slice(body), says as u64);
-        self.ask(Message::new(Bytes::copy_from_slice(head), Arc::new(body)))
-            .await
-    }
-
-    async fn ask(&self, message: Message) -> Result<Opinion, Fault> {
-        let message = Arc::new(message);
-        let client = Client::new("192.0.2.1".parse().expect("an address"), 25_000);
-        let visit = Visit::new(Direction::Inbound, "mx".into(), client);
-        let memo = Memo::new(self.fakes.names.clone());
-        let envelope = Envelope::new(Path::Null, MailParams::default());
-        let now = gatepost_core::Clock::now(&*self.fakes.clock);
-        let cx = Context::new(now, &visit, &memo)
-            .with_envelope(&envelope)
-            .with_message(&message);
-        self.filter.message(&cx, &message).await
     }
 }

@@ -1,19 +1,10 @@
-//! An ICAP server that does what a test says, and the filter beside it with services in memory.
+//! An ICAP server that does what a test says.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use gatepost_core::message::Content;
-use gatepost_core::{
-    Bytes, Client, Context, Direction, Envelope, Fault, Filter, FilterKind, MailParams, Memo, Message, Opinion,
-    Options, Path, Visit,
-};
-use gatepost_icap::Icap;
-use gatepost_testkit::Fakes;
-use gatepost_testkit::alarms::Alarm;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -57,6 +48,8 @@ struct Inner {
 pub struct Fake {
     inner: Arc<Inner>,
     address: SocketAddr,
+    /// Where its service is.
+    place: String,
     task: Mutex<JoinHandle<()>>,
 }
 
@@ -72,16 +65,13 @@ impl Fake {
             most: AtomicUsize::new(0),
             last: Mutex::default(),
         });
+        let address = listener.local_addr().expect("an address");
         Fake {
-            address: listener.local_addr().expect("an address"),
+            address,
+            place: format!("icap://{address}/avscan"),
             task: Mutex::new(listen(listener, &inner)),
             inner,
         }
-    }
-
-    /// Where its service is.
-    pub fn place(&self) -> String {
-        format!("icap://{}/avscan", self.address)
     }
 
     /// Nobody listens any more.
@@ -126,6 +116,12 @@ impl Fake {
     /// The last stream that it had to its end, and the head before it.
     pub fn last(&self) -> (String, Vec<u8>) {
         self.inner.last.lock().expect("a lock").clone()
+    }
+}
+
+impl AsRef<str> for Fake {
+    fn as_ref(&self) -> &str {
+        &self.place
     }
 }
 
@@ -253,121 +249,5 @@ async fn scan(stream: &mut Wire, inner: &Inner, does: Does, icap: String) -> io:
         }
         Does::Looks | Does::Trusts => stream.write_all(CLEAN).await,
         Does::AtOnce(_) | Does::Hangs | Does::HangsDeaf => std::future::pending().await,
-    }
-}
-
-/// Services in memory, and what an operator was told.
-pub struct House(Fakes);
-
-impl House {
-    pub fn new() -> House {
-        House(Fakes::new())
-    }
-
-    /// The filter before these servers, with more options.
-    pub fn filter(&self, fakes: &[&Fake], more: &str) -> Asked {
-        let mut table: serde_json::Map<_, _> = serde_json::from_str(more).expect("a table");
-        let servers: Vec<_> = fakes.iter().map(|fake| fake.place()).collect();
-        table.entry("servers").or_insert_with(|| servers.into());
-        let config = Options::new(table).read().expect("options");
-        Asked {
-            filter: Icap::build(config, &self.0.services()).expect("a filter"),
-            fakes: self.0.clone(),
-        }
-    }
-
-    pub fn forward(&self, time: Duration) {
-        self.0.clock.forward(time);
-    }
-
-    pub fn raised(&self, kind: &str, about: &str) -> bool {
-        let is = |alarm: &Alarm| matches!(alarm, Alarm::Raised(what, whom, _) if *what == kind && *whom == about);
-        self.0.alarms.book.all().iter().any(is)
-    }
-
-    /// Whether that was the last word about it.
-    pub fn over(&self, kind: &str, about: &str) -> bool {
-        let all = self.0.alarms.book.all();
-        let last = all.iter().rev().find(|alarm| match alarm {
-            Alarm::Raised(what, whom, _) | Alarm::Over(what, whom) => *what == kind && *whom == about,
-        });
-        matches!(last, Some(Alarm::Over(..)))
-    }
-
-    /// Forgets what was told so far.
-    pub fn forget(&self) {
-        self.0.alarms.book.take();
-    }
-}
-
-/// A filter that is asked about mails.
-pub struct Asked {
-    filter: Icap,
-    fakes: Fakes,
-}
-
-/// A mail of so many octets of text.
-pub fn mail(size: usize) -> Vec<u8> {
-    let head = b"From: Ann <ann@b.example>\r\n\r\n";
-    [&head[..], &vec![b'x'; size]].concat()
-}
-
-/// A body that lies elsewhere, of this length or so it says.
-#[derive(Debug)]
-struct Spooled(Bytes, u64);
-
-impl Content for Spooled {
-    fn len(&self) -> u64 {
-        self.1
-    }
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(at, out)
-    }
-}
-
-impl Asked {
-    /// A mail with files in base64, one of each of these texts.
-    pub async fn files(&self, encoded: &[&str]) -> Result<Opinion, Fault> {
-        let part = |text: &&str| {
-            format!("--b\r\nContent-Type: application/x; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}\r\n")
-        };
-        let parts: String = encoded.iter().map(part).collect();
-        let head = "From: Ann <ann@b.example>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
-        self.ask(Message::from_bytes(format!("{head}{parts}--b--\r\n"))).await
-    }
-
-    pub async fn message(&self, size: usize) -> Result<Opinion, Fault> {
-        self.ask(Message::from_bytes(mail(size))).await
-    }
-
-    /// One that does not lie in memory.
-    pub async fn spooled(&self, size: usize) -> Result<Opinion, Fault> {
-        self.elsewhere(size, size).await
-    }
-
-    /// One whose file was cut.
-    pub async fn cut(&self, size: usize) -> Result<Opinion, Fault> {
-        self.elsewhere(size - 1, size).await
-    }
-
-    async fn elsewhere(&self, size: usize, says: usize) -> Result<Opinion, Fault> {
-        let whole = mail(size);
-        let (head, body) = whole.split_at(whole.len() - size);
-        let body = Spooled(Bytes::copy_from_slice(body), says as u64);
-        self.ask(Message::new(Bytes::copy_from_slice(head), Arc::new(body)))
-            .await
-    }
-
-    async fn ask(&self, message: Message) -> Result<Opinion, Fault> {
-        let message = Arc::new(message);
-        let client = Client::new("192.0.2.1".parse().expect("an address"), 25_000);
-        let visit = Visit::new(Direction::Inbound, "mx".into(), client);
-        let memo = Memo::new(self.fakes.names.clone());
-        let envelope = Envelope::new(Path::Null, MailParams::default());
-        let now = gatepost_core::Clock::now(&*self.fakes.clock);
-        let cx = Context::new(now, &visit, &memo)
-            .with_envelope(&envelope)
-            .with_message(&message);
-        self.filter.message(&cx, &message).await
     }
 }

@@ -1,6 +1,7 @@
 //! The mails of one recipient domain.
 //!
-//! **Invariant:** a mail stands in exactly one place: ready, aside, held, or under way.
+//! **Invariant:** a mail stands in exactly one place: ready, aside, held, or under way. Most mails wait for their turn and
+//! nothing else: of these no list is kept. They are found in the order of arrival behind a [`Cursor`], which passes each once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -9,51 +10,9 @@ use std::time::Duration;
 
 use gatepost_core::Time;
 
+use super::slots::{Place, Slot, Slots};
 use super::{BUSY, Due, IN_A_ROW, Item, LOST, Outcome, Pace, Seen};
 use crate::spool::{Id, Marks};
-
-/// Where a mail stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// It may be tried.
-    Ready,
-    /// Not before then.
-    Aside(Time),
-    /// A person holds it.
-    Held,
-    /// Somebody is at it.
-    UnderWay,
-}
-
-#[derive(Debug)]
-struct Slot {
-    item: Item,
-    place: Place,
-    /// Under what it stands among the deadlines.
-    deadline: Option<Time>,
-    tries: u32,
-    /// How often it was tried of itself: what people and servers that are back have it tried for makes nobody wait longer.
-    steps: u32,
-    /// It comes before its time.
-    hurried: bool,
-    /// How often its server was lost within it.
-    lost: u8,
-    /// Its sender was to be told that it waits: once in a life, even where that cannot be written down.
-    warned: bool,
-    said: Option<Arc<str>>,
-}
-
-impl Slot {
-    /// What has to be done with it whether or not its server is there, and when.
-    fn due(&self, pace: &Pace) -> Option<Time> {
-        if matches!(self.place, Place::Held | Place::UnderWay) {
-            return None;
-        }
-        let warning = pace.warn_after.filter(|_| !self.item.marks.warned && !self.warned);
-        let warning = warning.map_or(Time::FAR, |after| self.item.at + after);
-        Some(warning.min(self.item.until)).filter(|time| *time != Time::FAR)
-    }
-}
 
 /// Why a lane waits.
 #[derive(Debug)]
@@ -81,12 +40,52 @@ impl Pause {
     }
 }
 
+/// How far the mails of a kind are looked through, in their order: none of the kind stands before it that is not listed.
+#[derive(Debug)]
+struct Cursor(Id);
+
+impl Default for Cursor {
+    fn default() -> Cursor {
+        Cursor(Id::FIRST)
+    }
+}
+
+impl Cursor {
+    /// Whether a mail of the kind must be listed to be found.
+    fn has_passed(&self, id: Id) -> bool {
+        id < self.0
+    }
+
+    /// Goes on to the first of the kind.
+    fn seek<'a>(&mut self, slots: &'a Slots, is: impl Fn(&Slot) -> bool) -> Option<&'a Slot> {
+        for slot in slots.from(Bound::Included(self.0)) {
+            self.0 = slot.id();
+            if is(slot) {
+                return Some(slot);
+            }
+        }
+        // Whoever comes later is behind the last one.
+        if let Some(last) = slots.last().filter(|last| !self.has_passed(last.id())) {
+            self.0 = last.id().next();
+        }
+        None
+    }
+}
+
 /// The mails of one recipient domain.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    slots: BTreeMap<Id, Slot>,
+    slots: Slots,
+    /// How long a mail waits by the domain's terms.
+    hold: Option<Duration>,
+    fresh: Cursor,
+    /// Those that are ready and that `fresh` has passed.
     ready: BTreeSet<Id>,
     aside: BTreeSet<(Time, Id)>,
+    /// How many are ready or aside.
+    idle: usize,
+    usual: Cursor,
+    /// When those have to be looked at that have other deadlines than usual, or that `usual` has passed.
     deadlines: BTreeSet<(Time, Id)>,
     pause: Option<Pause>,
     /// Those aside that wait for another server than the lane's.
@@ -111,7 +110,7 @@ impl Lane {
 
     /// How many may be tried: neither held nor under way.
     pub(super) fn idle(&self) -> usize {
-        self.ready.len() + self.aside.len()
+        self.idle
     }
 
     pub(super) fn waits_for_server(&self) -> bool {
@@ -119,102 +118,130 @@ impl Lane {
     }
 
     pub(super) fn oldest(&self) -> Option<Time> {
-        self.slots.values().next().map(|slot| slot.item.at)
+        self.slots.first().map(|slot| slot.item(self.hold()).at)
+    }
+
+    fn hold(&self) -> Duration {
+        self.hold.unwrap_or_default()
     }
 
     pub(super) fn ids(&self, from: Bound<Id>) -> impl Iterator<Item = Id> {
-        self.slots.range((from, Bound::Unbounded)).map(|(id, _)| *id)
+        self.slots.from(from).map(Slot::id)
     }
 
     pub(super) fn has(&self, id: Id) -> bool {
-        self.slots.contains_key(&id)
+        self.slots.get(id).is_some()
     }
 
     pub(super) fn say(&mut self, id: Id, said: &str) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.said = Some(said.into());
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.more_mut().said = Some(said.into());
         }
     }
 
-    fn is_under_way(&self, id: Id) -> bool {
-        self.slots.get(&id).is_some_and(|slot| slot.place == Place::UnderWay)
+    /// A mail that somebody is at.
+    fn under_way(&mut self, id: Id) -> Option<&mut Slot> {
+        self.slots.get_mut(id).filter(|slot| slot.place == Place::UnderWay)
+    }
+
+    /// Makes room for so many more mails.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.slots.reserve(more);
     }
 
     pub(super) fn add(&mut self, id: Id, item: Item, pace: &Pace) {
-        if self.slots.contains_key(&id) {
+        if self.has(id) {
             return;
         }
-        let slot = Slot {
-            item,
-            place: Place::UnderWay,
-            deadline: None,
-            tries: 0,
-            steps: 0,
-            hurried: false,
-            lost: 0,
-            warned: false,
-            said: None,
-        };
-        self.slots.insert(id, slot);
+        if item.marks.until.is_none() {
+            self.hold.get_or_insert(item.until.since(item.at));
+        }
+        self.slots.insert(Slot::new(id, item, self.hold()));
         self.put(id, if item.marks.held { Place::Held } else { Place::Ready }, pace);
     }
 
     /// Puts a mail that stands nowhere in its place.
     fn put(&mut self, id: Id, place: Place, pace: &Pace) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let hold = self.hold();
+        let Some(slot) = self.slots.get_mut(id) else { return };
         slot.place = place;
-        match place {
-            Place::Ready => drop(self.ready.insert(id)),
-            Place::Aside(time) => drop(self.aside.insert((time, id))),
-            Place::Held | Place::UnderWay => {}
+        self.idle += usize::from(slot.is_idle());
+        if let Some(time) = slot.aside() {
+            self.aside.insert((time, id));
         }
-        slot.deadline = slot.due(pace);
-        if let Some(time) = slot.deadline {
+        if place == Place::Ready && self.fresh.has_passed(id) {
+            self.ready.insert(id);
+        }
+        if let Some(time) = slot.due(pace, hold)
+            && (self.usual.has_passed(id) || !slot.is_usual(pace))
+        {
             self.deadlines.insert((time, id));
         }
     }
 
     /// Takes a mail from where it stands.
-    fn lift(&mut self, id: Id) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(&id)?;
-        match slot.place {
-            Place::Ready => drop(self.ready.remove(&id)),
-            Place::Aside(time) => {
-                self.aside.remove(&(time, id));
-                self.awaiting.remove(&id);
-            }
-            Place::Held | Place::UnderWay => {}
+    fn lift(&mut self, id: Id, pace: &Pace) -> Option<&mut Slot> {
+        let hold = self.hold();
+        let slot = self.slots.get_mut(id)?;
+        self.idle = self.idle.saturating_sub(usize::from(slot.is_idle()));
+        if let Some(time) = slot.aside() {
+            self.aside.remove(&(time, id));
+            self.awaiting.remove(&id);
         }
-        if let Some(time) = slot.deadline.take() {
+        if slot.place == Place::Ready {
+            self.ready.remove(&id);
+        }
+        if let Some(time) = slot.due(pace, hold) {
             self.deadlines.remove(&(time, id));
         }
         slot.place = Place::UnderWay;
         Some(slot)
     }
 
+    /// The first that is ready.
+    fn first_ready(&mut self) -> Option<Id> {
+        if let Some(id) = self.ready.first() {
+            return Some(*id);
+        }
+        let ready = self.fresh.seek(&self.slots, |slot| slot.place == Place::Ready);
+        ready.map(Slot::id)
+    }
+
+    /// Which one has to be looked at first whether or not its server is there, and when.
+    fn first_deadline(&mut self, pace: &Pace) -> Option<(Time, Id)> {
+        let hold = self.hold();
+        let is = |slot: &Slot| slot.is_idle() && slot.is_usual(pace);
+        let usual = self.usual.seek(&self.slots, is);
+        let usual = usual.and_then(|slot| Some((slot.due(pace, hold)?, slot.id())));
+        [usual, self.deadlines.first().copied()].into_iter().flatten().min()
+    }
+
     /// When there is something to do.
-    pub(super) fn wakes(&self, pace: &Pace) -> Option<Time> {
+    pub(super) fn wakes(&mut self, pace: &Pace) -> Option<Time> {
         if self.under_way >= pace.at_once {
             return None;
         }
-        let first = |set: &BTreeSet<(Time, Id)>| set.first().map(|(time, _)| *time);
+        let is_ready = self.first_ready().is_some();
         let delivery = match &self.pause {
-            _ if self.ready.is_empty() && self.aside.is_empty() => None,
+            _ if self.idle == 0 => None,
             Some(pause) if pause.probing => None,
             Some(pause) => Some(pause.until),
-            None if !self.ready.is_empty() => Some(Time::ZERO),
-            None => first(&self.aside),
+            None if is_ready => Some(Time::ZERO),
+            None => self.aside.first().map(|(time, _)| *time),
         };
-        [delivery, first(&self.deadlines)].into_iter().flatten().min()
+        let deadline = self.first_deadline(pace).map(|(time, _)| time);
+        [delivery, deadline].into_iter().flatten().min()
     }
 
     /// Whose turn it is. Without one, the lane wakes later than it did.
     pub(super) fn next(&mut self, now: Time, pace: &Pace, up: &dyn Fn(&str) -> bool) -> Option<(Id, Due)> {
-        if let Some(&(time, id)) = self.deadlines.first()
+        if let Some((time, id)) = self.first_deadline(pace)
             && time <= now
         {
-            let slot = self.lift(id)?;
-            let due = if slot.item.until <= now { Due::Expire } else { Due::Warn };
+            let hold = self.hold();
+            let slot = self.lift(id, pace)?;
+            let is_over = slot.item(hold).until <= now;
+            let due = if is_over { Due::Expire } else { Due::Warn };
             slot.warned |= due == Due::Warn;
             self.under_way += 1;
             return Some((id, due));
@@ -235,10 +262,10 @@ impl Lane {
         while let Some(&(time, id)) = self.aside.first()
             && time <= now
         {
-            self.lift(id)?;
+            self.lift(id, pace)?;
             self.put(id, Place::Ready, pace);
         }
-        let Some(&id) = self.ready.first() else {
+        let Some(id) = self.first_ready() else {
             if let Some(pause) = &mut self.pause {
                 // All of it stepped aside before: the lane itself waits for nothing any more.
                 pause.probing = false;
@@ -247,40 +274,43 @@ impl Lane {
             return None;
         };
         let forced = std::mem::take(&mut self.forced);
-        let slot = self.lift(id)?;
-        slot.tries = slot.tries.saturating_add(1);
-        if !std::mem::take(&mut slot.hurried) && !forced {
-            slot.steps = slot.steps.saturating_add(1);
+        let more = self.lift(id, pace)?.more_mut();
+        more.tries = more.tries.saturating_add(1);
+        if !std::mem::take(&mut more.hurried) && !forced {
+            more.steps = more.steps.saturating_add(1);
         }
         self.under_way += 1;
         Some((id, Due::Deliver { forced }))
     }
 
     pub(super) fn finish(&mut self, id: Id, outcome: Outcome, now: Time, pace: &Pace) {
-        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.place == Place::UnderWay) else {
+        let hold = self.hold();
+        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.place == Place::UnderWay) else {
             return;
         };
         self.under_way = self.under_way.saturating_sub(1);
-        let held = slot.item.marks.held;
+        let held = slot.is_held();
         let back = if held { Place::Held } else { Place::Ready };
         match outcome {
             Outcome::Gone { taken } => {
-                self.slots.remove(&id);
+                self.slots.remove(id);
                 if taken {
                     self.well();
                 }
             }
             Outcome::Deferred { route, awaits, said } => {
-                slot.said = Some(said);
-                let next = now + pace.step(slot.steps);
-                if slot.item.until <= now {
+                let item = slot.item(hold);
+                let more = slot.more_mut();
+                let next = now + pace.step(more.steps);
+                (more.said, more.aside) = (Some(said), next);
+                if item.until <= now {
                     // It could not even be given up: that comes again, too.
-                    slot.item.until = next;
+                    slot.set(Item { until: next, ..item }, hold);
                 }
                 if let Some(awaits) = awaits.filter(|_| !held) {
                     self.awaiting.insert(id, awaits);
                 }
-                self.put(id, if held { Place::Held } else { Place::Aside(next) }, pace);
+                self.put(id, if held { Place::Held } else { Place::Aside }, pace);
                 if let Some(route) = route {
                     let in_a_row = self.in_a_row.saturating_add(1);
                     self.well();
@@ -297,13 +327,14 @@ impl Lane {
                 within,
                 said,
             } => {
-                slot.said = Some(said);
+                let more = slot.more_mut();
+                more.said = Some(said);
                 if within && !down {
-                    slot.lost = slot.lost.saturating_add(1);
+                    more.lost = more.lost.saturating_add(1);
                 }
-                if slot.lost >= LOST && within && !down && !held {
-                    let next = now + pace.step(slot.steps);
-                    self.put(id, Place::Aside(next), pace);
+                if more.lost >= LOST && within && !down && !held {
+                    more.aside = now + pace.step(more.steps);
+                    self.put(id, Place::Aside, pace);
                     // The others are tried soon, whatever this one did.
                     if self.pause.take().is_some() {
                         self.wait(Some(route), down, 1, now, pace);
@@ -394,19 +425,16 @@ impl Lane {
         {
             self.aside.remove(&(time, id));
             self.aside.insert((latest, id));
-            if let Some(slot) = self.slots.get_mut(&id) {
-                slot.place = Place::Aside(latest);
+            if let Some(slot) = self.slots.get_mut(id) {
+                slot.more_mut().aside = latest;
             }
         }
     }
 
     /// Tries one mail now, or all.
     pub(super) fn flush(&mut self, only: Option<Id>, now: Time) -> bool {
-        if let Some(id) = only {
-            match self.slots.get(&id).map(|slot| slot.place) {
-                Some(Place::Ready | Place::Aside(_)) => {}
-                _ => return false,
-            }
+        if only.is_some_and(|id| !self.slots.get(id).is_some_and(Slot::is_idle)) {
+            return false;
         }
         match only {
             Some(id) => self.hurry(id),
@@ -425,68 +453,80 @@ impl Lane {
 
     /// Lets a mail that stepped aside come at once.
     fn hurry(&mut self, id: Id) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        if let Place::Aside(time) = slot.place {
-            (slot.place, slot.hurried) = (Place::Ready, true);
-            self.aside.remove(&(time, id));
-            self.awaiting.remove(&id);
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let Some(time) = slot.aside() else { return };
+        slot.place = Place::Ready;
+        slot.more_mut().hurried = true;
+        self.aside.remove(&(time, id));
+        self.awaiting.remove(&id);
+        if self.fresh.has_passed(id) {
             self.ready.insert(id);
         }
     }
 
     /// Takes a mail for a person's order.
-    pub(super) fn take(&mut self, id: Id) -> Option<Item> {
-        if self.is_under_way(id) {
+    pub(super) fn take(&mut self, id: Id, pace: &Pace) -> Option<Item> {
+        if self.under_way(id).is_some() {
             return None;
         }
-        let item = self.lift(id)?.item;
+        let hold = self.hold();
+        let item = self.lift(id, pace)?.item(hold);
         self.under_way += 1;
         Some(item)
     }
 
     pub(super) fn set(&mut self, id: Id, item: Item) {
-        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.place == Place::UnderWay) {
-            slot.item = item;
+        let hold = self.hold();
+        if let Some(slot) = self.under_way(id) {
+            slot.set(item, hold);
         }
     }
 
     pub(super) fn rename(&mut self, id: Id, marks: Marks) {
-        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.place == Place::UnderWay) {
-            slot.item.marks = marks;
-            slot.item.until = marks.until.unwrap_or(slot.item.until);
+        let hold = self.hold();
+        if let Some(slot) = self.under_way(id) {
+            let item = slot.item(hold);
+            let until = marks.until.unwrap_or(item.until);
+            slot.set(Item { marks, until, ..item }, hold);
         }
     }
 
     pub(super) fn set_hold(&mut self, hold: Duration, pace: &Pace) {
-        for slot in self.slots.values_mut() {
-            slot.item.until = slot.item.marks.until.unwrap_or(slot.item.at + hold);
+        let before = self.hold();
+        self.hold = Some(hold);
+        for slot in self.slots.all_mut() {
+            let item = slot.item(before);
+            let until = item.marks.until.unwrap_or(item.at + hold);
+            slot.set(Item { until, ..item }, hold);
         }
         self.set_deadlines(pace);
     }
 
     pub(super) fn set_deadlines(&mut self, pace: &Pace) {
+        let hold = self.hold();
         self.deadlines.clear();
-        for (id, slot) in &mut self.slots {
-            slot.deadline = slot.due(pace);
-            if let Some(time) = slot.deadline {
-                self.deadlines.insert((time, *id));
+        self.usual = Cursor::default();
+        for slot in self.slots.from(Bound::Unbounded).filter(|slot| !slot.is_usual(pace)) {
+            if let Some(time) = slot.due(pace, hold) {
+                self.deadlines.insert((time, slot.id()));
             }
         }
     }
 
     pub(super) fn seen(&self, id: Id) -> Option<Seen> {
-        let slot = self.slots.get(&id)?;
+        let slot = self.slots.get(id)?;
+        let item = slot.item(self.hold());
         let paused = self.pause.as_ref().map(|pause| pause.until);
         let next = match slot.place {
-            Place::Held => None,
-            Place::Aside(time) => Some(paused.map_or(time, |until| until.max(time))),
-            Place::Ready | Place::UnderWay => Some(paused.unwrap_or(slot.item.at)),
+            Place::Held | Place::Gone => None,
+            Place::Aside => slot.aside().map(|time| paused.map_or(time, |until| until.max(time))),
+            Place::Ready | Place::UnderWay => Some(paused.unwrap_or(item.at)),
         };
         Some(Seen {
-            item: slot.item,
+            item,
             next,
-            tries: slot.tries,
-            said: slot.said.clone(),
+            tries: slot.more().map_or(0, |more| more.tries),
+            said: slot.more().and_then(|more| more.said.clone()),
         })
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::Ids;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const START: Time = Time::from_secs(1_767_614_400);
@@ -9,11 +10,13 @@ fn at(minutes: u64) -> Time {
     START + MINUTE * u32::try_from(minutes).expect("few")
 }
 
+/// An id that tells when its mail came.
+fn id_at(time: Time, n: u64) -> Id {
+    (0..n).fold(Ids::above(Id::FIRST).next(time), |id, _| id.next())
+}
+
 fn id(n: u64) -> Id {
-    // Ids are texts of thirteen digits; small numbers need two.
-    const DIGITS: &[u8] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let digit = |n: u64| char::from(DIGITS[usize::try_from(n).expect("small")]);
-    Id::parse(&format!("00000000000{}{}", digit(n / 32), digit(n % 32))).expect("an id")
+    id_at(START, n)
 }
 
 fn item() -> Item {
@@ -319,6 +322,42 @@ fn a_sender_is_warned_once_and_a_mail_given_up_when_its_time_is_over_though_its_
 }
 
 #[test]
+fn whoever_has_a_time_of_its_own_is_given_up_then_and_the_others_in_the_order_they_came() {
+    let mut schedule = schedule();
+    let ids: Vec<Id> = (0..5).map(|n| id_at(at(n), 0)).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let mut came = Item {
+            at: id.time(),
+            until: id.time() + MINUTE * 10,
+            ..item()
+        };
+        if n == 3 {
+            (came.marks.until, came.until) = (Some(at(5)), at(5));
+        }
+        schedule.add("a", *id, came);
+    }
+    // The first is tried, and comes back behind what was looked through.
+    let turn = schedule.next(START, &up).expect("a turn");
+    schedule.finish(&turn, away(false), START);
+    let mut over = Vec::new();
+    for minute in 0..20 {
+        while let Some(turn) = schedule.next(at(minute), &down) {
+            if turn.due == Due::Expire {
+                over.push((minute, turn.id));
+            }
+            let outcome = match turn.due {
+                Due::Expire => Outcome::Gone { taken: false },
+                _ => away(true),
+            };
+            schedule.finish(&turn, outcome, at(minute));
+        }
+    }
+    let wanted = [(5, 3), (10, 0), (11, 1), (12, 2), (14, 4)];
+    assert_eq!(over, wanted.map(|(minute, n)| (minute, ids[n])));
+    assert_eq!(schedule.len_of(None), 0);
+}
+
+#[test]
 fn what_cannot_be_given_up_is_tried_again_and_not_without_a_pause() {
     let mut schedule = schedule();
     schedule.add("a", id(1), item());
@@ -435,10 +474,10 @@ proptest! {
                     count += 1;
                     let lane = format!("l{lane}");
                     let item = Item { at: now, until: now + MINUTE * 7_200, ..item() };
-                    if count < 1_000 {
-                        schedule.add(&lane, id(count), item);
-                        here.insert(id(count));
-                    }
+                    // Of some the id tells another time than they came at.
+                    let id = id_at(if count % 3 == 0 { START } else { now }, count);
+                    schedule.add(&lane, id, item);
+                    here.insert(id);
                 }
                 Happens::Next => {
                     if let Some(turn) = schedule.next(now, &up) {

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use gatepost_folder::{absent, new_file};
+
 use super::name::{Entry, WHY};
-use super::place::{Place, absent};
+use super::place::Place;
 use super::start::{Found, domains, list};
 
 /// The most octets of a note that are read.
@@ -31,8 +33,7 @@ pub fn set_aside(place: &Place, entry: &Entry, why: &str) -> io::Result<bool> {
     let note = format!("{}{WHY}", entry.id);
     let tmp = place.tmp().join(&note);
     absent(std::fs::remove_file(&tmp))?;
-    let mut file = std::fs::OpenOptions::new();
-    let mut file = std::os::unix::fs::OpenOptionsExt::mode(file.write(true).create_new(true), 0o600).open(&tmp)?;
+    let mut file = new_file(&tmp)?;
     writeln!(file, "{why}")?;
     place.sync_file(&file, &tmp)?;
     place.rename(&tmp, &to.join(&note))?;
@@ -61,7 +62,8 @@ fn note(path: &std::path::Path) -> String {
 pub fn damaged(place: &Place) -> io::Result<Vec<Damaged>> {
     let mut all = Vec::new();
     for (folder, domain) in domains(&place.damaged(), &mut Found::default())? {
-        for entry in list(&folder, &domain)?.mails {
+        for mail in list(&folder)?.mails {
+            let entry = mail.of(&domain);
             let why = note(&folder.join(format!("{}{WHY}", entry.id)));
             let path = folder.join(entry.name());
             all.push(Damaged { entry, why, path });

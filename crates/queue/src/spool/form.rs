@@ -15,19 +15,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::hash::Hasher;
 
+use gatepost_folder::{Sum, hex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher24;
 
 use super::head::{Head, Written};
 use super::name::Entry;
 
 /// Octets of the first line.
 pub const PREFIX: usize = 42;
-/// Octets behind the message.
-pub const TRAILER: usize = 18;
 /// The most octets of what is known of a mail: some thousands of recipients.
 pub const HEAD_MAX: usize = 4 << 20;
 /// The form that is written; it and no other is read.
@@ -75,30 +72,9 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// A checksum over octets that come in pieces.
-pub struct Sum(SipHasher24);
-
-impl Sum {
-    /// Of nothing yet.
-    pub fn new() -> Sum {
-        Sum(SipHasher24::new_with_key(b"gatepost's queue"))
-    }
-
-    /// Adds a piece. Where pieces end makes no difference.
-    pub fn add(&mut self, piece: &[u8]) {
-        self.0.write(piece);
-    }
-
-    /// Of everything so far.
-    pub fn get(&self) -> u64 {
-        self.0.finish()
-    }
-}
-
-fn sum(octets: &[u8]) -> u64 {
-    let mut sum = Sum::new();
-    sum.add(octets);
-    sum.get()
+/// The checksum of nothing yet.
+pub fn new_sum() -> Sum {
+    Sum::new(b"gatepost's queue")
 }
 
 fn lines(name: &str, what: &impl Serialize) -> Result<Vec<u8>, String> {
@@ -113,7 +89,7 @@ fn lines(name: &str, what: &impl Serialize) -> Result<Vec<u8>, String> {
             json.len()
         ));
     }
-    let first = format!("{name} {FORM} {:08x} {:016x}\n", json.len(), sum(json));
+    let first = format!("{name} {FORM} {:08x} {:016x}\n", json.len(), new_sum().of(json));
     match all.get_mut(..PREFIX) {
         Some(place) if first.len() == PREFIX => place.copy_from_slice(first.as_bytes()),
         _ => return Err("the first line of a file of the queue has another length".into()),
@@ -124,28 +100,6 @@ fn lines(name: &str, what: &impl Serialize) -> Result<Vec<u8>, String> {
 /// Everything that stands before the message of a mail.
 pub fn before(head: &Head, entry: &Entry) -> Result<Vec<u8>, String> {
     lines(MAIL, &Written::of(head, entry.id.to_string(), entry.size)?)
-}
-
-/// What stands behind a message with this checksum.
-pub fn behind(sum: u64) -> [u8; TRAILER] {
-    let mut trailer = [b'\n'; TRAILER];
-    let text = format!("{sum:016x}");
-    if let Some(digits) = trailer.get_mut(1..TRAILER - 1) {
-        digits.copy_from_slice(text.as_bytes());
-    }
-    trailer
-}
-
-/// The checksum in what stands behind a message.
-pub fn read_behind(trailer: &[u8]) -> Option<u64> {
-    let digits = trailer.strip_prefix(b"\n")?.strip_suffix(b"\n")?;
-    hex(digits, 16)
-}
-
-fn hex(digits: &[u8], len: usize) -> Option<u64> {
-    let plain = digits.len() == len && digits.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
-    let text = std::str::from_utf8(digits).ok().filter(|_| plain)?;
-    u64::from_str_radix(text, 16).ok()
 }
 
 fn read_first(name: &str, line: &[u8]) -> Result<(usize, u64), Unreadable> {
@@ -183,7 +137,7 @@ pub fn read_prefix(line: &[u8]) -> Result<(usize, u64), Unreadable> {
 }
 
 fn read_json<T: DeserializeOwned>(octets: &[u8], wanted: u64) -> Result<T, Unreadable> {
-    if sum(octets) != wanted {
+    if new_sum().of(octets) != wanted {
         return Err(Unreadable::Damaged("the checksum of its head does not fit"));
     }
     serde_json::from_slice(octets).map_err(|_| Unreadable::Damaged("its head is not what this form has"))

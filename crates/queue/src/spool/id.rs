@@ -43,6 +43,23 @@ impl Id {
         Time::from_millis(self.0 >> COUNT)
     }
 
+    /// By how many milliseconds its mail came before its time, where it did: those that come at once do not get their ids in
+    /// the order of their times.
+    pub fn lag(self, at: Time) -> Option<u32> {
+        let lag = self.time().millis().checked_sub(at.millis())?;
+        u32::try_from(lag).ok()
+    }
+
+    /// When its mail came, if that was so many milliseconds before its time.
+    pub fn at(self, lag: u32) -> Time {
+        Time::from_millis(self.time().millis().saturating_sub(lag.into()))
+    }
+
+    /// The one behind it.
+    pub fn next(self) -> Id {
+        Id(self.0.saturating_add(1))
+    }
+
     /// As others know it.
     pub fn waiting(self) -> WaitingId {
         WaitingId(self.to_string().into())

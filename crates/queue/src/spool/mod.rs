@@ -30,20 +30,20 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use commit::{Committer, Work, commit, sweep};
-use id::Ids;
+pub(crate) use id::Ids;
 use place::Place;
 use taking::{Parcel, Stage, Taking};
 use totals::Ledger;
 
 pub use damaged::Damaged;
 pub use form::{Progress, Unreadable};
+pub use gatepost_folder::OpenError;
 pub use head::Head;
 pub use id::Id;
-pub use name::{Entry, Marks};
-pub use place::OpenError;
+pub use name::{Entry, Mail, Marks};
 pub use read::{ReadError, Stored};
 pub use settings::{Quota, Settings, Step, Steps};
-pub use start::Found;
+pub use start::{Found, Line};
 pub use totals::Totals;
 
 /// Threads that work on files at the same time; others wait.
@@ -144,11 +144,10 @@ impl Spool {
     /// The same; `steps` is called before each step on the disk. For tests.
     pub fn open_with(folder: &Path, settings: Settings, steps: Option<Steps>) -> Result<(Spool, Found), OpenError> {
         let place = Place::open(folder, steps)?;
-        let (found, last) =
-            start::start(&place).map_err(|error| OpenError::Folder(folder.into(), error.to_string()))?;
+        let (found, last) = start::start(&place).map_err(OpenError::of(place::WHAT, folder))?;
         let ledger = Ledger::default();
-        for entry in &found.entries {
-            ledger.add(&entry.domain, entry.size);
+        for Line { domain, mails } in &found.lines {
+            mails.iter().for_each(|mail| ledger.add(domain, mail.size));
         }
         let inner = Inner {
             place: Arc::new(place),
@@ -298,10 +297,13 @@ impl Spool {
         let own = entry.clone();
         let found = self.on_files(move |inner| {
             let folder = inner.place.folder(&own.domain)?;
-            match start::list(&folder, &own.domain) {
+            match start::list(&folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
-                Ok(listed) => Ok(listed.mails.into_iter().find(|mail| mail.id == own.id)),
+                Ok(listed) => {
+                    let found = listed.mails.into_iter().find(|mail| mail.id == own.id);
+                    Ok(found.map(|mail| mail.of(&own.domain)))
+                }
             }
         });
         found.await?.map_err(|error| disk(&error, "looking for a waiting mail"))

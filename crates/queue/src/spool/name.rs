@@ -53,52 +53,95 @@ pub struct Entry {
 impl Entry {
     /// The name of its file.
     pub fn name(&self) -> String {
-        let mut name = format!("{}.{}", self.id, self.size);
-        if self.at != self.id.time() {
-            name.push_str(&format!(".a{}", self.at.millis()));
-        }
-        if let Some(until) = self.marks.until {
-            name.push_str(&format!(".u{}", until.millis()));
-        }
-        if self.marks.held {
-            name.push_str(".h");
-        }
-        if self.marks.warned {
-            name.push_str(".w");
-        }
-        name
-    }
-
-    /// The mail of a domain whose file has this name.
-    pub fn parse(domain: &Arc<str>, name: &str) -> Option<Entry> {
-        let mut words = name.split('.');
-        let id = Id::parse(words.next()?)?;
-        let size = words.next()?.parse().ok()?;
-        let mut entry = Entry {
-            id,
-            domain: Arc::clone(domain),
-            at: id.time(),
-            size,
-            marks: Marks::default(),
-        };
-        for word in words {
-            let time = |digits: &str| digits.parse().ok().map(Time::from_millis);
-            match word.split_at_checked(1)? {
-                ("a", digits) => entry.at = time(digits)?,
-                ("u", digits) => entry.marks.until = Some(time(digits)?),
-                ("h", "") => entry.marks.held = true,
-                ("w", "") => entry.marks.warned = true,
-                _ => return None,
-            }
-        }
-        // Another order, a sign, a zero in front, the same twice: not written by us.
-        (entry.name() == name).then_some(entry)
+        name(self.id, self.size, self.at, &self.marks)
     }
 
     /// The name of the file that tells which of its recipients are done.
     pub fn state(&self) -> String {
         format!("{}{STATE}", self.id)
     }
+}
+
+/// What the name of a file tells of a mail: an [`Entry`] but for its domain, and as small as can be, since at a start there
+/// are as many as mails wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mail {
+    /// Its id.
+    pub id: Id,
+    /// The octets of its message.
+    pub size: u64,
+    lag: u32,
+    held: bool,
+    warned: bool,
+    /// When it came, where its lag does not tell, and until when it stays, where somebody ordered that.
+    more: Option<Box<(Time, Option<Time>)>>,
+}
+
+impl Mail {
+    /// The mail whose file has this name.
+    pub fn parse(text: &str) -> Option<Mail> {
+        let mut words = text.split('.');
+        let id = Id::parse(words.next()?)?;
+        let size = words.next()?.parse().ok()?;
+        let (mut at, mut marks) = (id.time(), Marks::default());
+        for word in words {
+            let time = |digits: &str| digits.parse().ok().map(Time::from_millis);
+            match word.split_at_checked(1)? {
+                ("a", digits) => at = time(digits)?,
+                ("u", digits) => marks.until = Some(time(digits)?),
+                ("h", "") => marks.held = true,
+                ("w", "") => marks.warned = true,
+                _ => return None,
+            }
+        }
+        // Another order, a sign, a zero in front, the same twice: not written by us.
+        if name(id, size, at, &marks) != text {
+            return None;
+        }
+        let Marks { until, held, warned } = marks;
+        let lag = id.lag(at).filter(|_| until.is_none());
+        Some(Mail {
+            id,
+            size,
+            lag: lag.unwrap_or_default(),
+            held,
+            warned,
+            more: lag.is_none().then(|| Box::new((at, until))),
+        })
+    }
+
+    /// The same, of a domain.
+    pub fn of(&self, domain: &Arc<str>) -> Entry {
+        let more = self.more.as_deref().copied();
+        let (at, until) = more.unwrap_or_else(|| (self.id.at(self.lag), None));
+        let &Mail {
+            id, size, held, warned, ..
+        } = self;
+        Entry {
+            id,
+            domain: Arc::clone(domain),
+            at,
+            size,
+            marks: Marks { until, held, warned },
+        }
+    }
+}
+
+fn name(id: Id, size: u64, at: Time, marks: &Marks) -> String {
+    let mut name = format!("{id}.{size}");
+    if at != id.time() {
+        name.push_str(&format!(".a{}", at.millis()));
+    }
+    if let Some(until) = marks.until {
+        name.push_str(&format!(".u{}", until.millis()));
+    }
+    if marks.held {
+        name.push_str(".h");
+    }
+    if marks.warned {
+        name.push_str(".w");
+    }
+    name
 }
 
 /// Whether a character of a domain stands for itself in the name of its folder.
@@ -186,13 +229,17 @@ mod tests {
 
     #[test]
     fn a_name_of_another_kind_is_not_ours() {
-        let domain: Arc<str> = "a.example".into();
         let id = Id::FIRST;
         for strange in [
             "", "x", "1", "1.2", ".01", ".+1", ".1.w.h", ".1.h.h", ".1.a0", ".1.u01", ".1.x", ".1.", ".1.é",
         ] {
-            assert_eq!(Entry::parse(&domain, &format!("{id}{strange}")), None, "{strange:?}");
+            assert_eq!(Mail::parse(&format!("{id}{strange}")), None, "{strange:?}");
         }
+    }
+
+    #[test]
+    fn what_a_name_tells_takes_thirty_two_octets() {
+        assert_eq!(size_of::<Mail>(), 32);
     }
 
     fn marks() -> impl Strategy<Value = Marks> {
@@ -213,19 +260,20 @@ mod tests {
         }
 
         #[test]
-        fn every_entry_reads_back_from_its_name(at: u64, clock: u64, size: u64, marks in marks()) {
+        fn every_entry_reads_back_from_its_name(at: u64, lag: Option<u16>, clock in 0..1u64 << 44, size: u64, marks in marks()) {
             let domain: Arc<str> = "a.example".into();
             let id = Ids::above(Id::FIRST).next(Time::from_millis(clock));
-            let entry = Entry { id, domain, at: Time::from_millis(at), size, marks };
+            let at = lag.map_or(Time::from_millis(at), |lag| id.at(lag.into()));
+            let entry = Entry { id, domain, at, size, marks };
             let name = entry.name();
             prop_assert!(name.len() <= 100);
-            prop_assert_eq!(Entry::parse(&entry.domain, &name), Some(entry));
+            prop_assert_eq!(Mail::parse(&name).map(|mail| mail.of(&entry.domain)), Some(entry));
         }
 
         #[test]
         fn any_name_has_one_reading_at_most(name in "[0-9a-z.]{0,40}") {
-            if let Some(entry) = Entry::parse(&"d".into(), &name) {
-                prop_assert_eq!(entry.name(), name);
+            if let Some(mail) = Mail::parse(&name) {
+                prop_assert_eq!(mail.of(&"d".into()).name(), name);
             }
         }
     }

@@ -13,105 +13,35 @@
 //! name may lead to a part of a mail, but only of one that nobody was told of, and its checksum tells.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gatepost_core::Edited;
+use gatepost_folder::{Folder, OpenError, PIECE, absent, behind, make_folder, new_file, sync_folder};
 
 use super::form;
 use super::name::{self, Entry};
 use super::settings::{Step, Steps};
 
-/// Octets that are copied at a time.
-pub const PIECE: usize = 64 << 10;
-
-/// Why a spool cannot be opened. Nothing was changed or deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process has it.
-    Locked(PathBuf),
-    /// The folder cannot be used.
-    Folder(PathBuf, String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Locked(path) => write!(
-                f,
-                "{}: another process has this queue open; is gatepost running?",
-                path.display()
-            ),
-            OpenError::Folder(path, why) => write!(
-                f,
-                "{}: the queue's folder cannot be used: {why}; it must belong to the user that gatepost runs as",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
+/// What it is, for people.
+pub const WHAT: &str = "queue";
 
 /// The folder of waiting mail.
 pub struct Place {
-    root: PathBuf,
-    lock: File,
+    folder: Folder,
     steps: Option<Steps>,
     /// Folders of domains whose own name survives a power cut; as many as had waiting mail since the start.
     durable: Mutex<HashSet<PathBuf>>,
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
-pub(super) fn absent(result: io::Result<()>) -> io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 impl Place {
     /// Opens the folder, or makes it.
     pub fn open(root: &Path, steps: Option<Steps>) -> Result<Place, OpenError> {
-        let bad = |path: &Path| {
-            let path = path.to_path_buf();
-            move |error: io::Error| OpenError::Folder(path, error.to_string())
-        };
-        let made = DirBuilder::new().mode(0o700).recursive(true).create(root);
-        made.map_err(bad(root))?;
-        let mode = std::fs::metadata(root).map_err(bad(root))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            tracing::warn!(folder = %root.display(), "the queue's folder was open to others; now it is not");
-            std::fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(bad(root))?;
-        }
-        let lock = root.join("lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock)
-            .map_err(bad(&lock))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(root.into())),
-            Err(std::fs::TryLockError::Error(error)) => return Err(bad(&lock)(error)),
-        }
+        let bad = |path: &Path| OpenError::of(WHAT, path);
         let place = Place {
-            root: root.into(),
-            lock: file,
+            folder: Folder::open(root, WHAT)?,
             steps,
             durable: Mutex::default(),
         };
@@ -130,8 +60,7 @@ impl Place {
 
     /// Lets another process have the folder.
     pub fn unlock(&self) {
-        // It goes with the process at the latest.
-        let _ = self.lock.unlock();
+        self.folder.unlock();
     }
 
     fn step(&self, step: Step, path: &Path) -> io::Result<()> {
@@ -140,22 +69,22 @@ impl Place {
 
     /// The folder.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.folder.root()
     }
 
     /// Where files are written.
     pub fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.root().join("tmp")
     }
 
     /// Where the folders of domains lie.
     pub fn mails(&self) -> PathBuf {
-        self.root.join("mail")
+        self.root().join("mail")
     }
 
     /// Where mail lies that cannot be read.
     pub fn damaged(&self) -> PathBuf {
-        self.root.join("damaged")
+        self.root().join("damaged")
     }
 
     /// The folder of a domain below another one.
@@ -181,13 +110,13 @@ impl Place {
 
     /// Octets of the disk that are free for us.
     pub fn free(&self) -> io::Result<u64> {
-        let disk = rustix::fs::statvfs(&self.root)?;
+        let disk = rustix::fs::statvfs(self.root())?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn new_file(&self, path: &Path) -> io::Result<File> {
         self.step(Step::Write, path)?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+        new_file(path)
     }
 
     /// Where a mail is written.
@@ -199,7 +128,7 @@ impl Place {
     pub fn write(&self, entry: &Entry, before: &[u8], message: &Edited) -> io::Result<File> {
         let mut out = BufWriter::with_capacity(PIECE, self.new_file(&self.written(entry))?);
         out.write_all(before)?;
-        let mut sum = form::Sum::new();
+        let mut sum = form::new_sum();
         if let Some(body) = message.body().whole() {
             let pieces: [&[u8]; 3] = [message.prefix(), message.head(), body];
             for piece in pieces {
@@ -223,7 +152,7 @@ impl Place {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
         }
-        out.write_all(&form::behind(sum.get()))?;
+        out.write_all(&behind(sum.get()))?;
         out.flush()?;
         // Whatever is still in the buffer after an error is not written by dropping it.
         Ok(out.into_parts().0)
@@ -255,7 +184,7 @@ impl Place {
     /// Makes the names in a folder survive a power cut.
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.step(Step::SyncFolder, path)?;
-        File::open(path)?.sync_all()
+        sync_folder(path)
     }
 
     /// Gives a file another name, and makes the folder for it where there is none.

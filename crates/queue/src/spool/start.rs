@@ -9,17 +9,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::id::Id;
-use super::name::{self, Entry, STATE, WHY};
+use super::name::{self, Entry, Mail, STATE, WHY};
 use super::place::Place;
 
 /// The most strange files that are told by name.
 const STRANGE_MAX: usize = 100;
 
+/// The mails that wait for a domain.
+#[derive(Debug)]
+pub struct Line {
+    /// The domain, in lower case.
+    pub domain: Arc<str>,
+    /// The oldest first.
+    pub mails: Vec<Mail>,
+}
+
 /// What was found when a spool was opened.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Mails that wait, the oldest first.
-    pub entries: Vec<Entry>,
+    /// Mails that wait, by their domains; the domain of the oldest mail first.
+    pub lines: Vec<Line>,
+    /// How many mails wait.
+    pub mails: u64,
     /// How many were set aside before, because they cannot be read.
     pub damaged: u64,
     /// What is not ours, the first hundred; nothing of it was touched.
@@ -31,6 +42,14 @@ pub struct Found {
 }
 
 impl Found {
+    /// All mails that wait, the oldest first. Of many this takes much memory.
+    pub fn entries(&self) -> Vec<Entry> {
+        let of = |line: &Line| -> Vec<Entry> { line.mails.iter().map(|mail| mail.of(&line.domain)).collect() };
+        let mut entries: Vec<Entry> = self.lines.iter().flat_map(of).collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries
+    }
+
     fn strange(&mut self, path: PathBuf) {
         self.strangers += 1;
         if self.strange.len() < STRANGE_MAX {
@@ -56,21 +75,21 @@ fn domain_of(folder: &DirEntry) -> io::Result<Option<Arc<str>>> {
 /// What lies in the folder of a domain.
 #[derive(Default)]
 pub(super) struct Listed {
-    pub mails: Vec<Entry>,
+    pub mails: Vec<Mail>,
     pub states: Vec<Id>,
     pub whys: Vec<Id>,
     pub strange: Vec<PathBuf>,
 }
 
 /// Reads the folder of a domain. Its mails are sorted.
-pub(super) fn list(folder: &Path, domain: &Arc<str>) -> io::Result<Listed> {
+pub(super) fn list(folder: &Path) -> io::Result<Listed> {
     let mut listed = Listed::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let is_file = entry.file_type()?.is_file();
         let name = name.to_str().filter(|_| is_file).unwrap_or_default();
-        if let Some(mail) = Entry::parse(domain, name) {
+        if let Some(mail) = Mail::parse(name) {
             listed.mails.push(mail);
         } else if let Some(id) = beside(name, STATE) {
             listed.states.push(id);
@@ -84,7 +103,7 @@ pub(super) fn list(folder: &Path, domain: &Arc<str>) -> io::Result<Listed> {
     Ok(listed)
 }
 
-fn has(mails: &[Entry], id: Id) -> bool {
+fn has(mails: &[Mail], id: Id) -> bool {
     mails.binary_search_by_key(&id, |mail| mail.id).is_ok()
 }
 
@@ -130,14 +149,14 @@ pub fn start(place: &Place) -> io::Result<(Found, Id)> {
         }
     }
     empty_tmp(place, &mut found)?;
-    for (folder, domain) in domains(&place.damaged(), &mut found)? {
-        let listed = list(&folder, &domain)?;
+    for (folder, _) in domains(&place.damaged(), &mut found)? {
+        let listed = list(&folder)?;
         last = listed.mails.last().map_or(last, |mail| mail.id.max(last));
         found.damaged += listed.mails.len() as u64;
         listed.strange.into_iter().for_each(|path| found.strange(path));
     }
     for (folder, domain) in domains(&place.mails(), &mut found)? {
-        let mut listed = list(&folder, &domain)?;
+        let mut listed = list(&folder)?;
         let damaged = place.folder_in(&place.damaged(), &domain)?;
         for id in &listed.states {
             if has(&listed.mails, *id) {
@@ -145,7 +164,7 @@ pub fn start(place: &Place) -> io::Result<(Found, Id)> {
             }
             // Its mail is gone, or was just being set aside.
             let name = format!("{id}{STATE}");
-            let set_aside = damaged.is_dir() && has(&list(&damaged, &domain)?.mails, *id);
+            let set_aside = damaged.is_dir() && has(&list(&damaged)?.mails, *id);
             if set_aside {
                 std::fs::rename(folder.join(&name), damaged.join(&name))?;
             } else {
@@ -159,7 +178,7 @@ pub fn start(place: &Place) -> io::Result<(Found, Id)> {
         listed.mails.dedup_by(|twice, first| {
             let same = twice.id == first.id;
             if same {
-                found.strange(folder.join(twice.name()));
+                found.strange(folder.join(twice.of(&domain).name()));
             }
             same
         });
@@ -167,9 +186,14 @@ pub fn start(place: &Place) -> io::Result<(Found, Id)> {
         if listed.mails.is_empty() {
             // What is not empty stays: that is the answer, not a mistake.
             let _ = std::fs::remove_dir(&folder);
+            continue;
         }
-        found.entries.append(&mut listed.mails);
+        found.mails += listed.mails.len() as u64;
+        listed.mails.shrink_to_fit();
+        let mails = listed.mails;
+        found.lines.push(Line { domain, mails });
     }
-    found.entries.sort_unstable_by_key(|mail| mail.id);
+    let oldest = |line: &Line| line.mails.first().map(|mail| mail.id);
+    found.lines.sort_unstable_by_key(oldest);
     Ok((found, last))
 }

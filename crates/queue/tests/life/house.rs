@@ -334,5 +334,5 @@ fn open(
 ) -> Result<MailQueue, OpenError> {
     let folder = folder.path().join("queue");
     let (spool, found) = Spool::open_with(&folder, settings.spool.clone(), steps)?;
-    Ok(MailQueue::on(spool, &found, settings.clone(), map.clone(), means))
+    Ok(MailQueue::on(spool, found.lines, settings.clone(), map.clone(), means))
 }

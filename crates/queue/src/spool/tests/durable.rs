@@ -169,8 +169,5 @@ async fn a_file_that_cannot_be_synced_is_no_trouble_of_those_that_share_the_turn
     spool.close().await.unwrap();
     drop(spool);
     let (spool, found) = Spool::open(&dir.path().join("queue"), settings()).unwrap();
-    assert_eq!(
-        (found.entries.len(), found.temporary, spool.totals(None).mails),
-        (39, 0, 39)
-    );
+    assert_eq!((found.mails, found.temporary, spool.totals(None).mails), (39, 0, 39));
 }

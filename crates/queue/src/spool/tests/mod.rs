@@ -87,7 +87,7 @@ fn files(root: &FilePath) -> Vec<PathBuf> {
 async fn what_was_accepted_is_found_again_with_all_that_scheduling_needs() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, found) = open(dir.path());
-    assert!(found.entries.is_empty());
+    assert!(found.entries().is_empty());
     let mut all = Vec::new();
     for (n, domain) in ["d.example", "bücher.example", "[192.0.2.1]", "d.example"]
         .into_iter()
@@ -110,7 +110,7 @@ async fn what_was_accepted_is_found_again_with_all_that_scheduling_needs() {
     spool.settle(&all[2], &progress).await.unwrap();
     spool.close().await.unwrap();
     let (spool, found) = open(dir.path());
-    assert_eq!(found.entries, all);
+    assert_eq!(found.entries(), all);
     assert_eq!((found.strangers, found.temporary, found.damaged), (0, 0, 0));
     assert_eq!(spool.totals(None), Totals { mails: 4, octets: 406 });
     assert_eq!(spool.totals(Some("d.example")), Totals { mails: 2, octets: 203 });
@@ -244,7 +244,7 @@ async fn only_one_process_has_it_and_only_its_user_reads_it() {
     let entry = one(&spool, new("d.example", AT, b"x")).await;
     spool.settle(&entry, &Progress::default()).await.unwrap();
     let refused = Spool::open(&root, Settings::default()).err().unwrap();
-    assert_eq!(refused, OpenError::Locked(root.clone()));
+    assert_eq!(refused, OpenError::Locked("queue", root.clone()));
     let mode = |path: &FilePath| path.metadata().unwrap().permissions().mode() & 0o777;
     for folder in [
         &root,
@@ -263,7 +263,7 @@ async fn only_one_process_has_it_and_only_its_user_reads_it() {
         spool.accept(vec![new("d.example", AT, b"x")]).await.is_err(),
         "it is closed"
     );
-    assert_eq!(open(dir.path()).1.entries, [entry]);
+    assert_eq!(open(dir.path()).1.entries(), [entry]);
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn what_is_not_ours_is_told_and_left_alone() {
     )
     .unwrap();
     let (spool, found) = open(dir.path());
-    assert_eq!(found.entries, [entry]);
+    assert_eq!(found.entries(), [entry]);
     assert_eq!(
         (found.strangers, found.temporary),
         (strange.len() as u64, 2),
@@ -326,7 +326,7 @@ async fn mail_that_cannot_be_read_is_set_aside_with_its_reason_and_can_be_put_ba
     spool.close().await.unwrap();
     let (spool, found) = open(dir.path());
     assert_eq!(
-        (found.entries, found.damaged, found.strangers),
+        (found.entries(), found.damaged, found.strangers),
         (vec![good.clone()], 1, 0)
     );
     let damaged = spool.damaged().await.unwrap();
@@ -426,6 +426,6 @@ async fn a_backup_is_a_queue_of_its_own() {
     std::fs::remove_dir_all(dir.path().join("queue/mail/x")).unwrap();
     spool.remove(&other).await.unwrap();
     let (back, found) = Spool::open(&to, settings()).unwrap();
-    assert_eq!((&found.entries[..], found.damaged), (&[one_.clone(), other][..], 1));
+    assert_eq!((&found.entries()[..], found.damaged), (&[one_.clone(), other][..], 1));
     assert_eq!(back.read(&one_).await.unwrap().0.progress.done, [1].into());
 }

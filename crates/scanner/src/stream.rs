@@ -1,14 +1,13 @@
 //! What of a mail is scanned: one stream after another, each of which must be clean.
 //!
-//! The whole mail as it came, always: clamd takes it apart itself. Its files are further streams, each in each of its
-//! readings, where the mail's readers take it apart in several ways, since clamd's own reading is only one of them; and where
-//! clamd did not look at all of the mail, or ended at a find that only weighs and says nothing of what lies behind it.
-//! **Invariant:** a stream is read in windows of a bound, and one that turns out shorter than it says is an error, never a
-//! shorter mail; what of the readings lies behind a bound is told.
+//! The whole mail as it came, and its files, decoded, each in each of its readings. **Invariant:** a stream is read in windows of
+//! a bound, and one that turns out shorter than it says is an error, never a shorter mail; what of the files lies behind a
+//! bound is told.
 
 use std::io;
 use std::sync::Arc;
 
+use gatepost_core::message::enclosed::Enclosed;
 use gatepost_core::{Bytes, Message};
 
 /// The most octets of one window that is read from a spool file.
@@ -54,13 +53,19 @@ pub fn is_ambiguous(message: &Message, most: u64, spent: &dyn Fn() -> bool) -> b
     message.enclosed(room, spent, &mut |_| {}).ambiguity.any()
 }
 
-/// The files of a mail: at most `most` octets together, and those that are found before `spent` says that the time is over.
-pub fn files(message: &Arc<Message>, most: u64, spent: &dyn Fn() -> bool) -> Files {
+/// The files of a mail that are `wanted`: at most `most` octets together, and those that are found before `spent` says that the
+/// time is over.
+pub fn files(
+    message: &Arc<Message>,
+    most: u64,
+    spent: &dyn Fn() -> bool,
+    wanted: impl Fn(&Enclosed<'_>) -> bool,
+) -> Files {
     let mut all = Vec::new();
     let (mut left, mut cut) = (most, false);
     let room = usize::try_from(most).unwrap_or(usize::MAX);
     let survey = message.enclosed(room, spent, &mut |file| {
-        if file.octets.is_empty() {
+        if file.octets.is_empty() || !wanted(file) {
             return;
         }
         cut |= !file.whole;
@@ -87,9 +92,20 @@ impl Stream {
         }
     }
 
-    /// Whether it has none, which clamd calls clean.
+    /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether these are its octets from `at` on, where it lies in memory; none where it does not.
+    pub fn holds(&self, at: u64, octets: &[u8]) -> Option<bool> {
+        let [head, body] = self.in_memory()?;
+        let at = usize::try_from(at).ok()?;
+        // What of them is the head's, and what is the body's.
+        let rest = head.get(at..).unwrap_or_default();
+        let (first, second) = octets.split_at_checked(rest.len()).unwrap_or((octets, &[]));
+        let from = at.saturating_sub(head.len());
+        Some(rest.starts_with(first) && body.get(from..).is_some_and(|body| body.starts_with(second)))
     }
 
     /// All of it, where it lies in memory: two pieces, of which each may be empty.
@@ -104,9 +120,14 @@ impl Stream {
     /// not for a thread that must not wait.
     pub fn window(&self, at: u64) -> io::Result<Vec<u8>> {
         let left = usize::try_from(self.len().saturating_sub(at)).unwrap_or(WINDOW);
-        let mut window = vec![0; left.min(WINDOW)];
+        self.octets(at, left.min(WINDOW))
+    }
+
+    /// So many octets from `at` on.
+    pub fn octets(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut octets = vec![0; length];
         let mut full = 0;
-        while let Some(room) = window.get_mut(full..).filter(|room| !room.is_empty()) {
+        while let Some(room) = octets.get_mut(full..).filter(|room| !room.is_empty()) {
             match self.read_at(at.saturating_add(full as u64), room)? {
                 0 => {
                     let why = "the spooled mail is shorter than it was when it was received";
@@ -115,7 +136,7 @@ impl Stream {
                 n => full = full.saturating_add(n),
             }
         }
-        Ok(window)
+        Ok(octets)
     }
 
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
@@ -172,7 +193,7 @@ mod tests {
 
     fn files_of(text: &str, most: u64) -> (Vec<u64>, bool, bool) {
         let message = Arc::new(Message::from_bytes(text.replace('\n', "\r\n")));
-        let files = files(&message, most, &|| false);
+        let files = files(&message, most, &|| false, |_| true);
         let ambiguous = is_ambiguous(&message, most, &|| false);
         (files.all.iter().map(Stream::len).collect(), ambiguous, files.cut)
     }
@@ -213,6 +234,32 @@ mod tests {
         assert!(ambiguous && !cut);
         let (streams, _, cut) = files_of(text, 5);
         assert!(cut && streams.iter().sum::<u64>() <= 5, "{streams:?}");
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_no_stream_and_not_missed() {
+        let message = Arc::new(Message::from_bytes(&b"Subject: hi\r\n\r\nwords\r\n"[..]));
+        let files = |wanted: bool| files(&message, 1_000, &|| false, |_| wanted);
+        assert_eq!((files(true).all.len(), files(true).cut), (1, false));
+        assert_eq!((files(false).all.len(), files(false).cut), (0, false));
+    }
+
+    #[test]
+    fn what_comes_back_is_held_against_what_lies_in_memory() {
+        let stream = Stream::Mail(Arc::new(Message::from_bytes(&b"A: b\r\n\r\nbody"[..])));
+        for (at, octets, same) in [
+            (0, &b"A: b\r\n\r\nbody"[..], true),
+            (6, b"\r\nbo", true),
+            (8, b"body", true),
+            (9, b"ody!", false),
+            (12, b"", true),
+            (12, b"x", false),
+            (99, b"x", false),
+            (2, b"B", false),
+        ] {
+            assert_eq!(stream.holds(at, octets), Some(same), "{at} {octets:?}");
+        }
+        assert_eq!(mail(10, 10).holds(0, b"A"), None);
     }
 
     #[test]
