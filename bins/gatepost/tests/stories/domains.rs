@@ -159,7 +159,7 @@ fn a_customer_is_added_shown_changed_and_removed_while_gatepost_runs() {
 #[test]
 fn the_dead_one_of_a_customers_two_mail_servers_is_named() {
     let (folder, servers) = (TempDir::new().expect("a folder"), servers());
-    let mut gatepost = Gatepost::start(&provider(folder.path()));
+    let gatepost = Gatepost::start(&provider(folder.path()));
     let (living, dead) = (servers[1].address.to_string(), "127.0.0.1:1");
     let add = ["domain", "add", "b.example", "--tls", "none", "--upstream"];
     gatepost.tells(&[&add[..], &[dead, "--upstream", &living]].concat());
