@@ -1070,12 +1070,7 @@ async fn filters_are_told_of_the_end_and_a_panic_there_hurts_nobody() {
     struct Bad;
     #[gatepost_core::async_trait]
     impl gatepost_core::Filter for Bad {
-        async fn observe(
-            &self,
-            _: &gatepost_core::Context<'_>,
-            _: &Record,
-            _: Option<&Arc<gatepost_core::Message>>,
-        ) {
+        async fn observe(&self, _: &gatepost_core::Context<'_>, _: &Record, _: Option<&Arc<gatepost_core::Message>>) {
             panic!("a filter with a bug")
         }
     }

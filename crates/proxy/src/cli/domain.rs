@@ -40,7 +40,7 @@ pub enum What {
     },
     /// Lists all domains that have something of their own, those of files, too, and how their mail servers are.
     List {
-        /// Only those whose mail server does not answer, or that are not in service.
+        /// Only those of which a mail server does not answer, or that are not in service.
         #[arg(long)]
         down: bool,
         /// Prints an object of JSON a line.
