@@ -17,6 +17,7 @@ use crate::place::Place;
 use crate::read::{self, ReadError};
 use crate::records::Records;
 use crate::settings::Settings;
+use crate::sheet::Sheet;
 
 /// Threads that work on files at the same time; others wait.
 const FILES: usize = 16;
@@ -136,7 +137,7 @@ impl Inner {
             let id = mail.id.clone();
             let _hold = self.busy.hold(&id).await;
             self.open()?;
-            if self.write(&id, &head, Arc::clone(&message)).await? {
+            if self.write(&id, &head, Arc::clone(&message), None).await? {
                 return Ok(id);
             }
             tracing::error!(%id, "an id of a new kept mail was taken already; is the seed used by two installations?");
@@ -146,22 +147,38 @@ impl Inner {
 
     /// Keeps a mail whose id follows from its time and a key; one that is there already stays as it is.
     pub async fn put_once(&self, mut head: Head, message: Arc<Message>, key: &str) -> Result<KeptId, Fault> {
-        self.make_room(&head).await?;
         let id = id::once(&self.seed, head.mail.at, key);
         head.mail.id = id.clone();
         let _hold = self.busy.hold(&id).await;
         self.open()?;
-        if !self.write(&id, &head, message).await? && head.durable {
+        let (known, durable) = (id.clone(), head.durable);
+        let there = self.on_files(move |place| {
+            if !place.is_there(&known) {
+                // What an earlier try may have left would be taken for another's.
+                place.drop_tmp(&known);
+                return Ok(false);
+            }
             // Who was killed may have named it and not synced that.
-            let folder = self.place.folder(&id);
-            let synced = self.on_files(move |place| place.sync(&folder)).await?;
-            synced.map_err(|error| disk(&error, "syncing a kept mail"))?;
+            match durable {
+                true => place.sync(&place.folder(&known)).map(|()| true),
+                false => Ok(true),
+            }
+        });
+        let there = there.await?.map_err(|error| disk(&error, "syncing a kept mail"))?;
+        if there {
+            return Ok(id);
         }
-        Ok(id)
+        self.make_room(&head).await?;
+        // A crash between index and name leaves entries of just this id.
+        let was = self.index.sheet(&id).await?;
+        match self.write(&id, &head, message, was.as_ref()).await? {
+            true => Ok(id),
+            false => Err(Fault::Broken(format!("the place of the kept mail {id} is taken"))),
+        }
     }
 
-    /// Writes a mail whose id is held; false if the id is taken.
-    async fn write(&self, id: &KeptId, head: &Head, message: Arc<Message>) -> Result<bool, Fault> {
+    /// Writes a mail whose id is held, and of which the index may know `was`; false if the id is taken.
+    async fn write(&self, id: &KeptId, head: &Head, message: Arc<Message>, was: Option<&Sheet>) -> Result<bool, Fault> {
         let before = form::json(head).and_then(form::before).map_err(Fault::Broken)?;
         let durable = head.durable;
         let written = {
@@ -181,7 +198,7 @@ impl Inner {
         }
         // The index comes before the name: a crash leaves entries without a file, which are found, and no file unseen.
         let sheet = self.index.sheet_of(head);
-        let settled = match self.index.replace(id, None, sheet.clone()).await {
+        let settled = match self.index.replace(id, was, sheet.clone()).await {
             Ok(()) => self.settle(id, false, durable).await,
             Err(fault) => Err(fault),
         };

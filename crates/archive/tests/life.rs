@@ -380,3 +380,19 @@ async fn what_is_kept_once_lies_there_once_even_after_a_crash() {
     want.sort();
     assert_eq!(ids, want);
 }
+
+#[tokio::test]
+async fn what_an_earlier_try_left_is_not_taken_for_what_is_kept_once() {
+    let house = House::new(Settings::default());
+    let message = Arc::new(Message::from_bytes(b"Subject: hi\r\n\r\n".to_vec()));
+    let from = gatepost_core::Path::reverse("", false).unwrap();
+    let to = gatepost_core::Path::forward("c@d.example", true).unwrap();
+    let terms = Terms::durable("undelivered");
+    let at = house.clock.now();
+    let keeping = || Keeping::new("t1", at, &from, vec![&to], &message, &terms).once("one".to_owned());
+    let id = house.archive().keep(keeping()).await.unwrap();
+    assert!(house.archive().delete(&id).await.unwrap());
+    std::fs::write(house.path().join("tmp").join(&*id.0), b"a part").unwrap();
+    assert_eq!(house.archive().keep(keeping()).await.unwrap(), id);
+    assert_eq!(octets(house.archive(), &id).await, b"Subject: hi\r\n\r\n");
+}

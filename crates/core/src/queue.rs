@@ -202,7 +202,7 @@ pub struct WaitingMail {
     pub size: u64,
     /// Somebody ordered that it stays.
     pub held: bool,
-    /// It cannot be read: it was set aside.
+    /// It was set aside: it cannot be read, or can end nowhere.
     pub damaged: bool,
 }
 
@@ -241,7 +241,7 @@ pub struct Waiting {
     pub recipient: Option<String>,
     /// Those from this sender.
     pub sender: Option<String>,
-    /// Only those that were set aside because they cannot be read.
+    /// Only those that were set aside.
     pub damaged: bool,
     /// Those behind this id: the last of the page before.
     pub after: Option<String>,
@@ -283,7 +283,7 @@ pub struct Depth {
     pub octets: u64,
     /// When the oldest came, in milliseconds since the epoch.
     pub oldest: Option<u64>,
-    /// Mails that cannot be read and were set aside.
+    /// Mails that were set aside.
     pub damaged: u64,
 }
 

@@ -271,7 +271,7 @@ async fn open_queue(config: &Config, means: gatepost_queue::Means) -> Result<Mai
     if found.damaged > 0 {
         tracing::error!(
             mails = found.damaged,
-            "mail of the queue cannot be read and is set aside: `gatepost queue list --damaged`"
+            "mail of the queue is set aside: `gatepost queue list --damaged`"
         );
     }
     for path in &found.strange {

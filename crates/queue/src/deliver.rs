@@ -12,6 +12,7 @@ use gatepost_core::message::Edits;
 use gatepost_core::smtp::relay::{Loss, What as Trouble, Whose};
 use gatepost_core::{Consignment, Enhanced, Message, Reply, Upstream, Visit};
 
+use crate::giveup::over;
 use crate::inner::Inner;
 use crate::notice::Unreached;
 use crate::schedule::{NO_ROUTE, Outcome};
@@ -270,7 +271,9 @@ impl Inner {
         for (n, reply) in &refused {
             let said = format!("{} said: {reply}", round.server);
             progress.failed.insert(place(*n), said);
-            progress.given_up.get_or_insert(self.clock.now().millis());
+        }
+        if !refused.is_empty() {
+            self.begin_to_give_up(progress);
         }
         let left = waiting(head, progress).count();
         let written = match !taken.is_empty() && left > 0 || !refused.is_empty() {
@@ -318,9 +321,15 @@ impl Inner {
                 Some(((n, said), refused))
             })
             .unzip();
+        let before = progress.given_up;
+        self.begin_to_give_up(progress);
+        if progress.given_up != before {
+            self.write_progress(entry, progress).await?;
+        }
         let left = self.give_up(job, &unreached, progress).await?;
         let settled = failed.iter().enumerate().filter(|(at, _)| !left.contains(at));
         progress.done.extend(settled.map(|(_, (n, _))| *n));
+        progress.given_up = None;
         if waiting(head, progress).next().is_some() {
             self.write_progress(entry, progress).await?;
         }
@@ -333,8 +342,14 @@ impl Inner {
     }
 }
 
-/// What is kept of a refusal, as `server said: reply`, read again.
+/// What stands before the last word about a recipient for whom the time was over.
+pub(crate) const OVER: &str = "over; ";
+
+/// What is kept of a refusal, as `server said: reply`, or of a time that was over, read again.
 pub(crate) fn refusal(to: &gatepost_core::Path, orcpt: Option<Box<str>>, said: &str) -> Unreached {
+    if let Some(said) = said.strip_prefix(OVER) {
+        return over(to, orcpt, said);
+    }
     let (server, said) = match said.split_once(" said: ") {
         Some((server, said)) => (Some(server.to_owned()), said),
         None => (None, said),

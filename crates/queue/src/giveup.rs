@@ -16,7 +16,7 @@ use gatepost_core::{
     Address, Caller, Direction, Enhanced, Keeping, MailParams, Message, Path, RcptParams, Terms, Time,
 };
 
-use crate::deliver::{Job, Stop, place, refusal, waiting};
+use crate::deliver::{Job, OVER, Stop, place, refusal, waiting};
 use crate::inner::Inner;
 use crate::notice::{Kind, Notice, Unreached, is_automatic};
 use crate::schedule::Outcome;
@@ -31,6 +31,8 @@ pub const UNDELIVERED: &str = "undelivered";
 /// Why a mail is set aside.
 const TOO_LARGE: &str =
     "was taken by nobody, its sender may not be told, and the archive may not hold so much (`[archive]`)";
+/// For how long whoever gives a mail up again looks for the copy of the first time.
+const SAME: Duration = Duration::from_hours(24);
 /// The time is over (RFC 3463).
 const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
 
@@ -69,10 +71,8 @@ impl Inner {
                     let to = told.iter().map(|(_, one)| &one.to);
                     self.note(entry, head, What::Notified, Word::default(), to);
                 }
-                Err(why) if !self.kept.could_keep(message.len()) => {
-                    tracing::warn!(id = %entry.id, why, "a sender cannot be told");
-                    left.extend(all(&told));
-                }
+                // The archive is no other way: so it comes again.
+                Err(why) if !self.kept.could_keep(message.len()) => return Err(why),
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
                     self.archive(job, &about, at).await?;
@@ -80,6 +80,15 @@ impl Inner {
             }
         }
         Ok(left)
+    }
+
+    /// Says since when a mail is being given up; not that of a try that ended long ago, by which its copy would be old.
+    pub fn begin_to_give_up(&self, progress: &mut Progress) {
+        let now = self.clock.now();
+        let since = progress.given_up.map(Time::from_millis);
+        if since.is_none_or(|since| since > now || now.since(since) > SAME) {
+            progress.given_up = Some(now.millis());
+        }
     }
 
     /// Sets a mail aside that can end nowhere else.
@@ -141,28 +150,23 @@ impl Inner {
         let head = &job.head;
         let said = said.unwrap_or("its time was over");
         let open: Vec<u32> = waiting(head, &progress).map(place).collect();
-        let unreached: Vec<Unreached> = waiting(head, &progress)
-            .filter_map(|n| head.recipients.get(n).map(|it| (place(n), it)))
-            .map(|(n, (to, params))| match progress.failed.get(&n) {
-                Some(said) => refusal(to, params.orcpt.clone(), said),
-                None => Unreached {
-                    to: to.clone(),
-                    orcpt: params.orcpt.clone(),
-                    status: TIME_IS_OVER,
-                    said: abroad("the time is over that it could wait for its mail server", said),
-                    server: None,
-                },
-            })
+        // From here on none of them is tried again, not even after a crash: whoever was told that it failed has not to hear
+        // that it came.
+        for n in &open {
+            progress.failed.entry(*n).or_insert_with(|| format!("{OVER}{said}"));
+        }
+        let unreached: Vec<Unreached> = open
+            .iter()
+            .filter_map(|n| Some((head.recipients.get(usize::try_from(*n).ok()?)?, progress.failed.get(n)?)))
+            .map(|((to, params), said)| refusal(to, params.orcpt.clone(), said))
             .collect();
         if !unreached.is_empty() {
             let to = unreached.iter().map(|one| &one.to);
             self.note(entry, head, What::Expired, Word::of(said), to);
-            if progress.given_up.is_none() {
-                progress.given_up = Some(self.clock.now().millis());
-                // Where that cannot be written, the mail is given up all the same: a disk that is full shall not keep it.
-                if let Err(why) = self.write_progress(entry, &progress).await {
-                    tracing::warn!(id = %entry.id, why, "should gatepost be killed now, mail is archived twice");
-                }
+            self.begin_to_give_up(&mut progress);
+            // Where that cannot be written, the mail is given up all the same: a disk that is full shall not keep it.
+            if let Err(why) = self.write_progress(entry, &progress).await {
+                tracing::warn!(id = %entry.id, why, "should gatepost be killed now, mail is archived twice");
             }
             let left = match self.give_up(&job, &unreached, &progress).await {
                 Ok(left) => left,
@@ -171,6 +175,9 @@ impl Inner {
             if !left.is_empty() {
                 let done = open.iter().enumerate().filter(|(n, _)| !left.contains(n));
                 progress.done.extend(done.map(|(_, place)| *place));
+                // Whoever has it put back has it tried once more.
+                progress.failed.retain(|_, said| !said.starts_with(OVER));
+                progress.given_up = None;
                 let left: Vec<&Path> = left
                     .iter()
                     .filter_map(|n| unreached.get(*n))
@@ -289,6 +296,17 @@ impl Inner {
         self.take_in(vec![(head, Arc::new(message))])
             .await
             .map_err(|why| why.to_string())
+    }
+}
+
+/// A recipient for whom the time was over.
+pub(crate) fn over(to: &Path, orcpt: Option<Box<str>>, said: &str) -> Unreached {
+    Unreached {
+        to: to.clone(),
+        orcpt,
+        status: TIME_IS_OVER,
+        said: abroad("the time is over that it could wait for its mail server", said),
+        server: None,
     }
 }
 

@@ -340,6 +340,28 @@ impl Inner {
         done
     }
 
+    /// Enters a mail that was put back, to be tried now; one whose time was over has a day.
+    async fn try_anew(&self, mut entry: Entry) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let hold = self.published().hold(&entry.domain);
+        let over = entry.marks.until.unwrap_or(entry.at + hold) <= now;
+        let mut marked = Ok(());
+        if over {
+            let marks = Marks {
+                until: Some(now + REPRIEVE),
+                ..entry.marks
+            };
+            match self.spool.mark(&entry, marks).await {
+                Ok(anew) => entry = anew,
+                Err(error) => marked = Err(error),
+            }
+        }
+        self.enter(std::slice::from_ref(&entry));
+        self.schedule().flush_one(&entry.domain, entry.id, now);
+        self.bell.notify_one();
+        marked
+    }
+
     /// Of mail that was set aside: it can be deleted, or put back to be tried once more.
     async fn order_damaged(&self, which: &Waiting, order: WaitingOrder) -> Result<u64, Fault> {
         let limit = which.limit.unwrap_or(usize::MAX);
@@ -350,7 +372,7 @@ impl Inner {
                 WaitingOrder::Flush => {
                     let there = self.spool.put_back(&entry).await?;
                     if there {
-                        self.enter(std::slice::from_ref(&entry));
+                        self.try_anew(entry).await?;
                     }
                     there
                 }

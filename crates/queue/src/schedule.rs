@@ -214,11 +214,13 @@ impl Schedule {
         self.lanes.keys().cloned().collect()
     }
 
-    /// Changes a lane and enters when it has something to do then. A lane with nothing in it is let go.
+    /// Changes a lane and enters when it has something to do then. As long as that stays the same it keeps its turn: mail that
+    /// comes and comes puts nobody at the end. A lane with nothing in it is let go.
     fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut Lane, &Pace) -> T) -> Option<T> {
         let (name, lane) = self.lanes.get_key_value(name)?;
         let name = Arc::clone(name);
-        if let Some((time, turn)) = lane.entered {
+        let before = lane.entered;
+        if let Some((time, turn)) = before {
             self.agenda.remove(&(time, turn, Arc::clone(&name)));
         }
         let lane = self.lanes.get_mut(&name)?;
@@ -227,9 +229,12 @@ impl Schedule {
             self.lanes.remove(&name);
             return Some(done);
         }
-        lane.entered = lane.wakes(&self.pace).map(|time| {
-            self.turns += 1;
-            (time, self.turns)
+        lane.entered = lane.wakes(&self.pace).map(|time| match before {
+            Some((then, turn)) if then == time => (time, turn),
+            _ => {
+                self.turns += 1;
+                (time, self.turns)
+            }
         });
         if let Some((time, turn)) = lane.entered {
             self.agenda.insert((time, turn, name));
@@ -259,11 +264,13 @@ impl Schedule {
     pub fn next(&mut self, now: Time, up: &dyn Fn(&str) -> bool) -> Option<Turn> {
         self.latest = self.latest.max(now);
         loop {
-            let (time, _, name) = self.agenda.first()?;
+            let (time, ..) = self.agenda.first()?;
             if *time > now {
                 return None;
             }
-            let name = Arc::clone(name);
+            let (_, _, name) = self.agenda.pop_first()?;
+            // Its turn is over, whatever comes of it.
+            self.lanes.get_mut(&name)?.entered = None;
             let turn = self.change(&name, |lane, pace| lane.next(now, pace, up)).flatten();
             if let Some((id, due)) = turn {
                 return Some(Turn { lane: name, id, due });

@@ -116,7 +116,9 @@ impl Kept for MemoryKept {
 
     async fn withdraw(&self, id: &KeptId) -> Result<(), Fault> {
         self.withdrawn.enter(id.clone())?;
-        self.state()?.mails.retain(|(mail, _)| mail.id != *id);
+        let mut state = self.state()?;
+        state.mails.retain(|(mail, _)| mail.id != *id);
+        state.once.retain(|_, kept| kept != id);
         Ok(())
     }
 
@@ -174,6 +176,7 @@ impl Kept for MemoryKept {
         let mut state = self.state()?;
         let before = state.mails.len();
         state.mails.retain(|(mail, _)| mail.id != *id);
+        state.once.retain(|_, kept| kept != id);
         Ok(state.mails.len() < before)
     }
 

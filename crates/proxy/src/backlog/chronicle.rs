@@ -27,6 +27,8 @@ const NOTES: usize = 50;
 const NAMED: usize = 20;
 /// Where a mail went that somebody deleted while it waited.
 pub const DELETED: &str = "deleted";
+/// Where a mail is that can end nowhere.
+pub const SET_ASIDE: &str = "set_aside";
 /// Where a mail went whose sender was told that it failed.
 pub const RETURNED: &str = "returned";
 /// How often a record is looked for that is not there yet, and how long between.
@@ -66,7 +68,7 @@ pub fn describe() {
     describe_gauge!("gatepost_queue_mails", "Mails that wait");
     describe_gauge!("gatepost_queue_bytes", "Octets of mail that waits");
     describe_gauge!("gatepost_queue_oldest_seconds", "How long the oldest mail has waited");
-    describe_gauge!("gatepost_queue_damaged", "Mails that cannot be read and were set aside");
+    describe_gauge!("gatepost_queue_damaged", "Mails that were set aside");
     describe_counter!(
         "gatepost_queue_notes_lost_total",
         "Events of mail that waits that are in the log and not in the record of their transaction"
@@ -187,6 +189,7 @@ fn enter(record: &mut Record, event: &Event) -> bool {
         What::Delivered | What::Archived => event.went.as_deref(),
         What::Deleted => Some(DELETED),
         What::Notified => Some(RETURNED),
+        What::SetAside => Some(SET_ASIDE),
         _ => None,
     };
     for to in &event.recipients {
@@ -303,6 +306,7 @@ mod tests {
         };
         assert_eq!(went(What::Deleted, "acme.example"), DELETED);
         assert_eq!(went(What::Notified, "acme.example"), RETURNED);
+        assert_eq!(went(What::SetAside, "acme.example"), SET_ASIDE);
         assert_eq!(went(What::Failed, "acme.example"), "queue", "it is not settled yet");
         // Who writes to themselves gets a notice of ours, and not the mail.
         assert_eq!(went(What::Delivered, NOTICES), "queue");

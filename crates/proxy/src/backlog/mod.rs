@@ -17,7 +17,7 @@ use gatepost_queue::{DomainTerms, Roads};
 use crate::config::Config;
 use crate::post::Outlet;
 
-pub use chronicle::{Chronicle, DELETED, RETURNED, describe, pair};
+pub use chronicle::{Chronicle, DELETED, RETURNED, SET_ASIDE, describe, pair};
 pub use depths::depth_rows;
 
 /// Where waiting mail goes.

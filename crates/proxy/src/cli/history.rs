@@ -8,7 +8,7 @@ use gatepost_core::{Receipt, RecipientRecord, Record, Request};
 use super::kept::{self, Which};
 use super::office::{Office, say, tell};
 use super::when::shown;
-use crate::backlog::{DELETED, RETURNED};
+use crate::backlog::{DELETED, RETURNED, SET_ASIDE};
 use crate::log::harmless;
 
 /// Where mail is that waits.
@@ -119,6 +119,7 @@ fn accepted(went: &str) -> String {
         QUEUE => "accepted, waits in the queue".into(),
         DELETED => "accepted, not delivered: deleted while it waited".into(),
         RETURNED => "accepted, not delivered: its sender was told".into(),
+        SET_ASIDE => "accepted, not delivered: set aside, see gatepost queue list --damaged".into(),
         _ => match went.strip_prefix("kept:") {
             Some(id) => format!("accepted, not delivered: kept as {id}"),
             None => format!("delivered at {went}"),
@@ -129,7 +130,7 @@ fn accepted(went: &str) -> String {
 /// The last that the queue noted about a recipient, where it has something to say about why the mail is not there.
 fn noted<'a>(record: &'a Record, row: &RecipientRecord) -> Option<&'a str> {
     let went = row.went.as_deref()?;
-    let is_ours = matches!(went, QUEUE | DELETED | RETURNED) || went.starts_with("kept:");
+    let is_ours = matches!(went, QUEUE | DELETED | RETURNED | SET_ASIDE) || went.starts_with("kept:");
     let to = format!("<{}>", row.to);
     let notes = record
         .notes

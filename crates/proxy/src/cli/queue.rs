@@ -102,7 +102,7 @@ struct Which {
     /// From this envelope sender; '' is the null sender.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
-    /// Only what cannot be read and was set aside.
+    /// Only what was set aside, since it cannot be read or can end nowhere.
     #[arg(long)]
     damaged: bool,
 }
@@ -224,10 +224,7 @@ fn summary(depth: &Depth, now: u64) -> Vec<String> {
         }
     });
     if depth.damaged > 0 {
-        lines.push(format!(
-            "{} set aside because they cannot be read: gatepost queue list --damaged",
-            depth.damaged
-        ));
+        lines.push(format!("{} set aside: gatepost queue list --damaged", depth.damaged));
     }
     lines
 }

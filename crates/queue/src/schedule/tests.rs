@@ -88,6 +88,18 @@ fn mails_of_a_domain_go_one_by_one_in_their_order_and_domains_take_turns() {
 }
 
 #[test]
+fn a_domain_to_which_mail_comes_and_comes_keeps_its_turn() {
+    let mut schedule = schedule();
+    schedule.add("a", id(1), item());
+    schedule.add("b", id(11), item());
+    schedule.add("a", id(2), item());
+    let turns: Vec<_> = std::iter::from_fn(|| schedule.next(START, &up))
+        .map(|turn| turn.id)
+        .collect();
+    assert_eq!(turns, [id(1), id(11)]);
+}
+
+#[test]
 fn a_server_that_is_away_is_tried_after_1_5_15_and_then_every_30_minutes() {
     let mut schedule = schedule();
     schedule.add("a", id(1), item());

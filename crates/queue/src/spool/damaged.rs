@@ -1,4 +1,4 @@
-//! Mail that cannot be read: set aside with a note why, so that others flow. Everything here blocks.
+//! Mail that cannot be read or can end nowhere: set aside with a note why, so that others flow. Everything here blocks.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

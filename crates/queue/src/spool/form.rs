@@ -40,8 +40,8 @@ pub struct Progress {
     pub done: BTreeSet<u32>,
     /// Those whom a mail server refused for good, with what it said; what follows from that is still to be done.
     pub failed: BTreeMap<u32, String>,
-    /// When the mail was first given up for some of them, in milliseconds since the epoch: with that time it lies in the
-    /// archive, so that whoever does it again after a crash finds it there.
+    /// Since when the mail is being given up for those of `failed` that are not done, in milliseconds since the epoch: with
+    /// that time it lies in the archive, so that whoever does it again after a crash finds it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_up: Option<u64>,
 }

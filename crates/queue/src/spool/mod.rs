@@ -321,7 +321,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Sets a mail aside that cannot be read, with a note why; whether there was one.
+    /// Sets a mail aside, with a note why; whether there was one.
     pub async fn set_aside(&self, entry: &Entry, why: &str) -> Result<bool, Fault> {
         let (own, note) = (entry.clone(), why.to_owned());
         let aside = self.on_files(move |inner| damaged::set_aside(&inner.place, &own, &note));

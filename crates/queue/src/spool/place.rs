@@ -4,7 +4,7 @@
 //! <folder>/lock                  held while the spool is open
 //! <folder>/tmp/<id>              being written; removed at the next start
 //! <folder>/mail/<domain>/<mail>  mail that waits, see `name.rs`
-//! <folder>/damaged/<domain>/..   mail that cannot be read, and beside it why
+//! <folder>/damaged/<domain>/..   mail that was set aside, and beside it why
 //! ```
 //!
 //! **Invariant:** folders are 0700 and files 0600. A mail's file is written as `tmp/<id>` and gets its name when it is
@@ -82,7 +82,7 @@ impl Place {
         self.root().join("mail")
     }
 
-    /// Where mail lies that cannot be read.
+    /// Where mail lies that was set aside.
     pub fn damaged(&self) -> PathBuf {
         self.root().join("damaged")
     }

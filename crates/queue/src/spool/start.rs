@@ -31,7 +31,7 @@ pub struct Found {
     pub lines: Vec<Line>,
     /// How many mails wait.
     pub mails: u64,
-    /// How many were set aside before, because they cannot be read.
+    /// How many were set aside before.
     pub damaged: u64,
     /// What is not ours, the first hundred; nothing of it was touched.
     pub strange: Vec<PathBuf>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gatepost_core::{Enhanced, Fault, Queue, Reply, Waiting, WaitingOrder};
+use gatepost_core::{Enhanced, Fault, Kept, Query, Queue, Reply, Waiting, WaitingOrder};
 use gatepost_queue::spool::{Step, Steps};
 use gatepost_queue::{Settings, What};
 use gatepost_testkit::Dies;
@@ -240,7 +240,7 @@ async fn a_connection_by_old_routes_serves_no_mail_after_a_reload() {
 }
 
 #[tokio::test]
-async fn what_was_given_up_lies_in_the_archive_once_however_often_it_is_done() {
+async fn what_was_given_up_lies_in_the_archive_once_however_often_it_is_done_and_is_not_tried_again() {
     // Of a refusal the first word is written, of an expiry too; a crash comes before the mail is removed.
     for expires in [false, true] {
         let words = AtomicUsize::new(0);
@@ -249,10 +249,11 @@ async fn what_was_given_up_lies_in_the_archive_once_however_often_it_is_done() {
             another || step == Step::Remove && path.contains("/mail/")
         });
         let acme = house.map.server("acme");
-        acme.script.rcpt("ann@acme.example", NEVER);
+        let to = ["ann@acme.example", "carl@acme.example"];
+        to.iter().for_each(|to| acme.script.rcpt(to, NEVER));
         acme.away(expires);
         bad.store(true, Ordering::Relaxed);
-        house.accept(mail("1", &["ann@acme.example"])).await;
+        house.accept(mail("1", &to)).await;
         if expires {
             house.pass(5 * DAY + HOUR).await;
         }
@@ -261,8 +262,63 @@ async fn what_was_given_up_lies_in_the_archive_once_however_often_it_is_done() {
         house.clock.pass(HOUR);
         house.restart().await;
         assert_eq!(house.mails().await.len(), 1, "expires: {expires}");
+        // The server is back, and would take it now for one of them.
+        acme.away(false);
+        acme.script.rcpt(to[0], Reply::plain(250, "ok"));
         house.pass(HOUR).await;
         assert_eq!((house.archived().await.len(), house.queue.depth_now().mails), (1, 0));
         assert_eq!(house.heard.count(What::Archived), 2, "it was done again");
+        assert_eq!(
+            acme.subjects(),
+            Vec::<String>::new(),
+            "whoever was told that it failed does not get it"
+        );
     }
+}
+
+#[tokio::test]
+async fn each_giving_up_has_its_own_time_in_the_archive() {
+    let house = House::new();
+    let acme = house.map.server("acme");
+    acme.script.rcpt("ann@acme.example", NEVER);
+    acme.script.rcpt("carl@acme.example", LATER);
+    house
+        .accept(mail("1", &["ann@acme.example", "carl@acme.example"]))
+        .await;
+    house.settle().await;
+    house.pass(5 * DAY + HOUR).await;
+    let mut query = Query::default();
+    let mut at = Vec::new();
+    for to in ["ann@acme.example", "carl@acme.example"] {
+        query.recipient = Some(to.into());
+        at.extend(
+            house
+                .kept
+                .list(&query)
+                .await
+                .expect("a list")
+                .iter()
+                .map(|mail| mail.at),
+        );
+    }
+    assert_eq!(at.len(), 2);
+    assert!(at[1] >= at[0] + 5 * 86_400_000, "{at:?}");
+}
+
+#[tokio::test]
+async fn mail_that_was_given_up_by_hand_and_set_aside_is_tried_when_it_is_put_back() {
+    let house = House::new();
+    let acme = house.map.server("acme");
+    acme.away(true);
+    house.kept.at_most(10);
+    house.accept(mail("1", &["ann@acme.example"])).await;
+    house.order(WaitingOrder::Bounce).await;
+    house.settle().await;
+    assert_eq!(house.queue.depth_now().mails, 0);
+    acme.away(false);
+    let mut aside = Waiting::default();
+    aside.damaged = true;
+    assert_eq!(house.queue.order(&aside, WaitingOrder::Flush).await, Ok(1));
+    house.settle().await;
+    assert_eq!(acme.subjects(), ["1"]);
 }

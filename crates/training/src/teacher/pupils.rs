@@ -12,8 +12,12 @@ use crate::grounds::{self, Taught};
 use crate::lessons::Ready;
 use crate::writer::{Task, reference};
 
+/// The most octets of mails whose features are made together.
+const SMALL: u64 = 256 << 10;
+
 /// A finished transaction that is to be learned from.
 struct Pupil {
+    id: String,
     message: Arc<Message>,
     /// What is learned, or the same without a label.
     lesson: Head,
@@ -52,6 +56,7 @@ impl Teacher {
         let ids = ids.iter().take(entry::IDS_MAX);
         let ids = ids.map(|id| reference(self.seed, id)).collect();
         Some(Pupil {
+            id: record.id.clone(),
             message: Arc::clone(message),
             lesson,
             is_taught,
@@ -63,7 +68,7 @@ impl Teacher {
     fn hand_over(&self, pupil: Pupil, ready: Result<Ready, Fault>) {
         let mut ready = match ready {
             Ok(ready) => ready,
-            Err(UNREAD) => return tracing::debug!("{UNREAD}"),
+            Err(UNREAD) => return tracing::debug!("{}: {UNREAD}", pupil.id),
             Err(_) => return self.miss(),
         };
         if let Some((unlabelled, ids)) = pupil.remembered {
@@ -81,6 +86,16 @@ impl Teacher {
     }
 }
 
+/// How many of the first are worth doing together: a large mail makes nobody wait.
+fn together(pupils: &[Pupil]) -> usize {
+    let mut octets = 0u64;
+    let small = pupils.iter().take(TOGETHER).take_while(|pupil| {
+        octets = octets.saturating_add(pupil.message.len());
+        octets <= SMALL
+    });
+    small.count().max(1)
+}
+
 #[async_trait]
 impl Observer for Teacher {
     async fn observe(&self, record: &Record, message: Option<&Arc<Message>>) {
@@ -95,7 +110,7 @@ impl Observer for Teacher {
         let pupil = |one: &Ended| self.pupil(&one.record, one.message.as_ref()?);
         let mut pupils: Vec<Pupil> = ended.iter().filter_map(pupil).collect();
         while !pupils.is_empty() {
-            let rest = pupils.split_off(pupils.len().min(TOGETHER));
+            let rest = pupils.split_off(together(&pupils));
             let of = |pupil: &Pupil| (Arc::clone(&pupil.message), pupil.lesson.clone());
             match self.ready_all(pupils.iter().map(of).collect()).await {
                 Ok(made) => pupils

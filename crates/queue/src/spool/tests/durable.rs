@@ -1,6 +1,7 @@
 //! What a power cut would leave: told by the order of the steps on the disk.
 
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::super::{Entry, LARGE, Marks, Progress, Spool, Step, Steps};
@@ -100,15 +101,21 @@ async fn who_comes_while_the_disk_is_synced_shares_the_next_turn() {
     let closed = gate.lock().await;
     let mut taken: Vec<Entry> = Vec::new();
     let mut tasks = tokio::task::JoinSet::new();
+    let come = Arc::new(AtomicUsize::new(0));
     for n in 0..100 {
-        let spool = spool.clone();
-        tasks.spawn(async move { spool.accept(vec![new("a.example", AT, b"x")]).await });
+        let (spool, come) = (spool.clone(), Arc::clone(&come));
+        tasks.spawn(async move {
+            come.fetch_add(1, Ordering::Relaxed);
+            spool.accept(vec![new("a.example", AT, b"x")]).await
+        });
         if n == 0 {
             reached.notified().await;
         }
     }
-    // The runtime has one thread: whoever was spawned before this comes back waits now.
-    tokio::task::yield_now().await;
+    // The runtime has one thread: whoever has come waits when another runs.
+    while come.load(Ordering::Relaxed) < 100 {
+        tokio::task::yield_now().await;
+    }
     drop(closed);
     while let Some(done) = tasks.join_next().await {
         taken.extend(done.unwrap().unwrap());
