@@ -24,6 +24,13 @@ impl Name {
         name
     }
 
+    /// Keeps a name in lower case.
+    pub(super) fn of_any_case(written: &[u8]) -> Name {
+        let mut name = Name::of(written);
+        name.octets.make_ascii_lowercase();
+        name
+    }
+
     /// Its letters.
     pub(super) fn letters(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()

@@ -8,12 +8,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use html5gum::Tokenizer;
-
 use super::Reach;
 use super::colour;
 use super::element::{Name, Open, ROOT, is_block, is_unseen, is_void};
-use super::events::Events;
+use super::events;
 use super::link::{Place, Trick};
 use super::scan::Scanner;
 use super::style::{self, Ground, Look, Sheet};
@@ -91,13 +89,11 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
     };
     let mut document = Cow::Borrowed(html);
     loop {
-        let stopped = Tokenizer::new_with_emitter(&*document, Events::new(&mut walk))
-            .next()
-            .is_some();
+        events::read(&document, &mut walk);
         walk.end_anchor();
         // What stands in <noscript> is read by those who run no scripts, as mail readers do; some comments by Outlook.
         match walk.later.pop() {
-            Some(more) if !stopped => {
+            Some(more) if !walk.stopped => {
                 document = Cow::Owned(more);
                 walk.raw = Raw::None;
                 walk.source = "";
@@ -172,10 +168,10 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The name of an attribute of a start tag, in lower case.
-    pub(super) fn attribute_event(&mut self, name: &[u8]) {
+    /// An attribute of a start tag.
+    pub(super) fn attribute_event(&mut self, key: Key) {
         if self.goes_on() {
-            self.reach.excess.attributes |= !self.tag.attribute(name);
+            self.reach.excess.attributes |= !self.tag.attribute(key);
         }
     }
 
@@ -558,24 +554,48 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Appends text with each run of white space as one space.
+/// Appends text with each run of white space as one space, and none behind a space or line end or at the beginning.
 fn append(to: &mut String, text: &str) {
-    let octets = text.as_bytes();
-    let odd = |b: u8| (b == b'\t') | (b == b'\r') | (b == b'\n') | (b == b'\x0c');
-    let is_odd = octets.iter().fold(0, |any, &octet| any | u8::from(odd(octet))) != 0;
-    let pairs = octets.iter().zip(octets.iter().skip(1));
-    let is_wide = |(&one, &two): (&u8, &u8)| u8::from((one == b' ') & (two == b' '));
-    let separated = to.is_empty() || to.ends_with([' ', '\n']);
-    if !is_odd && pairs.map(is_wide).fold(0, |any, wide| any | wide) == 0 {
-        to.push_str(text.strip_prefix(' ').filter(|_| separated).unwrap_or(text));
-        return;
+    let blank = [' ', '\t', '\r', '\n', '\x0c'];
+    let mut rest = text;
+    if to.is_empty() || to.ends_with([' ', '\n']) {
+        rest = rest.trim_start_matches(blank);
     }
-    for (n, word) in text.split([' ', '\t', '\r', '\n', '\x0c']).enumerate() {
-        if n > 0 && !to.is_empty() && !to.ends_with([' ', '\n']) {
+    while let Some(at) = uneven(rest.as_bytes()) {
+        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        to.push_str(before);
+        // What stands before it is of the same run where it is a space.
+        if !before.ends_with(' ') {
             to.push(' ');
         }
-        to.push_str(word);
+        rest = after.trim_start_matches(blank);
     }
+    to.push_str(rest);
+}
+
+/// Where the first white space stands that is not a space alone, or no space.
+fn uneven(octets: &[u8]) -> Option<usize> {
+    const ABREAST: usize = 32;
+    let odd = |one: u8, next: u8| {
+        let space = (one == b' ') & (next == b' ');
+        space | (one == b'\t') | (one == b'\r') | (one == b'\n') | (one == b'\x0c')
+    };
+    let mut at = 0;
+    // Without an early end within a block, so that the compiler takes its octets abreast.
+    while let (Some((one, _)), Some((next, _))) = (
+        octets.get(at..)?.split_first_chunk::<ABREAST>(),
+        octets.get(at + 1..)?.split_first_chunk::<ABREAST>(),
+    ) {
+        let pairs = one.iter().zip(next);
+        if pairs.fold(0, |any, (one, next)| any | u8::from(odd(*one, *next))) != 0 {
+            break;
+        }
+        at += ABREAST;
+    }
+    let left = octets.get(at..)?;
+    let nexts = left.iter().skip(1).chain([&b'x']);
+    let first = left.iter().zip(nexts).position(|(one, next)| odd(*one, *next))?;
+    Some(at + first)
 }
 
 /// The condition of a comment that Outlook reads, `<!--[if mso]>..<![endif]-->`, and what stands in it.
@@ -583,4 +603,31 @@ fn conditional(comment: &str) -> Option<(&str, &str)> {
     let rest = comment.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
     rest.get(..2).filter(|word| word.eq_ignore_ascii_case("if"))?;
     rest.split_once('>')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn white_space_is_one_space_wherever_it_stands(
+            before in "[ab \n]{0,3}",
+            pieces in proptest::collection::vec("[a-z\u{e9}]{1,40}|[ \t\r\n\x0c]{1,4}| ", 0..20),
+        ) {
+            let text = pieces.concat();
+            let mut slowly = before.clone();
+            for (n, word) in text.split([' ', '\t', '\r', '\n', '\x0c']).enumerate() {
+                if n > 0 && !slowly.is_empty() && !slowly.ends_with([' ', '\n']) {
+                    slowly.push(' ');
+                }
+                slowly.push_str(word);
+            }
+            let mut appended = before;
+            append(&mut appended, &text);
+            prop_assert_eq!(appended, slowly);
+        }
+    }
 }
