@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::Reach;
 use super::colour;
-use super::element::{Name, Open, ROOT, is_block, is_unseen, is_void};
+use super::element::{APART, BLOCK, DEED, Name, Open, ROOT, UNSEEN, VOID};
 use super::events;
 use super::link::{Place, Trick};
 use super::scan::Scanner;
@@ -234,12 +234,30 @@ impl Walk<'_, '_> {
     fn start(&mut self, self_closing: bool) {
         let tag = self.tag.name;
         let kind = tag.letters();
-        while self.open.last().is_some_and(|top| top.ends_before(kind)) {
+        while self.open.last().is_some_and(|top| top.ends_before(tag)) {
             self.open.pop();
         }
         let element = self.look();
         let seen = element.is_seen();
-        self.separate(kind);
+        self.separate(tag);
+        self.raw = Raw::None;
+        if tag.is(DEED) {
+            self.deed(kind);
+        }
+        self.references(kind, seen);
+        if tag.is(VOID) || self_closing && kind.contains(&b':') {
+            return;
+        }
+        if self.open.len() < NESTING_MAX {
+            self.open.push(Open { name: tag, ..element });
+        } else {
+            self.reach.excess.nesting = true;
+            self.unkept += 1;
+        }
+    }
+
+    /// Takes in what an element is beside a place for text.
+    fn deed(&mut self, kind: &[u8]) {
         self.raw = match kind {
             b"script" => Raw::Script,
             b"style" => Raw::Style,
@@ -262,16 +280,6 @@ impl Walk<'_, '_> {
             b"meta" => self.refresh(),
             _ => {}
         }
-        self.references(kind, seen);
-        if is_void(kind) || self_closing && kind.contains(&b':') {
-            return;
-        }
-        if self.open.len() < NESTING_MAX {
-            self.open.push(Open { name: tag, ..element });
-        } else {
-            self.reach.excess.nesting = true;
-            self.unkept += 1;
-        }
     }
 
     /// How the text within the tag looks that was just read.
@@ -291,7 +299,7 @@ impl Walk<'_, '_> {
         } = look;
         let rule = self.sheet.look(tag, id, classes);
         let shut = tag == b"dialog" && self.tag.get(Key::Open).is_none();
-        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || is_unseen(tag) || shut || rule.hides();
+        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || self.tag.name.is(UNSEEN) || shut || rule.hides();
         element.tiny = tiny.unwrap_or(element.tiny);
         element.invisible = invisible.unwrap_or(element.invisible);
         let attribute = |key| self.tag.get(key).and_then(colour::colour);
@@ -328,7 +336,7 @@ impl Walk<'_, '_> {
         if kind == b"a" {
             self.end_anchor();
         }
-        self.separate(kind);
+        self.separate(written);
         if self.unkept > 0 {
             self.unkept -= 1;
             return;
@@ -339,8 +347,8 @@ impl Walk<'_, '_> {
     }
 
     /// Parts words where the reader sees them apart.
-    fn separate(&mut self, kind: &[u8]) {
-        if is_block(kind) || matches!(kind, b"br" | b"td" | b"th" | b"option" | b"title") {
+    fn separate(&mut self, name: Name) {
+        if name.is(BLOCK | APART) {
             for text in [&mut self.texts.visible, &mut self.texts.hidden] {
                 if !text.is_empty() && !text.ends_with('\n') {
                     text.push('\n');
