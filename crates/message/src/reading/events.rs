@@ -28,6 +28,12 @@ pub(super) fn read(document: &str, walk: &mut Walk<'_, '_>) {
     }
 }
 
+/// The same by html5gum alone, for a walk that is not stopped.
+#[cfg(test)]
+pub(super) fn read_oddly(document: &str, walk: &mut Walk<'_, '_>) {
+    Tokenizer::new_with_emitter(document, &mut Events::new(walk)).for_each(drop);
+}
+
 /// The end of a token behind which nothing is open.
 pub(super) struct Pause;
 
@@ -148,7 +154,7 @@ impl Emitter for &mut Events<'_, '_, '_> {
 
     #[inline]
     fn pop_token(&mut self) -> Option<Pause> {
-        (self.paused || self.walk.is_stopped()).then_some(Pause)
+        (std::mem::take(&mut self.paused) || self.walk.is_stopped()).then_some(Pause)
     }
 
     #[inline]

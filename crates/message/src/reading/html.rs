@@ -70,6 +70,17 @@ pub(super) struct Texts {
 
 /// Reads one HTML document.
 pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &mut Reach<'_>) -> Texts {
+    read_by(events::read, html, scanner, markup, reach)
+}
+
+/// The same by something that gives the tokens of a document to the walk.
+fn read_by(
+    tokens: fn(&str, &mut Walk<'_, '_>),
+    html: &str,
+    scanner: &Scanner,
+    markup: &mut Markup,
+    reach: &mut Reach<'_>,
+) -> Texts {
     let mut walk = Walk {
         source: html,
         scanner,
@@ -89,7 +100,7 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
     };
     let mut document = Cow::Borrowed(html);
     loop {
-        events::read(&document, &mut walk);
+        tokens(&document, &mut walk);
         walk.end_anchor();
         // What stands in <noscript> is read by those who run no scripts, as mail readers do; some comments by Outlook.
         match walk.later.pop() {
@@ -588,20 +599,28 @@ fn uneven(octets: &[u8]) -> Option<usize> {
         let space = (one == b' ') & (next == b' ');
         space | (one == b'\t') | (one == b'\r') | (one == b'\n') | (one == b'\x0c')
     };
-    let mut at = 0;
     // Without an early end within a block, so that the compiler takes its octets abreast.
-    while let (Some((one, _)), Some((next, _))) = (
-        octets.get(at..)?.split_first_chunk::<ABREAST>(),
-        octets.get(at + 1..)?.split_first_chunk::<ABREAST>(),
-    ) {
-        let pairs = one.iter().zip(next);
-        if pairs.fold(0, |any, (one, next)| any | u8::from(odd(*one, *next))) != 0 {
-            break;
+    let is_even = |block: &[u8; ABREAST + 1]| {
+        let pairs = block.iter().zip(&block[1..]);
+        pairs.fold(0, |any, (one, next)| any | u8::from(odd(*one, *next))) == 0
+    };
+    let mut at = 0;
+    let left = loop {
+        let left = octets.get(at..)?;
+        match left.first_chunk() {
+            Some(block) if is_even(block) => at += ABREAST,
+            Some(_) => break left,
+            None => {
+                let mut block = [0; ABREAST + 1];
+                block.get_mut(..left.len())?.copy_from_slice(left);
+                if is_even(&block) {
+                    return None;
+                }
+                break left;
+            }
         }
-        at += ABREAST;
-    }
-    let left = octets.get(at..)?;
-    let nexts = left.iter().skip(1).chain([&b'x']);
+    };
+    let nexts = left.get(1..)?.iter().chain([&0]);
     let first = left.iter().zip(nexts).position(|(one, next)| odd(*one, *next))?;
     Some(at + first)
 }
@@ -618,8 +637,49 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reading::link::{Gather, Link};
+    use crate::reading::{Excess, HTML_MAX, TEXT_MAX};
+
+    /// All that is made of a document.
+    fn made(tokens: fn(&str, &mut Walk<'_, '_>), html: &str) -> ([String; 2], Markup, Vec<Link>, Excess) {
+        let mut reach = Reach {
+            gather: Gather::default(),
+            excess: Excess::default(),
+            html_left: HTML_MAX,
+            text_left: TEXT_MAX,
+            again: HTML_MAX,
+            taken: 0,
+            spent: &|| false,
+        };
+        let mut markup = Markup::default();
+        let texts = read_by(tokens, html, &Scanner::new(), &mut markup, &mut reach);
+        let links = reach.gather.finish().all;
+        ([texts.visible, texts.hidden], markup, links, reach.excess)
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        let markup = "</?(a|p|div|B|td|br|font|base|svg|title|style|script|textarea|xmp|noscript|plaintext|o:p|img)";
+        let attribute = "( |\r\n|/)?(href|SRC|style|class|id|color|hidden|alt|=|x)( ?= ?(\"[^\"<]{0,9}\"|'[^']{0,9}'|[a-z./&=]{0,9}))?";
+        let value = "(http://[a-c]\\.example/(\\?[a-c]=1(&|&amp;|&lt|&#65;)[a-z]+=2)?|display:none|#fff|white)";
+        prop_oneof![
+            4 => "[a-z .&\r\n\u{e9}]{0,20}",
+            2 => (markup, prop::collection::vec(attribute, 0..3), " ?/?>").prop_map(|(tag, all, end)| tag + &all.concat() + &end),
+            2 => (markup, " (href|src|style|color)=", prop_oneof!["\"", "'", ""], value)
+                .prop_map(|(tag, name, quote, value)| tag + &name + &quote + &value + &quote + ">"),
+            1 => "&(nbsp|amp|lt|gt|quot|copy|not|notit|am|#[0-9]{1,7}|#x[0-9a-f]{1,5})[;=a]?",
+            1 => "<!--(>|->|-|--|!|<!--|a|\r\n|\0|\\[if x\\]>b){0,4}(-->|--!>|>)?",
+            1 => "<(!doctype|!DOCTYPE html|!|\\?|!\\[CDATA\\[|/|3)[a-z\"' ]{0,6}>?",
+            1 => "[<>&\"'=/!\0\r-]{1,4}",
+        ]
+    }
 
     proptest! {
+        #[test]
+        fn usual_html_is_read_as_html5gum_reads_it(pieces in prop::collection::vec(piece(), 0..30)) {
+            let html = pieces.concat();
+            prop_assert_eq!(made(events::read, &html), made(events::read_oddly, &html));
+        }
+
         #[test]
         fn white_space_is_one_space_wherever_it_stands(
             before in "[ab \n]{0,3}",
