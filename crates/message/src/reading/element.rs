@@ -17,34 +17,36 @@ pub(super) struct Name {
 impl Name {
     /// Keeps a name.
     pub(super) fn of(written: &[u8]) -> Name {
-        let mut name = Name::default();
-        for (to, from) in name.octets.iter_mut().zip(written) {
+        let mut octets = [0; NAME_MAX];
+        let len = written.len().min(NAME_MAX);
+        for (to, from) in octets.iter_mut().zip(written) {
             *to = *from;
         }
-        name.len = written.len().min(NAME_MAX) as u8;
-        name.traits = traits(&name.octets);
-        name
+        Name {
+            octets,
+            len: len as u8,
+            traits: traits(&octets),
+        }
     }
 
     /// Keeps a name in lower case.
     pub(super) fn of_any_case(written: &[u8]) -> Name {
-        let mut lower = [0; NAME_MAX];
-        for (to, from) in lower.iter_mut().zip(written) {
-            *to = from.to_ascii_lowercase();
+        let mut name = Name::of(written);
+        if written.iter().any(u8::is_ascii_uppercase) {
+            name.octets.make_ascii_lowercase();
+            name.traits = traits(&name.octets);
         }
-        Name {
-            octets: lower,
-            len: written.len().min(NAME_MAX) as u8,
-            traits: traits(&lower),
-        }
+        name
     }
 
     /// Whether the element has one of these traits.
+    #[inline]
     pub(super) fn is(&self, traits: u8) -> bool {
         self.traits & traits != 0
     }
 
     /// Its letters.
+    #[inline]
     pub(super) fn letters(&self) -> &[u8] {
         self.octets.get(..usize::from(self.len)).unwrap_or_default()
     }

@@ -55,7 +55,7 @@ pub fn registrable(name: &str) -> Option<&str> {
 /// more.
 #[inline]
 fn has<const N: usize>(text: &str, octets: &[u8; N]) -> bool {
-    text.as_bytes().windows(N).any(|window| window == octets)
+    text.as_bytes().array_windows().any(|window| window == octets)
 }
 
 /// Whether a name may have labels in the form of DNS for other scripts.
