@@ -67,8 +67,8 @@ impl Lanes {
 
     /// Says that a word is the first of its stream, and how often the beginning of the stream was followed.
     pub fn begin(&mut self, at: usize, followed: [f32; 2]) {
-        for class in 0..2 {
-            self.states[1][class][at] = followed[class];
+        for (class, followed) in followed.into_iter().enumerate() {
+            self.states[1][class][at] = followed;
             self.states[2][class][at] = 0.0;
         }
     }
@@ -76,8 +76,8 @@ impl Lanes {
     /// Says how many words there are of the stream of a word.
     #[inline]
     pub fn stream(&mut self, at: usize, words: [f32; 2]) {
-        for class in 0..2 {
-            self.states[0][class][at] = words[class];
+        for (states, words) in self.states[0].iter_mut().zip(words) {
+            states[at] = words;
         }
     }
 
@@ -130,11 +130,11 @@ impl Lanes {
     pub fn evidence(&self, at: usize) -> Evidence {
         let mut parts = [(0.0, 0.0); ORDERS];
         let (mut value, mut known) = (0.0, 0);
-        for order in 0..ORDERS {
+        for (order, part) in parts.iter_mut().enumerate() {
             let support = self.support[order][at];
             if support > 0.0 {
                 let more = self.ratios[order][at].ln().clamp(-WORD_MAX, WORD_MAX);
-                parts[order] = (more - value, support);
+                *part = (more - value, support);
                 (value, known) = (more, order);
             }
         }
