@@ -47,31 +47,36 @@ pub fn features(key: &Key, document: &Document) -> Features {
     let mut met = Once::new(again);
     let mut hashes = Vec::with_capacity((words.len() * (1 + REACH_TEXT)).min(Features::MAX));
     'all: for (at, (token, one)) in tokens.iter().zip(&words).enumerate() {
-        if one.first {
-            if hashes.len() == Features::MAX {
-                break;
-            }
-            hashes.push(one.feature);
+        if hashes.len() == Features::MAX {
+            break;
         }
-        let next = tokens.iter().zip(&words).skip(at + 1).take(reach(token.field));
-        for (distance, (other, two)) in (1..).zip(next) {
+        keep(&mut hashes, one.feature, one.first);
+        let next = at + 1..(at + 1 + reach(token.field)).min(words.len());
+        for (distance, (other, two)) in (1..).zip(tokens[next.clone()].iter().zip(&words[next])) {
             if other.field != token.field {
                 break;
             }
+            if hashes.len() == Features::MAX {
+                break 'all;
+            }
             let pair = pair(key, one.feature, two.feature, distance);
             // Only where both words come again, the pair may come again.
-            if one.alone || two.alone || met.take(pair) {
-                if hashes.len() == Features::MAX {
-                    break 'all;
-                }
-                hashes.push(pair);
-            }
+            let is_new = one.alone || two.alone || met.take(pair);
+            keep(&mut hashes, pair, is_new);
         }
     }
     Features {
         extractor: EXTRACTOR,
         hashes,
     }
+}
+
+/// Appends a feature if it is new. Whether it is cannot be foreseen, so there is no branch on it.
+#[inline]
+fn keep(hashes: &mut Vec<u64>, feature: u64, is_new: bool) {
+    let kept = hashes.len() + usize::from(is_new);
+    hashes.push(feature);
+    hashes.truncate(kept);
 }
 
 /// A word of a document.
@@ -95,28 +100,31 @@ fn words(features: impl ExactSizeIterator<Item = u64>) -> Vec<Word> {
     let mut places = vec![0u32; (2 * features.len()).next_power_of_two().max(2)];
     let mask = places.len() - 1;
     for feature in features {
-        let mut at = home(feature, places.len());
-        // The places hold the number of the first word of each kind, counted from one; nought is free.
-        let first = loop {
-            match places[at] {
-                0 => break true,
-                there => {
-                    let there = &mut words[there as usize - 1];
-                    if there.feature == feature {
-                        there.alone = false;
-                        break false;
-                    }
-                    at = (at + 1) & mask;
-                }
-            }
-        };
         words.push(Word {
             feature,
-            first,
-            alone: first,
+            first: true,
+            alone: true,
         });
-        if first {
-            places[at] = words.len() as u32;
+        let this = words.len() as u32;
+        let mut at = home(feature, places.len());
+        // The places hold the number of the first word of each kind, counted from one; nought is free. Whether a word was
+        // there before cannot be foreseen, so there is no branch on it: one that was not stands for itself.
+        loop {
+            let first = match places[at] {
+                0 => this,
+                there => there,
+            };
+            let there = &mut words[first as usize - 1];
+            if there.feature == feature {
+                let is_first = first == this;
+                there.alone &= is_first;
+                places[at] = first;
+                if let Some(word) = words.last_mut() {
+                    (word.first, word.alone) = (is_first, word.alone & is_first);
+                }
+                break;
+            }
+            at = (at + 1) & mask;
         }
     }
     words
@@ -138,22 +146,21 @@ impl Once {
     }
 
     /// Takes a pair; false when it is there already.
+    #[inline]
     fn take(&mut self, pair: u64) -> bool {
         let mask = self.places.len() - 1;
         let mut at = home(pair, self.places.len());
-        loop {
-            match self.places[at] {
-                0 => break,
-                there if there == pair => return false,
-                _ => at = (at + 1) & mask,
-            }
+        // Whether it is there cannot be foreseen, so there is no branch on it: what is there is written once more.
+        while (self.places[at] != 0) & (self.places[at] != pair) {
+            at = (at + 1) & mask;
         }
+        let is_new = self.places[at] == 0;
         self.places[at] = pair;
-        self.taken += 1;
+        self.taken += usize::from(is_new);
         if 4 * self.taken > 3 * self.places.len() {
             self.grow();
         }
-        true
+        is_new
     }
 
     /// Makes more places. Nobody takes more than [`Features::MAX`] and one, so there is an end of it.

@@ -85,6 +85,7 @@ impl Entry {
         Entry(if other.is_known() { self.0 } else { 0 })
     }
 
+    #[inline]
     fn code(self, place: u32) -> u64 {
         self.0 >> (16 + place * CODE_BITS) & CODE_MASK
     }
@@ -97,17 +98,23 @@ impl Entry {
     /// What it tells.
     #[inline]
     pub fn told(self) -> Told {
-        // The same as `decode`, for all four at once: a code is a number with an exponent, as floats are.
-        let [ham, spam, ham_followed, spam_followed] = [0, 1, 2, 3].map(|place| {
-            let code = self.code(place) as u32;
-            let (power, fraction) = (code >> FRACTION_BITS, code & 0xff);
-            let above = u32::from(power != 0);
-            let step = f32::from_bits((power - above + EXPONENT_OF_UNIT) << (f32::MANTISSA_DIGITS - 1));
-            (above << FRACTION_BITS | fraction) as i32 as f32 * step
-        });
+        let [ham, spam, ham_followed, spam_followed] = [
+            number(self.code(0) as u32),
+            number(self.code(1) as u32),
+            number(self.code(2) as u32),
+            number(self.code(3) as u32),
+        ];
         Told {
             met: [ham, spam],
             followed: [ham_followed, spam_followed],
+        }
+    }
+
+    /// One of the numbers of [`told`](Entry::told), counted from nought, for each of some entries.
+    #[inline]
+    pub fn counts<const N: usize>(entries: &[Entry; N], place: u32, counts: &mut [f32; N]) {
+        for (count, entry) in counts.iter_mut().zip(entries) {
+            *count = number(entry.code(place) as u32);
         }
     }
 
@@ -121,6 +128,15 @@ impl Entry {
             self.set(place, encode(decode(self.code(place)) / 2));
         }
     }
+}
+
+/// The same as [`decode`], in messages of ordinary weight: a code is a number with an exponent, as floats are.
+#[inline]
+fn number(code: u32) -> f32 {
+    let (power, fraction) = (code >> FRACTION_BITS, code & 0xff);
+    let above = u32::from(power != 0);
+    let step = f32::from_bits((power - above + EXPONENT_OF_UNIT) << (f32::MANTISSA_DIGITS - 1));
+    (above << FRACTION_BITS | fraction) as i32 as f32 * step
 }
 
 #[repr(align(64))]

@@ -4,6 +4,7 @@
 
 mod counts;
 mod explain;
+pub mod lanes;
 pub mod model;
 mod odds;
 mod states;

@@ -13,8 +13,9 @@ use gatepost_core::kept::Label;
 use gatepost_core::{BadModel, Clue, Domain, Features, Learner, LogOdds, Message, Sample, Seed};
 use gatepost_tokens::{Document, File, Key};
 
-use crate::counts::{Counts, Entry, Told, UNITS};
+use crate::counts::{Counts, Entry, UNITS};
 use crate::explain;
+use crate::lanes::{Entries, LANES, Lanes};
 use crate::odds::{self, Curve, Evidence, Met, ODDS_MAX, Sum};
 use crate::states::{self, EXTRACTOR, ORDERS, STREAMS, Step, Walk};
 
@@ -28,9 +29,6 @@ const KNOWN: f32 = 8.0;
 const UNITS_MAX: u32 = 5 * UNITS;
 /// What sets the words of a domain apart from those of all.
 const OWN: u8 = 9;
-
-/// Words whose places are read ahead: so many lie in the nearest cache, and their memory answers at the same time.
-const AHEAD: usize = 64;
 
 /// The model.
 pub struct Model {
@@ -90,13 +88,13 @@ impl Model {
     ) -> Sum {
         let mut sum = Sum::default();
         let mut met = states::Met::new(features.len().min(states::WORDS_MAX));
-        let mut steps = [Step::default(); AHEAD];
-        let mut entries = [[Entry::default(); ORDERS]; AHEAD];
+        let mut steps = [Step::default(); LANES];
+        let mut entries = [[Entry::default(); LANES]; ORDERS];
+        let mut lanes = Lanes::default();
         let mut walk = Walk::new(*key, features);
-        let mut before = [Told::default(); ORDERS];
         let mut stream = [0.0; 2];
         let mut own_stream = [0.0; 2];
-        for first in (0..features.len()).step_by(AHEAD) {
+        for first in (0..features.len()).step_by(LANES) {
             let mut count = 0;
             for (place, step) in steps.iter_mut().zip(&mut walk) {
                 *place = step;
@@ -104,35 +102,36 @@ impl Model {
             }
             let steps = &steps[..count];
             self.look_up(key, steps, own, &mut entries);
-            for ((at, step), entries) in (first..).zip(steps).zip(&entries) {
+            lanes.take(&entries, count);
+            for (lane, step) in steps.iter().enumerate() {
                 if step.first {
-                    before[0] = self.counts.look(step.states[1]).told();
+                    lanes.begin(lane, self.counts.look(step.states[1]).told().followed);
                     stream = self.stream(step.stream);
-                    own_stream = own
-                        .and_then(|own| self.counts.entry(key.pair(states::start(key, step.stream), own, OWN)))
-                        .map_or([0.0; 2], |entry| entry.told().followed);
                 }
-                let told = entries.map(Entry::told);
-                let states = [stream, before[0].followed, before[1].followed];
-                before = told;
+                lanes.stream(lane, stream);
+            }
+            lanes.reckon();
+            for (lane, step) in steps.iter().enumerate() {
+                if let Some(own) = own.filter(|_| step.first) {
+                    let start = key.pair(states::start(key, step.stream), own, OWN);
+                    own_stream = self.counts.look(start).told().followed;
+                }
                 if !met.first(step.sequences[step.orders - 1]) {
                     continue;
                 }
-                let mut orders = [Met::default(); ORDERS];
-                for ((met, told), state) in orders.iter_mut().zip(told).zip(states) {
-                    *met = Met {
-                        sequence: told.met,
-                        state,
-                    };
-                }
                 let own = own.and_then(|own| self.counts.entry(key.pair(step.sequences[0], own, OWN)));
-                let own = own.map(|own| Met {
-                    sequence: own.told().met,
-                    state: own_stream,
-                });
-                let evidence = odds::evidence(&orders[..step.orders], own.as_ref());
+                let evidence = match own {
+                    None => lanes.evidence(lane),
+                    Some(own) => {
+                        let own = Met {
+                            sequence: own.told().met,
+                            state: own_stream,
+                        };
+                        odds::evidence(&lanes.met(lane)[..step.orders], Some(&own))
+                    }
+                };
                 sum.add(evidence);
-                each(at, evidence);
+                each(first + lane, evidence);
             }
         }
         sum
@@ -140,29 +139,31 @@ impl Model {
 
     /// Looks up the sequences of some steps. First it reads where they lie and nothing more, so that memory answers for many
     /// of them at the same time.
-    fn look_up(&self, key: &Key, steps: &[Step], own: Option<u64>, entries: &mut [[Entry; ORDERS]; AHEAD]) {
-        self.counts
-            .touch(steps.iter().flat_map(|step| [step.sequences[0], step.sequences[1]]));
+    fn look_up(&self, key: &Key, steps: &[Step], own: Option<u64>, [alone, two, three]: &mut Entries) {
+        for order in 0..2 {
+            self.counts.touch(steps.iter().map(|step| step.sequences[order]));
+        }
         if let Some(own) = own {
             let own = |step: &Step| key.pair(step.sequences[0], own, OWN);
             self.counts.touch(steps.iter().map(own));
         }
         // Where the shorter sequence is not known, the longer one is not. Which one is cannot be foreseen, so there is no
         // branch on it: instead of what nobody knows, what was read already is read again.
-        for (step, entries) in steps.iter().zip(&mut *entries) {
-            let [alone, two] = [0, 1].map(|order: usize| self.counts.look(step.sequences[order]));
-            *entries = [alone, two.if_known(alone), Entry::default()];
+        let mut thirds = [0; LANES];
+        let places = alone.iter_mut().zip(two.iter_mut()).zip(&mut thirds);
+        for (step, ((alone, two), third)) in steps.iter().zip(places) {
+            *alone = self.counts.look(step.sequences[0]);
+            *two = self.counts.look(step.sequences[1]).if_known(*alone);
+            *third = step.sequences[if two.is_known() { 2 } else { 1 }];
         }
-        let third = |step: &Step, entries: &[Entry; ORDERS]| match entries[1].is_known() {
-            true => step.sequences[2],
-            false => step.sequences[1],
-        };
-        let thirds = steps.iter().zip(&*entries);
-        self.counts.touch(thirds.map(|(step, entries)| third(step, entries)));
-        for (step, entries) in steps.iter().zip(entries) {
-            if step.orders == ORDERS {
-                entries[2] = self.counts.look(third(step, entries)).if_known(entries[1]);
-            }
+        let thirds = &thirds[..steps.len()];
+        self.counts.touch(thirds.iter().copied());
+        for ((step, third), (two, three)) in steps.iter().zip(thirds).zip(two.iter().zip(three)) {
+            let is_there = step.orders == ORDERS;
+            *three = self
+                .counts
+                .look(*third)
+                .if_known(if is_there { *two } else { Entry::default() });
         }
     }
 

@@ -10,13 +10,13 @@
 use crate::states::ORDERS;
 
 /// What a word that nobody knows has as probability.
-const UNKNOWN: f32 = 1e-5;
+pub const UNKNOWN: f32 = 1e-5;
 /// How much the shorter sequence counts, in words met, by order.
-const SHORTER: [f32; ORDERS] = [1_000.0, 4.0, 2.0];
+pub const SHORTER: [f32; ORDERS] = [1_000.0, 4.0, 2.0];
 /// How much it says that a word is new behind a known sequence.
-const NOVELTY: f32 = 0.65;
+pub const NOVELTY: f32 = 0.65;
 /// The most evidence of a word.
-const WORD_MAX: f32 = 5.0;
+pub const WORD_MAX: f32 = 5.0;
 /// The power of the number of words by which evidence is divided.
 const LENGTH: f32 = 0.7;
 /// Evidence that so many messages stand behind is bounded as a group.
@@ -122,8 +122,8 @@ pub fn evidence(orders: &[Met], own: Option<&Met>) -> Evidence {
 /// The evidence of a mail, as it adds up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
-    groups: [f32; GROUPS],
-    rest: f32,
+    /// The groups, what is bounded by none, and a place for what says nothing.
+    groups: [f32; GROUPS + 2],
     words: u32,
 }
 
@@ -132,10 +132,13 @@ impl Sum {
     pub fn add(&mut self, evidence: Evidence) {
         self.words += 1;
         for (value, support) in evidence.parts {
-            match self.groups.get_mut(group(support)) {
-                Some(group) => *group += value,
-                None => self.rest += value,
-            }
+            // Which group it is cannot be foreseen, so there is no branch on it.
+            let group = if value != 0.0 {
+                group(support).min(GROUPS)
+            } else {
+                GROUPS + 1
+            };
+            self.groups[group] += value;
         }
     }
 
@@ -146,9 +149,9 @@ impl Sum {
     /// The evidence of all words.
     pub fn value(&self) -> f32 {
         let scale = self.scale();
-        let bounded = self.groups.iter().enumerate();
+        let bounded = self.groups[..GROUPS].iter().enumerate();
         let bounded: f32 = bounded.map(|(at, sum)| bound(at, sum * scale)).sum();
-        bounded + self.rest * scale
+        bounded + self.groups[GROUPS] * scale
     }
 
     /// What is left of a word's evidence in the evidence of all.
@@ -156,7 +159,7 @@ impl Sum {
         let scale = self.scale();
         let left = |(value, support)| {
             let at = group(support);
-            match self.groups.get(at).map(|sum| sum * scale) {
+            match self.groups[..GROUPS].get(at).map(|sum| sum * scale) {
                 Some(sum) if sum != 0.0 => value * scale * bound(at, sum) / sum,
                 _ => value * scale,
             }

@@ -286,10 +286,10 @@ fn signature(name: &str, value: &str, draft: &mut Draft) {
 /// Takes the words of any other field.
 fn plain(name: &str, value: &str, draft: &mut Draft) {
     let mut count = 0;
-    words::each(value, |word| {
+    words::each_while(value, |word| {
         count += 1;
         if count > WORDS_MAX {
-            return;
+            return false;
         }
         let mut folded = [0; words::WORD_MAX];
         if word.is_ascii() {
@@ -297,6 +297,7 @@ fn plain(name: &str, value: &str, draft: &mut Draft) {
         } else {
             draft.push(Field::Header, name, word);
         }
+        true
     });
     if count > WORDS_MAX {
         draft.push(Field::Form, name, "long");

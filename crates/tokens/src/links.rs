@@ -43,11 +43,10 @@ pub(crate) fn tokens(links: &Links, draft: &mut Draft) {
         let rest = link.url.split_once("://").map_or("", |(_, rest)| rest);
         let path = rest.split_once('/').map_or("", |(_, path)| path);
         let mut count = 0;
-        words::each(path, |word| {
+        words::each_while(path, |word| {
+            draft.push(Field::Link, link.place.as_str(), word);
             count += 1;
-            if count <= PATH_WORDS_MAX {
-                draft.push(Field::Link, link.place.as_str(), word);
-            }
+            count < PATH_WORDS_MAX
         });
     }
     draft.push(Field::Form, "links", crate::form::bucket(links.iter().len()));

@@ -47,6 +47,15 @@ const KINDS: [Kind; 256] = {
 
 /// Calls `take` with each word of a text, as it stands there.
 pub fn each<'t>(text: &'t str, mut take: impl FnMut(&'t str)) {
+    each_while(text, |word| {
+        take(word);
+        true
+    });
+}
+
+/// Calls `take` with each word of a text until it answers that it wants no more.
+#[inline]
+pub fn each_while<'t>(text: &'t str, mut take: impl FnMut(&'t str) -> bool) {
     let octets = text.as_bytes();
     let kind = |at: usize| octets.get(at).map_or(Kind::Between, |octet| KINDS[usize::from(*octet)]);
     let mut at = 0;
@@ -59,7 +68,9 @@ pub fn each<'t>(text: &'t str, mut take: impl FnMut(&'t str)) {
                     at += 1;
                 }
                 // "!!!!" says no more than "!!!".
-                take(&text[begin..at.min(begin + 3)]);
+                if !take(&text[begin..at.min(begin + 3)]) {
+                    return;
+                }
             }
             Kind::Inner | Kind::Wide => {
                 let mut wide = false;
@@ -77,42 +88,48 @@ pub fn each<'t>(text: &'t str, mut take: impl FnMut(&'t str)) {
                     }
                     at += 1;
                 }
-                match wide {
+                let goes_on = match wide {
                     false => take(&text[begin..at]),
                     true => unicode(&text[begin..at], &mut take),
+                };
+                if !goes_on {
+                    return;
                 }
             }
         }
     }
 }
 
-fn unicode<'t>(piece: &'t str, take: &mut impl FnMut(&'t str)) {
+fn unicode<'t>(piece: &'t str, take: &mut impl FnMut(&'t str) -> bool) -> bool {
     let mut rest = piece;
     while let Some(first) = rest.chars().next() {
         let dense = is_dense(first);
         let end = rest.find(|c| is_dense(c) != dense).unwrap_or(rest.len());
         let (run, more) = rest.split_at(end);
         rest = more;
-        if dense {
-            pairs(run, take);
-        } else {
-            run.unicode_words().for_each(&mut *take);
+        let goes_on = match dense {
+            true => pairs(run, take),
+            false => run.unicode_words().all(&mut *take),
+        };
+        if !goes_on {
+            return false;
         }
     }
+    true
 }
 
 /// Each two neighbours of a script without spaces; one that stands alone is a word, too.
-fn pairs<'t>(run: &'t str, take: &mut impl FnMut(&'t str)) {
+fn pairs<'t>(run: &'t str, take: &mut impl FnMut(&'t str) -> bool) -> bool {
     let mut before = 0;
     let mut count = 0;
     let mut ends = run.char_indices().map(|(at, c)| at + c.len_utf8());
     let mut last = ends.next().unwrap_or_default();
     for end in ends {
-        take(&run[before..end]);
+        if !take(&run[before..end]) {
+            return false;
+        }
         (before, last) = (last, end);
         count += 1;
     }
-    if count == 0 {
-        take(run);
-    }
+    count > 0 || take(run)
 }

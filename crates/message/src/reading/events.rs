@@ -1,16 +1,41 @@
-//! Between html5gum and the walk: what the tokenizer reads in pieces is put together in memory that is used again.
+//! Between html5gum and the walk: what the tokenizer reads in pieces is put together in memory that is used again. It is asked
+//! for what is not [`Usual`] only, and stops where that may begin again.
 //!
 //! Errors are not asked for: looking at each character for one takes the tokenizer longer than all the rest.
 
 use std::borrow::Cow;
 
-use html5gum::{Emitter, Error, State, naive_next_state};
+use html5gum::{Emitter, Error, State, Tokenizer, naive_next_state};
 
 use super::element::Name;
 use super::html::Walk;
+use super::tag::Key;
+use super::usual::Usual;
 
-/// The end of the walk before the end of the document.
-pub(super) struct Stop;
+/// Gives the tokens of a document to the walk.
+pub(super) fn read(document: &str, walk: &mut Walk<'_, '_>) {
+    let mut usual = Usual::default();
+    let mut events = Events::new(walk);
+    let mut at = 0;
+    loop {
+        at = usual.read(document, at, events.walk);
+        match document.get(at..) {
+            Some(odd) if !odd.is_empty() && !events.walk.is_stopped() => {
+                at = events.next(odd, at);
+            }
+            _ => return,
+        }
+    }
+}
+
+/// The same by html5gum alone, for a walk that is not stopped.
+#[cfg(test)]
+pub(super) fn read_oddly(document: &str, walk: &mut Walk<'_, '_>) {
+    Tokenizer::new_with_emitter(document, &mut Events::new(walk)).for_each(drop);
+}
+
+/// The end of a token behind which nothing is open.
+pub(super) struct Pause;
 
 /// What is being read.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,9 +45,10 @@ enum Tagged {
 }
 
 /// Takes what the tokenizer reads and gives it to the walk.
-pub(super) struct Events<'w, 'a, 'r> {
+struct Events<'w, 'a, 'r> {
     walk: &'w mut Walk<'a, 'r>,
     position: usize,
+    paused: bool,
     text: Vec<u8>,
     comment: Vec<u8>,
     tagged: Tagged,
@@ -37,10 +63,11 @@ pub(super) struct Events<'w, 'a, 'r> {
 }
 
 impl<'w, 'a, 'r> Events<'w, 'a, 'r> {
-    pub(super) fn new(walk: &'w mut Walk<'a, 'r>) -> Events<'w, 'a, 'r> {
+    fn new(walk: &'w mut Walk<'a, 'r>) -> Events<'w, 'a, 'r> {
         Events {
             walk,
             position: 0,
+            paused: false,
             text: Vec::new(),
             comment: Vec::new(),
             tagged: Tagged::End,
@@ -51,6 +78,16 @@ impl<'w, 'a, 'r> Events<'w, 'a, 'r> {
             value: Vec::new(),
             value_from: 0,
             value_to: 0,
+        }
+    }
+
+    /// Reads what is left of a document, which begins at this place in it, up to the end of the next token. Tells where that
+    /// is.
+    fn next(&mut self, left: &str, at: usize) -> usize {
+        (self.position, self.paused) = (at, false);
+        match Tokenizer::new_with_emitter(left, &mut *self).next() {
+            Some(_) => self.position,
+            None => at + left.len(),
         }
     }
 
@@ -73,7 +110,7 @@ impl<'w, 'a, 'r> Events<'w, 'a, 'r> {
     fn flush_attribute(&mut self) {
         self.flush_name();
         if !self.attribute.is_empty() && self.tagged == Tagged::Start {
-            self.walk.attribute_event(&self.attribute);
+            self.walk.attribute_event(Key::of(&self.attribute));
         }
         self.attribute.clear();
     }
@@ -96,8 +133,8 @@ fn text(octets: &[u8]) -> Cow<'_, str> {
     }
 }
 
-impl Emitter for Events<'_, '_, '_> {
-    type Token = Stop;
+impl Emitter for &mut Events<'_, '_, '_> {
+    type Token = Pause;
 
     fn set_last_start_tag(&mut self, last: Option<&[u8]>) {
         self.last_start.clear();
@@ -116,8 +153,8 @@ impl Emitter for Events<'_, '_, '_> {
     }
 
     #[inline]
-    fn pop_token(&mut self) -> Option<Stop> {
-        self.walk.is_stopped().then_some(Stop)
+    fn pop_token(&mut self) -> Option<Pause> {
+        (std::mem::take(&mut self.paused) || self.walk.is_stopped()).then_some(Pause)
     }
 
     #[inline]
@@ -150,15 +187,20 @@ impl Emitter for Events<'_, '_, '_> {
                 self.walk.end_event(Name::of(&self.name));
             }
         }
-        naive_next_state(&self.last_start)
+        let next = naive_next_state(&self.last_start);
+        self.paused = next.is_none();
+        next
     }
 
     fn emit_current_comment(&mut self) {
         self.walk.comment_event(&text(&self.comment));
         self.comment.clear();
+        self.paused = true;
     }
 
-    fn emit_current_doctype(&mut self) {}
+    fn emit_current_doctype(&mut self) {
+        self.paused = true;
+    }
 
     fn set_self_closing(&mut self) {
         self.self_closing |= self.tagged == Tagged::Start;

@@ -39,20 +39,33 @@ pub fn registrable(name: &str) -> Option<&str> {
         lower = Cow::Owned(name.to_lowercase());
     }
     // The list has the labels of other scripts as they are read.
-    if lower.contains("xn--") {
+    if has_a_labels(&lower) {
         lower = Cow::Owned(idna::domain_to_unicode(&lower).0);
     }
-    let labels = psl::domain(lower.as_bytes())?
-        .trim()
-        .as_bytes()
-        .split(|&b| b == b'.')
-        .count();
+    let domain = psl::domain(lower.as_bytes())?.trim();
+    if matches!(lower, Cow::Borrowed(_)) && !name.ends_with('.') {
+        // The end of the name itself.
+        return name.get(name.len().checked_sub(domain.as_bytes().len())?..);
+    }
+    let labels = domain.as_bytes().split(|&b| b == b'.').count();
     last_labels(name, labels)
+}
+
+/// Whether octets stand in a text. Names are short: looking at one octet after the other takes less time than to prepare for
+/// more.
+#[inline]
+fn has<const N: usize>(text: &str, octets: &[u8; N]) -> bool {
+    text.as_bytes().array_windows().any(|window| window == octets)
+}
+
+/// Whether a name may have labels in the form of DNS for other scripts.
+fn has_a_labels(name: &str) -> bool {
+    has(name, b"xn--")
 }
 
 /// Whether the name ends in a public suffix that somebody entered into the list.
 pub(super) fn has_known_suffix(name: &str) -> bool {
-    let shown = if name.contains("xn--") {
+    let shown = if has_a_labels(name) {
         Cow::Owned(idna::domain_to_unicode(name).0)
     } else {
         Cow::Borrowed(name)
@@ -129,7 +142,7 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
         }
         tricks.push(Trick::EncodedHost);
     }
-    if text.contains("&#") {
+    if has(&text, b"&#") {
         text = Cow::Owned(references(&text)?);
         tricks.push(Trick::EncodedHost);
     }
@@ -154,7 +167,7 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
     };
     // A name may end in one dot. More of them, or empty labels within, find nothing anywhere, but a reader who is told
     // to leave them out finds it.
-    let name = if name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+    let name = if name.starts_with('.') || name.ends_with('.') || has(&name, b"..") {
         let labels: Vec<&str> = name.split('.').filter(|label| !label.is_empty()).collect();
         labels.join(".")
     } else {
@@ -178,7 +191,7 @@ pub(super) fn host(written: &str, tricks: &mut Vec<Trick>) -> Option<Host> {
     if !is_name {
         return None;
     }
-    if name.contains("xn--") && mixes_scripts(&idna::domain_to_unicode(&name).0) {
+    if has_a_labels(&name) && mixes_scripts(&idna::domain_to_unicode(&name).0) {
         tricks.push(Trick::MixedScripts);
     }
     Some(Host::Name(name.into()))

@@ -8,12 +8,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use html5gum::Tokenizer;
-
 use super::Reach;
 use super::colour;
-use super::element::{Name, Open, ROOT, is_block, is_unseen, is_void};
-use super::events::Events;
+use super::element::{APART, BLOCK, DEED, Name, Open, ROOT, UNSEEN, VOID};
+use super::events;
 use super::link::{Place, Trick};
 use super::scan::Scanner;
 use super::style::{self, Ground, Look, Sheet};
@@ -72,6 +70,17 @@ pub(super) struct Texts {
 
 /// Reads one HTML document.
 pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &mut Reach<'_>) -> Texts {
+    read_by(events::read, html, scanner, markup, reach)
+}
+
+/// The same by something that gives the tokens of a document to the walk.
+fn read_by(
+    tokens: fn(&str, &mut Walk<'_, '_>),
+    html: &str,
+    scanner: &Scanner,
+    markup: &mut Markup,
+    reach: &mut Reach<'_>,
+) -> Texts {
     let mut walk = Walk {
         source: html,
         scanner,
@@ -91,13 +100,11 @@ pub(super) fn read(html: &str, scanner: &Scanner, markup: &mut Markup, reach: &m
     };
     let mut document = Cow::Borrowed(html);
     loop {
-        let stopped = Tokenizer::new_with_emitter(&*document, Events::new(&mut walk))
-            .next()
-            .is_some();
+        tokens(&document, &mut walk);
         walk.end_anchor();
         // What stands in <noscript> is read by those who run no scripts, as mail readers do; some comments by Outlook.
         match walk.later.pop() {
-            Some(more) if !stopped => {
+            Some(more) if !walk.stopped => {
                 document = Cow::Owned(more);
                 walk.raw = Raw::None;
                 walk.source = "";
@@ -172,10 +179,10 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The name of an attribute of a start tag, in lower case.
-    pub(super) fn attribute_event(&mut self, name: &[u8]) {
+    /// An attribute of a start tag.
+    pub(super) fn attribute_event(&mut self, key: Key) {
         if self.goes_on() {
-            self.reach.excess.attributes |= !self.tag.attribute(name);
+            self.reach.excess.attributes |= !self.tag.attribute(key);
         }
     }
 
@@ -238,12 +245,30 @@ impl Walk<'_, '_> {
     fn start(&mut self, self_closing: bool) {
         let tag = self.tag.name;
         let kind = tag.letters();
-        while self.open.last().is_some_and(|top| top.ends_before(kind)) {
+        while self.open.last().is_some_and(|top| top.ends_before(tag)) {
             self.open.pop();
         }
         let element = self.look();
         let seen = element.is_seen();
-        self.separate(kind);
+        self.separate(tag);
+        self.raw = Raw::None;
+        if tag.is(DEED) {
+            self.deed(kind);
+        }
+        self.references(kind, seen);
+        if tag.is(VOID) || self_closing && kind.contains(&b':') {
+            return;
+        }
+        if self.open.len() < NESTING_MAX {
+            self.open.push(Open { name: tag, ..element });
+        } else {
+            self.reach.excess.nesting = true;
+            self.unkept += 1;
+        }
+    }
+
+    /// Takes in what an element is beside a place for text.
+    fn deed(&mut self, kind: &[u8]) {
         self.raw = match kind {
             b"script" => Raw::Script,
             b"style" => Raw::Style,
@@ -266,16 +291,6 @@ impl Walk<'_, '_> {
             b"meta" => self.refresh(),
             _ => {}
         }
-        self.references(kind, seen);
-        if is_void(kind) || self_closing && kind.contains(&b':') {
-            return;
-        }
-        if self.open.len() < NESTING_MAX {
-            self.open.push(Open { name: tag, ..element });
-        } else {
-            self.reach.excess.nesting = true;
-            self.unkept += 1;
-        }
     }
 
     /// How the text within the tag looks that was just read.
@@ -295,7 +310,7 @@ impl Walk<'_, '_> {
         } = look;
         let rule = self.sheet.look(tag, id, classes);
         let shut = tag == b"dialog" && self.tag.get(Key::Open).is_none();
-        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || is_unseen(tag) || shut || rule.hides();
+        element.gone |= gone || self.tag.get(Key::Hidden).is_some() || self.tag.name.is(UNSEEN) || shut || rule.hides();
         element.tiny = tiny.unwrap_or(element.tiny);
         element.invisible = invisible.unwrap_or(element.invisible);
         let attribute = |key| self.tag.get(key).and_then(colour::colour);
@@ -332,7 +347,7 @@ impl Walk<'_, '_> {
         if kind == b"a" {
             self.end_anchor();
         }
-        self.separate(kind);
+        self.separate(written);
         if self.unkept > 0 {
             self.unkept -= 1;
             return;
@@ -343,8 +358,8 @@ impl Walk<'_, '_> {
     }
 
     /// Parts words where the reader sees them apart.
-    fn separate(&mut self, kind: &[u8]) {
-        if is_block(kind) || matches!(kind, b"br" | b"td" | b"th" | b"option" | b"title") {
+    fn separate(&mut self, name: Name) {
+        if name.is(BLOCK | APART) {
             for text in [&mut self.texts.visible, &mut self.texts.hidden] {
                 if !text.is_empty() && !text.ends_with('\n') {
                     text.push('\n');
@@ -558,24 +573,56 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Appends text with each run of white space as one space.
+/// Appends text with each run of white space as one space, and none behind a space or line end or at the beginning.
 fn append(to: &mut String, text: &str) {
-    let octets = text.as_bytes();
-    let odd = |b: u8| (b == b'\t') | (b == b'\r') | (b == b'\n') | (b == b'\x0c');
-    let is_odd = octets.iter().fold(0, |any, &octet| any | u8::from(odd(octet))) != 0;
-    let pairs = octets.iter().zip(octets.iter().skip(1));
-    let is_wide = |(&one, &two): (&u8, &u8)| u8::from((one == b' ') & (two == b' '));
-    let separated = to.is_empty() || to.ends_with([' ', '\n']);
-    if !is_odd && pairs.map(is_wide).fold(0, |any, wide| any | wide) == 0 {
-        to.push_str(text.strip_prefix(' ').filter(|_| separated).unwrap_or(text));
-        return;
+    let blank = [' ', '\t', '\r', '\n', '\x0c'];
+    let mut rest = text;
+    if to.is_empty() || to.ends_with([' ', '\n']) {
+        rest = rest.trim_start_matches(blank);
     }
-    for (n, word) in text.split([' ', '\t', '\r', '\n', '\x0c']).enumerate() {
-        if n > 0 && !to.is_empty() && !to.ends_with([' ', '\n']) {
+    while let Some(at) = uneven(rest.as_bytes()) {
+        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        to.push_str(before);
+        // What stands before it is of the same run where it is a space.
+        if !before.ends_with(' ') {
             to.push(' ');
         }
-        to.push_str(word);
+        rest = after.trim_start_matches(blank);
     }
+    to.push_str(rest);
+}
+
+/// Where the first white space stands that is not a space alone, or no space.
+fn uneven(octets: &[u8]) -> Option<usize> {
+    const ABREAST: usize = 32;
+    let odd = |one: u8, next: u8| {
+        let space = (one == b' ') & (next == b' ');
+        space | (one == b'\t') | (one == b'\r') | (one == b'\n') | (one == b'\x0c')
+    };
+    // Without an early end within a block, so that the compiler takes its octets abreast.
+    let is_even = |block: &[u8; ABREAST + 1]| {
+        let pairs = block.iter().zip(&block[1..]);
+        pairs.fold(0, |any, (one, next)| any | u8::from(odd(*one, *next))) == 0
+    };
+    let mut at = 0;
+    let left = loop {
+        let left = octets.get(at..)?;
+        match left.first_chunk() {
+            Some(block) if is_even(block) => at += ABREAST,
+            Some(_) => break left,
+            None => {
+                let mut block = [0; ABREAST + 1];
+                block.get_mut(..left.len())?.copy_from_slice(left);
+                if is_even(&block) {
+                    return None;
+                }
+                break left;
+            }
+        }
+    };
+    let nexts = left.get(1..)?.iter().chain([&0]);
+    let first = left.iter().zip(nexts).position(|(one, next)| odd(*one, *next))?;
+    Some(at + first)
 }
 
 /// The condition of a comment that Outlook reads, `<!--[if mso]>..<![endif]-->`, and what stands in it.
@@ -583,4 +630,72 @@ fn conditional(comment: &str) -> Option<(&str, &str)> {
     let rest = comment.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
     rest.get(..2).filter(|word| word.eq_ignore_ascii_case("if"))?;
     rest.split_once('>')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reading::link::{Gather, Link};
+    use crate::reading::{Excess, HTML_MAX, TEXT_MAX};
+
+    /// All that is made of a document.
+    fn made(tokens: fn(&str, &mut Walk<'_, '_>), html: &str) -> ([String; 2], Markup, Vec<Link>, Excess) {
+        let mut reach = Reach {
+            gather: Gather::default(),
+            excess: Excess::default(),
+            html_left: HTML_MAX,
+            text_left: TEXT_MAX,
+            again: HTML_MAX,
+            taken: 0,
+            spent: &|| false,
+        };
+        let mut markup = Markup::default();
+        let texts = read_by(tokens, html, &Scanner::new(), &mut markup, &mut reach);
+        let links = reach.gather.finish().all;
+        ([texts.visible, texts.hidden], markup, links, reach.excess)
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        let markup = "</?(a|p|div|B|td|br|font|base|svg|title|style|script|textarea|xmp|noscript|plaintext|o:p|img)";
+        let attribute = "( |\r\n|/)?(href|SRC|style|class|id|color|hidden|alt|=|x)( ?= ?(\"[^\"<]{0,9}\"|'[^']{0,9}'|[a-z./&=]{0,9}))?";
+        let value = "(http://[a-c]\\.example/(\\?[a-c]=1(&|&amp;|&lt|&#65;)[a-z]+=2)?|display:none|#fff|white)";
+        prop_oneof![
+            4 => "[a-z .&\r\n\u{e9}]{0,20}",
+            2 => (markup, prop::collection::vec(attribute, 0..3), " ?/?>").prop_map(|(tag, all, end)| tag + &all.concat() + &end),
+            2 => (markup, " (href|src|style|color)=", prop_oneof!["\"", "'", ""], value)
+                .prop_map(|(tag, name, quote, value)| tag + &name + &quote + &value + &quote + ">"),
+            1 => "&(nbsp|amp|lt|gt|quot|copy|not|notit|am|#[0-9]{1,7}|#x[0-9a-f]{1,5})[;=a]?",
+            1 => "<!--(>|->|-|--|!|<!--|a|\r\n|\0|\\[if x\\]>b){0,4}(-->|--!>|>)?",
+            1 => "<(!doctype|!DOCTYPE html|!|\\?|!\\[CDATA\\[|/|3)[a-z\"' ]{0,6}>?",
+            1 => "[<>&\"'=/!\0\r-]{1,4}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn usual_html_is_read_as_html5gum_reads_it(pieces in prop::collection::vec(piece(), 0..30)) {
+            let html = pieces.concat();
+            prop_assert_eq!(made(events::read, &html), made(events::read_oddly, &html));
+        }
+
+        #[test]
+        fn white_space_is_one_space_wherever_it_stands(
+            before in "[ab \n]{0,3}",
+            pieces in proptest::collection::vec("[a-z\u{e9}]{1,40}|[ \t\r\n\x0c]{1,4}| ", 0..20),
+        ) {
+            let text = pieces.concat();
+            let mut slowly = before.clone();
+            for (n, word) in text.split([' ', '\t', '\r', '\n', '\x0c']).enumerate() {
+                if n > 0 && !slowly.is_empty() && !slowly.ends_with([' ', '\n']) {
+                    slowly.push(' ');
+                }
+                slowly.push_str(word);
+            }
+            let mut appended = before;
+            append(&mut appended, &text);
+            prop_assert_eq!(appended, slowly);
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod search;
 mod style;
 mod tag;
 mod url;
+mod usual;
 mod utf7;
 mod uu;
 

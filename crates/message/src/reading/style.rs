@@ -17,6 +17,8 @@ const OFF_SCREEN: f32 = -500.0;
 /// Pixels that every screen is wide.
 const NARROW: f32 = 320.0;
 
+/// Octets of a selector, a class or id with the mark before it.
+const SELECTOR_MAX: usize = 65;
 /// Octets of the name of a property that is looked at.
 const NAME_MAX: usize = 24;
 /// Octets of its value.
@@ -168,6 +170,8 @@ fn ground(value: &str) -> Option<Ground> {
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
     rules: HashMap<Box<str>, Look>,
+    /// A bit for each rule, by what is seen of its selector at a glance: most of what is asked for has none.
+    glance: u64,
     /// Whether there is a style sheet at all.
     pub(super) any: bool,
 }
@@ -239,7 +243,8 @@ impl Sheet {
     }
 
     fn add(&mut self, selector: &str, look: Look) {
-        if !selector.is_empty() && selector.len() <= 65 && self.rules.len() < RULES_MAX {
+        if !selector.is_empty() && selector.len() <= SELECTOR_MAX && self.rules.len() < RULES_MAX {
+            self.glance |= glance(selector.as_bytes());
             self.rules.entry(selector.into()).or_default().add(look);
         }
     }
@@ -251,24 +256,38 @@ impl Sheet {
         if self.rules.is_empty() {
             return look;
         }
-        let mut add = |selector: &str| {
-            if let Some(rule) = self.rules.get(selector) {
+        let mut room = [0; SELECTOR_MAX];
+        let mut add = |mark: &[u8], name: &[u8]| {
+            let (begin, rest) = room.split_at_mut(mark.len());
+            let Some(end) = rest.get_mut(..name.len()) else {
+                return;
+            };
+            begin.copy_from_slice(mark);
+            end.copy_from_slice(name);
+            let selector = room.get(..mark.len() + name.len()).unwrap_or_default();
+            if self.glance & glance(selector) != 0
+                && let Some(rule) = std::str::from_utf8(selector).ok().and_then(|one| self.rules.get(one))
+            {
                 look.gone |= rule.hides();
                 look.add(*rule);
             }
         };
-        if let Ok(tag) = std::str::from_utf8(tag) {
-            add(tag);
+        add(b"", tag);
+        for class in classes.split_ascii_whitespace().take(32) {
+            add(b".", class.as_bytes());
         }
-        let classes = classes.split_ascii_whitespace().take(32);
-        for class in classes.filter(|class| class.len() <= 64) {
-            add(&format!(".{class}"));
-        }
-        if !id.is_empty() && id.len() <= 64 {
-            add(&format!("#{id}"));
+        if !id.is_empty() {
+            add(b"#", id.as_bytes());
         }
         look
     }
+}
+
+/// What is seen of a selector at a glance, as one bit.
+fn glance(selector: &[u8]) -> u64 {
+    let octet = |octet: Option<&u8>| u32::from(octet.copied().unwrap_or_default());
+    let (first, second) = (octet(selector.first()), octet(selector.get(1)));
+    1 << ((first ^ (second << 1) ^ (octet(selector.last()) << 2) ^ selector.len() as u32) % u64::BITS)
 }
 
 /// The class, id or tag that a selector is for at least; nothing for one that is for a state such as `:hover`.

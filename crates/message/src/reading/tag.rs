@@ -3,6 +3,9 @@
 use super::element::Name;
 use super::html::ATTRIBUTES_MAX;
 
+/// Octets of the longest name that is looked at, at least.
+const NAME_MAX: usize = 16;
+
 /// The attributes that are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
@@ -35,8 +38,21 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// Reads a name in whatever case.
+    pub(super) fn of_any_case(name: &[u8]) -> Key {
+        let mut lower = [0; NAME_MAX];
+        match lower.get_mut(..name.len()) {
+            Some(lower) => {
+                lower.copy_from_slice(name);
+                lower.make_ascii_lowercase();
+                Key::of(lower)
+            }
+            None => Key::Other,
+        }
+    }
+
     /// Reads a name in lower case.
-    fn of(name: &[u8]) -> Key {
+    pub(super) fn of(name: &[u8]) -> Key {
         match name {
             b"style" => Key::Style,
             b"class" => Key::Class,
@@ -90,13 +106,13 @@ impl Tag {
         self.skipping = false;
     }
 
-    /// Begins an attribute by its name in lower case; false where there are too many.
-    pub(super) fn attribute(&mut self, name: &[u8]) -> bool {
+    /// Begins an attribute; false where there are too many.
+    pub(super) fn attribute(&mut self, key: Key) -> bool {
         self.skipping = self.attributes.len() >= ATTRIBUTES_MAX;
         if !self.skipping {
             let at = self.values.len();
             self.attributes.push(Attribute {
-                key: Key::of(name),
+                key,
                 from: at,
                 to: at,
                 referenced: false,

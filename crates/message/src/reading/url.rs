@@ -5,6 +5,9 @@
 //! mail (`javascript:`, `data:`, `cid:`) is no link, and neither is an address to write or to call.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::host::{self, has_known_suffix, hex, is_invisible, registrable};
 use super::link::{Host, Trick};
@@ -17,6 +20,9 @@ pub(super) const REST_MAX: usize = 16_384;
 const NESTED_MAX: usize = 20;
 /// How often the rest of a link is decoded to find links within it.
 const NESTED_DEPTH: usize = 3;
+
+/// What stands before a host in links to pages for telephones.
+static PAGES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("/amp/"));
 
 /// Where a link leads, with what follows the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -169,14 +175,17 @@ pub(super) fn target(scheme: &str, written: &str, port: &str, rest: &str, mut tr
     let host = host::host(written, &mut tricks)?;
     tricks.sort_unstable();
     tricks.dedup();
-    let mut url = String::with_capacity(scheme.len() + "://".len() + written.len() + 8 + rest.len().min(URL_MAX));
+    let port = port.trim_start_matches('0');
+    // Mostly just as much as it will be.
+    let room = if port.is_empty() { 0 } else { ":65535".len() } + usize::from(!rest.starts_with(['/', '\\']));
+    let room = room + scheme.len() + "://".len() + written.len() + rest.len().min(URL_MAX);
+    let mut url = String::with_capacity(room);
     url.push_str(scheme);
     url.push_str("://");
     match &host {
         Host::Name(name) => url.push_str(name),
         other => url.push_str(&other.to_string()),
     }
-    let port = port.trim_start_matches('0');
     if !port.is_empty() && port.len() <= 5 && !(scheme == "http" && port == "80" || scheme == "https" && port == "443")
     {
         url.push(':');
@@ -290,7 +299,7 @@ pub(super) fn nested(rest: &str) -> (Vec<Target>, bool) {
     let mut found: Vec<Target> = Vec::new();
     let mut more = false;
     // Most links have none within them.
-    if memchr::memchr3(b'%', b':', b'=', rest.as_bytes()).is_none() && !rest.contains("/amp/") {
+    if memchr::memchr3(b'%', b':', b'=', rest.as_bytes()).is_none() && PAGES.find(rest.as_bytes()).is_none() {
         return (found, more);
     }
     let mut text = Cow::Borrowed(rest);
@@ -329,8 +338,8 @@ fn written_out(text: &str) -> impl Iterator<Item = Target> {
         .filter(|&equals| slash(equals + 1) && slash(equals + 2))
         .map(|equals| (equals, equals + 1, "http", Vec::new(), false));
     // `/amp/s/evil.example/`
-    let pages = memchr::memmem::find_iter(text.as_bytes(), "/amp/").map(|at| {
-        let begin = at + "/amp/".len();
+    let pages = PAGES.find_iter(text.as_bytes()).map(|at| {
+        let begin = at + PAGES.needle().len();
         let secure = text.get(begin..).is_some_and(|rest| rest.starts_with("s/"));
         let (begin, scheme) = if secure {
             (begin + 1, "https")
@@ -341,16 +350,9 @@ fn written_out(text: &str) -> impl Iterator<Item = Target> {
     });
     let mut starts: Vec<_> = schemes.chain(values).chain(pages).collect();
     starts.sort_by_key(|(start, ..)| *start);
-    let ends: Vec<usize> = starts
-        .iter()
-        .skip(1)
-        .map(|(start, ..)| *start)
-        .chain([text.len()])
-        .collect();
-    starts
-        .into_iter()
-        .zip(ends)
-        .filter_map(|((_, begin, scheme, tricks, named), end)| {
+    let ends: Vec<usize> = starts.iter().skip(1).map(|(start, ..)| *start).collect();
+    starts.into_iter().zip(ends.into_iter().chain([text.len()])).filter_map(
+        |((_, begin, scheme, tricks, named), end)| {
             let after = text.get(begin..end)?;
             let after = after.split(['&', ' ', '"', '\'', '<', '>', '|']).next()?;
             if named {
@@ -358,7 +360,8 @@ fn written_out(text: &str) -> impl Iterator<Item = Target> {
             }
             let after = format!("//{}", after.trim_start_matches(['/', '\\']));
             authority(scheme, &after, tricks).filter(Target::is_known)
-        })
+        },
+    )
 }
 
 /// The web scheme that a text ends in, which may touch a word before it: where it begins, what is meant, how it was
