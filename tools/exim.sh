@@ -52,9 +52,20 @@ fetch exim4-daemon-light || { update && fetch exim4-daemon-light; } ||
 dpkg-deb -x "$work"/exim4-daemon-light_*.deb "$work/root"
 # It is nobody's way to more rights.
 chmod 755 "$work/root/usr/sbin/exim4"
-missing=$(ldd "$work/root/usr/sbin/exim4" | sed -n 's/^\s*\(\S*\) => not found.*/\1/p' | tr '\n' ' ')
-[ -z "$missing" ] || give_up "it lacks $missing: install $(dpkg-deb -f "$work"/exim4-daemon-light_*.deb Depends |
-  tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p' | tr '\n' ' ')"
+lacks() { ldd "$work/root/usr/sbin/exim4" | sed -n 's/^\s*\(\S*\) => not found.*/\1/p' | tr '\n' ' '; }
+missing=$(lacks)
+if [ -n "$missing" ]; then
+  # Its libraries are nobody's rivals: they may be installed.
+  libraries=$(dpkg-deb -f "$work"/exim4-daemon-light_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p')
+  say "it lacks $missing: installing its libraries"
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+  # shellcheck disable=SC2086
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $libraries \
+    </dev/null >&2 || true
+  missing=$(lacks)
+fi
+[ -z "$missing" ] || give_up "it lacks $missing: install ${libraries//$'\n'/ }"
 knows_prdr "$work/root/usr/sbin/exim4" || give_up "it does not run, or does not know PRDR"
 rm -rf "$dir"
 mv "$work/root" "$dir"
