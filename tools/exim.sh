@@ -3,8 +3,9 @@
 #
 #     eval "$(tools/exim.sh)"
 #
-# Debian's package cannot be installed beside a Postfix, so that nothing is installed: what is downloaded is unpacked into
-# the folder that also keeps RocksDB, and runs from there with configurations of the tests' own. A machine without network
+# Debian's package cannot be installed beside a Postfix: what is downloaded is unpacked into the folder that also keeps
+# RocksDB, and runs from there with configurations of the tests' own. Installed are the libraries that it needs, and made is
+# the user that it asks for. A machine without network
 # that has none is told what is missing, and the stories that need it fail.
 #
 # GATEPOST_CACHE   where to keep it (default: gatepost/ in the user's cache folder)
@@ -52,20 +53,24 @@ fetch exim4-daemon-light || { update && fetch exim4-daemon-light; } ||
 dpkg-deb -x "$work"/exim4-daemon-light_*.deb "$work/root"
 # It is nobody's way to more rights.
 chmod 755 "$work/root/usr/sbin/exim4"
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo -n)
 lacks() { ldd "$work/root/usr/sbin/exim4" | sed -n 's/^\s*\(\S*\) => not found.*/\1/p' | tr '\n' ' '; }
 missing=$(lacks)
 if [ -n "$missing" ]; then
   # Its libraries are nobody's rivals: they may be installed.
   libraries=$(dpkg-deb -f "$work"/exim4-daemon-light_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p')
   say "it lacks $missing: installing its libraries"
-  as_root=()
-  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
   # shellcheck disable=SC2086
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $libraries \
     </dev/null >&2 || true
   missing=$(lacks)
 fi
 [ -z "$missing" ] || give_up "it lacks $missing: install ${libraries//$'\n'/ }"
+# It asks for its own user whatever it is told, and Debian's package would have made that one.
+id -u Debian-exim >/dev/null 2>&1 ||
+  "${as_root[@]}" useradd --system --user-group --home-dir /var/spool/exim4 --no-create-home --shell /usr/sbin/nologin \
+    Debian-exim >&2 || give_up "it needs a user Debian-exim: useradd --system --user-group Debian-exim"
 knows_prdr "$work/root/usr/sbin/exim4" || give_up "it does not run, or does not know PRDR"
 rm -rf "$dir"
 mv "$work/root" "$dir"
