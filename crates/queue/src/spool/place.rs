@@ -126,7 +126,9 @@ impl Place {
 
     /// Writes a mail where mails are written; nothing is synced.
     pub fn write(&self, entry: &Entry, before: &[u8], message: &Edited) -> io::Result<File> {
-        let mut out = BufWriter::with_capacity(PIECE, self.new_file(&self.written(entry))?);
+        // A small mail is written at once, from a place of its own size.
+        let whole = usize::try_from(entry.size).map_or(PIECE, |size| size.saturating_add(before.len() + form::TRAILER));
+        let mut out = BufWriter::with_capacity(whole.min(PIECE), self.new_file(&self.written(entry))?);
         out.write_all(before)?;
         let mut sum = form::new_sum();
         if let Some(body) = message.body().whole() {
