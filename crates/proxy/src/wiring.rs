@@ -107,7 +107,9 @@ fn slot(
     let mut exceptions = Exceptions::default();
     for (domain, here) in &config.domain {
         let (mode, own) = (here.mode(entry), here.filters.get(name));
-        if mode.is_none() && own.is_none() {
+        // A table that says nothing of the filter is none: the most specific name counts, and it would hide what is said of
+        // all below one.
+        if mode.is_none() && own.is_none_or(FilterException::is_silent) {
             continue;
         }
         let filter = own.and_then(FilterException::options);
