@@ -128,10 +128,11 @@ fn slot(
 /// The policy of a configuration.
 pub fn policy(config: &Config) -> Policy {
     let domains = || config.domain.iter();
-    let policy = Policy::new(
-        &config.policy,
-        domains().map(|(name, domain)| (&**name, &domain.policy)),
-    );
+    let written = |beside: bool| {
+        let those = domains().filter(move |(_, domain)| domain.beside == beside);
+        those.map(|(name, domain)| (&**name, &domain.policy))
+    };
+    let policy = Policy::new(&config.policy, written(false)).with_customers(written(true));
     domains().fold(policy, |policy, (name, domain)| {
         policy.with_users(name, domain.users.iter().map(|(user, layer)| (user.as_str(), layer)))
     })
