@@ -1070,12 +1070,7 @@ async fn filters_are_told_of_the_end_and_a_panic_there_hurts_nobody() {
     struct Bad;
     #[gatepost_core::async_trait]
     impl gatepost_core::Filter for Bad {
-        async fn observe(
-            &self,
-            _: &gatepost_core::Context<'_>,
-            _: &Record,
-            _: Option<&Arc<gatepost_core::Message>>,
-        ) {
+        async fn observe(&self, _: &gatepost_core::Context<'_>, _: &Record, _: Option<&Arc<gatepost_core::Message>>) {
             panic!("a filter with a bug")
         }
     }
@@ -1139,4 +1134,38 @@ async fn a_replay_tells_every_recipients_fate_and_changes_nothing() {
     assert_eq!(record.findings.len(), 2);
     assert!(!lines(&log).iter().any(|line| line.starts_with("observe")));
     assert!(kept.0.lock().unwrap().is_empty(), "a replay keeps nothing");
+}
+
+#[tokio::test]
+async fn an_alarm_of_a_loop_is_raised_by_mail_that_left_here_and_not_by_our_name() {
+    use gatepost_core::{Reference, Seed};
+    let alarms = Arc::new(Bells::default());
+    let mut house = house([]);
+    house.alarms = Some(alarms.clone());
+    let mut session = house.session().await;
+    let id = "06f3k9a1zq4c7wd";
+    let ours = Reference::write(&Seed::new([7; 16]), id);
+    let others = Reference::write(&Seed::new([8; 16]), id);
+    let of_another_mail = Reference::write(&Seed::new([7; 16]), "06f3k9a1zq4c7wx");
+    for (number, rings) in [
+        ("x1", false),
+        (&*others, false),
+        (&*of_another_mail, false),
+        (&*ours, true),
+    ] {
+        session.mail("ann@b.example").await;
+        session.rcpt("carl@d.example").await;
+        let line =
+            format!("Received: from a.example by mx.d.example with ESMTP id {id}; Mon, 05 Jan 2026 12:00:00 +0000\r\n");
+        let mail = format!("{}X-Gatepost-Id: {number}\r\n\r\nHello.\r\n", line.repeat(4));
+        assert!(session.send(&mail).await.starts_with("554 5.4.6"), "{number}");
+        let raised = std::mem::take(&mut *alarms.0.lock().unwrap());
+        assert_eq!(raised.len(), usize::from(rings), "{number}: {raised:?}");
+        for alarm in &raised {
+            assert!(
+                alarm.starts_with("mail_loop one: ") && alarm.ends_with("sends mail for the domain d.example"),
+                "{alarm}"
+            );
+        }
+    }
 }

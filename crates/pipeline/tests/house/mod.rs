@@ -393,6 +393,17 @@ impl Observer for Book {
 struct Still;
 impl Clock for Still {
     fn now(&self) -> Time {
+/// What an operator was told to look at.
+#[derive(Default)]
+pub struct Bells(pub Mutex<Vec<String>>);
+
+impl gatepost_core::Alarms for Bells {
+    fn raise(&self, kind: &'static str, about: &str, why: &str) {
+        self.0.lock().unwrap().push(format!("{kind} {about}: {why}"));
+    }
+    fn over(&self, _: &'static str, _: &str) {}
+}
+
         Time::from_secs(1_000)
     }
 }
@@ -415,6 +426,8 @@ pub struct House {
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
+    /// Who is told what an operator should look at.
+    pub alarms: Option<Arc<dyn gatepost_core::Alarms>>,
     House {
         tiers: filters.into_iter().map(|slot| vec![slot]).collect(),
         policy: "{}".into(),
@@ -429,6 +442,7 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
     }
 }
 
+        alarms: None,
 pub fn services(archive: Option<Arc<Archive>>, queue: Option<Arc<Spool>>) -> Services {
     let mut services = Services::null(Arc::new(Still), Seed::new([7; 16]));
     if let Some(archive) = archive {
@@ -502,6 +516,9 @@ impl House {
         let followers = Followers::new(observers, 100);
         let recipients = self
             .lists
+        if let Some(alarms) = self.alarms {
+            services.alarms = alarms;
+        }
             .map(|lists| Arc::new(Recipients::new(&services.store, services.seed).with_lists(Arc::new(lists))));
         let ours = Ours::new("mx.d.example");
         let pipeline = Pipeline::new("test", self.tiers, policy, routes, ours, services, followers);
