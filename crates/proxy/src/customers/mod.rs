@@ -268,7 +268,8 @@ fn copies_stay(before: &Config, after: &Config, domain: &DomainName, own: Option
     let mut all = spamboxes(after, domain).into_iter();
     match all.find(|(user, name)| !is_theirs(name) && !stands(user, name)) {
         Some((_, name)) => Err(format!(
-            "spambox: {name} is no domain of yours, and copies of mail stay within yours: expected {{domain}}, or one of              yours; only the operator names another"
+            "spambox: {name} is no domain of yours, and copies of mail stay within yours: expected {{domain}}, or one of \
+             yours; only the operator names another"
         )),
         None => Ok(()),
     }
