@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -329,6 +329,8 @@ pub struct Spool {
     /// How much waits for each domain, and how much of that is not being delivered just now.
     pub waits: Mutex<BTreeMap<String, (u64, u64)>>,
     pub orders: Log,
+    /// How often all domains were listed.
+    pub listed: AtomicUsize,
 }
 
 impl Spool {
@@ -359,6 +361,7 @@ impl Queue for Spool {
         Ok(())
     }
     fn domains(&self) -> Vec<String> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
         self.waits.lock().unwrap().keys().cloned().collect()
     }
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
@@ -390,9 +393,6 @@ impl Observer for Book {
     }
 }
 
-struct Still;
-impl Clock for Still {
-    fn now(&self) -> Time {
 /// What an operator was told to look at.
 #[derive(Default)]
 pub struct Bells(pub Mutex<Vec<String>>);
@@ -404,6 +404,9 @@ impl gatepost_core::Alarms for Bells {
     fn over(&self, _: &'static str, _: &str) {}
 }
 
+struct Still;
+impl Clock for Still {
+    fn now(&self) -> Time {
         Time::from_secs(1_000)
     }
 }
@@ -423,11 +426,11 @@ pub struct House {
     pub identify: Option<Arc<dyn Identify>>,
     /// Whose mail which client may ask for.
     pub etrn: EtrnFrom,
+    /// Who is told what an operator should look at.
+    pub alarms: Option<Arc<dyn gatepost_core::Alarms>>,
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
-    /// Who is told what an operator should look at.
-    pub alarms: Option<Arc<dyn gatepost_core::Alarms>>,
     House {
         tiers: filters.into_iter().map(|slot| vec![slot]).collect(),
         policy: "{}".into(),
@@ -439,10 +442,10 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
         lists: None,
         identify: None,
         etrn: EtrnFrom::default(),
+        alarms: None,
     }
 }
 
-        alarms: None,
 pub fn services(archive: Option<Arc<Archive>>, queue: Option<Arc<Spool>>) -> Services {
     let mut services = Services::null(Arc::new(Still), Seed::new([7; 16]));
     if let Some(archive) = archive {
@@ -513,12 +516,12 @@ impl House {
         if let Some(identify) = self.identify {
             services.identify = identify;
         }
-        let followers = Followers::new(observers, 100);
-        let recipients = self
-            .lists
         if let Some(alarms) = self.alarms {
             services.alarms = alarms;
         }
+        let followers = Followers::new(observers, 100);
+        let recipients = self
+            .lists
             .map(|lists| Arc::new(Recipients::new(&services.store, services.seed).with_lists(Arc::new(lists))));
         let ours = Ours::new("mx.d.example");
         let pipeline = Pipeline::new("test", self.tiers, policy, routes, ours, services, followers);
