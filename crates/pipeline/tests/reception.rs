@@ -739,6 +739,8 @@ async fn a_copy_that_can_be_saved_nowhere_is_the_senders_still() {
     let mut with = house([marked_apart(2)]).policy(separate);
     with.queue = Some(Arc::clone(&queue));
     with.archive = Some(Arc::clone(&archive));
+    let alarms = Arc::new(Bells::default());
+    with.alarms = Some(alarms.clone());
     let mut session = with.session().await;
     let ok = || Delivery {
         reply: Reply::plain(250, "ok"),
@@ -759,8 +761,14 @@ async fn a_copy_that_can_be_saved_nowhere_is_the_senders_still() {
         "{:?}",
         record.notes
     );
+    let raised = std::mem::take(&mut *alarms.0.lock().unwrap());
+    assert!(
+        matches!(&raised[..], [alarm] if alarm.starts_with("unsaved one: ")),
+        "{raised:?}"
+    );
     // It comes again, and all have it.
     assert_eq!(codes(&session.transaction(&two).await), ["250", "250", "250"]);
+    assert!(alarms.0.lock().unwrap().is_empty());
     assert_eq!(fates(&session.records().await[0]), ["deliver", "deliver"]);
 }
 
