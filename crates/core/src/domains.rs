@@ -105,8 +105,8 @@ pub struct DomainRow {
     pub route: String,
     /// Where that leads.
     pub leads: String,
-    /// Whether a mail server of it is believed to answer; not known of one that is not in service, nor where no
-    /// daemon runs.
+    /// Whether a mail server of it answers; not known where none does and one is still being asked, nor of one that is not in
+    /// service, nor where no daemon runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub up: Option<bool>,
     /// Its mail servers, each as it is; none where no daemon runs, nor of a folder.
@@ -123,23 +123,31 @@ pub struct DomainRow {
 pub struct HostRow {
     /// `host:port`.
     pub host: String,
-    /// Whether it answered the last time; not known of one that nobody has asked yet.
+    /// Whether it answered the last time; not known of one that nobody has asked yet, or that has not answered yet.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub up: Option<bool>,
     /// For how many seconds it has been so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub since: Option<u64>,
-    /// What is wrong with it, where it is down.
+    /// What is wrong with it, where it is down, or was asked and has not answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
 }
 
 impl HostRow {
+    /// What is said of one that is being asked.
+    pub const NO_ANSWER: &str = "asked, no answer yet";
+
+    /// Whether somebody should look at it: it is down, or was asked and has not answered.
+    pub fn is_amiss(&self) -> bool {
+        self.up == Some(false) || (self.up.is_none() && self.why.is_some())
+    }
+
     /// In one line.
     pub fn told(&self) -> String {
         let since = humantime::format_duration(std::time::Duration::from_secs(self.since.unwrap_or_default()));
         match (self.up, &self.why) {
-            (None, _) => format!("{}  not asked yet", self.host),
+            (None, why) => format!("{}  {}", self.host, why.as_deref().unwrap_or("not asked yet")),
             (Some(true), _) => format!("{}  up for {since}", self.host),
             (Some(false), why) => format!("{}  DOWN for {since}: {}", self.host, why.as_deref().unwrap_or("?")),
         }

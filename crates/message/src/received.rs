@@ -196,14 +196,27 @@ pub fn received_count(headers: &Headers) -> usize {
 /// In how many Received fields the `by` clause names this host, whatever the case of its letters. Comments, quoted
 /// strings and the date are not searched.
 pub fn names_us(headers: &Headers, hostname: &str) -> usize {
-    let ours = hostname.strip_suffix('.').unwrap_or(hostname);
-    headers
-        .all("Received")
-        .filter(|received| by_clause(&received.unfolded(), ours))
-        .count()
+    ours(headers, hostname).count()
 }
 
-fn by_clause(value: &[u8], ours: &str) -> bool {
+/// Whether one of these fields has this number in its `id` clause.
+pub fn names_us_with(headers: &Headers, hostname: &str, id: &str) -> bool {
+    ours(headers, hostname).any(|clauses| has_clause(&clauses, "id", |word| word == id.as_bytes()))
+}
+
+/// The clauses of the fields that name this host.
+fn ours<'a>(headers: &'a Headers, hostname: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let ours = hostname.strip_suffix('.').unwrap_or(hostname);
+    let is_ours = |word: &[u8]| {
+        let word = word.strip_suffix(b".").unwrap_or(word);
+        word.eq_ignore_ascii_case(ours.as_bytes())
+    };
+    let all = headers.all("Received").map(|received| clauses(&received.unfolded()));
+    all.filter(move |clauses| has_clause(clauses, "by", is_ours))
+}
+
+/// A Received field without comments, quoted strings and date.
+fn clauses(value: &[u8]) -> Vec<u8> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     let mut plain = Vec::with_capacity(value.len());
     for &octet in value {
@@ -226,13 +239,17 @@ fn by_clause(value: &[u8], ours: &str) -> bool {
         }
         plain.push(b' ');
     }
-    let mut words = plain
+    plain
+}
+
+/// Whether the word of this name stands before one of which `is` holds.
+fn has_clause(clauses: &[u8], name: &str, is: impl Fn(&[u8]) -> bool) -> bool {
+    let mut words = clauses
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
         .peekable();
     while let Some(word) = words.next() {
-        let named = words.peek().map(|next| next.strip_suffix(b".").unwrap_or(next));
-        if word.eq_ignore_ascii_case(b"by") && named.is_some_and(|n| n.eq_ignore_ascii_case(ours.as_bytes())) {
+        if word.eq_ignore_ascii_case(name.as_bytes()) && words.peek().is_some_and(|next| is(next)) {
             return true;
         }
     }
@@ -342,6 +359,14 @@ mod tests {
             assert_eq!(message.headers().len(), 1);
             assert_eq!(message.headers().iter().next().unwrap().raw(), text.as_bytes());
             assert_eq!(names_us(message.headers(), "gate.example.org"), 1);
+            assert!(names_us_with(message.headers(), "gate.example.org", "4XyZ-01"));
+            for (host, id) in [
+                ("gate.example.org", "4XyZ-0"),
+                ("gate.example.org", ""),
+                ("mail.example", "4XyZ-01"),
+            ] {
+                assert!(!names_us_with(message.headers(), host, id), "{host} {id}");
+            }
         }
     }
 

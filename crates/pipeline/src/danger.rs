@@ -227,6 +227,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_customers_levels_let_no_danger_out() {
+        let layer = serde_json::from_str(r#"{"high": {"action": "header"}}"#).expect("a layer");
+        let found = found(
+            vec![slot(Concern::Danger, Mode::Score, Ok(points(20)))],
+            &Rules::default().for_customer(&layer),
+        )
+        .await;
+        assert!(matches!(found, Ok(Found::Danger { .. })), "{found:?}");
+    }
+
+    #[tokio::test]
     async fn whoever_could_not_look_has_not_found_nothing() {
         let gone = || Err(Fault::Unavailable("gone"));
         let found_by = async |mode| found(vec![slot(Concern::Danger, mode, gone())], &Rules::default()).await;

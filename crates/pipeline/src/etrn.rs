@@ -58,6 +58,12 @@ impl EtrnFrom {
             networks.is_some_and(|networks| networks.iter().any(|network| network.contains(&client)))
         })
     }
+
+    /// Whether a client may for domains at or below one that no table names one by one.
+    pub fn may_unnamed(&self, domain: &str, client: IpAddr) -> bool {
+        // No domain is called so: only a table for all below one speaks of it.
+        self.may_below(domain, client) || self.may(&format!("-.{domain}"), client)
+    }
 }
 
 /// Whether a name is a domain or lies below it, both in lower case.
@@ -70,9 +76,12 @@ fn is_at_or_below(name: &str, domain: &str) -> bool {
 pub async fn answer(pipeline: &Pipeline, client: IpAddr, whose: &Etrn) -> Reply {
     let may = |domain: &&str| pipeline.may_etrn(domain, client);
     let queue = pipeline.services().queue.as_ref();
-    // Of a domain that is one of many below another it is seen only where mail waits that there is one.
-    let waits = match whose {
-        Etrn::Below(_) => queue.map(|queue| queue.domains()).unwrap_or_default(),
+    // Of a domain that is one of many below another it is seen only where mail waits that there is one. The list of those is
+    // long, and nobody has it made who may not ask for any of them.
+    let waits = match (whose, queue) {
+        (Etrn::Below(name), Some(queue)) if pipeline.may_etrn_unnamed(&name.to_ascii_lowercase(), client) => {
+            queue.domains()
+        }
         _ => Vec::new(),
     };
     let (name, domains, below): (&str, Vec<&str>, bool) = match whose {
@@ -88,7 +97,11 @@ pub async fn answer(pipeline: &Pipeline, client: IpAddr, whose: &Etrn) -> Reply 
             let mut all: Vec<&str> = known.chain(waits).filter(may).collect();
             all.sort_unstable();
             all.dedup();
-            all.truncate(DOMAINS_MAX);
+            if all.len() > DOMAINS_MAX {
+                let left = all.len() - DOMAINS_MAX;
+                tracing::warn!(%client, domain = name, left, "a mail server asks for more domains than are begun at once");
+                all.truncate(DOMAINS_MAX);
+            }
             let below = pipeline.may_etrn(&key, client) || pipeline.may_etrn_below(&key, client);
             (name, all, below)
         }
@@ -171,6 +184,19 @@ mod tests {
         ] {
             let client = client.parse().expect("an address");
             assert_eq!(from.may_below(domain, client), may, "below {domain} {client}");
+        }
+        for (domain, client, may) in [
+            ("acme.example", "2001:db8::1", true),
+            ("example", "2001:db8::1", true),
+            ("a.acme.example", "2001:db8::1", true),
+            // Its table names it, and nothing below it.
+            ("acme.example", "192.0.2.7", false),
+            ("example", "192.0.2.7", false),
+            ("other.example", "2001:db8::1", false),
+            ("example", "198.51.100.1", false),
+        ] {
+            let client = client.parse().expect("an address");
+            assert_eq!(from.may_unnamed(domain, client), may, "unnamed {domain} {client}");
         }
         assert!(from.is_offered() && !EtrnFrom::new([("a.example", Vec::new())]).is_offered());
     }

@@ -266,12 +266,24 @@ impl<'a> Heard<'a> {
     /// Whether the mail as it came is dangerous to have: a part was to be taken out of it, or what speaks of danger is
     /// alone enough to keep it away from its reader.
     fn is_perilous(&self, rules: &Rules) -> bool {
-        self.edits.iter().any(|(_, edit)| takes_out(edit)) || rules.grade(self.peril(rules)).action >= Action::Hold
+        let action = rules.grade(self.peril(rules)).action.max(self.by_operator(rules).1);
+        self.edits.iter().any(|(_, edit)| takes_out(edit)) || action >= Action::Hold
+    }
+
+    /// The points that speak of danger.
+    fn peril_points(&self) -> Score {
+        self.perils.iter().copied().sum()
     }
 
     /// The level of what speaks of danger alone.
     fn peril(&self, rules: &Rules) -> Level {
-        rules.level(self.perils.iter().copied().sum())
+        rules.level(self.peril_points())
+    }
+
+    /// What the operator has done with that, where a customer may have other levels.
+    fn by_operator(&self, rules: &Rules) -> (Level, Action) {
+        let operators = rules.by_operator(self.peril_points());
+        operators.unwrap_or((Level::None, Action::None))
     }
 
     /// The classifiers' word, at the risk that holds for this recipient.
@@ -388,6 +400,12 @@ pub fn judge<S: Borrow<Said>>(rules: &Rules, fusion: &Fusion, said: &[S], whom: 
         let whole = std::mem::replace(&mut decision, enforced).fate;
         would = (whole.name() != decision.fate.name()).then_some(whole);
     }
+    // What is refused by the operator's levels is told as these have it.
+    let (operators, least) = heard.by_operator(rules);
+    let level = match decision.rank {
+        Rank::Score if least > rules.grade(level).action => level.max(operators),
+        _ => level,
+    };
     let because = because(rules, &heard, &decision, whom, level);
     let Decision {
         rank, mut fate, close, ..
@@ -462,9 +480,10 @@ fn of_danger<'a>(heard: &Heard<'a>, speaks: bool, dot: bool) -> Option<Decision<
     heard.danger.faulty(Rank::Danger).filter(|_| speaks)
 }
 
-/// What the action of a level decides at the dot, if it keeps the mail from its reader.
-fn of_level<'a>(rules: &Rules, level: Level) -> Option<Decision<'a>> {
-    let fate = match rules.grade(level).action {
+/// What the action of a level decides at the dot, if it keeps the mail from its reader; or what the operator's does with
+/// the danger in it, if that is stricter.
+fn of_level<'a>(rules: &Rules, heard: &Heard<'a>, level: Level) -> Option<Decision<'a>> {
+    let fate = match rules.grade(level).action.max(heard.by_operator(rules).1) {
         // Worded once it is known why.
         Action::Reject => Fate::Refuse(refusal::UNWANTED),
         Action::Discard => Fate::Discard,
@@ -480,13 +499,15 @@ fn of_level<'a>(rules: &Rules, level: Level) -> Option<Decision<'a>> {
 }
 
 /// What holds in spite of a dry run: nothing in that of the site; danger alone in that of a domain or a user.
-/// What speaks for the sender speaks for him here, too.
+/// What speaks for the sender speaks for him here, too, unless nothing does in force: to one who loves spam.
 fn enforced<'a>(rules: &Rules, heard: &Heard<'a>, level: Level, at: Phase) -> Option<Decision<'a>> {
     if rules.is_dry_for_danger() {
         return None;
     }
     let (speaks, dot) = (at >= rules.speak_from.phase(), at == Phase::Message);
-    of_danger(heard, speaks, dot).or_else(|| of_level(rules, heard.peril(rules).min(level)).filter(|_| dot))
+    let peril = heard.peril(rules);
+    let peril = if rules.spam_lover { peril } else { peril.min(level) };
+    of_danger(heard, speaks, dot).or_else(|| of_level(rules, heard, peril).filter(|_| dot))
 }
 
 fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: Phase) -> Decision<'a> {
@@ -510,7 +531,7 @@ fn decide<'a>(rules: &Rules, heard: &Heard<'a>, score: Score, level: Level, at: 
     {
         return decision;
     }
-    if let Some(decision) = of_level(rules, level).filter(|_| dot) {
+    if let Some(decision) = of_level(rules, heard, level).filter(|_| dot) {
         return decision;
     }
     let may_wait = speaks && !rules.spam_lover;

@@ -183,6 +183,11 @@ impl Pipeline {
         self.etrn.may_below(domain, client)
     }
 
+    /// Whether a client may have the mail sent that waits for domains at or below one that no table names one by one.
+    pub fn may_etrn_unnamed(&self, domain: &str, client: IpAddr) -> bool {
+        self.etrn.may_unnamed(domain, client)
+    }
+
     /// What filters and transactions use.
     pub fn services(&self) -> &Services {
         &self.services

@@ -21,7 +21,7 @@ use crate::risk::Risk;
 use crate::spambox::{Days, Spambox};
 use crate::template::{Contact, Template};
 
-pub use levels::{Action, Grade, Step, Tag};
+pub use levels::{Action, Bar, Grade, Step, Tag};
 pub use locks::{Key, Locks};
 pub use table::Policy;
 
@@ -179,13 +179,16 @@ macro_rules! layered {
             pub locked: Locks,
             /// The dry run is not the site's, but a domain's or a user's: danger is obeyed in it, and who exists.
             pub dry_for_spam: bool,
+            /// The operator's levels, where a customer may have others: points about danger keep mail from its reader by
+            /// either. None where the levels are the operator's.
+            pub operators: Option<[Bar; 4]>,
             $($(#[doc = $doc])+ pub $field: $type,)*
             $($(#[doc = $site_doc])+ pub $site_field: $site_type,)*
         }
 
         impl Default for Rules {
             fn default() -> Rules {
-                Rules { levels: levels::defaults(), locked: Locks::default(), dry_for_spam: false, $($field: $default,)* $($site_field: $site_default,)* }
+                Rules { levels: levels::defaults(), locked: Locks::default(), dry_for_spam: false, operators: None, $($field: $default,)* $($site_field: $site_default,)* }
             }
         }
 
@@ -354,6 +357,29 @@ impl Rules {
         let mut rules = self.under(layer);
         rules.dry_for_spam = rules.dry_run && !all_is_dry;
         rules
+    }
+
+    /// The same where a customer wrote the layer: what these rules do with danger is the least that is done.
+    #[must_use]
+    pub fn for_customer(self, layer: &Layer) -> Rules {
+        let operators = self.bars();
+        let mut rules = self.for_some(layer);
+        rules.operators = Some(operators);
+        rules
+    }
+
+    /// The operator's levels.
+    fn bars(&self) -> [Bar; 4] {
+        self.operators.unwrap_or_else(|| self.levels.each_ref().map(Bar::of))
+    }
+
+    /// The level of points about danger as the operator has it and what is done with it, where a customer may have other
+    /// levels.
+    pub fn by_operator(&self, peril: Score) -> Option<(Level, Action)> {
+        let mut bars = self.operators.as_ref()?.iter().zip(Level::ALL);
+        let (none, _) = bars.next()?;
+        let reached = bars.filter(|(bar, _)| peril >= bar.threshold).last();
+        Some(reached.map_or((Level::None, none.action), |(bar, level)| (level, bar.action)))
     }
 
     /// Whether nothing is enforced at all: what is dangerous is delivered as it came, and the mail server asked about

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accept::{Acceptance, Gone};
-use gatepost_core::message::{Message, received};
+use gatepost_core::message::{Headers, Message, received};
 use gatepost_core::{
     Direction, End, Envelope, Fate, Level, MailParams, Path, Phase, RcptParams, Recipient, RecipientId,
-    RecipientRecord, Record, Reply, Score, Tag, Terms, Verdict, Via,
+    RecipientRecord, Record, Reference, Reply, Score, Tag, Terms, Verdict, Via,
 };
 use hold::Word;
 
@@ -113,6 +113,23 @@ impl Class {
             _ => false,
         }
     }
+}
+
+/// How many of the numbers in a mail are looked at for ours.
+const SEALS_MAX: usize = 8;
+
+/// Whether a mail bears a number that we sealed, and a Received field of ours with it: our name alone anybody can write.
+fn has_left_here(scene: &Scene<'_>, headers: &Headers) -> bool {
+    let (seed, us) = (&scene.pipeline.services().seed, &scene.pipeline.ours().hostname);
+    let numbers = headers.all("X-Gatepost-Id").take(SEALS_MAX);
+    let mut sealed = numbers.filter_map(|field| {
+        let unfolded = field.unfolded();
+        match Reference::read(seed, std::str::from_utf8(&unfolded).ok()?)? {
+            Reference::Ours(id) => Some(id),
+            Reference::Unsealed(_) => None,
+        }
+    });
+    sealed.any(|id| received::names_us_with(headers, us, &id))
 }
 
 /// A granted recipient, beside its entry in the envelope.
@@ -648,7 +665,8 @@ impl Transaction {
         })
     }
 
-    /// Notes who brings a mail that goes round in a loop, and raises an alarm where we are a part of that.
+    /// Notes who brings a mail that goes round in a loop, and raises an alarm where we are a part of that: where the mail
+    /// shows that it left here, since anybody can write our name.
     fn tell_loop(&mut self, scene: &Scene<'_>, message: &Message) {
         let passed = received::names_us(message.headers(), &scene.pipeline.ours().hostname);
         let client = &scene.visit.client.address;
@@ -658,10 +676,13 @@ impl Transaction {
             let note = format!("a loop: it passed this server {passed} times, and {hop}");
             self.record.notes.push(note);
         }
-        if let (Some(Class::Route { route, .. }), true) = (&self.class, passed > 0) {
+        let left_here = passed > 0 && has_left_here(scene, message.headers());
+        if let (Some(Class::Route { route, .. }), true) = (&self.class, left_here) {
+            let domain = self.guests.first().and_then(|guest| guest.domain.as_deref());
+            let domain = domain.map_or_else(String::new, |domain| format!(" {domain}"));
             let why = format!(
                 "mail for this route goes round in a loop: one passed this server {passed} times, and {hop} back; look where that \
-                 server sends mail for the domain"
+                 server sends mail for the domain{domain}"
             );
             scene.pipeline.services().alarms.raise("mail_loop", route, &why);
         }

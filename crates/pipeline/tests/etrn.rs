@@ -87,3 +87,19 @@ async fn whoever_has_all_below_a_domain_asks_for_it_by_its_name() {
         assert!(session.say(below(name)).await.starts_with("459 4.7.1 "), "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_stranger_has_all_domains_listed() {
+    for (network, listed) in [("198.51.100.1/32", 0), ("192.0.2.7/32", 1)] {
+        let (mut house, queue) = house([]).holding();
+        house.etrn = EtrnFrom::new([(".d.example", vec![network.parse().expect("a network")])]);
+        let mut session = house.session().await;
+        let reply = session.say(Question::Etrn(Etrn::Below("D.example".into()))).await;
+        assert_eq!(reply.starts_with("459 4.7.1 "), listed == 0, "{reply}");
+        assert_eq!(
+            queue.listed.load(std::sync::atomic::Ordering::SeqCst),
+            listed,
+            "{network}"
+        );
+    }
+}

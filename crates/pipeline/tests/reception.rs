@@ -739,6 +739,8 @@ async fn a_copy_that_can_be_saved_nowhere_is_the_senders_still() {
     let mut with = house([marked_apart(2)]).policy(separate);
     with.queue = Some(Arc::clone(&queue));
     with.archive = Some(Arc::clone(&archive));
+    let alarms = Arc::new(Bells::default());
+    with.alarms = Some(alarms.clone());
     let mut session = with.session().await;
     let ok = || Delivery {
         reply: Reply::plain(250, "ok"),
@@ -759,8 +761,14 @@ async fn a_copy_that_can_be_saved_nowhere_is_the_senders_still() {
         "{:?}",
         record.notes
     );
+    let raised = std::mem::take(&mut *alarms.0.lock().unwrap());
+    assert!(
+        matches!(&raised[..], [alarm] if alarm.starts_with("unsaved one: ")),
+        "{raised:?}"
+    );
     // It comes again, and all have it.
     assert_eq!(codes(&session.transaction(&two).await), ["250", "250", "250"]);
+    assert!(alarms.0.lock().unwrap().is_empty());
     assert_eq!(fates(&session.records().await[0]), ["deliver", "deliver"]);
 }
 
@@ -1134,4 +1142,38 @@ async fn a_replay_tells_every_recipients_fate_and_changes_nothing() {
     assert_eq!(record.findings.len(), 2);
     assert!(!lines(&log).iter().any(|line| line.starts_with("observe")));
     assert!(kept.0.lock().unwrap().is_empty(), "a replay keeps nothing");
+}
+
+#[tokio::test]
+async fn an_alarm_of_a_loop_is_raised_by_mail_that_left_here_and_not_by_our_name() {
+    use gatepost_core::{Reference, Seed};
+    let alarms = Arc::new(Bells::default());
+    let mut house = house([]);
+    house.alarms = Some(alarms.clone());
+    let mut session = house.session().await;
+    let id = "06f3k9a1zq4c7wd";
+    let ours = Reference::write(&Seed::new([7; 16]), id);
+    let others = Reference::write(&Seed::new([8; 16]), id);
+    let of_another_mail = Reference::write(&Seed::new([7; 16]), "06f3k9a1zq4c7wx");
+    for (number, rings) in [
+        ("x1", false),
+        (&*others, false),
+        (&*of_another_mail, false),
+        (&*ours, true),
+    ] {
+        session.mail("ann@b.example").await;
+        session.rcpt("carl@d.example").await;
+        let line =
+            format!("Received: from a.example by mx.d.example with ESMTP id {id}; Mon, 05 Jan 2026 12:00:00 +0000\r\n");
+        let mail = format!("{}X-Gatepost-Id: {number}\r\n\r\nHello.\r\n", line.repeat(4));
+        assert!(session.send(&mail).await.starts_with("554 5.4.6"), "{number}");
+        let raised = std::mem::take(&mut *alarms.0.lock().unwrap());
+        assert_eq!(raised.len(), usize::from(rings), "{number}: {raised:?}");
+        for alarm in &raised {
+            assert!(
+                alarm.starts_with("mail_loop one: ") && alarm.ends_with("sends mail for the domain d.example"),
+                "{alarm}"
+            );
+        }
+    }
 }

@@ -20,7 +20,7 @@ use gatepost_training::Teacher;
 
 use crate::alarm::Watched;
 use crate::alarms::Bells;
-use crate::backlog::{self, Chronicle, Nowhere, Outward};
+use crate::backlog::{self, Chronicle, Nowhere, Outward, Tables};
 use crate::config::{Config, Registry};
 use crate::customers::Register;
 use crate::explainer::Explainer;
@@ -61,6 +61,8 @@ pub struct Opened {
     courier: Arc<Courier>,
     /// The domains of customers that the store keeps.
     pub register: Arc<Register>,
+    /// By which names alarms about waiting mail call domains.
+    tables: Arc<Tables>,
     store: Arc<RocksDb>,
     _lock: DataLock,
 }
@@ -86,6 +88,7 @@ impl Opened {
         let outlet = Arc::new(wiring::outlet(config, ways, sentry));
         let outward = Outward::new(config, Arc::clone(&outlet));
         self.courier.publish(outlet);
+        self.tables.publish(config);
         self.queue.publish(config.queue.settings(), Arc::new(outward)).await;
         self.gatherer.publish(wiring::policy(config));
         self.desk.publish(handlers, wiring::desk_terms(config));
@@ -159,7 +162,12 @@ pub async fn open(
         Arc::clone(&services.post),
         Arc::clone(&services.alarms),
     ));
-    let (teller, chronicle) = backlog::pair(Arc::clone(&services.kept), Arc::clone(&services.alarms));
+    let tables = Arc::new(Tables::new(config));
+    let (teller, chronicle) = backlog::pair(
+        Arc::clone(&services.kept),
+        Arc::clone(&services.alarms),
+        Arc::clone(&tables),
+    );
     let means = gatepost_queue::Means {
         kept: Arc::clone(&services.kept),
         clock: Arc::clone(&clock),
@@ -211,6 +219,7 @@ pub async fn open(
         gatherer,
         courier,
         register,
+        tables,
         store: rocks,
         _lock: lock,
     })

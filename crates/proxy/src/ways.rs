@@ -244,16 +244,19 @@ impl Ways {
         new
     }
 
-    /// Asks the mail servers of these routes that are believed to be up and were not asked lately, and waits for that a moment:
-    /// who is down is asked all the time. What is not known by then is told as it was.
+    /// Asks the mail servers of these routes that are not known to be down and were not asked lately, and waits a moment for
+    /// all that are being asked. Who is down is asked again and again by itself ([`Ways::ask_due`]), every ten seconds or so.
+    /// Who has not answered by then is told as that.
     pub async fn ask_now(&self, routes: &BTreeSet<&str>) {
         let now = ticks();
-        let wanted = |health: &Health| health.is_up() && health.is_stale(now, LATELY);
+        let wanted = |health: &Health| health.wrong().is_none() && health.is_stale(now, LATELY);
         let those = |hosts: &Hosts| routes.contains(hosts.route());
-        let asking: Vec<_> = self.asking_of(wanted, those).into_iter().map(tokio::spawn).collect();
+        for question in self.asking_of(wanted, those) {
+            tokio::spawn(question);
+        }
         let all = async {
-            for question in asking {
-                let _ = question.await;
+            for hosts in self.hosts().filter(|hosts| those(hosts)) {
+                hosts.asked().await;
             }
         };
         let _ = tokio::time::timeout(MOMENT, all).await;

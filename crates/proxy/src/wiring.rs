@@ -107,7 +107,9 @@ fn slot(
     let mut exceptions = Exceptions::default();
     for (domain, here) in &config.domain {
         let (mode, own) = (here.mode(entry), here.filters.get(name));
-        if mode.is_none() && own.is_none() {
+        // A table that says nothing of the filter is none: the most specific name counts, and it would hide what is said of
+        // all below one.
+        if mode.is_none() && own.is_none_or(FilterException::is_silent) {
             continue;
         }
         let filter = own.and_then(FilterException::options);
@@ -126,10 +128,11 @@ fn slot(
 /// The policy of a configuration.
 pub fn policy(config: &Config) -> Policy {
     let domains = || config.domain.iter();
-    let policy = Policy::new(
-        &config.policy,
-        domains().map(|(name, domain)| (&**name, &domain.policy)),
-    );
+    let written = |beside: bool| {
+        let those = domains().filter(move |(_, domain)| domain.beside == beside);
+        those.map(|(name, domain)| (&**name, &domain.policy))
+    };
+    let policy = Policy::new(&config.policy, written(false)).with_customers(written(true));
     domains().fold(policy, |policy, (name, domain)| {
         policy.with_users(name, domain.users.iter().map(|(user, layer)| (user.as_str(), layer)))
     })

@@ -395,6 +395,81 @@ fn a_dry_run_of_a_domain_is_about_spam_and_obeys_danger() {
     assert!(close.close && matches!(close.verdict.fate, Fate::Refuse(_)));
 }
 
+#[test]
+fn a_customers_levels_let_no_danger_through_that_the_operators_refuse() {
+    let site = Rules::default();
+    let customers = |json: &str| {
+        let layer = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        site.clone().for_customer(&layer)
+    };
+    let high = r#"{"high": {"action": "header"}}"#;
+    let out_of_reach = r#"{"low": {"threshold": 998}, "medium": {"threshold": 999}, "high": {"threshold": 1000}}"#;
+    let strict = r#"{"low": {"threshold": 1}, "medium": {"threshold": 2}, "high": {"threshold": 2}}"#;
+    for (json, said, fate) in [
+        (high, vec![danger(points(20))], "refuse"),
+        (out_of_reach, vec![danger(points(20))], "refuse"),
+        // Nor do points for the sender that its own filters give.
+        ("{}", vec![danger(points(10)), spam(points(-500))], "refuse"),
+        (r#"{"high": {"action": "hold"}}"#, vec![danger(points(20))], "refuse"),
+        (
+            r#"{"spam_lover": true, "high": {"action": "header"}}"#,
+            vec![danger(points(20))],
+            "refuse",
+        ),
+        (
+            r#"{"dry_run": true, "high": {"action": "header"}}"#,
+            vec![danger(points(20))],
+            "refuse",
+        ),
+        (
+            r#"{"spam_lover": true, "dry_run": true}"#,
+            vec![danger(points(10)), spam(points(-5))],
+            "refuse",
+        ),
+        // It may be stricter itself.
+        (strict, vec![danger(points(2))], "refuse"),
+        // What is about spam is its own affair.
+        (high, vec![spam(points(20))], "deliver"),
+        (high, vec![danger(points(9)), spam(points(20))], "deliver"),
+    ] {
+        let rules = customers(json);
+        let judgement = at(&rules, &said, Phase::Message);
+        assert_eq!(judgement.verdict.fate.name(), fate, "{json} {said:?}");
+        assert_eq!(judgement.verdict.danger, fate == "refuse", "{json} {said:?}");
+        if fate == "refuse" {
+            assert!(!judgement.may_return && !judgement.verdict.because.is_empty(), "{json}");
+            assert!(judgement.verdict.because.contains(&Tag::new("policy.high")), "{json}");
+        }
+        // Nor does the layer of one of its people.
+        let ann = rules.for_customer(&serde_json::from_str(high).expect("a layer"));
+        let fate = at(&ann, &[danger(points(20))], Phase::Message).verdict.fate;
+        assert_eq!(fate.name(), "refuse", "{json}");
+    }
+    // The operator's own table says otherwise.
+    let operators = site.clone().for_some(&serde_json::from_str(high).expect("a layer"));
+    assert_eq!(
+        at(&operators, &[danger(points(20))], Phase::Message)
+            .verdict
+            .fate
+            .name(),
+        "deliver"
+    );
+}
+
+#[test]
+fn nothing_speaks_for_the_sender_of_danger_to_one_who_loves_spam_in_a_dry_run_either() {
+    let lover = |dry_run| Rules {
+        spam_lover: true,
+        dry_run,
+        dry_for_spam: dry_run,
+        ..Rules::default()
+    };
+    for dry_run in [false, true] {
+        let judgement = at(&lover(dry_run), &[danger(points(10)), spam(points(-5))], Phase::Message);
+        assert_eq!(judgement.verdict.fate.name(), "refuse", "dry_run = {dry_run}");
+    }
+}
+
 fn takes_out_a_part(edit: &Edit) -> bool {
     matches!(edit, Edit::Replace(_))
 }

@@ -112,6 +112,25 @@ pub struct Grade {
     pub spambox: Option<Spambox>,
 }
 
+/// From which score on something is done: what a grade says without how it is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bar {
+    /// The score.
+    pub threshold: Score,
+    /// What is done.
+    pub action: Action,
+}
+
+impl Bar {
+    /// The bar of a grade.
+    pub(super) fn of(grade: &Grade) -> Bar {
+        Bar {
+            threshold: grade.threshold,
+            action: grade.action,
+        }
+    }
+}
+
 /// The levels where nothing is said.
 pub(super) fn defaults() -> [Grade; 4] {
     let grade = |threshold, action, tag| Grade {

@@ -1,7 +1,7 @@
 //! Whose rules apply to a recipient: the site's, its domain's, or its own.
 //!
 //! **Invariant:** the rules of a user are those of the domain under one more layer, and those of a domain the site's under
-//! one more. **Cost:** a look-up hashes two names and allocates nothing; places where nothing else is said share one
+//! one more; a layer that a customer wrote does not lower what the operator's do with danger. **Cost:** a look-up hashes two names and allocates nothing; places where nothing else is said share one
 //! copy of the rules, so that ten thousand of them weigh little.
 
 use std::collections::HashMap;
@@ -34,30 +34,45 @@ struct Own {
     rules: Arc<Rules>,
     /// By local part, in lower case.
     users: HashMap<Box<str>, Arc<Rules>>,
+    by: Author,
+}
+
+/// Who wrote a layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Author {
+    Operator,
+    Customer,
 }
 
 /// Folds layers over the same rules, those that are alike once.
 struct Folding<'a> {
     above: Arc<Rules>,
+    by: Author,
     done: Vec<(&'a Layer, Arc<Rules>)>,
 }
 
 impl<'a> Folding<'a> {
-    fn over(above: &Arc<Rules>) -> Folding<'a> {
+    fn over(above: &Arc<Rules>, by: Author) -> Folding<'a> {
         Folding {
             above: Arc::clone(above),
+            by,
             done: Vec::new(),
         }
     }
 
     fn fold(&mut self, layer: &'a Layer) -> Arc<Rules> {
-        if *layer == Layer::default() {
+        let is_guarded = self.by == Author::Operator || self.above.operators.is_some();
+        if is_guarded && *layer == Layer::default() {
             return Arc::clone(&self.above);
         }
         if let Some((_, rules)) = self.done.iter().find(|(other, _)| *other == layer) {
             return Arc::clone(rules);
         }
-        let rules = Arc::new(Rules::clone(&self.above).for_some(layer));
+        let above = Rules::clone(&self.above);
+        let rules = Arc::new(match self.by {
+            Author::Operator => above.for_some(layer),
+            Author::Customer => above.for_customer(layer),
+        });
         if self.done.len() < SHARED_MAX {
             self.done.push((layer, Arc::clone(&rules)));
         }
@@ -66,29 +81,40 @@ impl<'a> Folding<'a> {
 }
 
 impl Policy {
-    /// A policy from what is written for all and for single domains (in any letter case).
+    /// A policy from what the operator wrote for all and for single domains (in any letter case).
     pub fn new<'a>(general: &Layer, domains: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
-        let mut policy = Policy::from(Rules::fold([general]));
-        let mut folding = Folding::over(&policy.general);
+        Policy::from(Rules::fold([general])).with_domains(Author::Operator, domains)
+    }
+
+    /// The same with what customers wrote for their domains: what the operator's levels do with danger is done there, too.
+    #[must_use]
+    pub fn with_customers<'a>(self, domains: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
+        self.with_domains(Author::Customer, domains)
+    }
+
+    fn with_domains<'a>(mut self, by: Author, domains: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
+        let mut folding = Folding::over(&self.general, by);
         for (name, layer) in domains {
             let rules = folding.fold(layer);
-            policy.heed(&rules);
+            self.heed(&rules);
             let users = HashMap::new();
-            policy.domains.insert(name, Own { rules, users });
+            self.domains.insert(name, Own { rules, users, by });
         }
-        policy
+        self
     }
 
     /// The same with what is written for single users of a domain: local parts or addresses, in any letter case. Others'
-    /// addresses, and what is none, are passed over.
+    /// addresses, and what is none, are passed over. Who wrote the domain's table wrote this.
     #[must_use]
     pub fn with_users<'a>(mut self, domain: &str, users: impl IntoIterator<Item = (&'a str, &'a Layer)>) -> Policy {
         let mut users = users.into_iter().peekable();
         if users.peek().is_none() {
             return self;
         }
-        let above = Arc::clone(self.domains.named(domain).map_or(&self.general, |own| &own.rules));
-        let mut folding = Folding::over(&above);
+        let there = self.domains.named(domain);
+        let by = there.map_or(Author::Operator, |own| own.by);
+        let above = Arc::clone(there.map_or(&self.general, |own| &own.rules));
+        let mut folding = Folding::over(&above, by);
         let mut own = HashMap::new();
         for (user, layer) in users {
             if let Ok(user) = Policy::user(domain, user) {
@@ -104,6 +130,7 @@ impl Policy {
                 Own {
                     rules: above,
                     users: own,
+                    by,
                 },
             )),
         }
@@ -274,6 +301,38 @@ mod tests {
             let general = if site.is_empty() { "reject" } else { site };
             assert_eq!(high(policy.rules(Some("e.example"), Some("ann"))), general, "{told}");
         }
+    }
+
+    #[test]
+    fn a_customers_table_carries_the_operators_levels_and_so_do_those_of_its_people() {
+        let (site, none, lax) = (
+            layer(r#"{"high": {"action": "hold"}}"#),
+            layer("{}"),
+            layer(r#"{"high": {"action": "none"}}"#),
+        );
+        let policy = Policy::new(&site, [("main.example", &lax)])
+            .with_customers([("a.example", &none), ("b.example", &lax), ("c.example", &none)])
+            .with_users("main.example", [("ann", &lax)])
+            .with_users("b.example", [("ann", &lax)]);
+        let least = |domain, user| {
+            let rules = policy.rules(Some(domain), user);
+            rules.by_operator(Score::points(10)).map(|(_, action)| action)
+        };
+        for (domain, user) in [("a.example", None), ("b.example", None), ("b.example", Some("ann"))] {
+            assert_eq!(least(domain, user), Some(Action::Hold), "{domain} {user:?}");
+        }
+        for (domain, user) in [
+            ("main.example", None),
+            ("main.example", Some("ann")),
+            ("other.example", None),
+        ] {
+            assert_eq!(least(domain, user), None, "{domain} {user:?}");
+        }
+        let of = |domain| policy.rules(Some(domain), None);
+        assert!(
+            Arc::ptr_eq(of("a.example"), of("c.example")),
+            "who says nothing shares the rules"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use gatepost_core::smtp::relay::{Loss, What, Whose};
 use gatepost_core::{Consignment, Context, Delivery, Direction, Envelope, Filter, Keeping, KeptId, Reply, Terms};
 use tokio::time::Instant;
 
-use super::Transaction;
+use super::{Class, Transaction};
 use crate::refusal::{self, Places, relayed, worded};
 use crate::run::{Deadline, guarded, ticks};
 use crate::scene::Scene;
@@ -91,7 +91,7 @@ impl Transaction {
         }
         let (lost, all) = (self.unsaved.len(), self.guests.len());
         let note =
-            format!("{lost} of {all} copies could be saved nowhere: the mail comes again, and others get it twice");
+            format!("{lost} of {all} copies could be saved nowhere: the mail comes again, and others get it once more");
         self.record.notes.push(note);
     }
 
@@ -415,9 +415,14 @@ impl Transaction {
             tracing::error!(
                 id = self.record.id,
                 %reply,
-                "neither queue nor archive takes some recipients' copies: the sender keeps the mail, and others get it twice"
+                "neither queue nor archive takes some recipients' copies: the sender keeps the mail, and others get it once more"
             );
             self.unsaved.extend_from_slice(&batch.who);
+            if let Some(Class::Route { route, .. }) = &self.class {
+                let why = "neither queue nor archive takes copies of mail for this route: its senders hear 451, and each time that \
+                           they come again those who have the mail get it once more; make room, or see why the disk fails";
+                scene.pipeline.services().alarms.raise("unsaved", route, why);
+            }
             return;
         }
         for n in &batch.who {

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -329,6 +329,8 @@ pub struct Spool {
     /// How much waits for each domain, and how much of that is not being delivered just now.
     pub waits: Mutex<BTreeMap<String, (u64, u64)>>,
     pub orders: Log,
+    /// How often all domains were listed.
+    pub listed: AtomicUsize,
 }
 
 impl Spool {
@@ -359,6 +361,7 @@ impl Queue for Spool {
         Ok(())
     }
     fn domains(&self) -> Vec<String> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
         self.waits.lock().unwrap().keys().cloned().collect()
     }
     async fn depth(&self, domain: Option<&str>) -> Result<Depth, Fault> {
@@ -390,6 +393,17 @@ impl Observer for Book {
     }
 }
 
+/// What an operator was told to look at.
+#[derive(Default)]
+pub struct Bells(pub Mutex<Vec<String>>);
+
+impl gatepost_core::Alarms for Bells {
+    fn raise(&self, kind: &'static str, about: &str, why: &str) {
+        self.0.lock().unwrap().push(format!("{kind} {about}: {why}"));
+    }
+    fn over(&self, _: &'static str, _: &str) {}
+}
+
 struct Still;
 impl Clock for Still {
     fn now(&self) -> Time {
@@ -412,6 +426,8 @@ pub struct House {
     pub identify: Option<Arc<dyn Identify>>,
     /// Whose mail which client may ask for.
     pub etrn: EtrnFrom,
+    /// Who is told what an operator should look at.
+    pub alarms: Option<Arc<dyn gatepost_core::Alarms>>,
 }
 
 pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
@@ -426,6 +442,7 @@ pub fn house(filters: impl IntoIterator<Item = Slot>) -> House {
         lists: None,
         identify: None,
         etrn: EtrnFrom::default(),
+        alarms: None,
     }
 }
 
@@ -498,6 +515,9 @@ impl House {
         let mut services = services(self.archive, self.queue);
         if let Some(identify) = self.identify {
             services.identify = identify;
+        }
+        if let Some(alarms) = self.alarms {
+            services.alarms = alarms;
         }
         let followers = Followers::new(observers, 100);
         let recipients = self

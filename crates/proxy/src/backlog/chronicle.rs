@@ -15,6 +15,8 @@ use metrics::{counter, histogram};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
+use super::Tables;
+
 /// The kind of alarm about mail that cannot be read.
 const DAMAGED: &str = "queue_damaged";
 /// The kind of alarm about mail that can end nowhere.
@@ -38,6 +40,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Tells the log and the metrics, and hands on what belongs into records.
 pub struct Teller {
     alarms: Arc<dyn Alarms>,
+    tables: Arc<Tables>,
     notes: mpsc::Sender<Event>,
 }
 
@@ -48,9 +51,10 @@ pub struct Chronicle {
 }
 
 /// A teller, and the chronicle that it hands notes to.
-pub fn pair(kept: Arc<dyn Kept>, alarms: Arc<dyn Alarms>) -> (Teller, Chronicle) {
+pub fn pair(kept: Arc<dyn Kept>, alarms: Arc<dyn Alarms>, tables: Arc<Tables>) -> (Teller, Chronicle) {
     let (notes, receiver) = mpsc::channel(WAITING);
-    (Teller { alarms, notes }, Chronicle { kept, notes: receiver })
+    let teller = Teller { alarms, tables, notes };
+    (teller, Chronicle { kept, notes: receiver })
 }
 
 /// Says in words what each metric is; once, at start.
@@ -97,12 +101,12 @@ impl Follower for Teller {
         if event.what == What::Damaged {
             let why =
                 "waiting mail cannot be read and was set aside: `gatepost queue list --damaged`; is the disk sound?";
-            self.alarms.raise(DAMAGED, &event.domain, why);
+            self.alarms.raise(DAMAGED, &self.tables.name(&event.domain), why);
         }
         if event.what == What::SetAside {
             let why = "mail that nobody took is too large for the archive and was set aside, whole: `gatepost queue list \
                        --damaged`; `queue flush ID` tries it once more, `queue delete ID` ends it";
-            self.alarms.raise(ASIDE, &event.domain, why);
+            self.alarms.raise(ASIDE, &self.tables.name(&event.domain), why);
         }
         // What begins is in the record already, as the mail's way.
         if event.what == What::Accepted || event.transaction.is_empty() {
@@ -255,7 +259,7 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use gatepost_core::{Direction, RecipientId, RecipientRecord};
-    use gatepost_testkit::{MemoryAlarms, MemoryKept};
+    use gatepost_testkit::{Alarm, MemoryAlarms, MemoryKept};
 
     use super::*;
 
@@ -281,7 +285,7 @@ mod tests {
     async fn whoever_looks_for_a_mail_finds_what_became_of_it() {
         let kept = MemoryKept::new();
         kept.record(&record()).await.expect("kept");
-        let (teller, chronicle) = pair(kept.clone(), MemoryAlarms::new());
+        let (teller, chronicle) = pair(kept.clone(), MemoryAlarms::new(), tables(&[]));
         teller.told(&event(What::Unsure));
         teller.told(&event(What::Delivered));
         drop(teller);
@@ -294,6 +298,40 @@ mod tests {
             last,
             "queue: delivered <ann@acme.example> mx.acme.example:25 after 7200 s: 250 2.0.0 ok"
         );
+    }
+
+    fn tables(names: &[&str]) -> Arc<Tables> {
+        let domain: serde_json::Map<String, serde_json::Value> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), serde_json::json!({})))
+            .collect();
+        let config = serde_json::from_value(serde_json::json!({ "domain": domain })).expect("a configuration");
+        Arc::new(Tables::new(&config))
+    }
+
+    #[test]
+    fn an_alarm_is_about_a_table_and_never_about_a_name_that_a_stranger_chose() {
+        let alarms = MemoryAlarms::new();
+        let tables = tables(&["own.example", ".acme.example"]);
+        let (teller, _chronicle) = pair(MemoryKept::new(), alarms.clone(), tables);
+        for what in [What::Damaged, What::SetAside] {
+            for (lane, label) in [
+                ("own.example", "own.example"),
+                ("x1.acme.example", ".acme.example"),
+                ("x2.x.acme.example", ".acme.example"),
+                ("gone.example", "(others)"),
+                (NOTICES, NOTICES),
+            ] {
+                let mut event = event(what);
+                event.domain = lane.into();
+                teller.told(&event);
+                let told = alarms.book.take();
+                assert!(
+                    matches!(&told[..], [Alarm::Raised(_, about, _)] if &**about == label),
+                    "{lane}: {told:?}"
+                );
+            }
+        }
     }
 
     #[test]

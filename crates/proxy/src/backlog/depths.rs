@@ -13,7 +13,7 @@ use crate::config::Config;
 /// The most domains that have a row of their own.
 const MOST: usize = 20;
 /// The row of all others. No domain can be called so.
-const OTHERS: &str = "(others)";
+pub(super) const OTHERS: &str = "(others)";
 
 /// The rows.
 pub fn depth_rows(config: &Config, lanes: Vec<(Arc<str>, Totals)>) -> String {

@@ -4,6 +4,7 @@
 
 mod chronicle;
 mod depths;
+mod tables;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::post::Outlet;
 
 pub use chronicle::{Chronicle, DELETED, RETURNED, SET_ASIDE, describe, pair};
 pub use depths::depth_rows;
+pub use tables::Tables;
 
 /// Where waiting mail goes.
 pub struct Outward {

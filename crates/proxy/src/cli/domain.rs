@@ -248,12 +248,12 @@ fn table(sheet: &[String]) -> impl Iterator<Item = &str> {
     toml.skip_while(|line| !line.is_empty()).skip(1)
 }
 
-/// Its mail servers that are down.
+/// Its mail servers that are down, or have not answered yet.
 fn dead(row: &DomainRow) -> impl Iterator<Item = &HostRow> {
-    row.hosts.iter().filter(|host| host.up == Some(false))
+    row.hosts.iter().filter(|host| host.is_amiss())
 }
 
-/// A domain in one line, and one more for each of its mail servers that is down.
+/// A domain in one line, and one more for each of its mail servers that is down or silent.
 fn line(row: &DomainRow) -> String {
     let some_down = dead(row).next().is_some();
     let state = match (&row.left_out, row.up) {
@@ -339,6 +339,14 @@ mod tests {
         );
         row.up = Some(false);
         assert!(line(&row).contains("  DOWN  "));
+        // One that has just gone silent is not called up.
+        row.up = None;
+        row.hosts = vec![host("a:25", None, Some(HostRow::NO_ANSWER))];
+        assert!(
+            line(&row).contains("  ?     ") && line(&row).ends_with("\n    a:25  asked, no answer yet"),
+            "{}",
+            line(&row)
+        );
     }
 
     #[test]

@@ -346,6 +346,11 @@ pub struct FilterException {
 }
 
 impl FilterException {
+    /// Whether nothing is different.
+    pub fn is_silent(&self) -> bool {
+        self.mode.is_none() && self.on_fault.is_none() && self.options.is_none()
+    }
+
     /// The options of the instance for this domain, those for all included; `None` where it needs no instance of its own.
     pub fn options(&self) -> Option<Options> {
         self.options.clone().map(Options::new)

@@ -11,7 +11,7 @@ mod sheet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use gatepost_core::{Alarms, Change, DomainAct, DomainRow, Domains, Fault, Receipt, Store, Upstreams, async_trait};
+use gatepost_core::{Alarms, Change, DomainAct, DomainRow, Domains, Fault, HostRow, Receipt, Store, async_trait};
 use gatepost_pipeline::policy::Rules;
 use metrics::gauge;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -268,7 +268,8 @@ fn copies_stay(before: &Config, after: &Config, domain: &DomainName, own: Option
     let mut all = spamboxes(after, domain).into_iter();
     match all.find(|(user, name)| !is_theirs(name) && !stands(user, name)) {
         Some((_, name)) => Err(format!(
-            "spambox: {name} is no domain of yours, and copies of mail stay within yours: expected {{domain}}, or one of              yours; only the operator names another"
+            "spambox: {name} is no domain of yours, and copies of mail stay within yours: expected {{domain}}, or one of \
+             yours; only the operator names another"
         )),
         None => Ok(()),
     }
@@ -369,6 +370,15 @@ fn told(mistakes: &[Mistake]) -> String {
     lines.join("\n")
 }
 
+/// Whether one of these answers, and so does a folder; not known where one that was asked may still.
+fn is_up(hosts: &[HostRow]) -> Option<bool> {
+    let any = |up| hosts.iter().any(|host| host.up == up);
+    match hosts.is_empty() || any(Some(true)) {
+        true => Some(true),
+        false => (!any(None)).then_some(false),
+    }
+}
+
 impl Serving {
     /// Has the mail servers of routes asked how they are, where that is done at all.
     async fn ask<'a>(&self, routes: impl Iterator<Item = &'a str>) {
@@ -404,9 +414,9 @@ impl Serving {
                     .get(&route)
                     .map(|route| route.upstream.to_string())
                     .unwrap_or_default();
-                row.up = (self.asks && !route.is_empty()).then(|| self.ways.is_up(&route));
-                if self.asks {
+                if self.asks && !route.is_empty() {
                     row.hosts = self.ways.told(&route);
+                    row.up = is_up(&row.hosts);
                 }
                 row.route = route;
                 row

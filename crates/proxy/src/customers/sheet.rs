@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use gatepost_core::{Change, Fault, Receipt, Upstreams};
+use gatepost_core::{Change, Fault, Receipt};
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::{Serving, Stored};
@@ -59,18 +59,19 @@ pub(super) async fn shown(serving: &Serving, stored: &Stored, named: &str) -> Re
     }
     if let Some((name, route)) = route {
         serving.ask(std::iter::once(name)).await;
-        let up = match (serving.asks, serving.ways.is_up(name)) {
-            (true, true) => "in service; its mail server answers",
-            (true, false) => "in service; its mail server DOES NOT ANSWER",
-            (false, _) => "sound; whether its mail server answers is not known, since no daemon runs",
-        };
-        let _ = writeln!(out, "  state    {up}");
-        let _ = writeln!(out, "  route    {name}: {}", way(route));
         let hosts = if serving.asks {
             serving.ways.told(name)
         } else {
             Vec::new()
         };
+        let up = match (serving.asks, super::is_up(&hosts)) {
+            (true, Some(true)) => "in service; its mail server answers",
+            (true, Some(false)) => "in service; its mail server DOES NOT ANSWER",
+            (true, None) => "in service; its mail server HAS NOT ANSWERED YET",
+            (false, _) => "sound; whether its mail server answers is not known, since no daemon runs",
+        };
+        let _ = writeln!(out, "  state    {up}");
+        let _ = writeln!(out, "  route    {name}: {}", way(route));
         for host in hosts {
             let _ = writeln!(out, "  host     {}", host.told());
         }

@@ -12,7 +12,6 @@ pub mod offers;
 pub mod seats;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use gatepost_core::smtp::Offer;
 use gatepost_core::smtp::relay::{Client, Loss, What, Whose};
 use gatepost_core::{HostRow, Time};
 use metrics::{counter, gauge};
+use tokio::sync::watch;
 
 use crate::clock::ticks;
 use crate::line::Line;
@@ -54,7 +54,7 @@ pub struct Known {
     health: Mutex<Health>,
     offer: ArcSwapOption<Offer>,
     /// Somebody is asking it.
-    asking: AtomicBool,
+    asking: watch::Sender<bool>,
 }
 
 impl Known {
@@ -63,7 +63,7 @@ impl Known {
         Known {
             health: Mutex::new(Health::new(now)),
             offer: ArcSwapOption::empty(),
-            asking: AtomicBool::new(false),
+            asking: watch::Sender::new(false),
         }
     }
 
@@ -76,6 +76,17 @@ impl Known {
             *anew.health() = self.health().rechecked(now);
         }
         anew
+    }
+
+    /// Whether nobody is asking it; whoever is told so asks.
+    fn begins_to_be_asked(&self) -> bool {
+        self.asking.send_if_modified(|asking| !std::mem::replace(asking, true))
+    }
+
+    /// Comes back when nobody is asking it any more.
+    async fn asked(&self) {
+        // It fails where the sender is gone, which is ours.
+        let _ = self.asking.subscribe().wait_for(|asking| !asking).await;
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -93,7 +104,7 @@ pub struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.known.asking.store(false, Ordering::Release);
+        self.known.asking.send_replace(false);
     }
 }
 
@@ -165,16 +176,31 @@ impl Hosts {
             .unwrap_or(Loss::new(Whose::Upstream, What::Unreachable))
     }
 
-    /// How each is, in the order in which they are written.
+    /// Comes back when nobody is asking any of them, those apart that are down.
+    pub async fn asked(&self) {
+        for host in &self.hosts {
+            let is_down = host.known.health().wrong().is_some();
+            if !is_down {
+                host.known.asked().await;
+            }
+        }
+    }
+
+    /// How each is, in the order in which they are written; not known of one that is being asked, unless it is down.
     pub fn told(&self) -> Vec<HostRow> {
         let now = ticks();
         let row = |host: &Host| {
             let health = host.known.health();
             let mut row = HostRow::default();
             row.host.clone_from(&host.server.address);
+            row.why = health.wrong().map(|(trouble, loss)| why(trouble, loss));
+            // Of one that is being asked the last answer may be hours old.
+            if row.why.is_none() && *host.known.asking.borrow() {
+                row.why = Some(HostRow::NO_ANSWER.into());
+                return row;
+            }
             row.up = health.is_known().then(|| health.is_up());
             row.since = health.is_known().then(|| health.lasts(now).as_secs());
-            row.why = health.wrong().map(|(trouble, loss)| why(trouble, loss));
             row
         };
         self.hosts.iter().map(row).collect()
@@ -332,7 +358,7 @@ impl Hosts {
                 let health = host.known.health();
                 (wanted(&health), health.is_slow())
             };
-            if wanted && !host.known.asking.swap(true, Ordering::AcqRel) {
+            if wanted && host.known.begins_to_be_asked() {
                 let known = Arc::clone(&host.known);
                 claims.push(Claim { known, at, slow });
             }

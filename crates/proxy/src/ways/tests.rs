@@ -79,6 +79,24 @@ fn nobody_is_asked_twice_at_once() {
     assert_eq!(ways.asking(|_| true).len(), 2_000);
 }
 
+/// A server that takes connections and says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_gone_silent_is_not_told_as_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address").to_string();
+    let ways = Ways::new(&config(json!({"one": {"upstream": address, "tls": "none"}})), None).expect("ways");
+    let hosts = ways.routes["one"].hosts().expect("servers");
+    hosts.served(0);
+    assert_eq!(ways.told("one")[0].up, Some(true));
+    ways.ask_now(&BTreeSet::from(["one"])).await;
+    let row = ways.told("one").remove(0);
+    assert_eq!((row.up, row.why.as_deref()), (None, Some(HostRow::NO_ANSWER)));
+    assert!(row.is_amiss() && hosts.is_up(), "mail goes there until it fails");
+    // So it is for whoever asks while that question is under way.
+    ways.ask_now(&BTreeSet::from(["one"])).await;
+    assert!(ways.told("one")[0].is_amiss());
+}
+
 #[test]
 fn one_route_offers_what_its_server_does_and_several_what_any_does() {
     let own = Offer {

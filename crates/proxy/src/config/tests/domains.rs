@@ -2,6 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use gatepost_core::{Concern, async_trait};
+use gatepost_testkit::Fakes;
 use tempfile::TempDir;
 
 use super::*;
@@ -528,4 +529,31 @@ fn a_postmaster_without_a_domain_is_no_customers() {
     let file = GOOD.replace("[\"example.org\"]", "[]");
     let (loaded, _) = with_stored(&file, &[("aaa.example", SERVER)]).expect("no mistake");
     assert_eq!(goes(&loaded, "postmaster").as_deref(), Some("default"));
+}
+
+#[test]
+fn a_table_that_says_nothing_of_a_filter_leaves_what_is_said_of_all_below_one() {
+    let mut registry = linked();
+    registry.insert("clamav", &SCANNER);
+    let text = format!(
+        "{GOOD}[pipeline.inbound]\ntiers = [[\"clamav\"]]\n{}\
+         [domain.\".acme.example\".filters.clamav]\non_fault = \"defer\"\noptions = {{ delay = \"5m\" }}\n",
+        customer(".acme.example", "192.0.2.7:25"),
+    );
+    let sources = Sources {
+        file: Some((PathBuf::from("gatepost.toml"), text)),
+        ..Sources::default()
+    };
+    let silent = [("sub.acme.example", "filters.clamav = {}\n")];
+    let (loaded, out) = load_with(&sources, stored(&silent), &registry).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(out.is_empty() && own(&loaded, "sub.acme.example").filters.contains_key("clamav"));
+    let services = Services::null(Fakes::new().clock.clone(), Fakes::SEED);
+    let pipeline = loaded.config.listen[0].pipeline();
+    let tiers =
+        wiring::tiers(&loaded.config, pipeline, &registry, &services, &mut Default::default()).expect("filters");
+    for domain in ["sub.acme.example", "other.acme.example"] {
+        let (name, exception) = tiers[0][0].domains.entry(domain).expect(domain);
+        assert_eq!(name, ".acme.example", "{domain}");
+        assert!(exception.on_fault.is_some() && exception.filter.is_some(), "{domain}");
+    }
 }
