@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gatepost_core::Edited;
-use gatepost_folder::{Folder, OpenError, PIECE, absent, behind, make_folder, new_file, sync_folder};
+use gatepost_folder::{Folder, OpenError, PIECE, TRAILER, absent, behind, make_folder, new_file, sync_folder};
 
 use super::form;
 use super::name::{self, Entry};
@@ -127,7 +127,7 @@ impl Place {
     /// Writes a mail where mails are written; nothing is synced.
     pub fn write(&self, entry: &Entry, before: &[u8], message: &Edited) -> io::Result<File> {
         // A small mail is written at once, from a place of its own size.
-        let whole = usize::try_from(entry.size).map_or(PIECE, |size| size.saturating_add(before.len() + form::TRAILER));
+        let whole = usize::try_from(entry.size).map_or(PIECE, |size| size.saturating_add(before.len() + TRAILER));
         let mut out = BufWriter::with_capacity(whole.min(PIECE), self.new_file(&self.written(entry))?);
         out.write_all(before)?;
         let mut sum = form::new_sum();
