@@ -378,7 +378,7 @@ impl Rules {
     pub fn by_operator(&self, peril: Score) -> Option<(Level, Action)> {
         let mut bars = self.operators.as_ref()?.iter().zip(Level::ALL);
         let (none, _) = bars.next()?;
-        let reached = bars.filter(|(bar, _)| peril >= bar.threshold).last();
+        let reached = bars.rfind(|(bar, _)| peril >= bar.threshold);
         Some(reached.map_or((Level::None, none.action), |(bar, level)| (level, bar.action)))
     }
 

@@ -1,8 +1,9 @@
 //! Whose rules apply to a recipient: the site's, its domain's, or its own.
 //!
 //! **Invariant:** the rules of a user are those of the domain under one more layer, and those of a domain the site's under
-//! one more; a layer that a customer wrote does not lower what the operator's do with danger. **Cost:** a look-up hashes two names and allocates nothing; places where nothing else is said share one
-//! copy of the rules, so that ten thousand of them weigh little.
+//! one more; a layer that a customer wrote does not lower what the operator's do with danger. **Cost:** a look-up hashes two
+//! names and allocates nothing; places where nothing else is said share one copy of the rules, so that ten thousand of them
+//! weigh little.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -241,7 +241,7 @@ fn full_name<'a>(own: &'a str, hosts: &'a str) -> Option<&'a str> {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Domain {
-    /// What becomes of its mail.
+    /// What becomes of its mail. Beside the main file its levels let no points about danger pass that those for all keep back.
     pub policy: Layer,
     /// What is different for single users, by local part or address: `[domain."example.org".users.ann]` holds what a
     /// `policy` holds, for mail to this recipient alone. Letter case does not count; `ann+tag` is `ann` where there is no

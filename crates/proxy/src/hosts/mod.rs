@@ -49,12 +49,21 @@ fn why(trouble: Trouble, loss: &Loss) -> String {
     }
 }
 
+/// Whether somebody is asking a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asking {
+    Nobody,
+    /// Somebody will in their turn.
+    InTurn,
+    /// Its answer is waited for.
+    Asked,
+}
+
 /// What is known of a host. It outlives a reload.
 pub struct Known {
     health: Mutex<Health>,
     offer: ArcSwapOption<Offer>,
-    /// Somebody is asking it.
-    asking: watch::Sender<bool>,
+    asking: watch::Sender<Asking>,
 }
 
 impl Known {
@@ -63,7 +72,7 @@ impl Known {
         Known {
             health: Mutex::new(Health::new(now)),
             offer: ArcSwapOption::empty(),
-            asking: watch::Sender::new(false),
+            asking: watch::Sender::new(Asking::Nobody),
         }
     }
 
@@ -80,13 +89,23 @@ impl Known {
 
     /// Whether nobody is asking it; whoever is told so asks.
     fn begins_to_be_asked(&self) -> bool {
-        self.asking.send_if_modified(|asking| !std::mem::replace(asking, true))
+        self.asking.send_if_modified(|asking| {
+            let is_free = *asking == Asking::Nobody;
+            if is_free {
+                *asking = Asking::InTurn;
+            }
+            is_free
+        })
     }
 
     /// Comes back when nobody is asking it any more.
     async fn asked(&self) {
         // It fails where the sender is gone, which is ours.
-        let _ = self.asking.subscribe().wait_for(|asking| !asking).await;
+        let _ = self
+            .asking
+            .subscribe()
+            .wait_for(|asking| *asking == Asking::Nobody)
+            .await;
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -104,7 +123,7 @@ pub struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.known.asking.send_replace(false);
+        self.known.asking.send_replace(Asking::Nobody);
     }
 }
 
@@ -195,8 +214,9 @@ impl Hosts {
             row.host.clone_from(&host.server.address);
             row.why = health.wrong().map(|(trouble, loss)| why(trouble, loss));
             // Of one that is being asked the last answer may be hours old.
-            if row.why.is_none() && *host.known.asking.borrow() {
-                row.why = Some(HostRow::NO_ANSWER.into());
+            let asking = *host.known.asking.borrow();
+            if row.why.is_none() && asking != Asking::Nobody {
+                row.why = (asking == Asking::Asked).then(|| HostRow::NO_ANSWER.into());
                 return row;
             }
             row.up = health.is_known().then(|| health.is_up());
@@ -371,6 +391,7 @@ impl Hosts {
         let Some(host) = self.hosts.get(claim.at) else {
             return false;
         };
+        claim.known.asking.send_replace(Asking::Asked);
         let down = host.known.health().loss().is_some();
         let began = ticks();
         let asked = tokio::time::timeout(PROBE, host.server.probe(down)).await;

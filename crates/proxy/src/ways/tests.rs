@@ -79,6 +79,18 @@ fn nobody_is_asked_twice_at_once() {
     assert_eq!(ways.asking(|_| true).len(), 2_000);
 }
 
+#[test]
+fn a_server_whose_turn_to_be_asked_has_not_come_is_neither_up_nor_amiss() {
+    let ways = Ways::new(&thousand(None), None).expect("ways");
+    ways.routes["r1"].hosts().expect("servers").served(0);
+    let first = ways.asking(|_| true);
+    let row = ways.told("r1").remove(0);
+    assert_eq!((row.up, row.is_amiss()), (None, false));
+    assert!(row.told().ends_with("  not asked yet"), "{}", row.told());
+    drop(first);
+    assert_eq!(ways.told("r1")[0].up, Some(true));
+}
+
 /// A server that takes connections and says nothing.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_has_gone_silent_is_not_told_as_up() {
