@@ -326,7 +326,8 @@ impl Inner {
         if progress.given_up != before {
             self.write_progress(entry, progress).await?;
         }
-        let left = self.give_up(job, &unreached, progress).await?;
+        let left = self.give_up(job, &unreached, progress).await;
+        let left = left.map_err(|stuck| stuck.said)?;
         let settled = failed.iter().enumerate().filter(|(at, _)| !left.contains(at));
         progress.done.extend(settled.map(|(_, (n, _))| *n));
         progress.given_up = None;

@@ -36,6 +36,13 @@ const SAME: Duration = Duration::from_hours(24);
 /// The time is over (RFC 3463).
 const TIME_IS_OVER: Enhanced = Enhanced(4, 4, 7);
 
+/// Why a mail cannot be given up now.
+pub struct Stuck {
+    pub said: String,
+    /// Some of it is done: for nobody may that be undone by another try at their server.
+    pub begun: bool,
+}
+
 impl Inner {
     /// Sees that somebody learns of recipients whom a mail did not reach, for good. After an error nothing is settled. What it
     /// returns are the places of those for whom nothing can be done: the archive could never hold the mail.
@@ -44,7 +51,7 @@ impl Inner {
         job: &Job<'_>,
         unreached: &[Unreached],
         progress: &Progress,
-    ) -> Result<Vec<usize>, String> {
+    ) -> Result<Vec<usize>, Stuck> {
         let (entry, head, message) = (job.entry, &job.head, &job.message);
         if head.notice {
             let to = unreached.iter().map(|one| &one.to);
@@ -59,10 +66,13 @@ impl Inner {
         let mut left = Vec::new();
         // First what may fail again and again: a notice that is in the queue would be written anew each time.
         let at = progress.given_up.map_or_else(|| self.clock.now(), Time::from_millis);
-        match self.kept.could_keep(message.len()) {
-            true => self.archive(job, &of(&kept), at).await?,
+        let could_keep = self.kept.could_keep(message.len());
+        let stuck = |begun: bool| move |said: String| Stuck { said, begun };
+        match could_keep {
+            true => self.archive(job, &of(&kept), at).await.map_err(stuck(false))?,
             false => left = all(&kept),
         }
+        let begun = could_keep && !kept.is_empty();
         if let Some(sender) = sender.filter(|_| !told.is_empty()) {
             let about: Vec<Unreached> = of(&told);
             let sent = self.send_notice(job, sender, Kind::Failed, &about).await;
@@ -72,10 +82,10 @@ impl Inner {
                     self.note(entry, head, What::Notified, Word::default(), to);
                 }
                 // The archive is no other way: so it comes again.
-                Err(why) if !self.kept.could_keep(message.len()) => return Err(why),
+                Err(said) if !could_keep => return Err(Stuck { said, begun }),
                 Err(why) => {
                     tracing::warn!(id = %entry.id, why, "a sender cannot be told: the mail goes to the archive");
-                    self.archive(job, &about, at).await?;
+                    self.archive(job, &about, at).await.map_err(stuck(begun))?;
                 }
             }
         }
@@ -152,6 +162,7 @@ impl Inner {
         let open: Vec<u32> = waiting(head, &progress).map(place).collect();
         // From here on none of them is tried again, not even after a crash: whoever was told that it failed has not to hear
         // that it came.
+        let before = progress.clone();
         for n in &open {
             progress.failed.entry(*n).or_insert_with(|| format!("{OVER}{said}"));
         }
@@ -170,7 +181,16 @@ impl Inner {
             }
             let left = match self.give_up(&job, &unreached, &progress).await {
                 Ok(left) => left,
-                Err(said) => return self.stopped(Stop::Later(said)),
+                Err(stuck) => {
+                    // Nobody was told: whose server comes back while the archive is away gets it after all.
+                    if !stuck.begun
+                        && before != progress
+                        && let Err(why) = self.write_progress(entry, &before).await
+                    {
+                        tracing::warn!(id = %entry.id, why, "should gatepost be killed now, mail is given up that could be tried");
+                    }
+                    return self.stopped(Stop::Later(stuck.said));
+                }
             };
             if !left.is_empty() {
                 let done = open.iter().enumerate().filter(|(n, _)| !left.contains(n));

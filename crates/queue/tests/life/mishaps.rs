@@ -322,3 +322,17 @@ async fn mail_that_was_given_up_by_hand_and_set_aside_is_tried_when_it_is_put_ba
     house.settle().await;
     assert_eq!(acme.subjects(), ["1"]);
 }
+
+#[tokio::test]
+async fn whose_time_is_over_while_the_archive_is_away_gets_it_when_the_server_is_back_first() {
+    let house = House::new();
+    let acme = house.map.server("acme");
+    acme.away(true);
+    house.accept(mail("1", &["ann@acme.example"])).await;
+    house.kept.withdrawn.fail(Some(Fault::Unavailable("the archive")));
+    house.pass(5 * DAY + HOUR).await;
+    assert_eq!(house.queue.depth_now().mails, 1);
+    acme.away(false);
+    house.pass(HOUR).await;
+    assert_eq!((acme.subjects().len(), house.queue.depth_now().mails), (1, 0));
+}
