@@ -119,8 +119,9 @@ impl Author {
         if quoted || inside || depth > 0 {
             return ODD;
         }
-        let text = angle.as_deref().unwrap_or(&plain).trim();
-        let Ok(address) = Address::parse(text, true) else {
+        let text = angle.as_deref().unwrap_or(&plain).trim_ascii();
+        // RFC 6531 lets a space that is not ASCII's stand in a word; some readers cut it off, others keep it.
+        let Some(address) = Address::parse(text, true).ok().filter(|address| !is_spaced(address)) else {
             return ODD;
         };
         // Some readers take the first that looks like an address. Many write their own address for their name.
@@ -130,6 +131,11 @@ impl Author {
         }
         Author::One(address)
     }
+}
+
+/// Whether its local part holds a space that is not ASCII's.
+fn is_spaced(address: &Address) -> bool {
+    address.local().chars().any(|c| c.is_whitespace() && !c.is_ascii())
 }
 
 /// What stands behind each `@` as far as it looks like a domain, in small letters.
@@ -224,6 +230,9 @@ mod tests {
             "From: \"ann <ann@b.example>",
             "From: (ann@b.example",
             "From: Ann",
+            "From: \u{a0}ann@b.example",
+            "From: \"\u{a0}ann\"@b.example",
+            "From: Ann <ann@b.example\u{3000}>",
             "From: ann@b.example\r\nfrom : ann@b.example",
         ] {
             assert!(matches!(of(&format!("{head}\r\n\r\n")), Author::Ambiguous(_)), "{head}");
