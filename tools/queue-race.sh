@@ -9,7 +9,9 @@
 # BACKLOG    how many mails wait while Gatepost starts (default 100000; 0: no such measurement)
 # TMPDIR     a folder on the disk that is measured (default /var/tmp); not in memory
 #
-# Postfix puts its mail on hold, which is the least it can do: nobody tries it, and no file moves. Both sync before 250.
+# There are two of Postfix. `postfix` finds its mail server away, as Gatepost does, and puts its mail off until it has been
+# idle for an hour. `postfix-hold` puts its mail on hold, which is the least it can do: nobody tries it, and no file moves.
+# All sync before 250.
 # Prints lines of CSV: the median of the rounds for what is accepted. Everything is on loopback, and ends with this.
 export TMPDIR=${TMPDIR:-/var/tmp}
 # shellcheck source=tools/env.sh
@@ -32,7 +34,7 @@ if [ -z "$binary" ]; then
 fi
 
 # 2612 stays free until the mail server is back.
-free 2612 2537 2547 9937
+free 2612 2537 2547 2548 9937
 cp benches/queue.toml "$folder/queue.toml"
 for n in $(seq 0 $((domains - 1))); do
   cat <<EOF
@@ -50,17 +52,23 @@ start
 # Read by rival.
 # shellcheck disable=SC2034
 relay_domains=$(seq -f 'd%g.example' -s ' ' 0 $((domains - 1)))
-rival 2547 <<EOF
+options() {
+  cat <<EOF
 relay_transport = relay:[127.0.0.1]:2612
 smtp_dns_support_level = disabled
 smtpd_relay_restrictions = reject_unauth_destination
-smtpd_recipient_restrictions = check_client_access static:HOLD
 smtputf8_enable = no
 default_process_limit = 200
 EOF
-listening 2537 2547
+  printf '%s\n' "$@"
+}
+# Nothing is tried again while others are measured.
+rival 2548 postfix < <(options 'minimal_backoff_time = 1h' 'maximal_backoff_time = 1h' 'queue_run_delay = 1h')
+away=$postfix
+rival 2547 postfix-hold < <(options 'smtpd_recipient_restrictions = check_client_access static:HOLD')
+listening 2537 2547 2548
 ours=$folder/data/queue/mail
-theirs=$folder/postfix/queue
+theirs=$folder/postfix-hold/queue
 
 waiting() { find "$@" -type f | wc -l; }
 offer() { # port, mails, arguments of smtp-source
@@ -69,15 +77,21 @@ offer() { # port, mails, arguments of smtp-source
   smtp-source -m "$mails" -f ann@b.example -M b.example "$@" "127.0.0.1:$port" >/dev/null 2>"$folder/trouble" ||
     { cat "$folder/trouble" >&2 && die "smtp-source failed at port $port"; }
 }
-# One load on one of them: mails a second, and CPU seconds per 1,000. All of it must lie there afterwards.
+# One load on one of them: mails a second, and CPU seconds per 1,000, until nothing of it is in `moving` any more. All of it
+# must lie there afterwards.
 run() { # port, process, folder, mails, arguments of smtp-source
   local port=$1 pid=$2 where=$3 mails=$4 before used began took there
+  local moving=("${where%/*}"/{incoming,active})
   shift 4
   there=$(waiting "$where")
   before=$(seconds "$pid")
   began=$(date +%s%N)
   offer "$port" "$mails" "$@"
   took=$(($(date +%s%N) - began))
+  until [ -z "$(find "${moving[@]}" -type f -print -quit 2>/dev/null)" ]; do
+    [ $(($(date +%s%N) - began)) -lt 600000000000 ] || die "port $port still works at its mail"
+    sleep 0.1
+  done
   used=$(awk "BEGIN { print $(seconds "$pid") - $before }")
   there=$(($(waiting "$where") - there))
   [ "$there" = "$mails" ] || die "port $port accepted $mails mails and has $there in its queue"
@@ -89,7 +103,7 @@ race() { # what, mails, arguments of smtp-source
   shift 2
   rm -f "$folder"/run.*
   for round in $(seq 0 "$rounds"); do
-    for who in "postfix:2547:$postfix:$theirs/hold" "gatepost:2537:$gatepost:$ours"; do
+    for who in "postfix:2548:$away:$folder/postfix/queue/deferred" "postfix-hold:2547:$postfix:$theirs/hold" "gatepost:2537:$gatepost:$ours"; do
       IFS=: read -r who port pid where <<<"$who"
       # The first round warms up.
       [ "$round" -gt 0 ] || { run "$port" "$pid" "$where" $((mails / 10)) "$@" >/dev/null && continue; }
@@ -120,7 +134,7 @@ drain() { # who, what, process, command that lets it go, folders
 }
 flush() { "$binary" --config "$folder/gatepost-2537.toml" queue flush --all >/dev/null; }
 release() {
-  postqueue -c "$folder/postfix/config" -f 2>"$folder/trouble" || { cat "$folder/trouble" >&2 && die "Postfix does not try again"; }
+  postqueue -c "$folder/postfix-hold/config" -f 2>"$folder/trouble" || { cat "$folder/trouble" >&2 && die "Postfix does not try again"; }
 }
 
 echo 'who,load,mails per second,CPU seconds per 1000'
@@ -131,7 +145,8 @@ race 'accept 4 kB; 64 sessions; many a connection' 5000 -d -s 64 -l 4000 -t carl
 race 'accept 50 kB; 16 sessions' 1000 -s 16 -l 50000 -t carl@d0.example
 
 # The mail server is back: what waits for one domain, in its order, and then what waits for all of them.
-postsuper -c "$folder/postfix/config" -H ALL 2>/dev/null
+postfix -c "$folder/postfix/config" stop 2>/dev/null
+postsuper -c "$folder/postfix-hold/config" -H ALL 2>/dev/null
 sink 2612
 listening 2612
 drain gatepost 'deliver; one domain in its order' "$gatepost" flush "$ours"
@@ -144,7 +159,7 @@ for port in 2537 2547; do
     offer "$port" $((1000 * scale / 100)) -d -s 16 -l 4000 -t "carl@d$n.example"
   done
 done
-postsuper -c "$folder/postfix/config" -H ALL 2>/dev/null
+postsuper -c "$folder/postfix-hold/config" -H ALL 2>/dev/null
 sink 2612
 listening 2612
 drain gatepost "deliver; $domains domains" "$gatepost" flush "$ours"

@@ -7,7 +7,10 @@ ulimit -Sn "$(ulimit -Hn)"
 folder=$(mktemp -d)
 running=()
 end() {
-  [ ! -d "$folder/postfix" ] || postfix -c "$folder/postfix/config" stop >/dev/null 2>&1 || true
+  local config
+  for config in "$folder"/*/config; do
+    [ ! -d "$config" ] || postfix -c "$config" stop >/dev/null 2>&1 || true
+  done
   for one in "${running[@]}"; do kill "$one" 2>/dev/null || true; done
   wait "${running[@]}" 2>/dev/null || true
   rm -rf "$folder"
@@ -52,8 +55,8 @@ gatepost() { # binary, configuration, port, port of HTTP, port of the sink, furt
 }
 
 # More lines of main.cf come on standard input; `relay_domains` may be set before. Sets `postfix` to its process.
-rival() { # port
-  local at=$folder/postfix
+rival() { # port, its folder if there are several
+  local at=$folder/${2:-postfix}
   mkdir -p "$at/"{config,queue,data}
   chmod 755 "$folder" "$at" "$at/"*
   chown postfix "$at/data"
