@@ -29,6 +29,7 @@ pub mod sources;
 pub mod teacher;
 pub mod trainer;
 mod trial;
+mod turns;
 mod versions;
 mod writer;
 

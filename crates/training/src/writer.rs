@@ -85,6 +85,8 @@ pub enum Task {
     Rollback(Option<u64>, Answer<Version>),
     /// Make the models anew.
     Rebuild(Answer<Rebuilt>),
+    /// Let spam and ham of collections take turns; tells how many samples moved.
+    Turns(Answer<u64>),
     /// Other settings; look for other classifiers.
     Settings(Arc<Settings>),
     /// Remove what is too old; write down what was learned.
@@ -339,6 +341,7 @@ impl Writer {
             Task::Concerned(what, answer) => drop(answer.send(self.concerned(&what))),
             Task::Rollback(to, answer) => drop(answer.send(self.rollback(to))),
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
+            Task::Turns(answer) => drop(answer.send(self.take_turns())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),
             Task::Settings(new) => {
                 self.log.bounded(new.log_bytes());

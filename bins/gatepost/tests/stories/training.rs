@@ -173,3 +173,24 @@ fn a_run_that_was_interrupted_or_killed_goes_on_where_it_was() {
         "each was learned once: {taken_back}"
     );
 }
+
+#[test]
+fn a_folder_of_letters_and_then_one_of_offers_leave_the_letters_wanted() {
+    let upstream = Upstream::start(Script::new());
+    let gatepost = Gatepost::start(&setup(&upstream));
+    for (name, mails, class) in [("letter", 0..200, "--ham"), ("offer", 0..200, "--spam")] {
+        std::fs::write(gatepost.file(name), mbox(name, mails)).expect("a file");
+        let (table, complaint, content) = gatepost.command(&["train", name, class]);
+        assert!(content && complaint.is_empty(), "{table}{complaint}");
+        assert_eq!(told(&table, "learned"), 200, "{table}");
+    }
+    let audit = gatepost.tells(&["audit"]);
+    assert!(audit.contains("end a collection, by train"), "{audit}");
+    for (name, what) in [("letter", "it is wanted"), ("offer", "it is spam")] {
+        let mail = mbox(name, 300..301);
+        let mail = mail.split_once('\n').expect("a line that begins a mail").1;
+        std::fs::write(gatepost.file("one.eml"), mail).expect("a file");
+        let why = gatepost.tells(&["explain", "one.eml"]);
+        assert!(why.contains(what), "{why}");
+    }
+}
