@@ -246,9 +246,6 @@ pub enum Request {
         /// Whose mail it was, a domain of ours; everybody's without this.
         #[serde(default)]
         domain: Option<String>,
-        /// Whether the collection ends with them: spam and ham that were handed over apart are then learned in turns.
-        #[serde(default)]
-        last: bool,
     },
     /// Deliver a kept mail to one of its recipients.
     Release {

@@ -301,11 +301,6 @@ pub trait Learning: Send + Sync {
     /// Makes the models anew from all samples, beside those in use, and puts them into use if they are no worse for
     /// confirmed ham that they have not learned.
     async fn rebuild(&self) -> Result<Rebuilt, Fault>;
-    /// Ends a collection: samples of collections that were learned apart, first all of one class and then all of the other,
-    /// are learned in turns instead, and the models are what they would be had they come so. Tells how many samples moved.
-    async fn take_turns(&self) -> Result<u64, Fault> {
-        Ok(0)
-    }
 }
 
 /// A version of all models together.

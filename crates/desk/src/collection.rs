@@ -9,13 +9,12 @@ const NAME_MAX: usize = 200;
 /// The heaviest weight, in hundredths.
 const WEIGHT_MAX: u32 = 1_000;
 
-/// Teaches the mails in their order; `last` ends the collection.
+/// Teaches the mails in their order.
 pub async fn train(
     learning: &dyn Learning,
     mails: &[Labelled],
     by: &str,
     domain: Option<&str>,
-    last: bool,
     now: Time,
 ) -> Result<Receipt, Fault> {
     if let Some(why) = refusal(mails, by, domain) {
@@ -37,9 +36,6 @@ pub async fn train(
     let lessons = read.into_iter().filter(|(message, _)| is_mail(message));
     let lessons = lessons.map(|(message, mail)| lesson(message, mail)).collect();
     let mut learned = learning.label_all(lessons).await?.into_iter();
-    if last {
-        learning.take_turns().await?;
-    }
     let each = are.into_iter().map(|is| match is {
         true => learned.next(),
         false => Some(Taught::Refused(NO_MAIL.into())),
@@ -124,15 +120,7 @@ mod tests {
         let pupil = Pupil::default();
         let mut two = mails(2);
         two[1].weight = Some(300);
-        let receipt = train(
-            &pupil,
-            &two,
-            "archive 2026",
-            Some("D.example"),
-            false,
-            Time::from_millis(5),
-        )
-        .await;
+        let receipt = train(&pupil, &two, "archive 2026", Some("D.example"), Time::from_millis(5)).await;
         assert_eq!(
             receipt,
             Ok(Receipt::Trained(vec![Taught::Learned(1), Taught::Learned(2)]))
@@ -175,7 +163,7 @@ mod tests {
         ] {
             all[n] = Labelled::new(octets.to_vec(), Label::Spam);
         }
-        let receipt = train(&pupil, &all, "train", None, false, Time::from_millis(5)).await;
+        let receipt = train(&pupil, &all, "train", None, Time::from_millis(5)).await;
         let no = || Taught::Refused(NO_MAIL.into());
         assert_eq!(receipt, Ok(Receipt::Trained(vec![no(), Taught::Learned(1), no()])));
     }
@@ -192,7 +180,7 @@ mod tests {
             (mails(1), "x", Some("no domain"), "`no domain`"),
             (heavy, "x", None, "hundredths"),
         ] {
-            let receipt = train(&pupil, &mails, by, domain, true, Time::ZERO).await;
+            let receipt = train(&pupil, &mails, by, domain, Time::ZERO).await;
             assert!(
                 matches!(&receipt, Ok(Receipt::Refused(told)) if told.contains(why)),
                 "{receipt:?}"

@@ -178,12 +178,9 @@ impl FrontDesk {
                 };
                 self.report(who, by, told, request, now).await?
             }
-            Request::Train {
-                mails,
-                by,
-                domain,
-                last,
-            } => collection::train(&*self.means.learning, mails, by, domain.as_deref(), *last, now).await?,
+            Request::Train { mails, by, domain } => {
+                collection::train(&*self.means.learning, mails, by, domain.as_deref(), now).await?
+            }
             Request::Release {
                 id,
                 recipient,

@@ -215,9 +215,6 @@ pub fn of(request: &Request) -> String {
                 if *welcome { " and welcome its sender" } else { "" }
             )
         }
-        Request::Train {
-            mails, by, last: true, ..
-        } if mails.is_empty() => format!("end a collection, by {}", cut(by)),
         Request::Train { mails, by, .. } => {
             let spam = mails.iter().filter(|mail| mail.label == Label::Spam).count();
             let ham = mails.len() - spam;

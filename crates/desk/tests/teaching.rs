@@ -289,7 +289,6 @@ async fn what_is_no_mail_or_for_a_domain_that_is_none_of_ours_is_not_learned() {
         )],
         by: "train".into(),
         domain: Some("elsewhere.example".into()),
-        last: false,
     };
     assert!(matches!(house.ask(&operator(), train).await, Receipt::Refused(_)));
     assert!(house.school.0.is_empty());

@@ -263,6 +263,12 @@ impl Admission {
         count(own) < most || head.identity % 1_000 < (most as u64 * 500) / count(own) as u64
     }
 
+    /// Whether somebody said of this mail that it is the other.
+    pub fn is_disputed(&self, head: &Head) -> bool {
+        let known = self.known.get(&head.identity).map_or(&[][..], Vec::as_slice);
+        known.iter().any(|known| known.label != head.label)
+    }
+
     /// What time it is. Days far from now are not counted any more, so that no wrong date, and no clock that was wrong for
     /// a while, leaves the shares without meaning.
     pub fn at(&mut self, now: u64) {

@@ -3,13 +3,17 @@
 //! **Invariant:** a batch is written and synced as one; nobody is answered before, and whoever is answered that it is
 //! learned finds it in the models.
 
-use gatepost_core::{Fault, Seed};
+use std::collections::HashSet;
+
+use gatepost_core::{Fault, Ground, Label, Seed};
 
 use crate::admit::Admitted;
 use crate::course::link;
 use crate::entry::{self, Head, Line, Named};
+use crate::log::{Entry, Reader};
 use crate::settings::DAY;
 use crate::sketch;
+use crate::turns::AT_ONCE;
 use crate::writer::{ALARM, Answer, Fate, Task, Writer};
 
 /// A lesson with all that follows from it alone. It is made on the thread that makes the features: the writer has enough to
@@ -96,6 +100,8 @@ impl Writer {
         self.admission.at(self.clock.now().millis());
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
+        let mut reader = self.log.reader();
+        let mut gone = HashSet::new();
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
         for (lesson, answer) in lessons {
             let Ready {
@@ -111,13 +117,27 @@ impl Writer {
                     if !instead_of.is_empty() {
                         corrected = true;
                         let which = instead_of.clone();
+                        gone.extend(&which);
                         lines.push((Line::Forgotten { sequence: 0, which }, Vec::new()));
                     }
                     head.sequence = self.log.last() + 1 + lines.len() as u64;
                     self.admission.learn(&head, &instead_of);
                     lines.push((Line::Sample(head.clone()), body));
                     answers.push((answer, Fate::Learned(head.sequence)));
+                    let (label, collected) = (head.label, head.ground == Ground::Corpus);
                     learned.push((head, features));
+                    if !collected {
+                        continue;
+                    }
+                    self.turns.told(label);
+                    for _ in 0..AT_ONCE {
+                        let Some((mut head, of, features)) = self.once_more(label, &mut reader, &gone) else {
+                            break;
+                        };
+                        head.sequence = self.log.last() + 1 + lines.len() as u64;
+                        lines.push((Line::Again(head.clone(), of), entry::write_features(&features)));
+                        learned.push((head, features));
+                    }
                 }
             }
         }
@@ -162,6 +182,19 @@ impl Writer {
         for (answer, fate) in answers {
             let _ = answer.send(Ok(fate));
         }
+    }
+
+    /// The sample that is learned once more behind one of a class, so that spam and ham of collections take turns. Nothing
+    /// that is disputed or about to go.
+    fn once_more(&mut self, behind: Label, reader: &mut Reader, gone: &HashSet<u64>) -> Option<(Head, u64, Named)> {
+        let label = self.turns.rare_beside(behind)?;
+        let may = |entry: &Entry| !gone.contains(&entry.head.sequence) && !self.admission.is_disputed(&entry.head);
+        let entry = self.log.next_in_turn(label, self.turns.last(label), may)?;
+        // One that cannot be read is told of when it has to be.
+        let features = reader.features(entry).ok()?;
+        let (head, of) = (entry.head.clone(), entry.head.sequence);
+        self.turns.again(label, of);
+        Some((head, of, features))
     }
 
     /// The lesson that a report by reference is.

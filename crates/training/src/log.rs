@@ -15,6 +15,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use gatepost_core::{Ground, Label};
+
 use crate::entry::{self, Head, Line, Named};
 use crate::segment::{self, Placed};
 
@@ -31,6 +33,8 @@ pub struct Entry {
     pub head: Head,
     /// The checksum of its frame: what tells it from any other.
     pub check: u64,
+    /// The sample that it repeats, where it is one that is learned once more.
+    pub again: Option<u64>,
     file: u64,
     at: u64,
     len: u32,
@@ -44,6 +48,8 @@ pub struct Log {
     /// The last file, open for appending; none where a new one must begin.
     open: Option<(u64, File)>,
     entries: BTreeMap<u64, Entry>,
+    /// Samples that are learned once more, by the one that they repeat.
+    again: BTreeMap<u64, Vec<u64>>,
     aside: Vec<(u64, u64)>,
     /// Forgotten samples whose features are still on the disk, by file.
     gone: BTreeMap<u64, BTreeSet<u64>>,
@@ -81,6 +87,7 @@ impl Log {
             files: BTreeMap::new(),
             open: None,
             entries: BTreeMap::new(),
+            again: BTreeMap::new(),
             aside,
             gone: BTreeMap::new(),
             marks: BTreeMap::new(),
@@ -127,10 +134,18 @@ impl Log {
 
     fn take(&mut self, file: u64, placed: Placed) {
         self.last = self.last.max(placed.line.sequence());
+        let again = match &placed.line {
+            Line::Again(_, of) => Some(*of),
+            _ => None,
+        };
         match placed.line {
-            Line::Sample(head) => {
+            Line::Sample(head) | Line::Again(head, _) => {
+                if let Some(of) = again {
+                    self.again.entry(of).or_default().push(head.sequence);
+                }
                 let entry = Entry {
                     check: placed.check,
+                    again,
                     file,
                     at: placed.at as u64,
                     len: placed.len as u32,
@@ -160,12 +175,14 @@ impl Log {
         Ok(())
     }
 
-    fn part(&mut self, sequence: u64) -> bool {
-        let entry = self.entries.remove(&sequence);
-        if let Some(entry) = &entry {
-            self.gone.entry(entry.file).or_default().insert(sequence);
+    /// Takes a sample out, and with it what repeats it.
+    fn part(&mut self, sequence: u64) {
+        let again = self.again.remove(&sequence).unwrap_or_default();
+        for sequence in std::iter::once(sequence).chain(again) {
+            if let Some(entry) = self.entries.remove(&sequence) {
+                self.gone.entry(entry.file).or_default().insert(sequence);
+            }
         }
-        entry.is_some()
     }
 
     fn path(&self, first: u64) -> PathBuf {
@@ -187,7 +204,18 @@ impl Log {
         self.last = self.last.max(sequence);
     }
 
-    /// The samples, in order; also those that are put aside.
+    /// The samples that somebody told, each once, in order; also those that are put aside.
+    pub fn told(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries().filter(|entry| entry.again.is_none())
+    }
+
+    /// The same, and what repeats a sample that is part of the base: what is left of it here to forget.
+    pub fn left(&self) -> impl Iterator<Item = &Entry> {
+        let is_left = |entry: &&Entry| entry.again.is_none_or(|of| !self.entries.contains_key(&of));
+        self.entries().filter(is_left)
+    }
+
+    /// What is learned, in order, also once more; also what is put aside.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.values()
     }
@@ -204,9 +232,22 @@ impl Log {
             .find(|entry| all || !within(&self.aside, entry.head.sequence))
     }
 
-    /// How many samples there are.
+    /// The sample of a collection whose turn it is to be learned once more: the first of a class behind a sequence, else the
+    /// first of all, of those that may.
+    pub fn next_in_turn(&self, label: Label, behind: u64, may: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        let fits = |entry: &&Entry| {
+            let head = &entry.head;
+            let is_told = head.ground == Ground::Corpus && entry.again.is_none() && !within(&self.aside, head.sequence);
+            is_told && head.label == label && may(entry)
+        };
+        let later = self.entries.range(behind.saturating_add(1)..);
+        let earlier = self.entries.range(..=behind);
+        later.chain(earlier).map(|(_, entry)| entry).find(fits)
+    }
+
+    /// How many samples there are that somebody told.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.told().count()
     }
 
     /// Octets on the disk.
@@ -257,7 +298,7 @@ impl Log {
         for (n, (mut line, body)) in lines.into_iter().enumerate() {
             let given = first + n as u64;
             match &mut line {
-                Line::Sample(head) | Line::Remembered(head, _) => head.sequence = given,
+                Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, _) => head.sequence = given,
                 Line::Forgotten { sequence, .. } | Line::Aside { sequence, .. } => *sequence = given,
             }
             let at = out.len();
@@ -358,7 +399,7 @@ impl Log {
         let mut kept = Vec::with_capacity(bytes.len());
         for placed in segment::read(&bytes).lines {
             let sequence = placed.line.sequence();
-            if matches!(placed.line, Line::Sample(_)) && which.contains(&sequence) {
+            if matches!(placed.line, Line::Sample(_) | Line::Again(..)) && which.contains(&sequence) {
                 continue;
             }
             if let Some(entry) = self.entries.get_mut(&sequence) {
@@ -394,6 +435,11 @@ impl Log {
     /// Removes the files in which nothing stands that is younger than `through`, and forgets what is older.
     pub fn drop_through(&mut self, through: u64) -> io::Result<()> {
         self.entries = self.entries.split_off(&through.saturating_add(1));
+        let entries = &self.entries;
+        self.again.retain(|_, again| {
+            again.retain(|sequence| entries.contains_key(sequence));
+            !again.is_empty()
+        });
         let firsts: Vec<u64> = self.files.keys().copied().collect();
         for (file, next) in firsts.iter().zip(firsts.iter().skip(1)) {
             if *next <= through.saturating_add(1) {

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 
-use gatepost_core::{Fault, Ground, Unlearn, Version};
+use gatepost_core::{Fault, Unlearn, Version};
 
 use crate::course::{Course, EMPTY, Kind, link};
-use crate::entry::{Line, MARK_MAX, write_features};
+use crate::entry::{Line, MARK_MAX};
 use crate::log::{SPANS_MAX, within};
 use crate::sketch;
-use crate::turns::turns;
 use crate::versions::{Folded, Header, Loaded};
 use crate::writer::Writer;
 
@@ -235,7 +234,7 @@ impl Writer {
         }
         let mut counts: HashMap<u64, u64> = which.iter().map(|kept| (*kept, 0)).collect();
         let mut gone = Vec::new();
-        for entry in self.log.entries().filter(|entry| entry.head.kept != 0) {
+        for entry in self.log.left().filter(|entry| entry.head.kept != 0) {
             if let Some(count) = counts.get_mut(&entry.head.kept) {
                 *count += 1;
                 gone.push(entry.head.sequence);
@@ -260,7 +259,7 @@ impl Writer {
             let base = self.versions.base();
             let folded = base.and_then(|base| base.folded.as_ref());
             let pick = |wanted: &dyn Fn(&crate::entry::Head) -> bool| -> Vec<u64> {
-                let all = self.log.entries().filter(|entry| wanted(&entry.head));
+                let all = self.log.left().filter(|entry| wanted(&entry.head));
                 all.map(|entry| entry.head.sequence).collect()
             };
             match what {
@@ -324,55 +323,6 @@ impl Writer {
             )));
         }
         Ok(count)
-    }
-
-    /// Puts the samples of collections that were learned apart, spam and ham, behind all others in turns, and makes the models
-    /// follow. Tells how many moved.
-    pub(crate) fn take_turns(&mut self) -> Result<u64, Fault> {
-        let aside = self.log.aside();
-        let collected = self.log.entries().filter(|entry| {
-            let head = &entry.head;
-            head.ground == Ground::Corpus && !within(aside, head.sequence)
-        });
-        let collected: Vec<_> = collected.map(|entry| (entry.head.sequence, entry.head.label)).collect();
-        let order = turns(&collected);
-        if order.is_empty() {
-            return Ok(0);
-        }
-        let mut moved = 0;
-        for part in order.chunks(SLICE) {
-            let mut lines = Vec::with_capacity(part.len() + 1);
-            let which = part.to_vec();
-            lines.push((Line::Forgotten { sequence: 0, which }, Vec::new()));
-            let mut reader = self.log.reader();
-            for entry in part.iter().filter_map(|sequence| self.log.entry(*sequence)) {
-                match reader.features(entry) {
-                    Ok(features) => lines.push((Line::Sample(entry.head.clone()), write_features(&features))),
-                    // It is left out, as it is when the log is learned again.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                        tracing::error!(
-                            sequence = entry.head.sequence,
-                            "a sample in the log is damaged and is lost"
-                        );
-                    }
-                    Err(error) => return Err(unreadable(&error)),
-                }
-            }
-            moved += lines.len() as u64 - 1;
-            let appended = self.log.append(lines);
-            let appended =
-                appended.map_err(|error| Fault::Broken(format!("the sample log cannot be written: {error}")));
-            self.recount();
-            appended?;
-        }
-        let dropped = self.drop_tainted();
-        dropped.map_err(|error| Fault::Broken(format!("a version of another order of samples stays: {error}")))?;
-        self.make_exact("learned in turns")?;
-        tracing::info!(
-            moved,
-            "spam and ham of collections take turns in what the classifiers learned"
-        );
-        Ok(moved)
     }
 
     /// Goes back to a version and stays there.
@@ -459,7 +409,7 @@ impl Writer {
         );
         let folded = self.versions.base().and_then(|base| base.folded.clone());
         let folded = self.folded(folded.unwrap_or_default(), through);
-        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+        for entry in self.log.told().take_while(|entry| entry.head.sequence <= through) {
             if within(self.log.aside(), entry.head.sequence) {
                 continue;
             }
@@ -482,7 +432,7 @@ impl Writer {
 
     /// Who taught the base, with the samples up to `through`.
     fn folded(&self, mut folded: Folded, through: u64) -> Folded {
-        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+        for entry in self.log.told().take_while(|entry| entry.head.sequence <= through) {
             if within(self.log.aside(), entry.head.sequence) {
                 continue;
             }

@@ -396,8 +396,4 @@ impl Learning for Teacher {
     async fn rebuild(&self) -> Result<Rebuilt, Fault> {
         self.ask(Task::Rebuild).await
     }
-
-    async fn take_turns(&self) -> Result<u64, Fault> {
-        self.ask(Task::Turns).await
-    }
 }

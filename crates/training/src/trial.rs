@@ -4,6 +4,8 @@
 //! hashes pick. The models in use have learned it long ago, so they stand trial as they would be without it. Everything
 //! goes through the log in its order, beside the models in use.
 
+use std::collections::HashSet;
+
 use gatepost_core::{Fault, Ground, Label, Rebuilt};
 
 use crate::course::Course;
@@ -16,7 +18,7 @@ const ONE_IN: u64 = 5;
 impl Writer {
     /// The ham that is held out, in order.
     fn held_out(&self) -> Vec<u64> {
-        let confirmed = self.log.entries().rev().filter(|entry| {
+        let confirmed = self.log.told().rev().filter(|entry| {
             entry.head.label == Label::Ham
                 && matches!(entry.head.ground, Ground::Person | Ground::Correction | Ground::Corpus)
         });
@@ -44,7 +46,13 @@ impl Writer {
     pub(crate) fn rebuild(&mut self) -> Result<Rebuilt, Fault> {
         self.make_exact("corrected")?;
         let held_out = self.held_out();
-        let out = |sequence: u64| held_out.binary_search(&sequence).is_ok();
+        // What repeats one that is held out is held out, too.
+        let repeats = self
+            .log
+            .entries()
+            .filter(|entry| entry.again.is_some_and(|of| held_out.binary_search(&of).is_ok()));
+        let repeats: HashSet<u64> = repeats.map(|entry| entry.head.sequence).collect();
+        let out = |sequence: u64| held_out.binary_search(&sequence).is_ok() || repeats.contains(&sequence);
         let end = self.log.last();
         let mut notes = Vec::new();
         // The new ones, from the beginning.

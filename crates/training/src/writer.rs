@@ -23,6 +23,7 @@ use crate::member;
 use crate::recent::Recent;
 use crate::settings::Settings;
 use crate::teacher::{Found, OpenError};
+use crate::turns::Turns;
 use crate::versions::{Header, Versions};
 
 /// The most that waits while something takes long.
@@ -85,8 +86,6 @@ pub enum Task {
     Rollback(Option<u64>, Answer<Version>),
     /// Make the models anew.
     Rebuild(Answer<Rebuilt>),
-    /// Let spam and ham of collections take turns; tells how many samples moved.
-    Turns(Answer<u64>),
     /// Other settings; look for other classifiers.
     Settings(Arc<Settings>),
     /// Remove what is too old; write down what was learned.
@@ -110,6 +109,8 @@ pub struct Writer {
     /// Kept mails that are still to be forgotten.
     pub(crate) erasures: Arc<Erasures>,
     pub(crate) admission: Admission,
+    /// How spam and ham of collections take turns.
+    pub(crate) turns: Turns,
     /// The models in use.
     pub(crate) live: Course,
     /// The chain that they should have.
@@ -199,6 +200,7 @@ impl Writer {
             recent,
             erasures,
             admission: Admission::default(),
+            turns: Turns::default(),
             wanted: EMPTY,
             failing: 0,
             young: 0,
@@ -250,10 +252,13 @@ impl Writer {
     pub(crate) fn recount(&mut self) {
         self.admission = Admission::default();
         self.admission.at(self.clock.now().millis());
-        for entry in self.log.entries() {
+        for entry in self.log.told() {
             let learned = !within(self.log.aside(), entry.head.sequence);
             self.admission.recall(&entry.head, learned);
         }
+        let aside = self.log.aside();
+        let learned = self.log.entries();
+        self.turns = Turns::of(learned.filter(|entry| !within(aside, entry.head.sequence)));
         self.wanted = self.target();
     }
 
@@ -341,7 +346,6 @@ impl Writer {
             Task::Concerned(what, answer) => drop(answer.send(self.concerned(&what))),
             Task::Rollback(to, answer) => drop(answer.send(self.rollback(to))),
             Task::Rebuild(answer) => drop(answer.send(self.rebuild())),
-            Task::Turns(answer) => drop(answer.send(self.take_turns())),
             Task::Sweep(answer) => drop(answer.send(self.sweep())),
             Task::Settings(new) => {
                 self.log.bounded(new.log_bytes());
@@ -435,7 +439,7 @@ impl Writer {
             .map_or(0, |base| base.version.ham + base.version.spam);
         let aside = self.log.aside();
         let mut upto = 0;
-        for entry in self.log.entries().take_while(|entry| entry.head.sequence <= through) {
+        for entry in self.log.told().take_while(|entry| entry.head.sequence <= through) {
             upto += u64::from(!within(aside, entry.head.sequence));
         }
         base + upto
@@ -448,7 +452,7 @@ impl Writer {
             .base()
             .map_or((0, 0), |base| (base.version.ham, base.version.spam));
         let aside = self.log.aside();
-        let all = self.log.entries().filter(|entry| !within(aside, entry.head.sequence));
+        let all = self.log.told().filter(|entry| !within(aside, entry.head.sequence));
         all.fold(base, |(ham, spam), entry| match entry.head.label {
             Label::Ham => (ham + 1, spam),
             Label::Spam => (ham, spam + 1),

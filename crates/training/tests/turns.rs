@@ -2,68 +2,123 @@
 
 mod house;
 
-use gatepost_core::{Ground, Label, Learning, Lesson, Unlearn};
+use std::sync::Arc;
+
+use gatepost_core::{Ground, Label, Learning, Lesson, Message, Taught, Unlearn};
 use gatepost_training::Settings;
-use house::{School, block, from_the_log, lesson, often};
+use house::{School, block, from_the_log, often, when};
+
+/// Words that all mails have, a few of their class's, and one of its own.
+fn mail(n: u64, label: Label) -> Arc<Message> {
+    let own = match label {
+        Label::Ham => ["lunch", "minutes", "regards"],
+        Label::Spam => ["pills", "cheap", "winner"],
+    };
+    let text = format!(
+        "From: a@b.example\r\nSubject: hello there\r\n\r\nthis is the mail that you wanted, about {} only{n}\r\n",
+        own[n as usize % 3]
+    );
+    Arc::new(Message::from_bytes(text.into_bytes()))
+}
 
 /// Mails of a collection: so many of one class from the n-th on.
 fn collected(n: u64, count: u64, label: Label) -> Vec<Lesson> {
+    let class = if n < 1_000 { Label::Ham } else { Label::Spam };
     let of = |n| {
-        let mut lesson = lesson(n, label, "train");
-        lesson.ground = Ground::Corpus;
+        let mut lesson = Lesson::new(mail(n, class), label, "train", when(n));
+        // Steps so small that none of them turns the next mail around.
+        (lesson.ground, lesson.weight) = (Ground::Corpus, Some(10));
         lesson
     };
     (n..n + count).map(of).collect()
 }
 
+/// How many of the first mails lean to spam.
+fn leaning(school: &School, count: u64) -> usize {
+    (0..count).filter(|n| school.odds(&mail(*n, Label::Ham)) > 0.0).count()
+}
+
 #[test]
-fn ham_and_then_spam_give_the_models_that_both_give_in_turns() {
+fn ham_that_came_before_all_spam_is_still_ham_behind_it() {
     block(async {
-        let (apart, mixed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let school = School::open(apart.path(), often(7));
-        school.teacher.label_all(collected(0, 40, Label::Ham)).await.unwrap();
-        assert_eq!(school.teacher.take_turns().await, Ok(0), "there is only one class");
-        school.teacher.label_all(collected(100, 20, Label::Spam)).await.unwrap();
-        let leaning = school.models();
-        assert_eq!(school.teacher.take_turns().await, Ok(60));
-        assert_eq!(school.teacher.take_turns().await, Ok(0), "they take turns already");
-
-        let other = School::open(mixed.path(), Settings::default());
-        let (mut ham, mut spam) = (collected(0, 40, Label::Ham), collected(100, 20, Label::Spam));
-        let mut turns = Vec::new();
-        for _ in 0..20 {
-            turns.push(ham.remove(0));
-            turns.push(ham.remove(0));
-            turns.push(spam.remove(0));
-        }
-        other.teacher.label_all(turns).await.unwrap();
-        assert_eq!(school.models(), other.models());
-        assert_ne!(school.models(), leaning);
-        assert_eq!(from_the_log(apart.path()), other.models());
-
-        let again = collected(0, 40, Label::Ham);
-        let known = school.teacher.label_all(again).await.unwrap();
-        assert!(
-            known.iter().all(|one| matches!(one, gatepost_core::Taught::Known(_))),
-            "{known:?}"
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let mut school = School::open(folder.path(), often(50));
+        school.teacher.label_all(collected(0, 200, Label::Ham)).await.unwrap();
+        school
+            .teacher
+            .label_all(collected(1_000, 400, Label::Spam))
+            .await
+            .unwrap();
+        assert_eq!(leaning(&school, 200), 0);
+        // The same as ever follows from the log, and nobody is told of what was learned once more.
+        assert_eq!(school.models(), from_the_log(folder.path()));
+        let learned = school.models();
         school.teacher.close().await;
         drop(school);
-        let school = School::open(apart.path(), often(7));
-        assert_eq!(school.models(), other.models());
-        assert_eq!(school.teacher.unlearn(&Unlearn::By("train".into())).await, Ok(60));
+        school = School::open(folder.path(), often(50));
+        assert_eq!(school.teacher.found().samples, 600);
+        assert_eq!(school.models(), learned);
+        let newest = school.teacher.versions().await.unwrap().remove(0);
+        assert_eq!((newest.ham, newest.spam), (200, 400));
+        let again = school.teacher.label_all(collected(0, 200, Label::Ham)).await.unwrap();
+        assert!(again.iter().all(|one| matches!(one, Taught::Known(_))), "{again:?}");
+        school.teacher.rebuild().await.unwrap();
+        assert_eq!(school.models(), learned);
     });
 }
 
 #[test]
-fn what_people_said_stays_where_it_is() {
+fn what_is_forgotten_is_also_forgotten_where_it_was_learned_once_more() {
     block(async {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(folder.path(), Settings::default());
+        let mut ham = Vec::new();
+        for taught in school.teacher.label_all(collected(0, 40, Label::Ham)).await.unwrap() {
+            match taught {
+                Taught::Learned(sequence) => ham.push(sequence),
+                other => panic!("{other:?}"),
+            }
+        }
+        school
+            .teacher
+            .label_all(collected(1_000, 400, Label::Spam))
+            .await
+            .unwrap();
+        for sequence in ham {
+            assert_eq!(school.teacher.unlearn(&Unlearn::Sample(sequence)).await, Ok(1));
+        }
+        let only = School::open(other.path(), Settings::default());
+        only.teacher
+            .label_all(collected(1_000, 400, Label::Spam))
+            .await
+            .unwrap();
+        assert_eq!(school.models(), only.models());
+        assert_eq!(school.teacher.unlearn(&Unlearn::By("train".into())).await, Ok(400));
+    });
+}
+
+#[test]
+fn a_correction_takes_the_wrong_word_away_wherever_it_was_learned() {
+    block(async {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let school = School::open(folder.path(), Settings::default());
         school.teacher.label_all(collected(0, 40, Label::Ham)).await.unwrap();
-        let told = school.label(500, Label::Spam, "ann").await.unwrap();
-        school.teacher.label_all(collected(100, 40, Label::Spam)).await.unwrap();
-        assert_eq!(school.teacher.take_turns().await, Ok(80));
-        assert_eq!(school.teacher.unlearn(&Unlearn::Sample(told)).await, Ok(1));
+        school
+            .teacher
+            .label_all(collected(1_000, 400, Label::Spam))
+            .await
+            .unwrap();
+        // All of the ham was spam, and in one batch with it comes more that would have it learned once more.
+        let mut all = collected(0, 40, Label::Spam);
+        all.extend(collected(2_000, 400, Label::Spam));
+        school.teacher.label_all(all).await.unwrap();
+        let only = School::open(other.path(), Settings::default());
+        let mut all = collected(1_000, 400, Label::Spam);
+        all.extend(collected(0, 40, Label::Spam));
+        all.extend(collected(2_000, 400, Label::Spam));
+        only.teacher.label_all(all).await.unwrap();
+        school.teacher.sweep().await.unwrap();
+        assert_eq!(school.models(), only.models());
+        assert_eq!(school.models(), from_the_log(folder.path()));
     });
 }

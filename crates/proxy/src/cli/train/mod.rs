@@ -58,10 +58,9 @@ pub struct Train {
 }
 
 const MORE: &str = "\
-Labels: one of --spam and --ham for all that is named; or neither, and the names of the folders give them. One run over
-folders of both classes learns them mixed, each folder at the pace of its size, in the order of time within it, which is what
-models that learn mail after mail do best with. Where one class is handed over after the other, the second run ends with
-learning both again, mixed; until then the models lean to what they learned last.
+Labels: one of --spam and --ham for all that is named; or neither, and the names of the folders give them. Prefer one run
+over folders of both classes to a run for each: the classes are then learned mixed, each folder at the pace of its size,
+in the order of time within it, which is what models that learn mail after mail do best with.
 
 The original's folders: mails in errors/ count as corrections; those of spam and notspam whose body begins like that of a
 correction are left out; the X-Assp- fields that the original wrote into its files are left out of them.
@@ -189,7 +188,6 @@ where
                 mails,
                 by: train.by.clone(),
                 domain: train.domain.clone(),
-                last: false,
             };
             match learn(request).await {
                 Ok(all) => tally.taught(&all),
@@ -204,16 +202,6 @@ where
     progress.end();
     if ended.is_ok() {
         ended = batches.end();
-    }
-    // Also what was learned by runs that were interrupted.
-    if ended.is_ok() && tally.mails() > 0 && !train.dry_run {
-        let request = Request::Train {
-            mails: Vec::new(),
-            by: train.by.clone(),
-            domain: train.domain.clone(),
-            last: true,
-        };
-        ended = learn(request).await.map(drop);
     }
     for line in tally.table(train.dry_run, &train.by, ticks().since(began)) {
         say(&line);
