@@ -6,7 +6,7 @@
 //! undecided, little where it knew, and little, too, where the label contradicts everything, in the measure in which labels
 //! proved wrong before. Each feature moves by rate * g * v / (0.1 + 30 e + heat)^(3/4), and its heat, the sum of (g v)^2 over
 //! its lessons, makes it firm: that is the confidence. The more labels are wrong, the less the first lessons of a feature
-//! move it, while one that was learned often moves as ever: a word that one mail taught is worth what one label is worth.
+//! move it, while one that was learned often moves nearly as ever: a word that one mail taught is worth what one label is worth.
 //! With e = 0 this is the usual g = 1 - q.
 
 /// Features at which the scale is 1 / sqrt(2).
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn where_labels_are_wrong_the_first_lessons_of_a_feature_move_it_less_and_later_ones_as_ever() {
+    fn where_labels_are_wrong_the_first_lessons_of_a_feature_move_it_less_and_later_ones_hardly_less() {
         // One in ten wrong, heat 0: 0.1 + 30 * 0.1 = 3.1; 0.03 / 3.1^0.75 = 0.03 / 2.336253.
         near(step(0.5, 0.0, 0.1), 0.012_841);
         // Heat 12.9: 16^0.75 = 8 in doubt, 13^0.75 = 6.846325 without.
