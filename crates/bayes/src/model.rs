@@ -18,7 +18,7 @@ use crate::{explain, odds, pairs};
 /// The name in the model file.
 const NAME: &str = "bayes";
 /// The form of the model file and the extractor of its features.
-const FORM: u32 = 2 << 16 | pairs::EXTRACTOR;
+const FORM: u32 = 3 << 16 | pairs::EXTRACTOR;
 /// Counts of messages by domain. Two domains may share one: it only says how far a domain's own weights are believed.
 const DOMAINS: usize = 4_096;
 /// Messages of a domain, of its rarer class, at which its own weights count half: who knows one class only knows nothing
@@ -223,6 +223,8 @@ impl Learner for Model {
 #[derive(Clone, Copy)]
 struct Pull {
     ask: f32,
+    /// The share of labels that is believed to be wrong.
+    doubt: f32,
     /// How much the sample counts, below nought for ham. It lengthens the step and not the heat: what counts double does not
     /// make firm before it has moved.
     weight: f32,
@@ -255,8 +257,9 @@ impl Model {
         }
         let lesson = Pull {
             ask: ask.pull,
+            doubt,
             weight: sign * weight,
-            most: odds::move_max(doubt) * weight.max(1.0),
+            most: odds::move_max(before, weight),
         };
         self.pull(key, features, own, lesson);
     }
@@ -293,7 +296,9 @@ impl Model {
     fn share(&self, lesson: Pull, share: f32) -> Share {
         Share {
             share,
-            after: self.table.after(lesson.ask * share, odds::step),
+            after: self.table.after(lesson.ask * share, |gradient, heat| {
+                odds::step(gradient, heat, lesson.doubt)
+            }),
         }
     }
 

@@ -4,26 +4,32 @@
 //! not shout. A label is wrong with the probability e, so that a label is met with p = e + (1 - 2e) q, where q is what the
 //! model thinks of it. A lesson asks g = d ln(p) / ds = (1 - 2e) q (1 - q) / p of the score: most where the model was
 //! undecided, little where it knew, and little, too, where the label contradicts everything, in the measure in which labels
-//! proved wrong before. Each feature moves by rate * g * v / (0.1 + heat)^(3/4), and its heat, the sum of (g v)^2 over
-//! its lessons, makes it firm: that is the confidence. With e = 0 this is the usual g = 1 - q.
+//! proved wrong before. Each feature moves by rate * g * v / (0.1 + 30 e + heat)^(3/4), and its heat, the sum of (g v)^2 over
+//! its lessons, makes it firm: that is the confidence. The more labels are wrong, the less the first lessons of a feature
+//! move it, while one that was learned often moves nearly as ever: a word that one mail taught is worth what one label is worth.
+//! With e = 0 this is the usual g = 1 - q.
 
 /// Features at which the scale is 1 / sqrt(2).
 const LENGTH: f32 = 1_000.0;
 /// How far a feature moves that was never met.
-const RATE: f32 = 0.03;
-/// The heat that every feature begins with.
+const RATE: f32 = 0.06;
+/// The heat that every feature begins with where every label is right, and how the share of wrong labels raises it.
 const HEAT_FIRST: f32 = 0.1;
+const HEAT_DOUBT: f32 = 30.0;
 /// What asks less than this of the score is known already: it is not learned (train on error and near error).
 pub const NEAR: f32 = 0.01;
 /// The most that one lesson moves the score of its own mail, where every label is right.
 const MOVE_MAX: f32 = 30.0;
 /// How the share of wrong labels lowers that.
 const MOVE_DOUBT: f32 = 100.0;
+/// How far that may be raised for what counts more: one lesson that went too far would make the next, against it, a label
+/// against everything.
+const MOVE_RAISED: f32 = 10.0;
 /// The share of wrong labels that is believed at the beginning, the least, the most, and how fast the belief changes.
-pub const DOUBT_FIRST: f32 = 0.02;
+pub const DOUBT_FIRST: f32 = 0.03;
 const DOUBT_LEAST: f32 = 0.000_5;
 const DOUBT_MOST: f32 = 0.2;
-const DOUBT_RATE: f32 = 0.003;
+const DOUBT_RATE: f32 = 0.006;
 
 /// By how much the sum of the weights of so many features is scaled.
 pub fn scale(features: usize) -> f32 {
@@ -64,15 +70,17 @@ pub fn is_doubt(doubt: f32) -> bool {
     (DOUBT_LEAST..=DOUBT_MOST).contains(&doubt)
 }
 
-/// By how much a feature moves of which so much was learned, this lesson included.
-pub fn step(gradient: f32, heat: f32) -> f32 {
-    let root = (HEAT_FIRST + heat).sqrt();
+/// By how much a feature moves of which so much was learned, this lesson included, when a share `doubt` of all labels is
+/// wrong.
+pub fn step(gradient: f32, heat: f32, doubt: f32) -> f32 {
+    let root = (HEAT_FIRST + HEAT_DOUBT * doubt + heat).sqrt();
     RATE * gradient / (root * root.sqrt())
 }
 
-/// The most that a lesson moves its own mail.
-pub fn move_max(doubt: f32) -> f32 {
-    MOVE_MAX / (1.0 + MOVE_DOUBT * doubt)
+/// The most that a lesson of some weight moves its own mail.
+pub fn move_max(doubt: f32, weight: f32) -> f32 {
+    let most = MOVE_MAX / (1.0 + MOVE_DOUBT * doubt);
+    (most * weight.max(1.0)).min(most.max(MOVE_RAISED))
 }
 
 #[cfg(test)]
@@ -116,8 +124,8 @@ mod tests {
 
     #[test]
     fn doubt_goes_where_labels_prove_wrong_and_has_bounds() {
-        near(doubt(0.02, 1.0), 0.02 + 0.003 * 0.98);
-        near(doubt(0.02, 0.0), 0.02 - 0.003 * 0.02);
+        near(doubt(0.02, 1.0), 0.02 + 0.006 * 0.98);
+        near(doubt(0.02, 0.0), 0.02 - 0.006 * 0.02);
         let (mut low, mut high) = (0.02, 0.02);
         for _ in 0..10_000 {
             low = doubt(low, 0.0);
@@ -129,11 +137,20 @@ mod tests {
 
     #[test]
     fn a_feature_gets_firm_as_more_is_learned_of_it() {
-        // heat 0: 0.03 * 0.5 / 0.1^0.75 = 0.015 / 0.177828.
-        near(step(0.5, 0.0), 0.084_351);
+        // heat 0: 0.06 * 0.5 / 0.1^0.75 = 0.03 / 0.177828.
+        near(step(0.5, 0.0, 0.0), 0.168_702);
         // heat 0.9: the root of the root of 1, to the third, is 1.
-        near(step(0.5, 0.9), 0.015);
-        assert!(step(0.5, 10.0) < step(0.5, 1.0));
+        near(step(0.5, 0.9, 0.0), 0.03);
+        assert!(step(0.5, 10.0, 0.0) < step(0.5, 1.0, 0.0));
+    }
+
+    #[test]
+    fn where_labels_are_wrong_the_first_lessons_of_a_feature_move_it_less_and_later_ones_hardly_less() {
+        // One in ten wrong, heat 0: 0.1 + 30 * 0.1 = 3.1; 0.03 / 3.1^0.75 = 0.03 / 2.336253.
+        near(step(0.5, 0.0, 0.1), 0.012_841);
+        // Heat 12.9: 16^0.75 = 8 in doubt, 13^0.75 = 6.846325 without.
+        near(step(0.5, 12.9, 0.1), 0.003_75);
+        near(step(0.5, 12.9, 0.0), 0.004_381_9);
     }
 
     #[test]
@@ -141,8 +158,17 @@ mod tests {
         near(scale(0), 1.0);
         near(scale(1_000), std::f32::consts::FRAC_1_SQRT_2);
         near(scale(3_000), 0.5);
-        near(move_max(0.0), 30.0);
-        near(move_max(0.1), 30.0 / 11.0);
+    }
+
+    #[test]
+    fn a_lesson_moves_its_mail_by_less_where_labels_are_wrong_and_by_more_where_it_counts_more() {
+        near(move_max(0.0, 1.0), 30.0);
+        near(move_max(0.1, 1.0), 30.0 / 11.0);
+        near(move_max(0.1, 0.3), 30.0 / 11.0);
+        near(move_max(0.1, 2.0), 60.0 / 11.0);
+        // 5 * 30 / 11 = 13.6, and nothing is raised beyond 10.
+        near(move_max(0.1, 5.0), 10.0);
+        near(move_max(0.0, 5.0), 30.0);
     }
 
     #[test]

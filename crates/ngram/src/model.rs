@@ -25,7 +25,7 @@ use crate::table::{Slot, Table, WEIGHT_MAX};
 /// The name in the model file.
 const NAME: &str = "ngram";
 /// The form of the model file and the extractor of its features.
-const FORM: u32 = 1 << 16 | EXTRACTOR;
+const FORM: u32 = 2 << 16 | EXTRACTOR;
 /// Counts of messages by domain. Two domains may share one: it only says how far a domain's own weights are believed.
 const DOMAINS: usize = 4_096;
 /// Messages of a domain, of its rarer class, at which its own weights count half.
@@ -82,7 +82,7 @@ impl Said {
 }
 
 /// The features that a domain has weights for.
-fn shared_out(features: &[u64]) -> impl Iterator<Item = u64> {
+fn shared_out(features: &[u64]) -> impl Iterator<Item = u64> + Clone {
     features.iter().copied().filter(|feature| feature % DOMAIN_SHARE == 0)
 }
 
@@ -177,16 +177,17 @@ impl Model {
         // What counts double was looked at twice.
         let wrong = odds::wrong(for_it, ham.min(spams), share / f64::from((weight * weight).max(1.0)));
         self.doubt_is(doubt.after(wrong));
-        let rate = odds::rate(share);
+        let (rate, most) = (odds::rate(share), odds::move_max(share) * weight);
         let cut = features.partition_point(|feature| View::of(*feature) == View::Head);
         for (view, features) in View::ALL.into_iter().zip([&features[..cut], &features[cut..]]) {
             let error = odds::error(said.views[view as usize], spam, wrong) * weight * said.scale(view);
-            self.step(features.iter().map(|feature| place(*feature)), error, rate);
+            let places = features.iter().map(|feature| place(*feature));
+            self.step(places, error, rate, most / said.scale(view));
         }
         if let Some(own) = &said.own {
             let error = odds::error(said.sum(), spam, wrong) * weight * own.scale;
             let places = shared_out(features).map(|feature| salted(feature, own.salt));
-            self.step(places, error, rate);
+            self.step(places, error, rate, most / own.scale);
             let count = &self.domains[own.salt as usize % DOMAINS];
             let (ham, spams) = halves(count.load(Ordering::Relaxed));
             let (ham, spams) = match spam {
@@ -216,14 +217,26 @@ impl Model {
         }
     }
 
-    /// Moves the weights in some slots for an error.
-    fn step(&self, places: impl Iterator<Item = u64>, error: f32, rate: f32) {
+    /// Moves the weights in some slots for an error, their sum by no more than `most`.
+    fn step(&self, places: impl Iterator<Item = u64> + Clone, error: f32, rate: f32, most: f32) {
         if error == 0.0 {
             return;
         }
+        let after = |squares: f32| (squares + error * error).min(f32::MAX);
+        // What moves most was never moved before. Where even that much of all of them is allowed, as for nearly every mail
+        // that is known already, nothing has to be looked up.
+        let new = odds::step(error.abs(), error * error, rate) * places.clone().count() as f32;
+        let brake = if new <= most {
+            1.0
+        } else {
+            let moved = |place| odds::step(error.abs(), after(self.table.slot(place).squares), rate);
+            let moved: f32 = places.clone().map(moved).sum();
+            (most / moved.max(f32::MIN_POSITIVE)).min(1.0)
+        };
+        let rate = rate * brake;
         for place in places {
             let slot = self.table.slot(place);
-            let squares = (slot.squares + error * error).min(f32::MAX);
+            let squares = after(slot.squares);
             let weight = slot.weight + odds::step(error, squares, rate);
             self.table.set(
                 place,

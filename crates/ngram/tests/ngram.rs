@@ -232,6 +232,16 @@ fn a_correction_moves_more_than_a_trap_and_nothing_moves_nothing() {
 }
 
 #[test]
+fn one_lesson_moves_a_mail_of_nothing_but_new_sequences_by_a_bounded_amount() {
+    let (model, text): (Model, String) = (model(), (0..600).map(|n| format!("{} ", n * 7_919)).collect());
+    let features = model.features(&mail("Numbers", &text));
+    model.learn(&features, &Sample::new(1, Time::from_millis(1), Label::Ham, None));
+    // At first one label in a hundred is doubted: 20 / (1 + 100 * 0.01) = 10 for the text, and the short head adds some 2.
+    let said = model.score(&features, None).value;
+    assert!((-0.7 * 13.0..-0.7 * 10.0).contains(&said), "{said}");
+}
+
+#[test]
 fn a_domain_that_taught_both_classes_has_a_mind_of_its_own() {
     let model = model();
     // What most call spam, one domain wants.

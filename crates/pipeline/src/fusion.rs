@@ -1,8 +1,8 @@
 //! Several classifiers' log-odds become one, and that becomes points.
 //!
 //! **Invariants:** more log-odds of spam from any member never make fewer points; no member, whatever it says, makes
-//! more than [`Fusion::MOST`]; and the less is known of ham, the further spam must lie from it. **Absent on purpose:**
-//! learning the weights, and what lies in a mail.
+//! more than [`Fusion::MOST`]; and the less is known of ham, the further spam must lie from it, and the less sure anybody is
+//! that a mail is ham. **Absent on purpose:** learning the weights, and what lies in a mail.
 
 use std::collections::BTreeMap;
 
@@ -71,6 +71,9 @@ impl Fusion {
     const ONE_MORE: f32 = 0.2;
     /// The weight of a member that nobody has compared with others.
     pub const OTHER: f32 = 0.5;
+    /// How sure of ham the confirmed ham makes, at the most, for each power of e of it: a few messages, of which one may be
+    /// told wrong, are no ground for certainty, and what was said early compares with what is said later.
+    const SURE_OF_HAM: f32 = 2.0;
     /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
     const FOR_HAM: f32 = 0.4;
 
@@ -127,9 +130,20 @@ impl Fusion {
         support / (support + Fusion::HALF)
     }
 
-    /// What a member adds among all that speak: its words by its part of their weights, and all together a little more
-    /// for each that speaks, since what they see overlaps.
+    /// What a member adds among all that speak, as a part of [`fuse`](Fusion::fuse).
     pub fn share<'a, V>(&self, filter: &str, odds: LogOdds, among: V) -> f32
+    where
+        V: IntoIterator<Item = (&'a str, LogOdds), IntoIter: Clone>,
+    {
+        let among = among.into_iter();
+        let sum = self.sum(among.clone());
+        let left = if sum == 0.0 { 1.0 } else { self.bounded(sum) / sum };
+        self.part(filter, odds, among) * left
+    }
+
+    /// What a member says among all that speak: its words by its part of their weights, and all together a little more
+    /// for each that speaks, since what they see overlaps.
+    fn part<'a, V>(&self, filter: &str, odds: LogOdds, among: V) -> f32
     where
         V: IntoIterator<Item = (&'a str, LogOdds)>,
     {
@@ -152,11 +166,23 @@ impl Fusion {
     where
         V: IntoIterator<Item = (&'a str, LogOdds), IntoIter: Clone>,
     {
-        let votes = votes.into_iter();
-        let shares = votes
+        self.bounded(self.sum(votes.into_iter()))
+    }
+
+    fn sum<'a, V>(&self, votes: V) -> f32
+    where
+        V: Iterator<Item = (&'a str, LogOdds)> + Clone,
+    {
+        let parts = votes
             .clone()
-            .map(|(filter, odds)| self.share(filter, odds, votes.clone()));
-        shares.sum()
+            .map(|(filter, odds)| self.part(filter, odds, votes.clone()));
+        parts.sum()
+    }
+
+    /// Log-odds that are no surer of ham than what is known of it allows; those of spam as they are.
+    fn bounded(&self, odds: f32) -> f32 {
+        let most = Fusion::SURE_OF_HAM * (2.0 + self.ham.count as f32).ln();
+        if odds < 0.0 { most * (odds / most).tanh() } else { odds }
     }
 
     /// The fused log-odds from which on a mail is called spam at the risk that was chosen.
@@ -240,6 +266,39 @@ mod tests {
         let against = ("hmm", odds(-2.0, 1_000));
         assert!(points(&[one, other]) > points(&[one]));
         assert!(points(&[one, against]) == 0);
+    }
+
+    #[test]
+    fn nobody_is_surer_of_ham_than_what_is_known_of_it_allows() {
+        let at = |count: f64, value: f32| {
+            let fusion = Fusion::default().knowing(ham(count, 0.0, 1.0));
+            fusion.fuse([("bayes", odds(value, 997))])
+        };
+        // Trust 997/1000. No ham: 2 ln 2 = 1.386294; 1.386294 * tanh(-0.997 * 4 / 1.386294 = -2.876734) = -1.377528.
+        assert!((at(0.0, -4.0) + 1.377_528).abs() < 1e-4, "{}", at(0.0, -4.0));
+        // 98: 2 ln 100 = 9.210340; 9.210340 * tanh(-3.988 / 9.210340 = -0.432992) = -3.756146.
+        assert!((at(98.0, -4.0) + 3.756_146).abs() < 1e-4, "{}", at(98.0, -4.0));
+        assert_eq!(at(0.0, 4.0), at(1e6, 4.0), "spam needs no ham to be spam");
+        assert!(at(1e6, -4.0) < at(1e3, -4.0) && at(1e3, -4.0) < at(10.0, -4.0));
+        let said: Vec<f32> = (-200..=200).map(|value| at(3.0, value as f32 / 10.0)).collect();
+        assert!(said.is_sorted(), "more log-odds never become fewer");
+    }
+
+    #[test]
+    fn what_members_add_is_the_word_of_all_also_where_it_is_bounded() {
+        let fusion = Fusion::default().knowing(ham(5.0, 0.0, 1.0)).weighing("hmm", 0.2);
+        let votes = [
+            ("bayes", odds(-9.0, 50)),
+            ("hmm", odds(3.0, 50)),
+            ("ngram", odds(-2.0, 50)),
+        ];
+        let shares = votes.map(|(name, odds)| fusion.share(name, odds, votes));
+        let fused = fusion.fuse(votes);
+        assert!((shares.iter().sum::<f32>() - fused).abs() < 1e-5, "{shares:?} {fused}");
+        assert!(
+            shares[0] < shares[2] && shares[2] < 0.0 && shares[1] > 0.0,
+            "{shares:?}"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ const FINE: f32 = 8.0;
 /// The furthest that it reaches, each way.
 const REACH: f32 = 30.0;
 /// The weights from which members begin, as they did best together (benches/accuracy); others begin at the middle.
-const FIRST: [(&str, f32); 3] = [("bayes", 0.4), ("hmm", 0.2), ("ngram", 0.8)];
+const FIRST: [(&str, f32); 3] = [("bayes", 0.4), ("hmm", 0.4), ("ngram", 0.8)];
 /// How far a weight goes at first for an error.
 const RATE: f32 = 0.01;
 /// Log-odds from which on a label that says the other is doubted.
@@ -30,7 +30,7 @@ const WEIGHTS: (f32, f32) = (0.05, 3.0);
 /// What is supposed of the tail of ham before it is known, in hundredths of a message, and by how much such ham passes.
 const SUPPOSED: (f64, f64) = (300.0, 1.5);
 /// The form in which it is saved.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 const BINS: usize = (2.0 * REACH * FINE) as usize + 1;
 /// Where the histogram holds more ham than this, in hundredths, all of it counts half: mail changes, and the models do,
 /// which knew little when they judged the first of it.
@@ -98,7 +98,8 @@ impl Fit {
         }
         error *= sample.weight.min(400) as f32 / 100.0;
         // Of z = k (w1 t1 x1 + w2 t2 x2 + ..) / (w1 + w2 + ..) the slope by w1 is k (t1 x1 - z / k) / (w1 + w2 + ..): only
-        // the part of each is learned, not how loud all are together. Where labels are wrong, all would grow timid.
+        // the part of each is learned, not how loud all are together. Where labels are wrong, all would grow timid. Where
+        // little ham is known and z is bounded, all slopes are smaller by the same share.
         let fusion = self.fusion();
         let among = || votes.iter().copied().filter(|(_, odds)| odds.support > 0);
         let weights: f32 = among().map(|(name, _)| fusion.weight(name)).sum();
