@@ -9,8 +9,8 @@
 # BACKLOG    how many mails wait while Gatepost starts (default 100000; 0: no such measurement)
 # TMPDIR     a folder on the disk that is measured (default /var/tmp); not in memory
 #
-# There are two of Postfix. `postfix` finds its mail server away, as Gatepost does, and puts its mail off until it has been
-# idle for an hour. `postfix-hold` puts its mail on hold, which is the least it can do: nobody tries it, and no file moves.
+# There are two of Postfix. `postfix` finds its mail server away, as Gatepost does, and puts its mail off for an hour.
+# `postfix-hold` puts its mail on hold, which is the least it can do: nobody tries it, and no file moves.
 # All sync before 250.
 # Prints lines of CSV: the median of the rounds for what is accepted. Everything is on loopback, and ends with this.
 export TMPDIR=${TMPDIR:-/var/tmp}
@@ -77,8 +77,20 @@ offer() { # port, mails, arguments of smtp-source
   smtp-source -m "$mails" -f ann@b.example -M b.example "$@" "127.0.0.1:$port" >/dev/null 2>"$folder/trouble" ||
     { cat "$folder/trouble" >&2 && die "smtp-source failed at port $port"; }
 }
-# One load on one of them: mails a second, and CPU seconds per 1,000, until nothing of it is in `moving` any more. All of it
-# must lie there afterwards.
+# The processor's seconds of a process when it has nothing to do any more.
+at_rest() { # process
+  local before='' now
+  now=$(seconds "$1")
+  for _ in $(seq 100); do
+    [ "$now" != "$before" ] || break
+    before=$now
+    sleep 0.3
+    now=$(seconds "$1")
+  done
+  printf '%s' "$now"
+}
+# One load on one of them: mails a second, and CPU seconds per 1,000, until it is at rest and nothing is in `moving` any
+# more. All of it must lie there afterwards.
 run() { # port, process, folder, mails, arguments of smtp-source
   local port=$1 pid=$2 where=$3 mails=$4 before used began took there
   local moving=("${where%/*}"/{incoming,active})
@@ -92,7 +104,7 @@ run() { # port, process, folder, mails, arguments of smtp-source
     [ $(($(date +%s%N) - began)) -lt 600000000000 ] || die "port $port still works at its mail"
     sleep 0.1
   done
-  used=$(awk "BEGIN { print $(seconds "$pid") - $before }")
+  used=$(awk "BEGIN { print $(at_rest "$pid") - $before }")
   there=$(($(waiting "$where") - there))
   [ "$there" = "$mails" ] || die "port $port accepted $mails mails and has $there in its queue"
   awk -v n="$mails" -v ns="$took" -v cpu="$used" 'BEGIN { printf "%.1f %.4f\n", n * 1e9 / ns, cpu * 1000 / n }'
@@ -150,7 +162,7 @@ postsuper -c "$folder/postfix-hold/config" -H ALL 2>/dev/null
 sink 2612
 listening 2612
 drain gatepost 'deliver; one domain in its order' "$gatepost" flush "$ours"
-drain postfix 'deliver; one domain' "$postfix" release "$theirs"/{incoming,active,deferred}
+drain postfix-hold 'deliver; one domain' "$postfix" release "$theirs"/{incoming,active,deferred}
 kill "${running[-1]}"
 wait "${running[-1]}" 2>/dev/null || true
 unset 'running[-1]'
@@ -163,7 +175,7 @@ postsuper -c "$folder/postfix-hold/config" -H ALL 2>/dev/null
 sink 2612
 listening 2612
 drain gatepost "deliver; $domains domains" "$gatepost" flush "$ours"
-drain postfix "deliver; $domains domains" "$postfix" release "$theirs"/{incoming,active,deferred}
+drain postfix-hold "deliver; $domains domains" "$postfix" release "$theirs"/{incoming,active,deferred}
 
 [ "$backlog" -gt 0 ] || exit 0
 kill "${running[-1]}"

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use gatepost_message::Headers;
 use gatepost_smtp::Address;
+use gatepost_smtp::address::is_unseen;
 
 /// The most octets of a From field that are read; a longer one is ambiguous.
 pub const FIELD_MAX: usize = 4_096;
@@ -120,8 +121,8 @@ impl Author {
             return ODD;
         }
         let text = angle.as_deref().unwrap_or(&plain).trim_ascii();
-        // RFC 6531 lets a space that is not ASCII's stand in a word; some readers cut it off, others keep it.
-        let Some(address) = Address::parse(text, true).ok().filter(|address| !is_spaced(address)) else {
+        // RFC 6531 lets spaces that are not ASCII's and what shows nothing stand in a word; some readers cut them off.
+        let Some(address) = Address::parse(text, true).ok().filter(|address| is_seen(address)) else {
             return ODD;
         };
         // Some readers take the first that looks like an address. Many write their own address for their name.
@@ -133,9 +134,9 @@ impl Author {
     }
 }
 
-/// Whether its local part holds a space that is not ASCII's.
-fn is_spaced(address: &Address) -> bool {
-    address.local().chars().any(|c| c.is_whitespace() && !c.is_ascii())
+/// Whether all of its local part that is not ASCII shows.
+fn is_seen(address: &Address) -> bool {
+    address.local().chars().all(|c| c.is_ascii() || !is_unseen(c))
 }
 
 /// What stands behind each `@` as far as it looks like a domain, in small letters.
@@ -233,6 +234,7 @@ mod tests {
             "From: \u{a0}ann@b.example",
             "From: \"\u{a0}ann\"@b.example",
             "From: Ann <ann@b.example\u{3000}>",
+            "From: \u{feff}ann@b.example",
             "From: ann@b.example\r\nfrom : ann@b.example",
         ] {
             assert!(matches!(of(&format!("{head}\r\n\r\n")), Author::Ambiguous(_)), "{head}");

@@ -271,7 +271,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// Whether a character shows nothing, is a space, or turns the text around: no part of a name.
-pub(crate) fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     match c {
         '!'..='~' => false,
         // Soft hyphen, grapheme joiner, Arabic letter mark, Hangul and Khmer fillers, Mongolian selectors.

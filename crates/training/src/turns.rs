@@ -7,18 +7,17 @@
 //! **Invariant:** what is learned once more is written into the log as that, and then no choice any more. **Absent on
 //! purpose:** what people say one by one; that comes mixed, and five hundred of one class in a row change little.
 
-use std::collections::VecDeque;
-
 use gatepost_core::{Ground, Label};
 
 use crate::log::Entry;
 
-/// So many of the last samples of collections are looked at.
-const LAST: usize = 500;
-/// The other class is rare where it has less of its share among them than this.
-const ENOUGH: f64 = 0.9;
+/// The last samples of collections count, each a little less than the one behind it: as much as so many of the same weight.
+const LAST: f64 = 64.0;
+/// The other class is rare where it has less of its share among them than this; then it is learned once more until it has
+/// all of its share.
+const ENOUGH: f64 = 0.7;
 /// So many, at most, are learned once more behind one mail.
-pub const AT_ONCE: usize = 3;
+pub const AT_ONCE: usize = 2;
 /// Fewer of one class are no reason.
 const FEW: u32 = 10;
 
@@ -27,10 +26,10 @@ const FEW: u32 = 10;
 pub struct Turns {
     /// Ham and spam that were told.
     told: [u32; 2],
-    /// The classes of the last ones, those that were learned once more included.
-    recent: VecDeque<usize>,
-    /// How many of them are of each.
-    counts: [usize; 2],
+    /// How much of the last ones is spam, those that were learned once more included.
+    spam: f64,
+    /// Whether ham, and whether spam, was rare and has not all of its share yet.
+    rare: [bool; 2],
     /// The last of each class that was learned once more.
     last: [u64; 2],
 }
@@ -54,28 +53,30 @@ impl Turns {
 
     /// Counts a new sample of a collection.
     pub fn told(&mut self, label: Label) {
-        let own = class(label);
-        if let Some(told) = self.told.get_mut(own) {
+        if self.told == [0, 0] {
+            self.spam = class(label) as f64;
+        }
+        if let Some(told) = self.told.get_mut(class(label)) {
             *told = told.saturating_add(1);
         }
-        self.count(own);
+        self.count(label);
     }
 
     /// The class other than this one, where one of it is to be learned once more.
-    pub fn rare_beside(&self, label: Label) -> Option<Label> {
-        let own = class(label);
-        let of = |counts: &[u32; 2], class: usize| counts.get(class).copied().unwrap_or_default();
-        let (mine, others) = (of(&self.told, own), of(&self.told, 1 - own));
+    pub fn rare_beside(&mut self, label: Label) -> Option<Label> {
+        let (other, there) = match label {
+            Label::Ham => (Label::Spam, self.spam),
+            Label::Spam => (Label::Ham, 1.0 - self.spam),
+        };
+        let of = |label| self.told.get(class(label)).copied().unwrap_or_default();
+        let (mine, others) = (of(label), of(other));
         if mine < FEW || others == 0 {
             return None;
         }
         let share = f64::from(others) / (f64::from(mine) + f64::from(others));
-        let there = self.counts.get(1 - own).copied().unwrap_or_default() as f64;
-        let rare = there < share * ENOUGH * self.recent.len() as f64;
-        rare.then_some(match label {
-            Label::Ham => Label::Spam,
-            Label::Spam => Label::Ham,
-        })
+        let rare = self.rare.get_mut(class(other))?;
+        *rare = there < share * if *rare { 1.0 } else { ENOUGH };
+        rare.then_some(other)
     }
 
     /// Counts one that was learned once more, and which it was.
@@ -83,7 +84,7 @@ impl Turns {
         if let Some(last) = self.last.get_mut(class(label)) {
             *last = of;
         }
-        self.count(class(label));
+        self.count(label);
     }
 
     /// The last of a class that was learned once more.
@@ -91,16 +92,8 @@ impl Turns {
         self.last.get(class(label)).copied().unwrap_or_default()
     }
 
-    fn count(&mut self, class: usize) {
-        self.recent.push_back(class);
-        let gone = match self.recent.len() > LAST {
-            true => self.recent.pop_front(),
-            false => None,
-        };
-        for (n, count) in self.counts.iter_mut().enumerate() {
-            *count += usize::from(n == class);
-            *count -= usize::from(gone == Some(n));
-        }
+    fn count(&mut self, label: Label) {
+        self.spam += (class(label) as f64 - self.spam) / LAST;
     }
 }
 
@@ -131,14 +124,16 @@ mod tests {
     fn a_class_that_comes_after_the_other_meets_it_again_and_again() {
         let all = again(&[(Label::Ham, 4_000), (Label::Spam, 2_000)]);
         assert_eq!(all[0], 0, "there is no other yet");
-        assert!((3_000..=4_500).contains(&all[1]), "{all:?}");
+        assert!((2_000..=4_000).contains(&all[1]), "{all:?}");
         let all = again(&[(Label::Spam, 2_000), (Label::Ham, 4_000)]);
-        assert!((1_500..=4_500).contains(&all[1]), "{all:?}");
+        assert!((1_000..=5_000).contains(&all[1]), "{all:?}");
+        let all = again(&[(Label::Ham, 200), (Label::Spam, 200)]);
+        assert!((50..=400).contains(&all[1]), "{all:?}");
     }
 
     #[test]
-    fn what_comes_mixed_is_learned_once() {
+    fn what_comes_mixed_is_hardly_learned_once_more() {
         let mixed = [(Label::Ham, 2), (Label::Spam, 1)].repeat(1_000);
-        assert_eq!(again(&mixed).iter().sum::<usize>(), 0);
+        assert!(again(&mixed).iter().sum::<usize>() < 30, "but for the first ones");
     }
 }
