@@ -295,8 +295,23 @@ impl Log {
         let (first, count) = (self.last + 1, lines.len() as u64);
         let mut out = Vec::with_capacity(lines.iter().map(|(_, body)| body.len() + 256).sum());
         let mut placed = Vec::with_capacity(lines.len());
+        let mut again = Vec::new();
         for (n, (mut line, body)) in lines.into_iter().enumerate() {
             let given = first + n as u64;
+            match &mut line {
+                Line::Again(_, of) => again.push((*of, given)),
+                // What repeats a sample goes with it, and is named: nobody shall miss it.
+                Line::Forgotten { which, .. } => {
+                    let (before, now) = (&self.again, &again);
+                    let repeats = which.iter().flat_map(|gone| {
+                        let now = now.iter().filter(move |(of, _)| of == gone).map(|(_, again)| *again);
+                        before.get(gone).into_iter().flatten().copied().chain(now)
+                    });
+                    let repeats: Vec<u64> = repeats.collect();
+                    which.extend(repeats);
+                }
+                _ => {}
+            }
             match &mut line {
                 Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, _) => head.sequence = given,
                 Line::Forgotten { sequence, .. } | Line::Aside { sequence, .. } => *sequence = given,

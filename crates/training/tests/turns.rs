@@ -113,6 +113,11 @@ fn what_is_forgotten_is_also_forgotten_where_it_was_learned_once_more() {
             .await
             .unwrap();
         assert_eq!(school.models(), only.models());
+        school.teacher.close().await;
+        drop(school);
+        let school = School::open(folder.path(), Settings::default());
+        assert_eq!(school.teacher.found().notes, Vec::<String>::new());
+        assert_eq!(school.models(), only.models());
         assert_eq!(school.teacher.unlearn(&Unlearn::By("train".into())).await, Ok(400));
     });
 }
