@@ -122,7 +122,7 @@ impl Author {
         }
         let text = angle.as_deref().unwrap_or(&plain).trim_ascii();
         // RFC 6531 lets spaces that are not ASCII's and what shows nothing stand in a word; some readers cut them off.
-        let Some(address) = Address::parse(text, true).ok().filter(|address| is_seen(address)) else {
+        let Some(address) = Address::parse(text, true).ok().filter(is_seen) else {
             return ODD;
         };
         // Some readers take the first that looks like an address. Many write their own address for their name.
