@@ -6,7 +6,8 @@
 //!          2 forgotten: body is the sequences that must go
 //!          3 aside: body is the spans of sequences that are not in the models
 //!          4 remembered: like a sample, before anybody labelled it
-//!          5 again: like a sample, and behind its head the sequence of the sample that it repeats
+//!          5 again: like a sample, and behind its head the sequence of the sample that it repeats, and of the one for
+//!            whose sake it does
 //! ```
 //!
 //! **Invariant:** what is read is what was written, or it is no frame. No text of a mail stands in it: features and sources
@@ -99,15 +100,16 @@ pub enum Line {
     },
     /// A mail that was delivered; head and the ids by which it is asked for.
     Remembered(Head, Vec<u64>),
-    /// A sample that is learned once more here; its head, and the sequence of the one that it repeats.
-    Again(Head, u64),
+    /// A sample that is learned once more here; its head, the sequence of the one that it repeats, and of the one for whose
+    /// sake it does. Where either is forgotten, so is this.
+    Again(Head, u64, u64),
 }
 
 impl Line {
     /// Its place in the log.
     pub fn sequence(&self) -> u64 {
         match self {
-            Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, _) => head.sequence,
+            Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, ..) => head.sequence,
             Line::Forgotten { sequence, .. } | Line::Aside { sequence, .. } => *sequence,
         }
     }
@@ -232,9 +234,10 @@ pub fn write(out: &mut Vec<u8>, line: &Line, features: &[u8]) -> u64 {
             ids.iter().for_each(|id| head.extend_from_slice(&id.to_le_bytes()));
             (4, features)
         }
-        Line::Again(sample, of) => {
+        Line::Again(sample, of, beside) => {
             write_head(&mut head, sample);
             put(&mut head, *of);
+            put(&mut head, *beside);
             (5, features)
         }
         Line::Forgotten { which, .. } => {
@@ -313,7 +316,7 @@ pub fn read(bytes: &[u8]) -> Option<Framed<'_>> {
         }
         5 => {
             let sample = read_head(sequence, &mut head)?;
-            Line::Again(sample, get(&mut head)?)
+            Line::Again(sample, get(&mut head)?, get(&mut head)?)
         }
         _ => return None,
     };
@@ -437,7 +440,7 @@ mod tests {
         prop_oneof![
             head().prop_map(Line::Sample),
             (head(), vec(any::<u64>(), 0..4)).prop_map(|(head, ids)| Line::Remembered(head, ids)),
-            (head(), any::<u64>()).prop_map(|(head, of)| Line::Again(head, of)),
+            (head(), any::<[u64; 2]>()).prop_map(|(head, [of, beside])| Line::Again(head, of, beside)),
             (any::<u64>(), vec(any::<u64>(), 0..20)).prop_map(|(sequence, which)| Line::Forgotten { sequence, which }),
             (any::<u64>(), vec(any::<(u64, u64)>(), 0..9))
                 .prop_map(|(sequence, spans)| Line::Aside { sequence, spans }),

@@ -124,7 +124,7 @@ impl Writer {
                     self.admission.learn(&head, &instead_of);
                     lines.push((Line::Sample(head.clone()), body));
                     answers.push((answer, Fate::Learned(head.sequence)));
-                    let (label, collected) = (head.label, head.ground == Ground::Corpus);
+                    let (label, collected, beside) = (head.label, head.ground == Ground::Corpus, head.sequence);
                     learned.push((head, features));
                     if !collected {
                         continue;
@@ -135,7 +135,7 @@ impl Writer {
                             break;
                         };
                         head.sequence = self.log.last() + 1 + lines.len() as u64;
-                        lines.push((Line::Again(head.clone(), of), entry::write_features(&features)));
+                        lines.push((Line::Again(head.clone(), of, beside), entry::write_features(&features)));
                         learned.push((head, features));
                     }
                 }

@@ -48,7 +48,7 @@ pub struct Log {
     /// The last file, open for appending; none where a new one must begin.
     open: Option<(u64, File)>,
     entries: BTreeMap<u64, Entry>,
-    /// Samples that are learned once more, by the one that they repeat.
+    /// Samples that are learned once more, by the one that they repeat and by the one for whose sake they do.
     again: BTreeMap<u64, Vec<u64>>,
     aside: Vec<(u64, u64)>,
     /// Forgotten samples whose features are still on the disk, by file.
@@ -135,17 +135,17 @@ impl Log {
     fn take(&mut self, file: u64, placed: Placed) {
         self.last = self.last.max(placed.line.sequence());
         let again = match &placed.line {
-            Line::Again(_, of) => Some(*of),
+            Line::Again(_, of, beside) => Some((*of, *beside)),
             _ => None,
         };
         match placed.line {
-            Line::Sample(head) | Line::Again(head, _) => {
-                if let Some(of) = again {
-                    self.again.entry(of).or_default().push(head.sequence);
+            Line::Sample(head) | Line::Again(head, ..) => {
+                for with in again.into_iter().flat_map(|(of, beside)| [of, beside]) {
+                    self.again.entry(with).or_default().push(head.sequence);
                 }
                 let entry = Entry {
                     check: placed.check,
-                    again,
+                    again: again.map(|(of, _)| of),
                     file,
                     at: placed.at as u64,
                     len: placed.len as u32,
@@ -175,7 +175,7 @@ impl Log {
         Ok(())
     }
 
-    /// Takes a sample out, and with it what repeats it.
+    /// Takes a sample out, and with it what repeats it or was repeated for its sake.
     fn part(&mut self, sequence: u64) {
         let again = self.again.remove(&sequence).unwrap_or_default();
         for sequence in std::iter::once(sequence).chain(again) {
@@ -299,7 +299,7 @@ impl Log {
         for (n, (mut line, body)) in lines.into_iter().enumerate() {
             let given = first + n as u64;
             match &mut line {
-                Line::Again(_, of) => again.push((*of, given)),
+                Line::Again(_, of, beside) => again.extend([(*of, given), (*beside, given)]),
                 // What repeats a sample goes with it, and is named: nobody shall miss it.
                 Line::Forgotten { which, .. } => {
                     let (before, now) = (&self.again, &again);
@@ -313,7 +313,7 @@ impl Log {
                 _ => {}
             }
             match &mut line {
-                Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, _) => head.sequence = given,
+                Line::Sample(head) | Line::Remembered(head, _) | Line::Again(head, ..) => head.sequence = given,
                 Line::Forgotten { sequence, .. } | Line::Aside { sequence, .. } => *sequence = given,
             }
             let at = out.len();

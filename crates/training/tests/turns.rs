@@ -46,7 +46,7 @@ fn repeated(folder: &Path) -> Vec<u64> {
         let octets = std::fs::read(file).unwrap();
         let lines = segment::read(&octets).lines.into_iter();
         all.extend(lines.filter_map(|placed| match placed.line {
-            Line::Again(_, of) => Some(of),
+            Line::Again(_, of, _) => Some(of),
             _ => None,
         }));
     }
@@ -145,5 +145,22 @@ fn a_correction_takes_the_wrong_word_away_wherever_it_was_learned() {
         school.teacher.sweep().await.unwrap();
         assert_eq!(school.models(), only.models());
         assert_eq!(school.models(), from_the_log(folder.path()));
+    });
+}
+
+#[test]
+fn who_is_forgotten_leaves_nothing_that_was_learned_once_more_for_his_sake() {
+    block(async {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let school = School::open(folder.path(), Settings::default());
+        school.teacher.label_all(collected(0, 40, Label::Ham)).await.unwrap();
+        let mut spam = collected(1_000, 400, Label::Spam);
+        spam.iter_mut().for_each(|lesson| lesson.by = "eve".into());
+        school.teacher.label_all(spam).await.unwrap();
+        assert!(!repeated(folder.path()).is_empty());
+        assert_eq!(school.teacher.unlearn(&Unlearn::By("eve".into())).await, Ok(400));
+        let never = School::open(other.path(), Settings::default());
+        never.teacher.label_all(collected(0, 40, Label::Ham)).await.unwrap();
+        assert_eq!(school.models(), never.models());
     });
 }
