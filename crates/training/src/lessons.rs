@@ -39,6 +39,8 @@ impl Ready {
 
 /// Lessons that share one sync of the disk.
 const BATCH: usize = 512;
+/// So many octets of features, at most, are learned once more among them.
+const REPEATED_MAX: usize = 32 << 20;
 /// What cannot be written, for whoever brought a lesson.
 fn unwritable(error: &std::io::Error) -> Fault {
     tracing::error!(%error, "the sample log cannot be written");
@@ -101,7 +103,7 @@ impl Writer {
         let mut lines = Vec::with_capacity(lessons.len());
         let mut learned = Vec::with_capacity(lessons.len());
         let mut reader = self.log.reader();
-        let mut gone = HashSet::new();
+        let (mut gone, mut repeated) = (HashSet::new(), 0);
         let (mut corrected, mut answers) = (false, Vec::with_capacity(lessons.len()));
         for (lesson, answer) in lessons {
             let Ready {
@@ -131,11 +133,16 @@ impl Writer {
                     }
                     self.turns.told(label);
                     for _ in 0..AT_ONCE {
+                        if repeated > REPEATED_MAX {
+                            break;
+                        }
                         let Some((mut head, of, features)) = self.once_more(label, &mut reader, &gone) else {
                             break;
                         };
                         head.sequence = self.log.last() + 1 + lines.len() as u64;
-                        lines.push((Line::Again(head.clone(), of, beside), entry::write_features(&features)));
+                        let body = entry::write_features(&features);
+                        repeated += body.len();
+                        lines.push((Line::Again(head.clone(), of, beside), body));
                         learned.push((head, features));
                     }
                 }
@@ -174,6 +181,7 @@ impl Writer {
             self.announce();
         }
         if corrected {
+            self.count_turns();
             self.wanted = self.target();
             if let Err(error) = self.drop_tainted() {
                 self.complain(&unwritable(&error));

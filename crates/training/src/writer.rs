@@ -256,10 +256,15 @@ impl Writer {
             let learned = !within(self.log.aside(), entry.head.sequence);
             self.admission.recall(&entry.head, learned);
         }
+        self.count_turns();
+        self.wanted = self.target();
+    }
+
+    /// Counts anew what was learned of collections.
+    pub(crate) fn count_turns(&mut self) {
         let aside = self.log.aside();
         let learned = self.log.entries();
         self.turns = Turns::of(learned.filter(|entry| !within(aside, entry.head.sequence)));
-        self.wanted = self.target();
     }
 
     /// The chain that follows from the base and the log.
