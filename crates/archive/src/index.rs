@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use gatepost_core::{Fault, KeptId, Page, Seed, Store};
+use gatepost_core::{Fault, KeptId, Page, Seed, Store, Write};
 use tokio::sync::RwLock;
 
 use crate::facet;
@@ -43,6 +43,11 @@ fn quota(durable: bool, account: Account) -> Vec<u8> {
     let mut part = vec![b'q', u8::from(durable)];
     part.extend_from_slice(&account.0.to_be_bytes());
     part
+}
+
+fn row(part: Vec<u8>, id: &KeptId, value: Vec<u8>) -> Write {
+    let order = id.0.as_bytes().to_vec();
+    Write::Insert { part, order, value }
 }
 
 fn until_order(until: u64, id: &str) -> Vec<u8> {
@@ -114,38 +119,52 @@ impl Index {
                 .extend(was.facets.iter().filter(|facet| !sheet.facets.contains(facet)));
         }
         both.finished = false;
-        {
-            let _gate = self.gate.read().await;
-            self.store.insert(ALL, id.0.as_bytes(), &both.write()).await?;
+        let first = row(ALL.to_vec(), id, both.write());
+        let mut writes = Vec::with_capacity(sheet.facets.len() + 8);
+        match was {
+            // Nothing goes, so all can be written in one.
+            None => writes.push(first),
+            Some(was) => {
+                self.enter(id, Some(was), &sheet, vec![first]).await?;
+                let gone = was.facets.iter().filter(|facet| !sheet.facets.contains(facet));
+                for facet in gone {
+                    self.store.remove(&facet.part(), id.0.as_bytes()).await?;
+                }
+                if let Some(until) = was.until.filter(|_| was.until != sheet.until) {
+                    self.store.remove(UNTIL, &until_order(until, &id.0)).await?;
+                }
+            }
+        }
+        let short = facet::row(&sheet.facets);
+        writes.extend(sheet.facets.iter().map(|facet| row(facet.part(), id, short.clone())));
+        writes.extend(sheet.until.map(|until| Write::Insert {
+            part: UNTIL.to_vec(),
+            order: until_order(until, &id.0),
+            value: Vec::new(),
+        }));
+        let size = sheet.size.to_be_bytes();
+        let quotas = sheet.accounts().map(|account| quota(sheet.durable, account));
+        writes.extend(quotas.map(|part| row(part, id, size.to_vec())));
+        sheet.finished = true;
+        writes.push(row(ALL.to_vec(), id, sheet.write()));
+        match was {
+            None => self.enter(id, None, &sheet, writes).await,
+            Some(_) => self.store.write(writes).await,
+        }
+    }
+
+    /// Writes a sheet, with what else there is to write, and accounts it.
+    async fn enter(&self, id: &KeptId, was: Option<&Sheet>, sheet: &Sheet, writes: Vec<Write>) -> Result<(), Fault> {
+        let _gate = self.gate.read().await;
+        let written = self.store.write(writes).await;
+        // Of a new one some may be written even where that failed, and who put it in takes it out again.
+        if written.is_ok() || was.is_none() {
             if let Some(was) = was {
                 self.totals.take(id, was);
             }
-            self.totals.give(id, &sheet);
+            self.totals.give(id, sheet);
         }
-        if let Some(was) = was {
-            let gone = was.facets.iter().filter(|facet| !sheet.facets.contains(facet));
-            for facet in gone {
-                self.store.remove(&facet.part(), id.0.as_bytes()).await?;
-            }
-            if let Some(until) = was.until.filter(|_| was.until != sheet.until) {
-                self.store.remove(UNTIL, &until_order(until, &id.0)).await?;
-            }
-        }
-        let row = facet::row(&sheet.facets);
-        for facet in &sheet.facets {
-            self.store.insert(&facet.part(), id.0.as_bytes(), &row).await?;
-        }
-        if let Some(until) = sheet.until {
-            self.store.insert(UNTIL, &until_order(until, &id.0), b"").await?;
-        }
-        let size = sheet.size.to_be_bytes();
-        for account in sheet.accounts() {
-            self.store
-                .insert(&quota(sheet.durable, account), id.0.as_bytes(), &size)
-                .await?;
-        }
-        sheet.finished = true;
-        self.store.insert(ALL, id.0.as_bytes(), &sheet.write()).await
+        written
     }
 
     /// Takes a mail out: whatever its sheet says that there is of it.
