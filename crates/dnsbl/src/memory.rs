@@ -2,8 +2,13 @@
 //!
 //! Nothing but first-seen values with a time to go, and counters: two checks at once write the same, or the first holds. A
 //! store that fails means that lists are checked more often, and nothing else.
+//!
+//! The store is not asked what is known here: how a list was a moment ago, and that no session has waited. A session is
+//! nobody's but its own process's; what another node has found out about a list is seen [`FRESH`] later.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatepost_core::prelude::*;
 use gatepost_core::{Alarms, Seed, Store};
@@ -25,12 +30,18 @@ const LATE_MAX: i64 = 3;
 const WAITED: Duration = Duration::from_mins(1);
 /// For so long it counts how long a session has waited.
 const SESSION: Duration = Duration::from_mins(10);
+/// For so long the store is not asked again how a list is.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What is remembered, and who is told.
 pub struct Memory {
     store: Store,
     alarms: Arc<dyn Alarms>,
     seed: Seed,
+    /// How parts of lists were when the store was last asked; as many as there are.
+    heard: Mutex<HashMap<u64, (Health, Time)>>,
+    /// Until when something may stand in the store about a session that waited, in milliseconds.
+    waits: AtomicU64,
 }
 
 impl Memory {
@@ -40,22 +51,27 @@ impl Memory {
             store: services.store.clone(),
             alarms: Arc::clone(&services.alarms),
             seed: services.seed,
+            heard: Mutex::default(),
+            waits: AtomicU64::new(0),
         }
     }
 
-    /// The key of a part of a list. A list that moves, gets a key or another check is another one.
-    fn key(&self, what: &[u8], list: &List, part: Part) -> Vec<u8> {
+    /// The number of a part of a list. A list that moves, gets a key or another check is another one.
+    fn number(&self, list: &List, part: Part) -> u64 {
         let entries = [&list.test_entry, &list.clean_entry].map(|entry| entry.as_deref().unwrap_or_default());
         let check = [list.check as u8];
-        let hash = self.seed.hash(&[
+        self.seed.hash(&[
             b"dnsbl.list",
             list.zone.asked().as_bytes(),
             part.name().as_bytes(),
             entries[0].as_bytes(),
             entries[1].as_bytes(),
             &check,
-        ]);
-        [what, &hash.to_le_bytes()].concat()
+        ])
+    }
+
+    fn key(&self, what: &[u8], list: &List, part: Part) -> Vec<u8> {
+        [what, &self.number(list, part).to_le_bytes()].concat()
     }
 
     /// A number of this moment and client, for a name that nobody has asked for before.
@@ -72,17 +88,31 @@ impl Memory {
         [what, &hash.to_le_bytes()].concat()
     }
 
+    /// Whether the store may know of a session that waited.
+    fn may_have_waited(&self, now: Time) -> bool {
+        now.millis() < self.waits.load(Ordering::Acquire)
+    }
+
+    /// Notes that it will.
+    fn will_have_waited(&self, now: Time) {
+        self.waits.fetch_max((now + SESSION).millis(), Ordering::AcqRel);
+    }
+
     async fn is_marked(&self, key: &[u8], now: Time) -> bool {
-        matches!(self.store.get(key, now).await, Ok(Some(mark)) if *mark == *b"waited")
+        self.may_have_waited(now) && matches!(self.store.get(key, now).await, Ok(Some(mark)) if *mark == *b"waited")
     }
 
     async fn mark(&self, key: &[u8], now: Time) {
+        self.will_have_waited(now);
         let until = Some(now + WAITED);
         let _ = self.store.swap(key, None, Some(b"waited"), until, now).await;
     }
 
     /// How long a session has waited so far.
     pub async fn spent(&self, cx: &Context<'_>) -> Duration {
+        if !self.may_have_waited(cx.now()) {
+            return Duration::ZERO;
+        }
         let stored = self.store.get(&self.session(b"spent\0", cx), cx.now()).await;
         let millis = stored.ok().flatten().and_then(|it| <[u8; 8]>::try_from(&*it).ok());
         let millis = millis.map_or(0, i64::from_be_bytes);
@@ -91,6 +121,7 @@ impl Memory {
 
     /// Adds what it waited in one round.
     pub async fn spend(&self, cx: &Context<'_>, time: Duration) {
+        self.will_have_waited(cx.now());
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let (key, until) = (self.session(b"spent\0", cx), cx.now() + SESSION);
         let _ = self.store.add(&key, millis, until, cx.now()).await;
@@ -125,12 +156,29 @@ impl Memory {
         Health::read(&stored)
     }
 
+    fn heard(&self) -> MutexGuard<'_, HashMap<u64, (Health, Time)>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How a part of a list is, as far as is known.
     pub async fn health(&self, list: &List, part: Part, now: Time) -> Option<Health> {
-        match self.stored(&self.key(b"out\0", list, part), now).await {
-            Some(out) => Some(out),
-            None => self.stored(&self.key(b"health\0", list, part), now).await,
+        let number = self.number(list, part);
+        if let Some((health, at)) = self.heard().get(&number).copied()
+            && at <= now
+            && now < at + FRESH
+        {
+            return Some(health);
         }
+        let number_le = number.to_le_bytes();
+        let health = match self.stored(&[&b"out\0"[..], &number_le].concat(), now).await {
+            Some(out) => Some(out),
+            None => self.stored(&[&b"health\0"[..], &number_le].concat(), now).await,
+        };
+        match health {
+            Some(health) => drop(self.heard().insert(number, (health, now))),
+            None => drop(self.heard().remove(&number)),
+        }
+        health
     }
 
     /// Notes what a check has shown.
@@ -143,6 +191,7 @@ impl Memory {
         let key = self.key(b"health\0", list, part);
         let until = Some(now + known_for);
         let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
+        self.heard().remove(&self.number(list, part));
         self.tell(list, part, health);
     }
 
@@ -159,6 +208,7 @@ impl Memory {
         let key = self.key(b"out\0", list, part);
         let until = Some(now + OUT);
         let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
+        self.heard().remove(&self.number(list, part));
         self.tell(list, part, health);
     }
 
@@ -196,5 +246,66 @@ impl Memory {
                 self.alarms.over(kind, &about);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_core::{Client, Memo, Visit};
+    use gatepost_testkit::Fakes;
+
+    use super::*;
+    use crate::list;
+    use crate::options::Config;
+
+    const NOW: Time = Time::from_secs(1_000_000);
+
+    #[tokio::test]
+    async fn what_another_node_finds_out_about_a_list_is_seen_a_second_later_and_ones_own_at_once() {
+        let fakes = Fakes::new();
+        let (one, other) = (Memory::new(&fakes.services()), Memory::new(&fakes.services()));
+        let lists = list::all(&Config::default()).unwrap();
+        let (list, part) = (&lists[0], Part::V4);
+        assert_eq!(one.health(list, part, NOW).await, None);
+        one.checked(list, part, Health::Well, NOW).await;
+        for memory in [&one, &other] {
+            assert_eq!(memory.health(list, part, NOW).await, Some(Health::Well));
+        }
+        other.condemned(list, part, Health::Everything, NOW).await;
+        assert_eq!(other.health(list, part, NOW).await, Some(Health::Everything));
+        assert_eq!(one.health(list, part, NOW).await, Some(Health::Well));
+        let then = NOW + FRESH;
+        assert_eq!(one.health(list, part, then).await, Some(Health::Everything));
+        // A clock that was set back shows nothing of what was heard later.
+        assert_eq!(one.health(list, part, NOW).await, Some(Health::Everything));
+        let over = NOW + OUT;
+        assert_eq!(one.health(list, part, over).await, Some(Health::Well));
+        assert_eq!(one.health(list, part, NOW + WELL).await, None);
+    }
+
+    #[tokio::test]
+    async fn how_long_a_session_has_waited_is_known_to_its_process() {
+        let fakes = Fakes::new();
+        let memory = Memory::new(&fakes.services());
+        let lists = list::all(&Config::default()).unwrap();
+        let client = |port| Client::new([192, 0, 2, 7].into(), port);
+        let visit = |port| Visit::new(gatepost_core::Direction::Inbound, "mx".into(), client(port));
+        let (waiting, other) = (visit(1), visit(2));
+        let memo = Memo::new(fakes.services().identify);
+        let at = |visit, now| Context::new(now, visit, &memo);
+        let cx = at(&waiting, NOW);
+        assert_eq!(memory.spent(&cx).await, Duration::ZERO);
+        memory.spend(&cx, Duration::from_millis(250)).await;
+        memory.spend(&cx, Duration::from_millis(50)).await;
+        memory.waited_for(&lists[0], Part::V4, &cx).await;
+        assert_eq!(memory.spent(&cx).await, Duration::from_millis(300));
+        assert!(memory.has_waited_for(&lists[0], Part::V4, &cx).await);
+        assert!(!memory.has_waited(&cx).await);
+        assert_eq!(memory.spent(&at(&other, NOW)).await, Duration::ZERO);
+        memory.waited(&cx).await;
+        assert!(memory.has_waited(&cx).await);
+        let later = at(&waiting, NOW + WAITED);
+        assert!(!memory.has_waited(&later).await);
+        assert_eq!(memory.spent(&at(&waiting, NOW + SESSION)).await, Duration::ZERO);
     }
 }
