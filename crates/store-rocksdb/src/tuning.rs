@@ -12,6 +12,9 @@ use rocksdb::{
 use crate::db::{KEYS, ORDERED};
 use crate::entry;
 
+/// So many files of what was just written are merged with what is there.
+const L0_FILES: i32 = 8;
+
 /// How much the store takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -96,8 +99,11 @@ fn family(settings: Settings, cache: &Cache) -> Options {
         DBCompressionType::Lz4,
     ]);
     // Each merge reads and writes all that lies below: fewer are cheaper, and filters spare a read the files above.
-    options.set_level_zero_file_num_compaction_trigger(8);
+    options.set_level_zero_file_num_compaction_trigger(L0_FILES);
     options.set_write_buffer_size(settings.write_buffer);
+    // What is merged lies all over the first level with files of many parts of the store, so all of that level is written
+    // again each time: it holds no more than what is merged with it. Files below it that hold one part move as they are.
+    options.set_max_bytes_for_level_base(L0_FILES as u64 * settings.write_buffer as u64);
     // Small files: what is merged with what it overlaps drags less along that it does not.
     options.set_target_file_size_base(8 << 20);
     // What nobody touches is looked at once a day, so that what has expired goes.
