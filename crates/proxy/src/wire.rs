@@ -127,6 +127,11 @@ impl Wire {
         self.tcp.clone()
     }
 
+    /// Waits for octets and tells how many of them it has copied; they stay to be read. None is the end. Before TLS only.
+    pub async fn look(&self, sight: &mut [u8]) -> io::Result<usize> {
+        self.tcp.0.peek(sight).await
+    }
+
     /// Waits for octets and shows at most `most` of them to `take`; no octets is the end. Safe to give up: nothing is
     /// lost.
     pub async fn read<T>(&mut self, most: usize, mut take: impl FnMut(&[u8]) -> T) -> io::Result<T> {
