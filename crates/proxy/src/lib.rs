@@ -30,6 +30,7 @@ mod maildir;
 mod meter;
 mod outfit;
 mod post;
+mod prompt;
 mod proxy_header;
 mod recorder;
 mod rehearsal;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::{self, Admission, Admitted};
 use crate::drive::{Driving, drive};
+use crate::prompt::prompt;
 use crate::proxy_header::{self, Header};
 use crate::spool::Room;
 use crate::tarpit::Tarpit;
@@ -195,7 +196,7 @@ async fn accept(
             Ok((stream, peer)) => {
                 let (door, one) = (door.load_full(), hall.clone());
                 hall.sessions
-                    .spawn(attend(Box::pin(come_in(stream, peer, only, door, one))));
+                    .spawn(prompt(attend(Box::pin(come_in(stream, peer, only, door, one)))));
             }
             Err(error) => {
                 // A client that is gone already, or no descriptors: neither ends the listener.
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_session_that_waits_for_its_client_is_small() {
-        let size = size(come_in, attend);
+        let size = size(come_in, |way_in| prompt(attend(way_in)));
         assert!(size <= 160, "{size} octets");
     }
 }
