@@ -22,7 +22,7 @@ use crate::states::{self, EXTRACTOR, ORDERS, STREAMS, Step, Walk};
 /// The name in the model file.
 const NAME: &str = "hmm";
 /// The form of the model file and the extractor of its features.
-const FORM: u32 = 2 << 16 | EXTRACTOR;
+const FORM: u32 = 3 << 16 | EXTRACTOR;
 /// A mail that was known for what it is with such odds teaches nothing new: its words are counted already.
 const KNOWN: f32 = 8.0;
 /// The most units that a sample counts with.

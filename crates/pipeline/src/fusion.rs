@@ -19,6 +19,8 @@ pub struct Fusion {
     ham: Ham,
     /// The share of ham that may be called spam.
     risk: f64,
+    /// How far every member leans to spam because more of it was learned.
+    lean: f32,
 }
 
 /// Where the fused log-odds of confirmed ham lie, each taken before that ham was learned.
@@ -52,6 +54,7 @@ impl Default for Fusion {
             other: Fusion::OTHER,
             ham: Ham::default(),
             risk: Fusion::RISK,
+            lean: 0.0,
         }
     }
 }
@@ -73,7 +76,12 @@ impl Fusion {
     pub const OTHER: f32 = 0.5;
     /// How sure of ham the confirmed ham makes, at the most, for each power of e of it: a few messages, of which one may be
     /// told wrong, are no ground for certainty, and what was said early compares with what is said later.
-    const SURE_OF_HAM: f32 = 2.0;
+    const SURE_OF_HAM: f32 = 1.5;
+    /// Members that learned hundreds of spam and hardly any ham take most mail for spam: part of what they say is only that
+    /// there was more of it. This share of the log-odds of what there was is taken off what each of them says.
+    const LEAN: f32 = 0.5;
+    /// Messages of each class that are supposed before any is known.
+    const LEAN_SUPPOSED: f32 = 20.0;
     /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
     const FOR_HAM: f32 = 0.4;
 
@@ -88,6 +96,15 @@ impl Fusion {
     #[must_use]
     pub fn knowing(mut self, ham: Ham) -> Fusion {
         self.ham = ham;
+        self
+    }
+
+    /// The same for members that learned so many of each class. Where there was more ham nothing changes: nobody's mail
+    /// becomes spam for lack of spam to compare it with.
+    #[must_use]
+    pub fn having_learned(mut self, ham: u64, spam: u64) -> Fusion {
+        let [ham, spam] = [ham, spam].map(|count| count as f32 + Fusion::LEAN_SUPPOSED);
+        self.lean = Fusion::LEAN * (spam / ham).ln().max(0.0);
         self
     }
 
@@ -153,12 +170,12 @@ impl Fusion {
             weights += self.weight(name);
             members = members.saturating_add(1);
         }
-        if weights <= 0.0 || odds.support == 0 {
+        if weights <= 0.0 || odds.support == 0 || odds.value.is_nan() {
             return 0.0;
         }
-        let value = if odds.value.is_nan() { 0.0 } else { odds.value };
+        let value = odds.value.clamp(-Fusion::FAR, Fusion::FAR) - self.lean;
         let all = 1.0 + Fusion::ONE_MORE * f32::from(members.saturating_sub(1));
-        value.clamp(-Fusion::FAR, Fusion::FAR) * Fusion::trust(odds.support) * self.weight(filter) / weights * all
+        value * Fusion::trust(odds.support) * self.weight(filter) / weights * all
     }
 
     /// The members' log-odds as one.
@@ -274,10 +291,10 @@ mod tests {
             let fusion = Fusion::default().knowing(ham(count, 0.0, 1.0));
             fusion.fuse([("bayes", odds(value, 997))])
         };
-        // Trust 997/1000. No ham: 2 ln 2 = 1.386294; 1.386294 * tanh(-0.997 * 4 / 1.386294 = -2.876734) = -1.377528.
-        assert!((at(0.0, -4.0) + 1.377_528).abs() < 1e-4, "{}", at(0.0, -4.0));
-        // 98: 2 ln 100 = 9.210340; 9.210340 * tanh(-3.988 / 9.210340 = -0.432992) = -3.756146.
-        assert!((at(98.0, -4.0) + 3.756_146).abs() < 1e-4, "{}", at(98.0, -4.0));
+        // Trust 997/1000. No ham: 1.5 ln 2 = 1.039721; 1.039721 * tanh(-0.997 * 4 / 1.039721 = -3.835645) = -1.038752.
+        assert!((at(0.0, -4.0) + 1.038_752).abs() < 1e-4, "{}", at(0.0, -4.0));
+        // 98: 1.5 ln 100 = 6.907755; 6.907755 * tanh(-3.988 / 6.907755 = -0.577322) = -3.596981.
+        assert!((at(98.0, -4.0) + 3.596_981).abs() < 1e-4, "{}", at(98.0, -4.0));
         assert_eq!(at(0.0, 4.0), at(1e6, 4.0), "spam needs no ham to be spam");
         assert!(at(1e6, -4.0) < at(1e3, -4.0) && at(1e3, -4.0) < at(10.0, -4.0));
         let said: Vec<f32> = (-200..=200).map(|value| at(3.0, value as f32 / 10.0)).collect();
@@ -285,8 +302,25 @@ mod tests {
     }
 
     #[test]
+    fn where_much_spam_and_little_ham_was_learned_all_say_spam_with_less_conviction() {
+        let at = |ham: u64, spam: u64| known().having_learned(ham, spam).fuse([("bayes", odds(4.0, 997))]);
+        // 0.5 ln(620 / 20) = 1.716994; 0.997 * (4 - 1.716994) = 2.276157.
+        assert!((at(0, 600) - 2.276_157).abs() < 1e-4, "{}", at(0, 600));
+        // 0.5 ln(620 / 620) = 0.
+        assert!((at(600, 600) - 3.988).abs() < 1e-4, "{}", at(600, 600));
+        let said: Vec<f32> = (0..700).map(|ham| at(ham, 600)).collect();
+        assert!(said.is_sorted(), "as ham is learned, spam is spam again");
+        assert_eq!(at(5_000, 0), at(0, 0), "lack of spam makes nobody's mail spam");
+        let silent = known().having_learned(0, 600).fuse([("bayes", odds(4.0, 0))]);
+        assert_eq!(silent, 0.0, "who learned nothing leans nowhere");
+    }
+
+    #[test]
     fn what_members_add_is_the_word_of_all_also_where_it_is_bounded() {
-        let fusion = Fusion::default().knowing(ham(5.0, 0.0, 1.0)).weighing("hmm", 0.2);
+        let fusion = Fusion::default()
+            .knowing(ham(5.0, 0.0, 1.0))
+            .having_learned(5, 300)
+            .weighing("hmm", 0.2);
         let votes = [
             ("bayes", odds(-9.0, 50)),
             ("hmm", odds(3.0, 50)),

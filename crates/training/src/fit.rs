@@ -30,7 +30,7 @@ const WEIGHTS: (f32, f32) = (0.05, 3.0);
 /// What is supposed of the tail of ham before it is known, in hundredths of a message, and by how much such ham passes.
 const SUPPOSED: (f64, f64) = (300.0, 1.5);
 /// The form in which it is saved.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
 const BINS: usize = (2.0 * REACH * FINE) as usize + 1;
 /// Where the histogram holds more ham than this, in hundredths, all of it counts half: mail changes, and the models do,
 /// which knew little when they judged the first of it.
@@ -128,7 +128,8 @@ impl Fit {
 
     /// The fusion that follows.
     pub fn fusion(&self) -> Fusion {
-        let fusion = Fusion::default().knowing(self.tail());
+        let (ham, spam) = self.seen();
+        let fusion = Fusion::default().knowing(self.tail()).having_learned(ham, spam);
         self.weights
             .iter()
             .fold(fusion, |fusion, (name, weight)| fusion.weighing(name, weight.value))
