@@ -157,8 +157,13 @@ impl Index {
     async fn enter(&self, id: &KeptId, was: Option<&Sheet>, sheet: &Sheet, writes: Vec<Write>) -> Result<(), Fault> {
         let _gate = self.gate.read().await;
         let written = self.store.write(writes).await;
-        // Of a new one some may be written even where that failed, and who put it in takes it out again.
-        if written.is_ok() || was.is_none() {
+        // What has a sheet is accounted, however that came to be; who failed takes out what has one.
+        let stands = match (&written, was) {
+            (Ok(()), _) => true,
+            (Err(_), Some(_)) => false,
+            (Err(_), None) => matches!(self.sheet(id).await, Ok(Some(_))),
+        };
+        if stands {
             if let Some(was) = was {
                 self.totals.take(id, was);
             }

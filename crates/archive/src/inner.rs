@@ -214,8 +214,13 @@ impl Inner {
                 tracing::error!(%id, %error, "a mail that could not be kept durably stays in the archive");
                 return Err(fault);
             }
-            // Best done now; else the entries lead nowhere and are dropped when somebody comes by.
-            if let Err(fault) = self.index.remove(id, &sheet).await {
+            // Best done now; else the entries lead nowhere and are dropped when somebody comes by. Without a sheet there are none.
+            let removed = match self.index.sheet(id).await {
+                Ok(Some(_)) => self.index.remove(id, &sheet).await,
+                Ok(None) => Ok(()),
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = removed {
                 tracing::warn!(%id, %fault, "entries of a mail that was not kept stay in the index until it is mended");
             }
             return Err(fault);

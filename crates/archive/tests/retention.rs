@@ -89,6 +89,40 @@ async fn a_full_domain_lets_its_oldest_copies_go_and_held_mail_only_for_held_mai
 }
 
 #[tokio::test]
+async fn what_could_not_be_kept_takes_no_room() {
+    let house = House::new(Settings {
+        total_bytes: 1_500,
+        ..Settings::default()
+    });
+    house.archive().sweep().await.unwrap();
+    let mail = [b'x'; 400];
+    let first = house
+        .try_keep(&["c@d.example"], Terms::copy("refused"), &mail)
+        .await
+        .unwrap();
+    for terms in [Terms::durable("held"), Terms::copy("refused")] {
+        house.backend.fail(true);
+        for _ in 0..10 {
+            house
+                .try_keep(&["c@d.example"], terms.clone(), &mail)
+                .await
+                .unwrap_err();
+        }
+        house.backend.fail(false);
+    }
+    house
+        .try_keep(&["c@d.example"], Terms::copy("refused"), &mail)
+        .await
+        .unwrap();
+    house
+        .try_keep(&["c@d.example"], Terms::copy("refused"), &mail)
+        .await
+        .unwrap();
+    let all = house.ids(&Query::default()).await;
+    assert!(all.len() == 3 && all.contains(&first), "{all:?}");
+}
+
+#[tokio::test]
 async fn octets_are_bounded_for_a_domain_and_in_whole_and_new_bounds_hold_for_old_mail() {
     let mut house = House::new(Settings {
         per_domain_bytes: 1_000,

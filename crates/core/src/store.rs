@@ -85,7 +85,7 @@ pub trait Backend: Send + Sync {
     /// Removes all entries of a partition whose order is below `before`, and tells how many.
     async fn trim(&self, part: &[u8], before: &[u8]) -> Result<u64, Fault>;
     /// Does several writes, in this order where one would see another. It may be much cheaper than one after the other,
-    /// and promises no more: after a fault some may be done.
+    /// and promises no more: after a fault, or a crash, none may be done, all, or some of the first.
     async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
         for write in writes {
             match write {
