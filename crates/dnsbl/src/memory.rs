@@ -3,7 +3,7 @@
 //! Nothing but first-seen values with a time to go, and counters: two checks at once write the same, or the first holds. A
 //! store that fails means that lists are checked more often, and nothing else.
 //!
-//! The store is not asked what is known here: how a list was a moment ago, and that no session has waited. A session is
+//! The store is not asked what is known here: how a list was a moment ago, and that a session has not waited. A session is
 //! nobody's but its own process's; what another node has found out about a list is seen [`FRESH`] later.
 
 use std::collections::HashMap;
@@ -33,15 +33,24 @@ const SESSION: Duration = Duration::from_mins(10);
 /// For so long the store is not asked again how a list is.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Until when, in milliseconds, the store may know that a session waited, by a part of the session's hash: for the whole
+/// process, since a domain with options of its own has a filter of its own. Sessions that share a place cost a look.
+static WAITS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+/// How parts of lists were when the store was last asked; as many as there are.
+#[derive(Default)]
+struct Heard {
+    of: HashMap<u64, (Health, Time)>,
+    /// How often something else was found out here, which a look that began before does not know.
+    news: u64,
+}
+
 /// What is remembered, and who is told.
 pub struct Memory {
     store: Store,
     alarms: Arc<dyn Alarms>,
     seed: Seed,
-    /// How parts of lists were when the store was last asked; as many as there are.
-    heard: Mutex<HashMap<u64, (Health, Time)>>,
-    /// Until when something may stand in the store about a session that waited, in milliseconds.
-    waits: AtomicU64,
+    heard: Mutex<Heard>,
 }
 
 impl Memory {
@@ -52,7 +61,6 @@ impl Memory {
             alarms: Arc::clone(&services.alarms),
             seed: services.seed,
             heard: Mutex::default(),
-            waits: AtomicU64::new(0),
         }
     }
 
@@ -76,44 +84,52 @@ impl Memory {
 
     /// A number of this moment and client, for a name that nobody has asked for before.
     pub fn token(&self, list: &List, part: Part, cx: &Context<'_>) -> u64 {
-        let (session, now) = (self.session(b"", cx), cx.now().millis().to_le_bytes());
+        let (session, now) = (self.session(cx).to_le_bytes(), cx.now().millis().to_le_bytes());
         self.seed
             .hash(&[b"dnsbl.fresh", &self.key(b"", list, part), &session, &now])
     }
 
-    fn session(&self, what: &[u8], cx: &Context<'_>) -> Vec<u8> {
+    fn session(&self, cx: &Context<'_>) -> u64 {
         let client = cx.client();
         let (address, port) = (client.address.to_string(), client.port.to_le_bytes());
-        let hash = self.seed.hash(&[b"dnsbl.session", address.as_bytes(), &port]);
-        [what, &hash.to_le_bytes()].concat()
+        self.seed.hash(&[b"dnsbl.session", address.as_bytes(), &port])
     }
 
-    /// Whether the store may know of a session that waited.
-    fn may_have_waited(&self, now: Time) -> bool {
-        now.millis() < self.waits.load(Ordering::Acquire)
+    /// Whether the store may know that a session waited.
+    fn may_have_waited(session: u64, now: Time) -> bool {
+        let place = WAITS.get(session as usize % WAITS.len());
+        place.is_none_or(|until| now.millis() < until.load(Ordering::Acquire))
     }
 
     /// Notes that it will.
-    fn will_have_waited(&self, now: Time) {
-        self.waits.fetch_max((now + SESSION).millis(), Ordering::AcqRel);
+    fn will_have_waited(session: u64, now: Time) {
+        if let Some(until) = WAITS.get(session as usize % WAITS.len()) {
+            until.fetch_max((now + SESSION).millis(), Ordering::AcqRel);
+        }
     }
 
-    async fn is_marked(&self, key: &[u8], now: Time) -> bool {
-        self.may_have_waited(now) && matches!(self.store.get(key, now).await, Ok(Some(mark)) if *mark == *b"waited")
+    async fn is_marked(&self, what: &[u8], session: u64, now: Time) -> bool {
+        if !Memory::may_have_waited(session, now) {
+            return false;
+        }
+        let key = [what, &session.to_le_bytes()].concat();
+        matches!(self.store.get(&key, now).await, Ok(Some(mark)) if *mark == *b"waited")
     }
 
-    async fn mark(&self, key: &[u8], now: Time) {
-        self.will_have_waited(now);
-        let until = Some(now + WAITED);
-        let _ = self.store.swap(key, None, Some(b"waited"), until, now).await;
+    async fn mark(&self, what: &[u8], session: u64, now: Time) {
+        Memory::will_have_waited(session, now);
+        let (key, until) = ([what, &session.to_le_bytes()].concat(), Some(now + WAITED));
+        let _ = self.store.swap(&key, None, Some(b"waited"), until, now).await;
     }
 
     /// How long a session has waited so far.
     pub async fn spent(&self, cx: &Context<'_>) -> Duration {
-        if !self.may_have_waited(cx.now()) {
+        let session = self.session(cx);
+        if !Memory::may_have_waited(session, cx.now()) {
             return Duration::ZERO;
         }
-        let stored = self.store.get(&self.session(b"spent\0", cx), cx.now()).await;
+        let key = [&b"spent\0"[..], &session.to_le_bytes()].concat();
+        let stored = self.store.get(&key, cx.now()).await;
         let millis = stored.ok().flatten().and_then(|it| <[u8; 8]>::try_from(&*it).ok());
         let millis = millis.map_or(0, i64::from_be_bytes);
         Duration::from_millis(u64::try_from(millis).unwrap_or_default())
@@ -121,34 +137,33 @@ impl Memory {
 
     /// Adds what it waited in one round.
     pub async fn spend(&self, cx: &Context<'_>, time: Duration) {
-        self.will_have_waited(cx.now());
+        let session = self.session(cx);
+        Memory::will_have_waited(session, cx.now());
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let (key, until) = (self.session(b"spent\0", cx), cx.now() + SESSION);
+        let (key, until) = ([&b"spent\0"[..], &session.to_le_bytes()].concat(), cx.now() + SESSION);
         let _ = self.store.add(&key, millis, until, cx.now()).await;
     }
 
     /// Whether a session has waited for all lists in vain.
     pub async fn has_waited(&self, cx: &Context<'_>) -> bool {
-        self.is_marked(&self.session(b"session\0", cx), cx.now()).await
+        self.is_marked(b"session\0", self.session(cx), cx.now()).await
     }
 
     /// Notes that it has.
     pub async fn waited(&self, cx: &Context<'_>) {
-        self.mark(&self.session(b"session\0", cx), cx.now()).await;
+        self.mark(b"session\0", self.session(cx), cx.now()).await;
     }
 
     /// Whether a session has waited for a list in vain.
     pub async fn has_waited_for(&self, list: &List, part: Part, cx: &Context<'_>) -> bool {
-        let session = self.session(b"", cx);
-        self.is_marked(&[self.key(b"waited\0", list, part), session].concat(), cx.now())
-            .await
+        let what = self.key(b"waited\0", list, part);
+        self.is_marked(&what, self.session(cx), cx.now()).await
     }
 
     /// Notes that it has.
     pub async fn waited_for(&self, list: &List, part: Part, cx: &Context<'_>) {
-        let session = self.session(b"", cx);
-        self.mark(&[self.key(b"waited\0", list, part), session].concat(), cx.now())
-            .await;
+        let what = self.key(b"waited\0", list, part);
+        self.mark(&what, self.session(cx), cx.now()).await;
     }
 
     async fn stored(&self, key: &[u8], now: Time) -> Option<Health> {
@@ -156,27 +171,36 @@ impl Memory {
         Health::read(&stored)
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashMap<u64, (Health, Time)>> {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was heard of a part of a list no longer counts.
+    fn is_news(&self, list: &List, part: Part) {
+        let number = self.number(list, part);
+        let mut heard = self.heard();
+        heard.of.remove(&number);
+        heard.news = heard.news.wrapping_add(1);
     }
 
     /// How a part of a list is, as far as is known.
     pub async fn health(&self, list: &List, part: Part, now: Time) -> Option<Health> {
         let number = self.number(list, part);
-        if let Some((health, at)) = self.heard().get(&number).copied()
-            && at <= now
-            && now < at + FRESH
-        {
-            return Some(health);
-        }
-        let number_le = number.to_le_bytes();
-        let health = match self.stored(&[&b"out\0"[..], &number_le].concat(), now).await {
-            Some(out) => Some(out),
-            None => self.stored(&[&b"health\0"[..], &number_le].concat(), now).await,
+        let news = {
+            let heard = self.heard();
+            match heard.of.get(&number) {
+                Some((health, at)) if *at <= now && now < *at + FRESH => return Some(*health),
+                _ => heard.news,
+            }
         };
+        let health = match self.stored(&self.key(b"out\0", list, part), now).await {
+            Some(out) => Some(out),
+            None => self.stored(&self.key(b"health\0", list, part), now).await,
+        };
+        let mut heard = self.heard();
         match health {
-            Some(health) => drop(self.heard().insert(number, (health, now))),
-            None => drop(self.heard().remove(&number)),
+            Some(health) if heard.news == news => drop(heard.of.insert(number, (health, now))),
+            _ => drop(heard.of.remove(&number)),
         }
         health
     }
@@ -191,7 +215,7 @@ impl Memory {
         let key = self.key(b"health\0", list, part);
         let until = Some(now + known_for);
         let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
-        self.heard().remove(&self.number(list, part));
+        self.is_news(list, part);
         self.tell(list, part, health);
     }
 
@@ -208,7 +232,7 @@ impl Memory {
         let key = self.key(b"out\0", list, part);
         let until = Some(now + OUT);
         let _ = self.store.swap(&key, None, Some(&health.write()), until, now).await;
-        self.heard().remove(&self.number(list, part));
+        self.is_news(list, part);
         self.tell(list, part, health);
     }
 
@@ -287,6 +311,8 @@ mod tests {
     async fn how_long_a_session_has_waited_is_known_to_its_process() {
         let fakes = Fakes::new();
         let memory = Memory::new(&fakes.services());
+        // That of a domain with options of its own.
+        let another = Memory::new(&fakes.services());
         let lists = list::all(&Config::default()).unwrap();
         let client = |port| Client::new([192, 0, 2, 7].into(), port);
         let visit = |port| Visit::new(gatepost_core::Direction::Inbound, "mx".into(), client(port));
@@ -303,7 +329,8 @@ mod tests {
         assert!(!memory.has_waited(&cx).await);
         assert_eq!(memory.spent(&at(&other, NOW)).await, Duration::ZERO);
         memory.waited(&cx).await;
-        assert!(memory.has_waited(&cx).await);
+        assert!(memory.has_waited(&cx).await && another.has_waited(&cx).await);
+        assert_eq!(another.spent(&cx).await, Duration::from_millis(300));
         let later = at(&waiting, NOW + WAITED);
         assert!(!memory.has_waited(&later).await);
         assert_eq!(memory.spent(&at(&waiting, NOW + SESSION)).await, Duration::ZERO);
