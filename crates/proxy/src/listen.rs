@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::{self, Admission, Admitted};
 use crate::drive::{Driving, drive};
-use crate::prompt::prompt;
+use crate::prompt::Prompt;
 use crate::proxy_header::{self, Header};
 use crate::spool::Room;
 use crate::tarpit::Tarpit;
@@ -196,7 +196,7 @@ async fn accept(
             Ok((stream, peer)) => {
                 let (door, one) = (door.load_full(), hall.clone());
                 hall.sessions
-                    .spawn(prompt(attend(Box::pin(come_in(stream, peer, only, door, one)))));
+                    .spawn(attend(Box::pin(come_in(stream, peer, only, door, one))));
             }
             Err(error) => {
                 // A client that is gone already, or no descriptors: neither ends the listener.
@@ -213,7 +213,7 @@ where
     S: Future<Output = ()> + Send,
 {
     if let Some((session, _admitted)) = way_in.await {
-        session.await;
+        Prompt::new(session).await;
     }
 }
 
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_session_that_waits_for_its_client_is_small() {
-        let size = size(come_in, |way_in| prompt(attend(way_in)));
+        let size = size(come_in, attend);
         assert!(size <= 160, "{size} octets");
     }
 }

@@ -5,8 +5,7 @@
 //! ran, queues it anew and wakes another thread for it; that takes the poller's place, and the session goes on there with
 //! cold caches. Measured with one client at a time, that was once a mail and a tenth of all processor time.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -32,25 +31,41 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // In this order, and the poll below in the other: one of them sees the other.
-        self.rung.store(true, Ordering::SeqCst);
+        // In this order, and the end of a turn in the other: one of them sees the other. Swapped, not stored: a turn that
+        // takes the ring away has read it, and so sees why it rang.
+        self.rung.swap(true, Ordering::SeqCst);
         if !self.running.load(Ordering::SeqCst) {
             self.task.wake();
         }
     }
 }
 
-/// Does `work`, and goes on with it at once when it woke itself.
-pub async fn prompt<T>(work: impl Future<Output = T>) -> T {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
-    let mut work = pin!(work);
-    poll_fn(|cx| {
+/// Work that goes on at once when it woke itself.
+pub struct Prompt<F> {
+    work: F,
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+impl<F> Prompt<F> {
+    /// Around work that may lie anywhere: a pinned box, for one.
+    pub fn new(work: F) -> Prompt<F> {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        Prompt { work, bell, waker }
+    }
+}
+
+impl<F: Future + Unpin> Future for Prompt<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Prompt { work, bell, waker } = self.get_mut();
         bell.task.register(cx.waker());
         for _ in 0..ROUNDS {
-            bell.rung.store(false, Ordering::SeqCst);
+            bell.rung.swap(false, Ordering::SeqCst);
             bell.running.store(true, Ordering::SeqCst);
-            let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+            let polled = Pin::new(&mut *work).poll(&mut Context::from_waker(waker));
             bell.running.store(false, Ordering::SeqCst);
             if polled.is_ready() || !bell.rung.load(Ordering::SeqCst) {
                 return polled;
@@ -58,12 +73,12 @@ pub async fn prompt<T>(work: impl Future<Output = T>) -> T {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    })
-    .await
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
@@ -95,8 +110,8 @@ mod tests {
     fn a_task_that_wakes_itself_goes_on_without_its_runtime() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        let mut work = pin!(prompt(restless(ROUNDS - 1)));
-        let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+        let mut work = Prompt::new(Box::pin(restless(ROUNDS - 1)));
+        let polled = Pin::new(&mut work).poll(&mut Context::from_waker(&waker));
         assert_eq!(polled, Poll::Ready(ROUNDS));
         assert_eq!(count.0.load(Ordering::SeqCst), 0);
     }
@@ -105,12 +120,12 @@ mod tests {
     fn one_that_never_stops_gives_others_their_turn() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        let mut work = pin!(prompt(restless(3 * ROUNDS)));
+        let mut work = Prompt::new(Box::pin(restless(3 * ROUNDS)));
         for turn in 1..=3 {
-            let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+            let polled = Pin::new(&mut work).poll(&mut Context::from_waker(&waker));
             assert_eq!((polled, count.0.load(Ordering::SeqCst)), (Poll::Pending, turn));
         }
-        let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+        let polled = Pin::new(&mut work).poll(&mut Context::from_waker(&waker));
         assert_eq!(polled, Poll::Ready(3 * ROUNDS + 1));
     }
 
@@ -119,13 +134,13 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let (tell, told) = tokio::sync::oneshot::channel();
-        let mut work = pin!(prompt(told));
+        let mut work = Prompt::new(told);
         let mut cx = Context::from_waker(&waker);
-        assert_eq!(work.as_mut().poll(&mut cx), Poll::Pending);
+        assert_eq!(Pin::new(&mut work).poll(&mut cx), Poll::Pending);
         assert_eq!(count.0.load(Ordering::SeqCst), 0);
         tell.send(7).unwrap();
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
-        assert_eq!(work.as_mut().poll(&mut cx), Poll::Ready(Ok(7)));
+        assert_eq!(Pin::new(&mut work).poll(&mut cx), Poll::Ready(Ok(7)));
     }
 
     #[test]
@@ -147,7 +162,7 @@ mod tests {
             tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap()
-                .block_on(prompt(told));
+                .block_on(Prompt::new(told));
             caller.join().unwrap();
         }
     }

@@ -1,8 +1,8 @@
 //! The PROXY protocol, versions 1 and 2 (HAProxy's specification): what a load balancer says of the client before the
 //! client speaks.
 //!
-//! **Invariants:** what is read depends on the header's own octets alone, however they come and whatever follows; a reader
-//! that takes no more than [`Reading::More`] says never takes an octet of the client's; what was written is read as itself.
+//! **Invariants:** what is read depends on the header's own octets alone, however they come and whatever follows; of
+//! octets that read as [`Reading::More`] none is the client's, nor of as many more as it says; what was written is read as itself.
 //! **Absent on purpose:** the extensions (TLVs) of version 2, which are skipped, and whom to believe.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
