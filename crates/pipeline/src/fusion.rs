@@ -82,6 +82,8 @@ impl Fusion {
     const LEAN: f32 = 0.5;
     /// Messages of each class that are supposed before any is known.
     const LEAN_SUPPOSED: f32 = 20.0;
+    /// The most that is taken off: how many were learned is not how many the members remember.
+    const LEAN_MAX: f32 = 2.0;
     /// The share of the points for spam that ham gets at the same distance: words make no mail welcome.
     const FOR_HAM: f32 = 0.4;
 
@@ -104,7 +106,7 @@ impl Fusion {
     #[must_use]
     pub fn having_learned(mut self, ham: u64, spam: u64) -> Fusion {
         let [ham, spam] = [ham, spam].map(|count| count as f32 + Fusion::LEAN_SUPPOSED);
-        self.lean = Fusion::LEAN * (spam / ham).ln().max(0.0);
+        self.lean = (Fusion::LEAN * (spam / ham).ln()).clamp(0.0, Fusion::LEAN_MAX);
         self
     }
 
@@ -311,6 +313,8 @@ mod tests {
         let said: Vec<f32> = (0..700).map(|ham| at(ham, 600)).collect();
         assert!(said.is_sorted(), "as ham is learned, spam is spam again");
         assert_eq!(at(5_000, 0), at(0, 0), "lack of spam makes nobody's mail spam");
+        // 0.5 ln(100020 / 20) = 4.258693, and no more than 2: 0.997 * (4 - 2) = 1.994.
+        assert!((at(0, 100_000) - 1.994).abs() < 1e-4, "{}", at(0, 100_000));
         let silent = known().having_learned(0, 600).fuse([("bayes", odds(4.0, 0))]);
         assert_eq!(silent, 0.0, "who learned nothing leans nowhere");
     }
