@@ -242,6 +242,11 @@ impl Versions {
         self.bad.as_ref()
     }
 
+    /// Says of the base that it cannot be used, and why: a version of Gatepost with another form of models wrote it.
+    pub fn condemn_base(&mut self, why: String) {
+        self.bad = Some((why, self.base.take()));
+    }
+
     /// Keeps the damaged base under another name, and does without. `replaced` tells that another has its place already
     /// or will have it.
     pub fn put_bad_aside(&mut self, replaced: bool) -> io::Result<()> {

@@ -526,6 +526,45 @@ fn a_damaged_base_without_any_version_is_told_and_kept_and_the_log_is_used() {
 }
 
 #[test]
+fn a_base_of_another_form_is_told_and_kept_and_learning_goes_on_from_the_log() {
+    block(async {
+        let dir = tempfile::tempdir().unwrap();
+        with_base(dir.path()).await;
+        let base = std::fs::read(dir.path().join("versions/base.models")).unwrap();
+        let newer = || {
+            let fakes = Fakes::new();
+            for (name, salt) in [("toy_a", 3), ("toy_b", 77)] {
+                fakes.models.slot(name, &|| {
+                    Arc::new(Shelf::new(move || Arc::new(Toy::newer(salt)))) as Arc<dyn ModelSlot>
+                });
+            }
+            fakes
+        };
+        let school = School::with(newer(), dir.path(), often(20));
+        let found = school.teacher.found();
+        assert!(
+            found
+                .notes
+                .iter()
+                .any(|note| note.contains("this is no toy") && note.contains("base.models.bad")),
+            "{found:?}"
+        );
+        assert_eq!(found.replayed, found.samples);
+        assert_eq!(
+            std::fs::read(dir.path().join("versions/base.models.bad")).unwrap(),
+            base
+        );
+        taught(&school, 300..363).await;
+        let later = school.models();
+        school.teacher.close().await;
+        drop(school);
+        let again = School::with(newer(), dir.path(), often(20));
+        assert_eq!(again.models(), later);
+        assert_eq!(again.teacher.found().notes, Vec::<String>::new());
+    });
+}
+
+#[test]
 fn a_base_that_is_damaged_while_it_is_needed_takes_no_models_with_it() {
     block(async {
         let dir = tempfile::tempdir().unwrap();

@@ -20,6 +20,8 @@ const SIZE: usize = 512;
 /// the order in which it was taught.
 pub struct Toy {
     salt: u64,
+    /// Whether it reads what a toy saves; a newer one may not.
+    reads: bool,
     weights: Vec<AtomicU32>,
     seen: [AtomicU64; 2],
 }
@@ -28,8 +30,17 @@ impl Toy {
     pub fn new(salt: u64) -> Toy {
         Toy {
             salt,
+            reads: true,
             weights: (0..SIZE).map(|_| AtomicU32::new(0)).collect(),
             seen: [AtomicU64::new(0), AtomicU64::new(0)],
+        }
+    }
+
+    /// One that saves in a form of its own, of the same features.
+    pub fn newer(salt: u64) -> Toy {
+        Toy {
+            reads: false,
+            ..Toy::new(salt)
         }
     }
 
@@ -92,11 +103,11 @@ impl Learner for Toy {
             .seen
             .iter()
             .flat_map(|seen| seen.load(Ordering::Relaxed).to_le_bytes());
-        weights.chain(seen).collect()
+        weights.chain(seen).chain((!self.reads).then_some(2)).collect()
     }
 
     fn load(&self, saved: &[u8]) -> Result<(), BadModel> {
-        if saved.len() != SIZE * 4 + 16 {
+        if saved.len() != SIZE * 4 + 16 + usize::from(!self.reads) {
             return Err(BadModel("this is no toy".into()));
         }
         for (weight, octets) in self.weights.iter().zip(saved.chunks_exact(4)) {
