@@ -527,7 +527,11 @@ impl Writer {
         let newest = self.versions.all().next().filter(usable).filter(|header| most(header));
         let fuller = self.versions.all().filter(usable).filter(|header| some(header));
         let found = newest.into_iter().chain(fuller);
-        let mut loaded = found.filter_map(|header| self.versions.load(Some(header.version.number)).ok());
+        let mut loaded = found.filter_map(|header| {
+            let loaded = self.versions.load(Some(header.version.number)).ok()?;
+            // One of another form is no base.
+            Course::of(&self.kinds, &loaded).is_ok().then_some(loaded)
+        });
         let Some(Loaded {
             mut header,
             models,
