@@ -88,14 +88,17 @@ impl Course {
         }
     }
 
-    /// Learns a sample, and tells what was said of it before.
-    pub fn learn(&mut self, head: &Head, check: u64, features: Named) -> Scored {
+    /// Learns a sample, for the first time or once more, and tells what was said of it before.
+    pub fn learn(&mut self, head: &Head, check: u64, again: bool, features: Named) -> Scored {
         let features = self.ordered(features);
         let domain = head.domain.as_deref().map(str::to_owned);
         let mut sample = Sample::new(head.sequence, Time::from_millis(head.at), head.label, domain);
         sample.ground = head.ground;
         sample.weight = head.weight;
-        let scored = self.trainer.learn(&features, &sample);
+        let scored = match again {
+            true => self.trainer.learn_once_more(&features, &sample),
+            false => self.trainer.learn(&features, &sample),
+        };
         self.chain = link(self.chain, check);
         self.through = self.through.max(head.sequence);
         scored
@@ -103,8 +106,8 @@ impl Course {
 
     /// Learns a sample; whether nothing panicked. Where something did, the models are not what the chain says, nor what any
     /// chain says: they must not be used any further.
-    pub fn try_learn(&mut self, head: &Head, check: u64, features: Named) -> bool {
-        let learn = std::panic::AssertUnwindSafe(|| drop(self.learn(head, check, features)));
+    pub fn try_learn(&mut self, head: &Head, check: u64, again: bool, features: Named) -> bool {
+        let learn = std::panic::AssertUnwindSafe(|| drop(self.learn(head, check, again, features)));
         let done = std::panic::catch_unwind(learn).is_ok();
         if !done {
             // No chain of samples leads here.

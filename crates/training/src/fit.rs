@@ -85,6 +85,14 @@ impl Default for Fit {
 impl Fit {
     /// Learns from what the members said of a mail that turned out to be what the sample says. In the order of learning.
     pub fn learn(&mut self, votes: &[(&'static str, LogOdds)], sample: &Sample) {
+        self.learn_once_more(votes, sample);
+        if sample.label == Label::Ham && sample.ground.is_of_strangers() {
+            self.confirmed += u64::from(sample.weight.min(100));
+        }
+    }
+
+    /// The same from a sample that was learned before: it is no further ham that vouches for a risk.
+    pub fn learn_once_more(&mut self, votes: &[(&'static str, LogOdds)], sample: &Sample) {
         let spam = sample.label == Label::Spam;
         for (name, _) in votes {
             self.weights.entry((*name).into()).or_insert(Weight::at(first(name)));
@@ -119,7 +127,6 @@ impl Fit {
             let odds_wrong = WRONG / (1.0 - WRONG) * fused.exp();
             let counts = weight as f32 / (1.0 + odds_wrong);
             self.ham[bin(fused)] += counts.round() as u64;
-            self.confirmed += u64::from(weight);
             if self.ham.iter().sum::<u64>() > AGED {
                 self.ham.iter_mut().for_each(|count| *count /= 2);
             }
@@ -295,6 +302,19 @@ mod tests {
             fit.learn(&votes(1.0, 1.0), &sample(Label::Ham));
         }
         assert!((fit.fusion().weight("one") - Fusion::OTHER).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_learned_once_more_vouches_for_no_risk() {
+        let learned = |again: usize| {
+            let mut fit = Fit::default();
+            (0..100).for_each(|_| fit.learn(&votes(-6.0, -6.0), &sample(Label::Ham)));
+            (0..again).for_each(|_| fit.learn_once_more(&votes(-6.0, -6.0), &sample(Label::Ham)));
+            fit
+        };
+        assert_eq!(learned(0).tail().count, 100.0);
+        assert_eq!(learned(5_000).tail().count, 100.0);
+        assert!(!learned(5_000).fusion().with_risk(0.001).is_vouched());
     }
 
     #[test]

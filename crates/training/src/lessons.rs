@@ -168,10 +168,10 @@ impl Writer {
             self.alarms.over(ALARM, "log");
             for (head, features) in learned {
                 // One that was corrected in this very batch is not there any more.
-                let check = self.log.entry(head.sequence).map(|entry| entry.check);
-                if let Some(check) = check {
+                let logged = self.log.entry(head.sequence);
+                if let Some((check, again)) = logged.map(|entry| (entry.check, entry.again.is_some())) {
                     self.wanted = link(self.wanted, check);
-                    if !self.live.try_learn(&head, check, features) {
+                    if !self.live.try_learn(&head, check, again, features) {
                         // The models are made anew from the log; what fails there once more is forgotten.
                         let sequence = head.sequence;
                         tracing::error!(sequence, "a classifier failed as it learned a sample");

@@ -102,7 +102,7 @@ impl Writer {
                 match reader.features(entry) {
                     Ok(features) => {
                         let by = entry.head.by.clone();
-                        if !course.try_learn(&entry.head, entry.check, features) {
+                        if !course.try_learn(&entry.head, entry.check, entry.again.is_some(), features) {
                             return Err(self.forget_failing(sequence, &by));
                         }
                         learned += 1;

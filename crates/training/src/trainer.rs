@@ -78,6 +78,21 @@ impl Trainer {
 
     /// Learns a sample, and tells what was said of it before.
     pub fn learn(&mut self, features: &[Features], sample: &Sample) -> Scored {
+        let scored = self.score_then_learn(features, sample);
+        self.fit.learn(&scored.votes, sample);
+        self.fusion = self.fit.fusion();
+        scored
+    }
+
+    /// The same with a sample that was learned before.
+    pub fn learn_once_more(&mut self, features: &[Features], sample: &Sample) -> Scored {
+        let scored = self.score_then_learn(features, sample);
+        self.fit.learn_once_more(&scored.votes, sample);
+        self.fusion = self.fit.fusion();
+        scored
+    }
+
+    fn score_then_learn(&self, features: &[Features], sample: &Sample) -> Scored {
         let domain = sample
             .domain
             .as_deref()
@@ -88,9 +103,6 @@ impl Trainer {
             .zip(features)
             .map(|((name, learner), features)| (*name, learner.score_then_learn(features, domain.as_ref(), sample)))
             .collect();
-        let scored = self.fused(votes);
-        self.fit.learn(&scored.votes, sample);
-        self.fusion = self.fit.fusion();
-        scored
+        self.fused(votes)
     }
 }
