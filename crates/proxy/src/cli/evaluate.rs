@@ -127,6 +127,11 @@ pub(super) fn run_it(registry: &Registry, asked: &Asked) -> Result<String, Strin
             }
         },
     };
+    if let Some(out) = &asked.out {
+        // Before the work: what cannot be written is told now.
+        let opened = std::fs::File::options().create(true).append(true).open(out);
+        opened.map_err(|error| format!("{}: cannot be written: {error}", out.display()))?;
+    }
     let begun = ticks();
     let done = run(&mut trainer, &corpus.index, &plan, &around)?;
     let seconds = ticks().since(begun).as_secs_f64();
