@@ -447,12 +447,13 @@ impl Writer {
     /// Where there is a base that cannot be read, the newest version that holds what it held takes its place: nothing that
     /// was learned is lost with it. Says so.
     pub(crate) fn settle_base(&mut self) -> Result<Option<String>, Fault> {
-        if self.versions.base().is_some() {
-            let loaded = self.versions.load(None);
-            if let Err(why) = loaded.and_then(|loaded| Course::of(&self.kinds, &loaded)) {
-                self.versions
-                    .condemn_base(format!("the base of the models cannot be used: {why}"));
-            }
+        // What is read whole and yet is no model of ours will not become one. A file that cannot be read just now may be.
+        if self.versions.base().is_some()
+            && let Ok(loaded) = self.versions.load(None)
+            && let Err(why) = Course::of(&self.kinds, &loaded)
+        {
+            self.versions
+                .condemn_base(format!("the base of the models cannot be used: {why}"));
         }
         let Some((why, known)) = self.versions.bad_base().cloned() else {
             return Ok(None);
