@@ -214,7 +214,8 @@ impl Inner {
                 tracing::error!(%id, %error, "a mail that could not be kept durably stays in the archive");
                 return Err(fault);
             }
-            // Best done now; else the entries lead nowhere and are dropped when somebody comes by. Without a sheet there are none.
+            // Best done now; else the entries lead nowhere and are dropped when somebody comes by. Without a sheet there are
+            // none.
             let removed = match self.index.sheet(id).await {
                 Ok(Some(_)) => self.index.remove(id, &sheet).await,
                 Ok(None) => Ok(()),

